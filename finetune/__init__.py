@@ -1,0 +1,1 @@
+"""Fine-tune image captioning models on fashion catalogues."""

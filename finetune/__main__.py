@@ -1,0 +1,150 @@
+"""The command line: python -m finetune COMMAND."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from finetune.extras import needs_train
+from metrics.errors import UserError, user_errors
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML recipe")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="change the recipe")]
+Limit = Annotated[int | None, typer.Option(min=1, help="at most this many articles of each split")]
+
+
+@app.callback()
+def main() -> None:
+    """Fine-tune captioning models on fashion catalogues and write captions with them."""
+
+
+@app.command()
+@needs_train
+@user_errors()
+def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
+    """Load, split and cache the catalogue; write references-{train,validation,test}.jsonl to the output folder."""
+    from finetune import prepare as preparation
+
+    loaded = _recipe(recipe, overrides, limit)
+    prepared = preparation.prepare(loaded.data)
+    print(preparation.describe(prepared.account))
+    for path in preparation.write_references(prepared, loaded.output):
+        print(path)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
+    """Check recipe, data, base model, tracker and disk before anything is spent."""
+    from finetune import prepare as preparation
+    from finetune import validation
+
+    loaded = _recipe(recipe, overrides, limit)
+    prepared = preparation.prepare(loaded.data)
+    print(preparation.describe(prepared.account))
+    validation.validate(loaded, prepared)
+    print(f"{recipe}: ready to train")
+
+
+@app.command()
+@needs_train
+@user_errors()
+def train(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, resume: bool = False) -> None:
+    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint."""
+    from finetune import training
+
+    training.train(_recipe(recipe, overrides, limit), str(recipe), resume=resume)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit: Limit = None) -> None:
+    """Write the captions of the two baselines that look at no picture to OUT."""
+    from finetune import baselines as looking_at_nothing
+    from finetune import prepare as preparation
+
+    prepared = preparation.prepare(_recipe(recipe, overrides, limit).data)
+    for path in looking_at_nothing.write_baselines(prepared, out):
+        print(path)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def caption(
+    photos: Annotated[list[Path] | None, typer.Argument(help="photos to caption on the screen")] = None,
+    model: Annotated[str, typer.Option(help="a run's folder, a model's folder or a Hub id")] = "",
+    adapter: Annotated[str | None, typer.Option(help="a PEFT adapter on that model")] = None,
+    data: Annotated[Path | None, typer.Option(help="a recipe, or a folder of photos")] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation, test, undescribed or all")] = None,
+    out: Annotated[Path | None, typer.Option(help="where the captions go; run.json goes beside them")] = None,
+    ids: Annotated[Path | None, typer.Option(help="a file with one id a line: caption these alone")] = None,
+    form: Annotated[str, typer.Option("--format", help="jsonl, csv or parquet")] = "jsonl",
+    name: Annotated[str | None, typer.Option(help="the system's name in reports")] = None,
+    limit: Limit = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
+) -> None:
+    """Write captions for photos, a split of a catalogue or a folder."""
+    from finetune.caption_command import CaptionRequest, run
+
+    run(CaptionRequest(photos or [], model, adapter, data, split, out, ids, form, name, limit, change or []))
+
+
+@app.command()
+@needs_train
+@user_errors()
+def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
+    """Write the tiny, randomly initialised base model a recipe's model.tiny describes to its model.base."""
+    from finetune import prepare as preparation
+    from finetune import training
+
+    loaded = _recipe(recipe, overrides, limit)
+    if loaded.model.tiny is None:
+        raise UserError(f"{recipe}: model.tiny is missing; it gives the tiny model's shape")
+    training.ensure_base(loaded, preparation.prepare(loaded.data))
+    print(loaded.model.base)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def make_demo_base(
+    out: Annotated[Path, typer.Option(help="the folder of the model")] = Path("finetune/demo/base"),
+    recipe: Annotated[Path, typer.Option(help="how it is trained")] = Path("recipes/demo-base.yaml"),
+    drawings: Annotated[int, typer.Option(min=100, help="how many drawings it sees")] = 40_000,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
+) -> None:
+    """Pre-train the demo's base model on alt texts of other drawings."""
+    from finetune.demo import base
+
+    base.make_demo_base(_recipe(recipe, overrides, None), recipe, drawings, out)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
+    """The whole path: prepare, baselines, train, caption before and after, score, report. Goes on where it stopped."""
+    from finetune import pipeline
+
+    print(pipeline.run(_recipe(recipe, overrides, limit), recipe, _overrides(overrides, limit)))
+
+
+def _recipe(path: Path, overrides: list[str] | None, limit: int | None) -> Any:
+    from finetune.config import load_recipe
+
+    return load_recipe(path, _overrides(overrides, limit))
+
+
+def _overrides(overrides: list[str] | None, limit: int | None) -> list[str]:
+    return [*(overrides or []), *([f"data.limit={limit}"] if limit else [])]
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    app(prog_name="python -m finetune")

@@ -1,0 +1,54 @@
+"""From rows of a catalogue to training batches."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from finetune.augmentation import Augmenter
+from finetune.families.base import Captioner
+from finetune.images import to_rgb
+
+IGNORED = -100
+
+
+class CaptionCollator:
+    """Batches rows with `image` and `caption`, padded on the right to the longest of the batch.
+
+    Only the caption and its stop token carry a label; placeholders, prompt and padding are -100.
+    Returns `pixel_values` (n, 3, h, w), and `input_ids`, `attention_mask`, `labels` (n, t).
+    """
+
+    def __init__(self, captioner: Captioner, prompt: str, augmenter: Augmenter | None = None) -> None:
+        self.captioner = captioner
+        self.prompt = prompt
+        self.augmenter = augmenter
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """Make one batch."""
+        images = [self._image(row["image"]) for row in rows]
+        batch = self.captioner.checked_inputs(images, self.prompt)
+        captions = [torch.tensor(self.captioner.caption_tokens(row["caption"], self.prompt)) for row in rows]
+        return append_captions(batch, captions, self.captioner.tokenizer.pad_token_id)
+
+    def _image(self, image: Image) -> Image:
+        image = to_rgb(image)
+        return self.augmenter(image) if self.augmenter else image
+
+
+def append_captions(
+    prompt: Mapping[str, torch.Tensor], captions: Sequence[torch.Tensor], pad_token_id: int
+) -> dict[str, torch.Tensor]:
+    """Put the captions behind equally long prompts and label them."""
+
+    def pad(rows: Sequence[torch.Tensor], value: int) -> torch.Tensor:
+        return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+
+    ignored = torch.full_like(prompt["input_ids"], IGNORED)
+    return {
+        "pixel_values": prompt["pixel_values"],
+        "input_ids": torch.cat([prompt["input_ids"], pad(captions, pad_token_id)], dim=1),
+        "attention_mask": torch.cat([prompt["attention_mask"], pad([torch.ones_like(c) for c in captions], 0)], dim=1),
+        "labels": torch.cat([ignored, pad(captions, IGNORED)], dim=1),
+    }

@@ -1,0 +1,93 @@
+"""The command `caption`: which model, which photos, where to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from finetune.captioning import Selection, caption_catalogue, caption_photos
+from finetune.catalogues.base import CatalogueSection
+from finetune.catalogues.folder import Folder
+from finetune.config import Recipe, load_recipe
+from finetune.export import Format
+from finetune.prepare import ALL_SPLITS, prepare
+from finetune.runs import load_system
+from metrics.errors import UserError
+
+
+@dataclass(frozen=True)
+class CaptionRequest:
+    """What was said on the command line."""
+
+    photos: Sequence[Path]
+    model: str
+    adapter: str | None
+    data: Path | None
+    split: str | None
+    out: Path | None
+    ids: Path | None
+    form: str
+    name: str | None
+    limit: int | None
+    overrides: Sequence[str]
+
+
+def run(request: CaptionRequest) -> None:
+    """Check the request, then caption photos to the screen or a catalogue to a file."""
+    _check(request)
+    recipe = _recipe(request)
+    if request.photos:
+        system = load_system(request.model, request.adapter, recipe)
+        for photo, generated in caption_photos(system, request.photos):
+            print(f"{photo}: {generated.caption}")
+        return
+    section, default_split = _data(request, recipe)
+    prepared = prepare(section)
+    selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
+    selection.items(prepared)
+    system = load_system(request.model, request.adapter, recipe)
+    out = request.out or Path()
+    records = caption_catalogue(system, prepared, selection, out, request.name, request.form)  # type: ignore[arg-type]
+    finished = sum(bool(record.finished) for record in records)
+    print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
+
+
+def _check(request: CaptionRequest) -> None:
+    if not request.model:
+        raise UserError("--model is missing: a run's folder, a model's folder or a Hub id")
+    if request.form not in get_args(Format):
+        raise UserError(f"--format {request.form}: expected one of {', '.join(get_args(Format))}")
+    if request.split not in (None, "all", *ALL_SPLITS):
+        raise UserError(f"--split {request.split}: expected one of all, {', '.join(ALL_SPLITS)}")
+    if bool(request.photos) == bool(request.data):
+        raise UserError("give either photos, or --data with a recipe or a folder")
+    if request.data and not request.out:
+        raise UserError("--out is missing: the file that the captions go to")
+    if request.data and not request.data.exists():
+        raise UserError(f"--data {request.data}: no such recipe or folder")
+
+
+def _recipe(request: CaptionRequest) -> Recipe | None:
+    if request.data and request.data.is_file():
+        return load_recipe(request.data, request.overrides)
+    if request.overrides:
+        raise UserError("--set changes a recipe: name one with --data")
+    return None
+
+
+def _data(request: CaptionRequest, recipe: Recipe | None) -> tuple[CatalogueSection, str]:
+    if recipe is not None:
+        return recipe.data, "test"
+    return Folder(catalogue="folder", folder=str(request.data), table=None), "all"
+
+
+def _ids(path: Path | None) -> frozenset[str] | None:
+    if path is None:
+        return None
+    try:
+        ids = frozenset(path.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--ids {path}: cannot read: {error}") from None
+    if not ids:
+        raise UserError(f"--ids {path}: no ids there; expected one a line")
+    return ids

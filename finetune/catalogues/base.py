@@ -1,0 +1,78 @@
+"""What every catalogue gives: one table with the same columns, and an account of every row left out."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import Field, PositiveInt
+
+from finetune.section import Section
+from metrics.errors import UserError
+
+Ratio = Annotated[float, Field(gt=0, lt=1)]
+
+COLUMNS = ("id", "product_id", "image", "caption", "category", "colour", "attributes")
+
+
+class Split(Section):
+    """How articles are divided; see `finetune.splits`."""
+
+    method: Literal["published", "product"] = "product"
+    train: Ratio = 0.8
+    validation: Ratio = 0.1
+    seed: Annotated[int, Field(ge=0)] = 42
+
+
+class CatalogueSection(Section):
+    """What all catalogues may be told. `limit` keeps that many articles of each split."""
+
+    split: Split = Split()
+    limit: PositiveInt | None = None
+    on_bad_image: Literal["stop", "skip"] = "stop"
+    max_caption_words: PositiveInt = 300
+
+
+@dataclass
+class Catalogue:
+    """A catalogue in memory.
+
+    `described` and `undescribed` have the columns `COLUMNS`: `image` is a path relative to `folder` (or the photo's
+    bytes where the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
+    `counts` tells how many articles each step of the preparation left, `dropped` which ones each rule dropped,
+    `bad_images` what is wrong with photos left out.
+    """
+
+    name: str
+    folder: Path | None
+    described: pd.DataFrame
+    undescribed: pd.DataFrame
+    counts: list[tuple[str, int]] = field(default_factory=list)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+    bad_images: list[str] = field(default_factory=list)
+
+    def drop(self, rule: str, keep: "pd.Series[bool]", step: str) -> None:
+        """Keep the described rows where `keep` is true; name the others under `rule`, count the rest as `step`."""
+        self.dropped[rule] = self.described.loc[~keep, "id"].tolist()
+        self.described = self.described.loc[keep].reset_index(drop=True)
+        self.counts.append((step, len(self.described)))
+
+
+def existing_folder(value: str, key: str) -> Path:
+    """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` where there is none."""
+    expanded = os.path.expandvars(value)
+    if "$" in expanded:
+        raise UserError(f"{key}: {value}: set the environment variable, for example {value.strip('$')}=/path/to/it")
+    folder = Path(expanded).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{key}: {folder}: no such folder")
+    return folder.resolve()
+
+
+def require_unique_ids(table: pd.DataFrame, source: Path | str) -> None:
+    """Raise `UserError` naming ids that stand in several rows."""
+    repeated = table["id"][table["id"].duplicated()].unique()
+    if len(repeated):
+        shown = ", ".join(repeated[:5])
+        raise UserError(f"{source}: {len(repeated)} id(s) stand in several rows: {shown}; ids must be unique")

@@ -1,0 +1,185 @@
+"""Everything a YAML recipe may say."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+
+from finetune.catalogues import CatalogueConfig
+from finetune.families import FamilyName
+from finetune.section import Section
+from metrics.errors import UserError
+
+Tuning = Literal["frozen", "lora", "full"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Tiny(Section):
+    """Shape of a base model made on the spot by `make-tiny`: real classes, few parameters, random weights."""
+
+    image_size: PositiveInt = 48
+    patch_size: PositiveInt = 8
+    hidden_size: PositiveInt = 128
+    layers: PositiveInt = 3
+    queries: PositiveInt = 8
+    vocabulary: Annotated[int, Field(ge=300)] = 1000
+
+
+class Model(Section):
+    """The base model: a Hub id or a folder."""
+
+    family: FamilyName = "blip2"
+    base: str
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    tiny: Tiny | None = None
+
+
+class Tune(Section):
+    """What is trained of each tower."""
+
+    vision: Tuning = "frozen"
+    connector: Tuning = "frozen"
+    language: Tuning = "lora"
+
+
+class Lora(Section):
+    """Low-rank adapters (Hu et al. 2021), rank-stabilised by default (Kalajdzievski 2023)."""
+
+    rank: PositiveInt = 32
+    alpha: PositiveFloat = 64
+    dropout: Share = 0.05
+    rslora: bool = True
+    modules: Literal["query-value", "all-linear"] = "query-value"
+
+
+class Augmentation(Section):
+    """Random changes to training photos; none by default."""
+
+    flip: Share = 0.0
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Training(Section):
+    """Optimisation."""
+
+    epochs: PositiveFloat = 10
+    learning_rate: PositiveFloat = 1e-4
+    minimum_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-6
+    batch_size: PositiveInt = 16
+    micro_batch_size: PositiveInt = 4
+    patience: PositiveInt = 3
+    seed: Annotated[int, Field(ge=0)] = 42
+    workers: Annotated[int, Field(ge=0)] = 4
+    tracker: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+
+
+class Decoding(Section):
+    """How captions are generated."""
+
+    beams: PositiveInt = 1
+    repetition_penalty: PositiveFloat = 1.0
+    max_new_tokens: PositiveInt = 100
+    batch_size: PositiveInt = 16
+
+
+class Recipe(Section):
+    """One experiment: data, model, what is tuned and how, how captions are written."""
+
+    output: Path
+    prompt: str = ""
+    data: CatalogueConfig
+    model: Model
+    tune: Tune = Tune()
+    lora: Lora = Lora()
+    augmentation: Augmentation = Augmentation()
+    training: Training = Training()
+    decoding: Decoding = Decoding()
+
+
+def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe and apply `section.key=value` overrides.
+
+    Raises `UserError` with every fault of the recipe at once.
+    """
+    values = _read_yaml(path)
+    for override in overrides:
+        _apply(values, override)
+    return parse_recipe(values, str(path))
+
+
+def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
+    """Validate a recipe's values; `source` names them in error messages."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
+        raise UserError(f"{source}: {error.error_count()} fault(s) in the recipe\n{faults}") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
+        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        raise UserError(f"{path}: no such recipe{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read the recipe: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a recipe is a mapping of sections, found {type(values).__name__}")
+    return values
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    path, separator, value = override.partition("=")
+    keys = path.split(".")
+    if not separator or not all(keys):
+        raise UserError(f"override {override!r}: expected section.key=value, for example training.epochs=3")
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise UserError(f"override {override!r}: {key} is a value, not a section")
+    try:
+        values[keys[-1]] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from None
+
+
+def _explain(fault: Any) -> str:
+    """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
+    location = [str(part) for part in fault["loc"] if part not in _catalogue_names()]
+    where = ".".join(location) or "recipe"
+    if fault["type"] != "extra_forbidden":
+        return f"{where}: {fault['msg']}, found {fault['input']!r}"
+    known = _known_keys(fault["loc"][:-1])
+    near = difflib.get_close_matches(location[-1], known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return f"{where}: unknown key; {hint}"
+
+
+def _catalogue_names() -> list[str]:
+    return list(TypeAdapter(CatalogueConfig).json_schema()["discriminator"]["mapping"])
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in location:
+        candidates = _models(model.model_fields[part].annotation) if part in model.model_fields else []
+        tagged = [m for m in _models(CatalogueConfig) if m.model_fields["catalogue"].default == part]
+        model = (tagged or candidates or [model])[0]
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]

@@ -1,0 +1,1 @@
+"""The demo catalogue: garments that are sampled, drawn, described and sold."""

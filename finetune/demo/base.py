@@ -1,0 +1,61 @@
+"""The demo's base model: a tiny BLIP-2 taught alt texts of drawings that are not in the demo catalogue."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from finetune.config import Recipe
+from finetune.demo.drawing import draw
+from finetune.demo.garments import sample_garment
+from finetune.demo.wording import alt_text
+from finetune.families import captioner_class
+from finetune.runs import MODEL_FOLDER, TRAINING_FILE
+from finetune.training import train
+from metrics.errors import UserError
+from metrics.files import atomic_writer
+
+DRAWN_SIZE = (96, 144)
+SEED = 1_000_003
+
+
+def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) -> None:
+    """Draw, train as `recipe` says, and write the model in bfloat16 with `made.json`: command, figures, versions."""
+    write_drawings(Path(str(recipe.data.folder)), drawings)
+    train(recipe, str(recipe_path), resume=True)
+    captioner = captioner_class(recipe.model.family).load(
+        recipe.model.model_copy(update={"base": str(recipe.output / MODEL_FOLDER), "dtype": "bfloat16"})
+    )
+    captioner.model.save_pretrained(out)
+    captioner.processor.save_pretrained(out)
+    record = json.loads((recipe.output / TRAINING_FILE).read_text(encoding="utf-8"))
+    kept = ("recipe", "best_validation_loss", "best_step", "versions", "hardware", "times", "seed")
+    made = {"command": f"python -m finetune make-demo-base --drawings {drawings}", "drawings_seed": SEED}
+    with atomic_writer(out / "made.json") as file:
+        json.dump(made | {key: record[key] for key in kept}, file, indent=1)
+
+
+def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
+    """Write `drawings` garments as photos with `metadata.csv` (columns `file_name`, `alt_text`).
+
+    Raises `UserError` where the folder holds something else already.
+    """
+    table = folder / "metadata.csv"
+    if table.is_file():
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: holds something else, or drawings that were cut off; remove it first")
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    rows = [_write_drawing(folder, number, seed) for number in tqdm(range(drawings), desc="drawing", unit="drawing")]
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("file_name", "alt_text"), *rows])
+
+
+def _write_drawing(folder: Path, number: int, seed: int) -> tuple[str, str]:
+    rng = np.random.default_rng([seed, number])
+    garment = sample_garment(rng)
+    name = f"images/{number:06d}.jpg"
+    draw(garment, rng).resize(DRAWN_SIZE).save(folder / name, quality=90)
+    return name, alt_text(garment, rng)

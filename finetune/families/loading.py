@@ -1,0 +1,66 @@
+"""Loading a base model from the Hub or a folder, with errors a user can act on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from finetune.config import Model
+from metrics.errors import UserError
+
+
+def load_pretrained(
+    config: Model, config_class: Any, model_class: Any, processor_class: Any, device: str | None
+) -> tuple[Any, Any]:
+    """The model (in evaluation mode, on `device`) and its processor; safetensors only, no remote code."""
+    check_folder(config.base, config_class.model_type)
+    source = {"revision": config.revision} if config.revision else {}
+    try:
+        processor = processor_class.from_pretrained(config.base, **source)
+        model, report = model_class.from_pretrained(
+            config.base,
+            dtype=getattr(torch, config.dtype),
+            attn_implementation=config.attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **source,
+        )
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError, json.JSONDecodeError) as error:
+        raise UserError(f"{config.base}: cannot load this model: {_first_line(error)}") from error
+    if report["missing_keys"]:
+        raise UserError(
+            f"{config.base}: the weights lack {len(report['missing_keys'])} tensors of {model_class.__name__}, "
+            f"for example {min(report['missing_keys'])}: the folder is incomplete or of another model"
+        )
+    return model.to(device or default_device()).eval(), processor
+
+
+def check_folder(base: str, model_type: str) -> None:
+    """A base that looks like a folder must be one, with a configuration of this family and weights."""
+    folder = Path(base)
+    if not folder.exists():
+        if base.startswith((".", "/", "~", "runs/")) or base.count("/") != 1:
+            raise UserError(f"model.base: {base}: no such folder, and no Hub id (owner/name)")
+        return
+    config = folder / "config.json"
+    if not config.is_file():
+        raise UserError(f"model.base: {base}: no config.json there; expected a folder written by save_pretrained")
+    try:
+        found = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{config}: not a model configuration: {error}") from None
+    if found != model_type:
+        raise UserError(f"{config}: model_type is {found!r}, but the recipe's family needs {model_type!r}")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(f"model.base: {base}: no *.safetensors weights there (other formats are not loaded)")
+
+
+def default_device() -> str:
+    """The accelerator there is, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,117 @@
+"""Training: transformers' Trainer with a loss on caption tokens alone and an exact validation loss."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+
+from finetune.batching import IGNORED
+from finetune.config import Training
+from metrics.errors import UserError
+
+
+class CaptionTrainer(Trainer):  # type: ignore[misc]
+    """Trainer whose losses are per caption token: over the whole batch in training, over the whole split in validation.
+
+    Logits are made only for the positions that carry a label, and none are kept.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, *args: Any, eval_collator: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = True
+        self.eval_collator = eval_collator
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """As Trainer's, with the collator that augments nothing."""
+        training_collator: Any = self.data_collator
+        self.data_collator: Any = self.eval_collator
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training_collator
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Mapping[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Summed token losses over the number of labelled tokens of the whole (accumulated, global) batch."""
+        losses, counts = caption_losses(model, inputs)
+        loss = losses.sum() / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
+        return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean loss over all caption tokens of the split, each item once on any number of devices."""
+        self.model.eval()
+        total, tokens = 0.0, 0
+        for batch in self.get_eval_dataloader(eval_dataset):
+            with torch.inference_mode():
+                losses, counts = caption_losses(self.model, self._prepare_inputs(batch))
+            losses, counts = self.accelerator.gather_for_metrics((losses, counts))
+            total, tokens = total + float(losses.double().sum()), tokens + int(counts.sum())
+        metrics = {f"{metric_key_prefix}_loss": total / tokens}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Per item: summed cross-entropy (n,) of its labelled tokens, in float32, and how many they are (n,)."""
+    labels = inputs["labels"]
+    first = int((labels != IGNORED).any(0).nonzero()[0])
+    kept = labels.shape[1] - first + 1
+    features = {name: value for name, value in inputs.items() if name != "labels"}
+    logits = model(**features, logits_to_keep=kept).logits[:, -kept:-1].float()
+    targets = labels[:, first:]
+    losses = cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none").sum(1)
+    return losses, (targets != IGNORED).sum(1)
+
+
+def training_arguments(config: Training, folder: Path, world_size: int) -> TrainingArguments:
+    """The recipe's optimisation in Trainer's words. Raises `UserError` where the batch cannot be divided."""
+    per_step = config.micro_batch_size * world_size
+    if config.batch_size % per_step:
+        raise UserError(
+            f"training.batch_size: {config.batch_size} is no multiple of micro_batch_size x devices = "
+            f"{config.micro_batch_size} x {world_size}"
+        )
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.micro_batch_size,
+        per_device_eval_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=config.batch_size // per_step,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr": config.minimum_learning_rate},
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        logging_steps=10,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        seed=config.seed,
+        dataloader_num_workers=config.workers,
+        remove_unused_columns=False,
+        report_to=config.tracker,
+        ddp_find_unused_parameters=False,
+    )
+
+
+def early_stopping(config: Training) -> EarlyStoppingCallback:
+    """Stop after `patience` validations without a better loss."""
+    return EarlyStoppingCallback(early_stopping_patience=config.patience)

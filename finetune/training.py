@@ -1,0 +1,106 @@
+"""A training run from recipe to saved model."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from finetune import adapters
+from finetune.augmentation import Augmenter
+from finetune.batching import CaptionCollator
+from finetune.config import Recipe
+from finetune.families import captioner_class
+from finetune.prepare import Prepared, describe, prepare, write_references
+from finetune.provenance import git_hash, hardware, versions
+from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, recipe_values, write_training
+from finetune.tiny import make_tiny
+from finetune.trainer import CaptionTrainer, early_stopping, training_arguments
+from finetune.validation import validate
+
+
+def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False) -> Path:
+    """Fine-tune as the recipe says, on however many processes `accelerate launch` started.
+
+    Keeps the weights of the lowest validation loss in `<output>/model`, and the record in `<output>/training.json`.
+    Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
+    """
+    state = PartialState()
+    if state.is_main_process and check_output(recipe, resume=resume):
+        print(f"{recipe.output}: this recipe is trained already")
+        return recipe.output
+    set_seed(recipe.training.seed)
+    with state.main_process_first():
+        prepared = prepare(recipe.data)
+        if state.is_main_process:
+            write_references(prepared, recipe.output)
+            print(describe(prepared.account))
+            ensure_base(recipe, prepared)
+    validate(recipe, prepared, state.num_processes)
+    captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
+    adapters.attach(captioner, recipe.tune, recipe.lora)
+    counts = adapters.count_parameters(captioner)
+    if state.is_main_process:
+        print(adapters.describe(counts))
+    trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=last_checkpoint(recipe.output) if resume else None)
+    seconds = time.perf_counter() - started
+    trainer.save_model(str(recipe.output / MODEL_FOLDER))
+    if state.is_main_process:
+        captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
+        write_training(recipe.output, _record(recipe, recipe_path, trainer, counts, seconds))
+    state.wait_for_everyone()
+    return recipe.output
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint of an unfinished run, if any."""
+    checkpoints = folder / CHECKPOINTS
+    return get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+
+
+def ensure_base(recipe: Recipe, prepared: Prepared) -> None:
+    """Make the tiny base model a recipe asks for, where it does not stand yet."""
+    folder = Path(recipe.model.base)
+    if recipe.model.tiny is not None and not (folder / "config.json").is_file():
+        texts = prepared.splits["train"]["caption"]
+        make_tiny(recipe.model.family, recipe.model.tiny, texts, folder, recipe.training.seed)
+
+
+def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes: int) -> CaptionTrainer:
+    """The trainer of a recipe; photos are decoded and augmented as batches are made."""
+    augmenter = Augmenter(recipe.augmentation) if recipe.augmentation != type(recipe.augmentation)() else None
+    plain = CaptionCollator(captioner, recipe.prompt)
+    return CaptionTrainer(
+        model=captioner.model,
+        args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes),
+        train_dataset=prepared.splits["train"],
+        eval_dataset=prepared.splits["validation"],
+        data_collator=CaptionCollator(captioner, recipe.prompt, augmenter),
+        eval_collator=plain,
+        callbacks=[early_stopping(recipe.training)],
+    )
+
+
+def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any, seconds: float) -> dict[str, Any]:
+    kept = ("step", "epoch", "loss", "eval_loss", "learning_rate")
+    history = [{key: entry[key] for key in kept if key in entry} for entry in trainer.state.log_history]
+    return {
+        "recipe": recipe_values(recipe),
+        "recipe_path": path,
+        "loss_history": [entry for entry in history if "loss" in entry or "eval_loss" in entry],
+        "best_validation_loss": trainer.state.best_metric,
+        "best_step": trainer.state.best_global_step,
+        "parameters": counts,
+        "versions": versions(),
+        "hardware": hardware(),
+        "processes": PartialState().num_processes,
+        "times": {"train_s": seconds},
+        "git": git_hash(),
+        "seed": recipe.training.seed,
+        "threads": torch.get_num_threads(),
+    }

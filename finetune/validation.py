@@ -1,0 +1,67 @@
+"""Everything that can be checked before hours are spent."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from finetune.config import Recipe
+from finetune.families import captioner_class
+from finetune.prepare import Prepared, cache_folder
+from finetune.trainer import training_arguments
+from metrics.errors import UserError
+
+MINIMUM_FREE = 1 << 30
+FULL_CHECKPOINT_COPIES = 9
+
+
+def validate(recipe: Recipe, prepared: Prepared, processes: int = 1) -> None:
+    """Check splits, base model, batch, device, tracker and disk; the recipe and every photo were checked before.
+
+    Raises `UserError` naming the first key that does not fit.
+    """
+    for split in ("train", "validation"):
+        if not len(prepared.splits[split]):
+            raise UserError(f"split {split!r} has no captioned articles: nothing to train or validate on")
+    if recipe.model.tiny is None:
+        captioner_class(recipe.model.family).check(recipe.model)
+    training_arguments(recipe.training, recipe.output, processes)
+    _check_attention(recipe)
+    _check_tracker(recipe)
+    for folder in (recipe.output, cache_folder()):
+        _check_disk(folder, needed_bytes(recipe))
+
+
+def needed_bytes(recipe: Recipe) -> int:
+    """Disk for checkpoints: a tuned tower keeps weights and two moments, three checkpoints at the most."""
+    weights = sum(path.stat().st_size for path in Path(recipe.model.base).glob("*.safetensors"))
+    tuned = "full" in (recipe.tune.vision, recipe.tune.connector, recipe.tune.language)
+    return MINIMUM_FREE + (FULL_CHECKPOINT_COPIES * weights if tuned else 0)
+
+
+def _check_attention(recipe: Recipe) -> None:
+    if recipe.model.attention != "flash_attention_2":
+        return
+    if importlib.util.find_spec("flash_attn") is None or not torch.cuda.is_available():
+        raise UserError("model.attention: flash_attention_2 needs a CUDA device and the package flash-attn; use sdpa")
+
+
+def _check_tracker(recipe: Recipe) -> None:
+    if recipe.training.tracker != "wandb" or os.environ.get("WANDB_MODE") in ("offline", "disabled"):
+        return
+    if importlib.util.find_spec("wandb") is None:
+        raise UserError("training.tracker: wandb is not installed; pip install 'lookbook[track]'")
+    netrc = Path("~/.netrc").expanduser()
+    if not os.environ.get("WANDB_API_KEY") and not (netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8")):
+        raise UserError("training.tracker: wandb has no credentials; run `wandb login`, or set WANDB_MODE=offline")
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        raise UserError(f"{existing}: cannot be written to")
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise UserError(f"{existing}: {free / 1e9:.1f} GB free on its disk, at least {needed / 1e9:.1f} GB needed")

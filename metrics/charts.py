@@ -1,0 +1,95 @@
+"""The loss curve's geometry; the report's template draws it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 600, 290
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 16, 44
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label of an axis and its place in SVG units."""
+
+    label: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A named line: `points` for an SVG polyline, its last value, and the (x, y) of its dots."""
+
+    name: str
+    points: str
+    dots: Sequence[tuple[float, float]]
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """All that is drawn, in a box of `WIDTH` x `HEIGHT` units whose plot lies between left/right and top/bottom."""
+
+    curves: Sequence[Curve]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    x_label: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+    top: int = _TOP
+    bottom: int = HEIGHT - _BOTTOM
+
+
+def loss_chart(history: Sequence[Mapping[str, float]]) -> Chart | None:
+    """Return the training and validation loss over steps (over epochs where no step is noted), None without points."""
+    axis = "step" if all("step" in entry for entry in history) else "epoch"
+    series = {
+        name: sorted((entry[axis], entry[key]) for entry in history if key in entry and axis in entry)
+        for name, key in (("training", "loss"), ("validation", "eval_loss"))
+    }
+    points = [point for values in series.values() for point in values]
+    if not points:
+        return None
+    x_range = _padded([x for x, _ in points])
+    y_range = _padded([y for _, y in points], margin=0.06)
+    curves = [_curve(name, values, x_range, y_range) for name, values in series.items() if values]
+    x_ticks = [Tick(_label(x), _across(x, x_range)) for x in _ticks(*x_range)]
+    y_ticks = [Tick(_label(y), _down(y, y_range)) for y in _ticks(*y_range)]
+    return Chart(curves, x_ticks, y_ticks, axis)
+
+
+def _curve(
+    name: str, values: Sequence[tuple[float, float]], x_range: tuple[float, float], y_range: tuple[float, float]
+) -> Curve:
+    dots = [(_across(x, x_range), _down(y, y_range)) for x, y in values]
+    return Curve(name, " ".join(f"{x},{y}" for x, y in dots), dots, values[-1][1])
+
+
+def _padded(values: Sequence[float], margin: float = 0.0) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    room = (high - low) * margin or (0.0 if high > low else max(abs(high), 1.0) / 2)
+    return low - room, high + room
+
+
+def _across(x: float, x_range: tuple[float, float]) -> float:
+    low, high = x_range
+    return round(_LEFT + (x - low) / (high - low) * (WIDTH - _LEFT - _RIGHT), 1)
+
+
+def _down(y: float, y_range: tuple[float, float]) -> float:
+    low, high = y_range
+    return round(HEIGHT - _BOTTOM - (y - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
+
+
+def _ticks(low: float, high: float, about: int = 6) -> list[float]:
+    """Return round values between `low` and `high`, at steps of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _label(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"

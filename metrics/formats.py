@@ -1,0 +1,55 @@
+"""How the report prints numbers and text: the filters of its templates."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+def times_100(value: float) -> str:
+    """Print a score as the papers do: 0.4142 as `41.4`."""
+    return f"{value * 100:.1f}"
+
+
+def percent(value: float | None) -> str:
+    """Print a share: 0.749 as `74.9%`; a dash for None."""
+    return "–" if value is None else f"{value * 100:.1f}%"
+
+
+def thousands(value: float) -> str:
+    """Print a count: 104232 as `104,232`."""
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Print seconds as `42.0 s`, `5 min 1 s` or `3 h 12 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plain(value: object) -> str:
+    """Print a value of a run's description on one line: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def block(value: Mapping[str, Any]) -> str:
+    """Print a mapping as indented JSON."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def cell(value: object) -> str:
+    """Make text safe within a Markdown table: one line, with markup and column bars escaped."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", " ".join(str(value).split()))
+
+
+FILTERS = {
+    "times_100": times_100,
+    "percent": percent,
+    "thousands": thousands,
+    "duration": duration,
+    "plain": plain,
+    "block": block,
+    "cell": cell,
+}

@@ -1,0 +1,116 @@
+"""Which items the report shows, with their photos as thumbnails."""
+
+import base64
+import io
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from PIL import Image, ImageOps
+
+from metrics.captions import CaptionRecord
+from metrics.suite import Evaluation
+
+SHOWN_SCORES = ("CIDEr", "ROUGE-L", "BLEU-4")
+_SEED = 42
+_SAMPLES = 24
+_EXTREMES = 6
+_PIXELS = (320, 240)  # width, height at most
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A thumbnail as a data URI with its size in pixels, or the reason why there is none."""
+
+    uri: str | None = None
+    width: int = 0
+    height: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One system's caption of an item, None where it is missing, and its scores (0..1, CIDEr 0..10)."""
+
+    system: str
+    kind: str | None
+    caption: str | None
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One item with its photo and every system's caption."""
+
+    item: CaptionRecord
+    photo: Photo
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled group of cards."""
+
+    title: str
+    note: str
+    cards: Sequence[Card]
+
+
+def choose_samples(evaluation: Evaluation) -> list[Section]:
+    """Return 24 random items (always the same), then the last system's 6 best and 6 worst by CIDEr."""
+    places = range(len(evaluation.items))
+    chosen = sorted(random.Random(_SEED).sample(places, min(_SAMPLES, len(places))))  # noqa: S311
+    last = evaluation.results[-1]
+    cider = last.scores["all"]["CIDEr"].per_item
+    ranked = sorted(places, key=lambda place: (-cider[place], place))
+    name = last.system.name
+    groups = (
+        ("Samples", f"{len(chosen)} of {len(places)} items, drawn at random with a fixed seed.", chosen),
+        ("Best", f"The highest CIDEr of {name}.", ranked[:_EXTREMES]),
+        ("Worst", f"The lowest CIDEr of {name}.", ranked[::-1][:_EXTREMES]),
+    )
+    return [Section(title, note, [_card(evaluation, place) for place in group]) for title, note, group in groups]
+
+
+def _card(evaluation: Evaluation, place: int) -> Card:
+    item = evaluation.items[place]
+    lines = []
+    for result in evaluation.results:
+        record = result.system.captions.get(item.id)
+        scores = {measure: float(result.scores["all"][measure].per_item[place]) for measure in SHOWN_SCORES}
+        kind = result.system.run.kind if result.system.run else None
+        lines.append(Line(result.system.name, kind, record.caption if record else None, scores))
+    return Card(item, _photo(_folder(evaluation), item.image), lines)
+
+
+def _folder(evaluation: Evaluation) -> Path | None:
+    runs = [result.system.run for result in evaluation.results if result.system.run]
+    return next((run.catalogue.folder for run in runs if run.catalogue.folder), None)
+
+
+def _photo(folder: Path | None, image: str | None) -> Photo:
+    if folder is None or image is None:
+        return Photo(fault="no photo known")
+    relative = PurePath(image)
+    if relative.is_absolute() or ".." in relative.parts or "\0" in image:
+        return Photo(fault="photo outside the catalogue folder")
+    try:
+        if not (folder / relative).is_file():
+            return Photo(fault="photo not found")
+        return _thumbnail(folder / relative)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Photo(fault="photo cannot be read")
+
+
+def _thumbnail(path: Path) -> Photo:
+    with Image.open(path) as opened:
+        opened.draft("RGB", _PIXELS)
+        image = ImageOps.exif_transpose(opened)
+        image.thumbnail(_PIXELS)
+        paper = Image.new("RGBA", image.size, "white")
+        flat = Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
+    buffer = io.BytesIO()
+    flat.save(buffer, "JPEG", quality=82, optimize=True)
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Photo(uri, flat.width, flat.height)

@@ -1,0 +1,67 @@
+"""What the tests of `metrics` share: captions files, a catalogue with photos, and the command line in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from caption_files import reference, row, write_system
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from metrics.__main__ import app
+
+
+@pytest.fixture
+def score() -> Callable[..., Result]:
+    """Run `python -m metrics score ...`."""
+    return lambda *arguments: CliRunner().invoke(app, ["score", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="session")
+def systems(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three systems over 40 items of a catalogue with photos; item 0003 lacks its photo."""
+    root = tmp_path_factory.mktemp("runs")
+    catalogue = root / "catalogue"
+    (catalogue / "images").mkdir(parents=True)
+    for number in range(40):
+        if number != 3:
+            Image.new("RGB", (300, 450), (5 * number, 90, 160)).save(catalogue / "images" / f"{number}.jpg")
+    described = {
+        "name": "demo",
+        "folder": str(catalogue),
+        "counts": [{"step": "with a description", "articles": 105126}],
+        "split": {"method": "published", "sizes": {"train": 320, "validation": 40, "test": 40}},
+    }
+    audit = {"test_items": 40, "captions_in_train": 0.749, "siblings_in_train": 0.721}
+    history = [{"step": 10, "epoch": 0.5, "loss": 3.0}, {"step": 20, "epoch": 1.0, "eval_loss": 2.5}]
+    keep = {"fine-tuned": 9, "pretrained": 2, "most frequent": 5}
+    kinds = {"fine-tuned": "finetuned", "pretrained": "pretrained", "most frequent": "baseline"}
+    return [
+        write_system(
+            root / name.replace(" ", "-"),
+            [
+                row(
+                    number,
+                    " ".join(reference(number).split()[: keep[name]]),
+                    reference(number),
+                    image=f"images/{number}.jpg",
+                    seen=number % 4 != 0,
+                    finished=number % 10 != 0,
+                )
+                for number in range(40)
+            ],
+            system=name,
+            kind=kinds[name],
+            model="a/model",
+            catalogue=described,
+            leak_audit=audit,
+            loss_history=history if kinds[name] == "finetuned" else [],
+            recipe={"training": {"learning_rate": 1e-4}},
+            parameters={"language": {"total": 1000, "trainable": 10}},
+            versions={"torch": "2.13.0"},
+            times={"train_s": 301.0},
+            seed=42,
+        )
+        for name in kinds
+    ]
