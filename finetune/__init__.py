@@ -1,1 +1,16 @@
-"""Fine-tune image captioning models on fashion catalogues."""
+"""Fine-tune captioning models on fashion catalogues: `from finetune import caption, load_recipe, prepare, train`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from finetune.api import caption, load_recipe, prepare, train
+
+__all__ = ["caption", "load_recipe", "prepare", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load torch only when one of the functions is asked for."""
+    if name in __all__:
+        return getattr(import_module("finetune.api"), name)
+    raise AttributeError(f"module 'finetune' has no attribute {name!r}")

@@ -26,7 +26,7 @@ def main() -> None:
 @user_errors()
 def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Load, split and cache the catalogue; write references-{train,validation,test}.jsonl to the output folder."""
-    from finetune import prepare as preparation
+    from finetune import preparation
 
     loaded = _recipe(recipe, overrides, limit)
     prepared = preparation.prepare(loaded.data)
@@ -40,8 +40,7 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
-    from finetune import prepare as preparation
-    from finetune import validation
+    from finetune import preparation, validation
 
     loaded = _recipe(recipe, overrides, limit)
     prepared = preparation.prepare(loaded.data)
@@ -66,7 +65,7 @@ def train(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, 
 def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit: Limit = None) -> None:
     """Write the captions of the two baselines that look at no picture to OUT."""
     from finetune import baselines as looking_at_nothing
-    from finetune import prepare as preparation
+    from finetune import preparation
 
     prepared = preparation.prepare(_recipe(recipe, overrides, limit).data)
     for path in looking_at_nothing.write_baselines(prepared, out):
@@ -100,8 +99,7 @@ def caption(
 @user_errors()
 def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Write the tiny, randomly initialised base model a recipe's model.tiny describes to its model.base."""
-    from finetune import prepare as preparation
-    from finetune import training
+    from finetune import preparation, training
 
     loaded = _recipe(recipe, overrides, limit)
     if loaded.model.tiny is None:
@@ -132,7 +130,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) ->
     """The whole path: prepare, baselines, train, caption before and after, score, report. Goes on where it stopped."""
     from finetune import pipeline
 
-    print(pipeline.run(_recipe(recipe, overrides, limit), recipe, _overrides(overrides, limit)))
+    pipeline.run(_recipe(recipe, overrides, limit), recipe, _overrides(overrides, limit))
 
 
 def _recipe(path: Path, overrides: list[str] | None, limit: int | None) -> Any:

@@ -4,12 +4,15 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.prepare import Prepared
-from finetune.runs import account_of, write_run
-from metrics.captions import CaptionRecord, write_records
+import numpy as np
+
+from finetune.preparation import Prepared
+from finetune.runs import account_of, read_run, write_run
+from metrics.captions import CaptionRecord, read_captions, write_records
 from metrics.errors import UserError
 
 CATEGORY = "category's most frequent caption"
+SHUFFLE_SEED = 0
 SIBLING = "sibling's caption"
 
 
@@ -46,4 +49,23 @@ def _write(prepared: Prepared, folder: Path, title: str, items: list[CaptionReco
     path = folder / "captions.jsonl"
     write_records(path, [replace(item, caption=caption) for item, caption in zip(items, captions, strict=True)])
     write_run(folder, {"system": title, "kind": "baseline", **account_of(prepared)})
+    return path
+
+
+def write_shuffled(captions: Path, folder: Path) -> Path:
+    """Write a system's captions dealt out to other items: what it scores when every photo is another item's.
+
+    The control that a model looks at its photos: each caption depends on its photo alone, so dealing out the captions
+    is captioning with the photos shuffled. No item keeps its own.
+    """
+    records = read_captions(captions)
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(records))
+    given = {int(to): records[giver].caption for to, giver in zip(order, np.roll(order, 1), strict=True)}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "captions.jsonl"
+    write_records(path, [replace(record, caption=given[place]) for place, record in enumerate(records)])
+    run = read_run(captions.parent)
+    kept = ("catalogue", "leak_audit")
+    title = f"{run.get('system', 'captions')}, photos shuffled"
+    write_run(folder, {"system": title, "kind": "control"} | {key: run[key] for key in kept if key in run})
     return path

@@ -10,7 +10,7 @@ from finetune.catalogues.base import CatalogueSection
 from finetune.catalogues.folder import Folder
 from finetune.config import Recipe, load_recipe
 from finetune.export import Format
-from finetune.prepare import ALL_SPLITS, prepare
+from finetune.preparation import ALL_SPLITS, prepare
 from finetune.runs import load_system
 from metrics.errors import UserError
 

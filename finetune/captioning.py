@@ -13,10 +13,10 @@ from tqdm import tqdm
 from finetune.export import Format, write_captions
 from finetune.families.base import Generated
 from finetune.images import load_image, to_rgb
-from finetune.prepare import ALL_SPLITS, Prepared
+from finetune.preparation import ALL_SPLITS, Prepared
 from finetune.provenance import git_hash, hardware, versions
-from finetune.runs import System, account_of, write_run
-from metrics.captions import CaptionRecord
+from finetune.runs import System, account_of, read_run, write_run
+from metrics.captions import CaptionRecord, read_records
 from metrics.errors import UserError
 
 
@@ -65,10 +65,13 @@ def caption_catalogue(
     """Caption the selected items and write `out` with `run.json` beside it.
 
     Finished batches are kept in a hidden file beside `out`, named by what decides the captions, so that a killed run
-    continues where it stopped; `out` itself appears whole. A second call with everything done only reads.
+    continues where it stopped; `out` itself appears whole. Where `out` holds these very captions already (as JSON
+    lines), they are only read.
     """
     items = selection.items(prepared)
     digest = _digest(system, [record.id for record, _, _ in items])
+    if form == "jsonl" and out.is_file() and read_run(out.parent).get("digest") == digest:
+        return read_records(out)
     journal = out.with_name(f".{out.name}.{digest}.partial")
     out.parent.mkdir(parents=True, exist_ok=True)
     done = _read_journal(journal)

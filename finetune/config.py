@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
 
 from finetune.catalogues import CatalogueConfig
 from finetune.families import FamilyName
@@ -26,6 +26,7 @@ class Tiny(Section):
     layers: PositiveInt = 3
     queries: PositiveInt = 8
     vocabulary: Annotated[int, Field(ge=300)] = 1000
+    dropout: Share = 0.1
 
 
 class Model(Section):
@@ -123,16 +124,28 @@ def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
         raise UserError(f"{source}: {error.error_count()} fault(s) in the recipe\n{faults}") from None
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, which YAML readers else resolve silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        repeated = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
+        if repeated is not None:
+            problem = f"key {repeated.value!r} stands twice in one section"
+            raise yaml.constructor.ConstructorError(None, None, problem, repeated.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
         hint = f"; did you mean {path.parent / near[0]}?" if near else ""
         raise UserError(f"{path}: no such recipe{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read the recipe: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: a recipe is a mapping of sections, found {type(values).__name__}")
@@ -145,38 +158,54 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if not separator or not all(keys):
         raise UserError(f"override {override!r}: expected section.key=value, for example training.epochs=3")
     for key in keys[:-1]:
-        values = values.setdefault(key, {})
+        if values.get(key) is None:
+            values[key] = {}
+        values = values[key]
         if not isinstance(values, dict):
             raise UserError(f"override {override!r}: {key} is a value, not a section")
     try:
         values[keys[-1]] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from None
 
 
 def _explain(fault: Any) -> str:
     """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
-    location = [str(part) for part in fault["loc"] if part not in _catalogue_names()]
-    where = ".".join(location) or "recipe"
+    section, keys = _located(fault["loc"])
+    where = ".".join(keys) or "recipe"
+    if fault["type"].startswith("union_tag"):
+        found = fault["ctx"].get("tag", "nothing")
+        known = list(_catalogues())
+        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{_nearest(found, known)}"
+    if fault["type"] == "missing":
+        return f"{where}: missing; the recipe must give it"
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}, found {fault['input']!r}"
-    known = _known_keys(fault["loc"][:-1])
-    near = difflib.get_close_matches(location[-1], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return f"{where}: unknown key; {hint}"
+    known = list(section.model_fields)
+    return f"{where}: unknown key{_nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
 
 
-def _catalogue_names() -> list[str]:
-    return list(TypeAdapter(CatalogueConfig).json_schema()["discriminator"]["mapping"])
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Recipe
-    for part in location:
-        candidates = _models(model.model_fields[part].annotation) if part in model.model_fields else []
-        tagged = [m for m in _models(CatalogueConfig) if m.model_fields["catalogue"].default == part]
-        model = (tagged or candidates or [model])[0]
-    return list(model.model_fields)
+def _located(location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
+    """The section that a fault is in, and its key as the recipe writes it: pydantic puts the catalogue after `data`."""
+    section: type[BaseModel] = Recipe
+    keys = [str(part) for part in location]
+    rest = keys[:-1]
+    if keys[:1] == ["data"] and len(keys) > 1:
+        section = _catalogues()[keys.pop(1)]
+        rest = keys[1:-1]
+    for key in rest:
+        inner = _models(section.model_fields[key].annotation) if key in section.model_fields else []
+        section = inner[0] if inner else section
+    return section, keys
+
+
+def _catalogues() -> dict[str, type[BaseModel]]:
+    return {get_args(model.model_fields["catalogue"].annotation)[0]: model for model in _models(CatalogueConfig)}
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -13,7 +13,7 @@ from metrics.errors import UserError
 
 CHECKED_SIZE = (64, 64)
 MOST_PIXELS = 100_000_000
-_BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+_BROKEN = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
 
 
 def load_image(path: Path) -> Image.Image:
@@ -29,17 +29,28 @@ def load_image(path: Path) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert any mode to RGB: 16-bit is scaled to 8, transparency is laid on white."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        scale = 255 / 65535 if values.max(initial=0) > 255 else 1.0
-        image = Image.fromarray((values * scale).clip(0, 255).astype(np.uint8))
+        image = _to_8_bit(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert("RGB")
 
 
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale grey values of 16 bits, 32 bits or floating point to 0..255."""
+    values = np.asarray(image, dtype=np.float64)
+    highest = values.max(initial=0)
+    if image.mode.startswith("I;16"):
+        white = 65535
+    elif image.mode == "F" and highest <= 1:
+        white = 1
+    else:
+        white = 65535 if highest > 255 else 255
+    return Image.fromarray((values * (255 / white)).round().clip(0, 255).astype(np.uint8))
+
+
 def find_broken(sources: Sequence[Path | bytes], title: str) -> dict[int, str]:
-    """Decode every photo once; the positions of those that are broken, with the reason.
+    """Read every photo once as `load_image` does; the positions of those that are broken, with the reason.
 
     JPEGs are decoded at a fraction of their size, which still reads every byte.
     """
@@ -54,7 +65,7 @@ def _fault(source: Path | bytes) -> str | None:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
             _refuse_huge(image)
             image.draft("RGB", CHECKED_SIZE)
-            image.load()
+            to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         return _reason(error)
     return None

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from finetune.baselines import write_baselines
+from finetune.baselines import write_baselines, write_shuffled
 from finetune.captioning import Selection, caption_catalogue
 from finetune.config import Recipe
-from finetune.prepare import describe, prepare, write_references
+from finetune.preparation import prepare, write_references
 from finetune.runs import check_output, load_system
 from finetune.training import ensure_base
 from finetune.validation import validate
@@ -23,7 +23,6 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> Path:
     """Do all that is not done yet and return the report's folder. Killed and started again, it goes on."""
     prepared = prepare(recipe.data)
     write_references(prepared, recipe.output)
-    print(describe(prepared.account))
     ensure_base(recipe, prepared)
     validate(recipe, prepared)
     captions = recipe.output / "captions"
@@ -33,6 +32,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> Path:
     for folder, model in (("pretrained", recipe.model.base), ("fine-tuned", str(recipe.output))):
         files.append(captions / folder / "captions.jsonl")
         caption_catalogue(load_system(model, None, recipe), prepared, Selection(), files[-1])
+    files.append(write_shuffled(files[-1], captions / "shuffled"))
     report = recipe.output / "report"
     score(files, report)
     return report

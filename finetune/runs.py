@@ -9,7 +9,7 @@ from finetune import adapters
 from finetune.config import Decoding, Model, Recipe, parse_recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
-from finetune.prepare import Prepared
+from finetune.preparation import Prepared
 from metrics.errors import UserError
 from metrics.files import atomic_writer
 
@@ -35,6 +35,14 @@ def write_run(folder: Path, info: dict[str, Any]) -> None:
     """Write `run.json` beside a system's captions."""
     with atomic_writer(folder / "run.json") as file:
         json.dump(info, file, indent=1)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The `run.json` of a system's captions; empty where there is none that can be read."""
+    try:
+        return dict(json.loads((folder / "run.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
 def account_of(prepared: Prepared) -> dict[str, Any]:

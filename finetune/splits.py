@@ -1,5 +1,6 @@
 """Dividing a catalogue into training, validation and test, and the audit of what leaks between them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -40,7 +41,10 @@ def split_articles(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFr
     parts = (published_split if config.method == "published" else product_split)(articles, config)
     empty = [name for name, part in parts.items() if part.empty]
     if empty:
-        raise UserError(f"data.split: {config.method}: {', '.join(empty)} would be empty with {len(articles)} articles")
+        raise UserError(
+            f"data.split: {config.method}: {', '.join(empty)} would be empty with {len(articles)} articles; "
+            "give more articles, or other shares of data.split"
+        )
     return parts
 
 
@@ -50,10 +54,17 @@ def published_split(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataF
     Rows are shuffled by pandas, cut by scikit-learn, and the rest is cut again (its first part is validation).
     """
     shuffled = articles.sample(frac=1, random_state=config.seed)
-    train, rest = train_test_split(shuffled, test_size=1 - config.train, random_state=config.seed)
-    test_share = round(1 - config.validation / (1 - config.train), 12)
-    validation, test = train_test_split(rest, test_size=test_share, random_state=config.seed)
+    train, rest = _cut(shuffled, 1 - config.train, config.seed)
+    validation, test = _cut(rest, round(1 - config.validation / (1 - config.train), 12), config.seed)
     return {"train": train, "validation": validation, "test": test}
+
+
+def _cut(articles: pd.DataFrame, second: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """scikit-learn's cut; it refuses to leave the first part empty, which `split_articles` reports."""
+    if math.ceil(second * len(articles)) >= len(articles):
+        return articles.head(0), articles
+    first, rest = train_test_split(articles, test_size=second, random_state=seed)
+    return first, rest
 
 
 def product_split(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFrame]:
@@ -67,7 +78,8 @@ def product_split(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFra
     order = rng.permutation(len(labels))
     order = order[np.argsort(-sizes[order], kind="stable")]
     shares = np.array([config.train, config.validation, 1 - config.train - config.validation])
-    room = np.round(shares * len(articles))
+    room = np.maximum(np.round(shares * len(articles)), 1)
+    room[0] = max(len(articles) - room[1:].sum(), 1)
     part_of = np.empty(len(labels), dtype=np.int64)
     for group in order:
         fits = np.where(room >= sizes[group], room, 0)

@@ -106,6 +106,7 @@ def training_arguments(config: Training, folder: Path, world_size: int) -> Train
         logging_nan_inf_filter=False,
         seed=config.seed,
         dataloader_num_workers=config.workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
         report_to=config.tracker,
         ddp_find_unused_parameters=False,

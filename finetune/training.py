@@ -1,5 +1,6 @@
 """A training run from recipe to saved model."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator
 from finetune.config import Recipe
 from finetune.families import captioner_class
-from finetune.prepare import Prepared, describe, prepare, write_references
+from finetune.preparation import Prepared, describe, prepare, write_references
 from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, recipe_values, write_training
 from finetune.tiny import make_tiny
@@ -45,6 +46,7 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(recipe.output / "tensorboard"))
     trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=last_checkpoint(recipe.output) if resume else None)
@@ -52,6 +54,7 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
     trainer.save_model(str(recipe.output / MODEL_FOLDER))
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
+        (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
         write_training(recipe.output, _record(recipe, recipe_path, trainer, counts, seconds))
     state.wait_for_everyone()
     return recipe.output

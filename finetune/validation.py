@@ -9,7 +9,7 @@ import torch
 
 from finetune.config import Recipe
 from finetune.families import captioner_class
-from finetune.prepare import Prepared, cache_folder
+from finetune.preparation import Prepared, cache_folder
 from finetune.trainer import training_arguments
 from metrics.errors import UserError
 

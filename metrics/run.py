@@ -10,7 +10,7 @@ from typing import Any
 from metrics.errors import UserError
 from metrics.files import read_bytes
 
-KINDS = ("baseline", "pretrained", "finetuned")
+KINDS = ("baseline", "control", "pretrained", "finetuned")
 RUN_FILE = "run.json"
 Json = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ class RunInfo:
 
     Attributes:
         system: name of the system in tables.
-        kind: `baseline`, `pretrained` or `finetuned`.
+        kind: one of `KINDS`; a control is a system whose photos were shuffled.
         leak_audit: `test_items`, `captions_in_train` (share), `siblings_in_train` (share).
         loss_history: dicts with `step`, `epoch`, and `loss` (training) or `eval_loss` (validation), nats a token.
         parameters: tower name to `total` and `trainable` parameters.

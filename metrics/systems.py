@@ -8,8 +8,8 @@ from metrics.captions import CaptionRecord, read_captions
 from metrics.errors import UserError
 from metrics.run import RunInfo, read_run
 
-# Order of the columns: what looks at no picture, the paper's PT, other people's, the paper's FT.
-_RANKS = {"baseline": 0, "pretrained": 1, None: 2, "finetuned": 3}
+# Order of the columns: no picture, the wrong picture, the paper's PT, other people's, the paper's FT.
+_RANKS = {"baseline": 0, "control": 1, "pretrained": 2, None: 3, "finetuned": 4}
 _NAMED = 5
 
 

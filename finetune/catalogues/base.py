@@ -1,6 +1,7 @@
 """What every catalogue gives: one table with the same columns, and an account of every row left out."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -61,17 +62,20 @@ class Catalogue:
 
 def existing_folder(value: str, key: str) -> Path:
     """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` where there is none."""
-    expanded = os.path.expandvars(value)
-    if "$" in expanded:
-        raise UserError(f"{key}: {value}: set the environment variable, for example {value.strip('$')}=/path/to/it")
-    folder = Path(expanded).expanduser()
+    unset = [name for name in re.findall(r"\$\{?(\w+)\}?", value) if not os.environ.get(name)]
+    if unset:
+        raise UserError(f"{key}: {value}: set the environment variable, for example {unset[0]}=/path/to/it")
+    folder = Path(os.path.expandvars(value)).expanduser()
     if not folder.is_dir():
         raise UserError(f"{key}: {folder}: no such folder")
     return folder.resolve()
 
 
 def require_unique_ids(table: pd.DataFrame, source: Path | str) -> None:
-    """Raise `UserError` naming ids that stand in several rows."""
+    """Raise `UserError` naming ids that stand in several rows, or the row that has none."""
+    missing = (table["id"] == "").to_numpy()
+    if missing.any():
+        raise UserError(f"{source}: row {missing.argmax() + 2} has no id; every item needs one")
     repeated = table["id"][table["id"].duplicated()].unique()
     if len(repeated):
         shown = ", ".join(repeated[:5])

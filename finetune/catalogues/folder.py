@@ -1,5 +1,6 @@
 """Anybody's catalogue: a folder of images with or without a table beside it, or a `datasets` id."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -9,7 +10,7 @@ import pandas as pd
 from pydantic import model_validator
 
 from finetune.catalogues.base import Catalogue, CatalogueSection, existing_folder, require_unique_ids
-from finetune.catalogues.tables import read_table
+from finetune.catalogues.tables import as_text, read_table
 from finetune.section import Section
 from metrics.errors import UserError
 
@@ -57,16 +58,25 @@ class Folder(CatalogueSection):
         if self.table is not None:
             return folder / self.table
         candidates = (folder / f"metadata.{suffix}" for suffix in ("csv", "jsonl", "parquet"))
-        return next((path for path in candidates if path.is_file()), None)
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None and self.columns != Columns():
+            raise UserError(f"{folder}: data.columns needs a table: name it by data.table, or call it metadata.csv")
+        return found
 
 
 def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
     raw = read_table(path, _named(columns))
     rows = _select(raw, columns)
     rows["image"] = [_relative_image(value, folder, path, row) for row, value in enumerate(raw[columns.image])]
-    rows["id"] = raw[columns.id] if columns.id else rows["image"]
-    rows["product_id"] = raw[columns.product_id] if columns.product_id else rows["id"]
-    require_unique_ids(rows, path)
+    return _identified(rows, raw, columns, rows["image"], path)
+
+
+def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: Any, source: Path | str) -> pd.DataFrame:
+    """Add `id` (`ids` where the recipe names no column) and `product_id` (the id where there is none)."""
+    rows["id"] = raw[columns.id] if columns.id else ids
+    require_unique_ids(rows, source)
+    products = raw[columns.product_id] if columns.product_id else rows["id"]
+    rows["product_id"] = products.where(products != "", rows["id"])
     return rows
 
 
@@ -77,7 +87,7 @@ def _named(columns: Columns) -> list[str]:
 
 def _select(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     def values(name: str | None) -> Any:
-        return raw[name].astype(str) if name else ""
+        return raw[name] if name else ""
 
     rows = pd.DataFrame({"caption": values(columns.caption)}, index=raw.index)
     rows["category"], rows["colour"] = values(columns.category), values(columns.colour)
@@ -86,59 +96,68 @@ def _select(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 
 def _relative_image(value: str, folder: Path, table: Path, row: int) -> str:
-    path = (folder / value).resolve()
-    if not value or not path.is_relative_to(folder) or not path.is_file():
-        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}")
+    path = Path(os.path.normpath(folder / value))
+    if not path.is_relative_to(folder) or not path.is_file():
+        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}; mend or remove the row")
     return path.relative_to(folder).as_posix()
 
 
 def _images_alone(folder: Path) -> pd.DataFrame:
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    shown = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    names = sorted(path.as_posix() for path in shown if not (folder / path).is_dir())
+    if not names:
         raise UserError(f"{folder}: no images there ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    names = [path.relative_to(folder).as_posix() for path in found]
     rows = pd.DataFrame({"id": names, "product_id": names, "image": names})
     return rows.assign(caption="", category="", colour="", attributes=[{} for _ in names])
 
 
 def _from_dataset(name: str, split: str, columns: Columns) -> pd.DataFrame:
-    try:
-        data = datasets.load_dataset(name, split=split)
-        data = data.cast_column(columns.image, datasets.Image(decode=False))
-    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(
-            f"data.dataset: {name}: cannot load split {split!r} with images in column "
-            f"{columns.image!r}: {str(error).splitlines()[0]}"
-        ) from None
+    data = _load_dataset(name, split)
     missing = [column for column in _named(columns) if column not in data.column_names]
     if missing:
         raise UserError(
             f"data.columns: {name} has no column {', '.join(missing)}; it has {', '.join(data.column_names)}"
         )
-    raw = _with_label_names(data).to_pandas()
+    data = _as_images(data, columns.image, name)
+    raw = _texts(data.remove_columns(columns.image))
     rows = _select(raw, columns)
-    rows["image"] = [_stored_image(value, name, row) for row, value in enumerate(raw[columns.image])]
-    rows["id"] = raw[columns.id].astype(str) if columns.id else [f"{row:08d}" for row in range(len(raw))]
-    rows["product_id"] = raw[columns.product_id].astype(str) if columns.product_id else rows["id"]
-    require_unique_ids(rows, name)
-    return rows
+    rows["image"] = [_stored_image(value, name, row) for row, value in enumerate(data[columns.image])]
+    return _identified(rows, raw, columns, [f"{row:08d}" for row in range(len(raw))], name)
 
 
-def _with_label_names(data: Any) -> Any:
+def _load_dataset(name: str, split: str) -> Any:
+    try:
+        return datasets.load_dataset(name, split=split)
+    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from None
+
+
+def _as_images(data: Any, column: str, name: str) -> Any:
+    try:
+        return data.cast_column(column, datasets.Image(decode=False))
+    except (TypeError, ValueError, NotImplementedError, KeyError) as error:
+        raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from None
+
+
+def _texts(data: Any) -> pd.DataFrame:
+    """Every column as strings, class labels by their names, missing values as empty strings."""
+    table = pd.DataFrame(data.to_dict(), index=range(len(data)), dtype=object)
     for column, feature in data.features.items():
         if isinstance(feature, datasets.ClassLabel):
-            names = feature.names
-            data = data.cast_column(column, datasets.Value("int64")).map(
-                lambda row, column=column, names=names: {column: names[row[column]]},
-                features=datasets.Features({**data.features, column: datasets.Value("string")}),
-            )
-    return data
+            names = dict(enumerate(feature.names))
+            table[column] = table[column].map(names.get)
+    return as_text(table)
 
 
 def _stored_image(value: Mapping[str, Any] | None, name: str, row: int) -> bytes:
     if value is None or not (value.get("bytes") or value.get("path")):
         raise UserError(f"{name}: row {row}: no image")
-    return value["bytes"] or Path(value["path"]).read_bytes()
+    try:
+        return value["bytes"] or Path(value["path"]).read_bytes()
+    except OSError as error:
+        raise UserError(f"{name}: row {row}: image {value['path']!r}: {error.strerror}") from None
 
 
 def _split_described(rows: pd.DataFrame, folder: Path | None) -> Catalogue:

@@ -4,6 +4,7 @@ The preparation is the one of the published results (omgwenxx/multimodal-fashion
 and a photo, of fashion product types with at least seven articles, descriptions in lower case.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -49,10 +50,11 @@ class HM(CatalogueSection):
 def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
     """Prepare any catalogue in the Kaggle layout."""
     articles = read_articles(folder / "articles.csv")
-    photos = {path.stem: path.relative_to(folder).as_posix() for path in sorted((folder / "images").glob("*/*.jpg"))}
-    if not photos:
-        raise UserError(f"{folder / 'images'}: no photos; expected images/0xx/0<article_id>.jpg as Kaggle ships them")
-    articles["image"] = articles["id"].map(photos)
+    articles["image"] = articles["id"].map(_photos(folder))
+    if articles["image"].isna().all():
+        raise UserError(
+            f"{folder / 'images'}: no photo of any article; expected images/0xx/0<article_id>.jpg as Kaggle ships them"
+        )
     has_text, has_photo = articles["caption"].str.strip() != "", articles["image"].notna()
     catalogue = Catalogue(
         name, folder, articles, articles[~has_text & has_photo].reset_index(drop=True), [("articles", len(articles))]
@@ -64,9 +66,16 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
     return catalogue
 
 
+def _photos(folder: Path) -> dict[str, str]:
+    """Article id to the photo's path in `folder`; files of other names are no photos of articles."""
+    found = (path for path in sorted((folder / "images").glob("*/*")) if path.suffix.lower() == ".jpg")
+    return {path.stem: path.relative_to(folder).as_posix() for path in found}
+
+
 def read_articles(path: Path) -> pd.DataFrame:
     """`articles.csv` in its own order with our columns; `article_id` stays a string with its leading zero."""
     raw = read_table(path, [*REQUIRED.values(), *ATTRIBUTES.values()])
+    _require_last_line_break(path)
     wrong = raw["article_id"][~raw["article_id"].str.fullmatch(r"\d{10}")]
     if len(wrong):
         raise UserError(
@@ -77,7 +86,16 @@ def read_articles(path: Path) -> pd.DataFrame:
     attributes = raw[list(ATTRIBUTES.values())].set_axis(list(ATTRIBUTES), axis=1)
     articles["attributes"] = attributes.to_dict("records")
     require_unique_ids(articles, path)
+    articles["product_id"] = articles["product_id"].where(articles["product_id"] != "", articles["id"])
     return articles
+
+
+def _require_last_line_break(path: Path) -> None:
+    """A file cut inside its last value has as many values in each row as a whole one."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            raise UserError(f"{path}: the last line does not end in a line break: is the file truncated?")
 
 
 def is_fashion(types: "pd.Series[str]") -> "pd.Series[bool]":

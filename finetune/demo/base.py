@@ -7,28 +7,36 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from finetune.catalogues.tables import read_table
 from finetune.config import Recipe
 from finetune.demo.drawing import draw
 from finetune.demo.garments import sample_garment
-from finetune.demo.wording import alt_text
+from finetune.demo.wording import alt_text, description
 from finetune.families import captioner_class
 from finetune.runs import MODEL_FOLDER, TRAINING_FILE
+from finetune.tiny import make_tiny
 from finetune.training import train
 from metrics.errors import UserError
 from metrics.files import atomic_writer
 
+COLUMNS = ("file_name", "alt_text", "description")
 DRAWN_SIZE = (96, 144)
 SEED = 1_000_003
 
 
 def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) -> None:
-    """Draw, train as `recipe` says, and write the model in bfloat16 with `made.json`: command, figures, versions."""
-    write_drawings(Path(str(recipe.data.folder)), drawings)
+    """Draw, train as `recipe` says, and write the model in bfloat16 with `made.json`: command, figures, versions.
+
+    As a real language model's, its tokenizer knows the words of descriptions; the model itself never reads one.
+    """
+    folder = Path(str(recipe.data.folder))
+    write_drawings(folder, drawings)
+    _write_untrained(recipe, folder)
     train(recipe, str(recipe_path), resume=True)
     captioner = captioner_class(recipe.model.family).load(
         recipe.model.model_copy(update={"base": str(recipe.output / MODEL_FOLDER), "dtype": "bfloat16"})
     )
-    captioner.model.save_pretrained(out)
+    captioner.model.bfloat16().save_pretrained(out)
     captioner.processor.save_pretrained(out)
     record = json.loads((recipe.output / TRAINING_FILE).read_text(encoding="utf-8"))
     kept = ("recipe", "best_validation_loss", "best_step", "versions", "hardware", "times", "seed")
@@ -37,8 +45,16 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
         json.dump(made | {key: record[key] for key in kept}, file, indent=1)
 
 
+def _write_untrained(recipe: Recipe, folder: Path) -> None:
+    if recipe.model.tiny is None:
+        raise UserError("model.tiny is missing in the recipe; it gives the demo base's shape")
+    table = read_table(folder / "metadata.csv", COLUMNS)
+    texts = [*table["alt_text"], *table["description"]]
+    make_tiny(recipe.model.family, recipe.model.tiny, texts, Path(recipe.model.base), recipe.training.seed)
+
+
 def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
-    """Write `drawings` garments as photos with `metadata.csv` (columns `file_name`, `alt_text`).
+    """Write `drawings` garments as photos with `metadata.csv` (columns `COLUMNS`).
 
     Raises `UserError` where the folder holds something else already.
     """
@@ -50,12 +66,12 @@ def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     rows = [_write_drawing(folder, number, seed) for number in tqdm(range(drawings), desc="drawing", unit="drawing")]
     with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([("file_name", "alt_text"), *rows])
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
-def _write_drawing(folder: Path, number: int, seed: int) -> tuple[str, str]:
+def _write_drawing(folder: Path, number: int, seed: int) -> tuple[str, str, str]:
     rng = np.random.default_rng([seed, number])
     garment = sample_garment(rng)
     name = f"images/{number:06d}.jpg"
     draw(garment, rng).resize(DRAWN_SIZE).save(folder / name, quality=90)
-    return name, alt_text(garment, rng)
+    return name, alt_text(garment, rng), description(garment).lower()

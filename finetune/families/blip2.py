@@ -12,7 +12,7 @@ from transformers import (
     Blip2Processor,
     Blip2QFormerConfig,
     Blip2VisionConfig,
-    BlipImageProcessor,
+    BlipImageProcessorPil,
     OPTConfig,
 )
 
@@ -53,17 +53,19 @@ class Blip2Captioner(Captioner):
 
     @classmethod
     def load(cls, config: Model, device: str | None = None) -> Self:
-        """Load old checkpoints (no image token) and new ones alike."""
+        """Load old checkpoints (no image token) and new ones alike; the Q-Former always works in float32."""
         model, processor = load_pretrained(config, Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, device)
         if not model.config.use_decoder_only_language_model:
             raise UserError(f"{config.base}: an encoder-decoder BLIP-2 (Flan-T5); this family is BLIP-2-OPT only")
         _add_image_token(model, processor)
+        model.qformer.float()
+        model.query_tokens.data = model.query_tokens.data.float()
         return cls(model, processor)
 
     @classmethod
     def tiny(cls, shape: Tiny, tokenizer: Any) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
         """A small BLIP-2. transformers starts all query tokens at zero, which makes them one: these start apart."""
-        images = BlipImageProcessor(size={"height": shape.image_size, "width": shape.image_size})
+        images = BlipImageProcessorPil(size={"height": shape.image_size, "width": shape.image_size})
         processor = Blip2Processor(images, tokenizer, num_query_tokens=shape.queries)
         model = Blip2ForConditionalGeneration(_tiny_config(shape, tokenizer))
         torch.nn.init.normal_(model.query_tokens, std=shape.hidden_size**-0.5)
@@ -118,7 +120,12 @@ def _tiny_config(shape: Tiny, tokenizer: Any) -> Blip2Config:
             **block, intermediate_size=2 * width, image_size=shape.image_size, patch_size=shape.patch_size
         ),
         qformer_config=Blip2QFormerConfig(
-            **block, intermediate_size=2 * width, encoder_hidden_size=width, cross_attention_frequency=1
+            **block,
+            intermediate_size=2 * width,
+            encoder_hidden_size=width,
+            cross_attention_frequency=1,
+            hidden_dropout_prob=shape.dropout,
+            attention_probs_dropout_prob=shape.dropout,
         ),
         text_config=OPTConfig(
             hidden_size=width,
@@ -132,6 +139,7 @@ def _tiny_config(shape: Tiny, tokenizer: Any) -> Blip2Config:
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer("\n", add_special_tokens=False)["input_ids"][0],
             init_std=width**-0.5,
+            dropout=shape.dropout,
         ),
         num_query_tokens=shape.queries,
         image_token_index=image_token,

@@ -108,7 +108,7 @@ def test_no_references(score: Score, tmp_path: Path) -> None:
     [
         ("{", "not UTF-8 JSON"),
         ("[]", "expected a JSON object"),
-        ('{"kind": "best"}', '"kind" must be one of baseline, pretrained, finetuned'),
+        ('{"kind": "best"}', '"kind" must be one of baseline, control, pretrained, finetuned'),
         ('{"catalogue": {"folder": 7}}', 'catalogue: "folder" must be a string, found 7'),
         ('{"loss_history": [1]}', "loss_history[0]: expected a JSON object"),
     ],

@@ -1,28 +1,20 @@
 """From a recipe's catalogue to cached Arrow splits, reference files and an account of the preparation."""
 
-import hashlib
-import json
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pandas as pd
 
+from finetune import cache
 from finetune.catalogues.base import Catalogue, CatalogueSection
 from finetune.images import find_broken
-from finetune.splits import SPLITS, audit, seen_in_training, split_articles
+from finetune.splits import SPLITS, split_articles
 from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
-from metrics.files import atomic_writer
 
-datasets.disable_progress_bars()
-
-LAYOUT_VERSION = 1
-ALL_SPLITS = (*SPLITS, "undescribed")
+ALL_SPLITS = cache.ALL_SPLITS
 BAD_IMAGE = "bad image"
 
 
@@ -53,12 +45,13 @@ def prepare(config: CatalogueSection) -> Prepared:
     Raises `UserError` where a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
     """
     catalogue = config.load()  # type: ignore[attr-defined]
+    _set_aside_unsplittable(catalogue)
     parts = _limited_parts(catalogue, config)
     _check_captions(parts, config.max_caption_words)
-    folder = cache_folder() / f"{catalogue.name}-{_fingerprint(catalogue, parts, config)}"
+    folder = cache_folder() / f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
     if not folder.is_dir():
-        _write(folder, catalogue, _without_bad_images(catalogue, parts, config), config)
-    return _read(folder, catalogue.folder)
+        cache.write(folder, catalogue, _without_bad_images(catalogue, parts, config), config)
+    return Prepared(*cache.read(folder, catalogue.folder))
 
 
 def cache_folder() -> Path:
@@ -95,6 +88,17 @@ def describe(account: dict[str, Any]) -> str:
     return "\n".join(line for title, lines in sections.items() if lines for line in (title, *lines))
 
 
+def _set_aside_unsplittable(catalogue: Catalogue) -> None:
+    """Too few captioned photos for three splits can still be captioned: they count as undescribed."""
+    few = catalogue.described
+    if 0 < len(few) < len(SPLITS):
+        catalogue.undescribed = pd.concat([few, catalogue.undescribed], ignore_index=True)
+        catalogue.drop("too few captions to split", few["id"] == "", "in splits")
+    if catalogue.described.empty and catalogue.undescribed.empty:
+        steps = "; ".join(f"{articles:,} {step}" for step, articles in catalogue.counts)
+        raise UserError(f"{catalogue.folder or catalogue.name}: no article is left to use: {steps}")
+
+
 def _limited_parts(catalogue: Catalogue, config: CatalogueSection) -> dict[str, pd.DataFrame]:
     if catalogue.described.empty:
         parts = dict.fromkeys(SPLITS, catalogue.described)
@@ -115,99 +119,32 @@ def _check_captions(parts: dict[str, pd.DataFrame], most: int) -> None:
             )
 
 
-def _fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> str:
-    state = hashlib.sha256(f"{LAYOUT_VERSION} {catalogue.folder} {config.model_dump_json()}".encode())
-    for name, part in parts.items():
-        state.update(name.encode())
-        state.update(pd.util.hash_pandas_object(part.astype(str), index=False).to_numpy().tobytes())
-        if catalogue.folder is not None:
-            stats = [(catalogue.folder / image).stat() for image in part["image"]]
-            state.update(repr([(stat.st_size, stat.st_mtime_ns) for stat in stats]).encode())
-    return state.hexdigest()[:16]
-
-
 def _without_bad_images(
     catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection
 ) -> dict[str, pd.DataFrame]:
-    return {name: _drop_bad(catalogue, name, part, config.on_bad_image) for name, part in parts.items()}
+    usable = {name: _drop_bad(catalogue, name, part) for name, part in parts.items()}
+    bad, source = catalogue.bad_images, catalogue.folder or catalogue.name
+    if bad and config.on_bad_image == "stop":
+        shown = "\n  ".join(bad[:10])
+        raise UserError(
+            f"{len(bad)} photo(s) of {source} cannot be used:\n  {shown}\n"
+            "replace them, or leave them out with data.on_bad_image: skip"
+        )
+    if all(part.empty for part in usable.values()):
+        raise UserError(f"{source}: every photo is broken, the first is {bad[0]}")
+    return usable
 
 
-def _drop_bad(catalogue: Catalogue, name: str, part: pd.DataFrame, policy: str) -> pd.DataFrame:
+def _drop_bad(catalogue: Catalogue, name: str, part: pd.DataFrame) -> pd.DataFrame:
     folder = catalogue.folder
     sources = part["image"].tolist() if folder is None else [folder / image for image in part["image"]]
     broken = find_broken(sources, f"checking photos of {name}")
     if not broken:
         return part
-    named = [f"{part['image'].iloc[i] if folder else part['id'].iloc[i]}: {why}" for i, why in broken.items()]
-    if policy == "stop":
-        shown = "\n  ".join(named[:10])
-        raise UserError(
-            f"{len(broken)} photo(s) of {folder or catalogue.name} cannot be used:\n  {shown}\n"
-            "replace them, or leave them out with data.on_bad_image: skip"
-        )
-    catalogue.bad_images += named
+    shown = part["id" if folder is None else "image"]
+    catalogue.bad_images += [f"{shown.iloc[position]}: {reason}" for position, reason in broken.items()]
     catalogue.dropped.setdefault(BAD_IMAGE, []).extend(part["id"].iloc[list(broken)])
     return part.drop(part.index[list(broken)])
-
-
-def _write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
-    try:
-        names = sorted(set(catalogue.described["category"]) - {""})
-        for name, part in parts.items():
-            if len(part):
-                _to_dataset(part, parts["train"], names, catalogue.folder).save_to_disk(temporary / name)
-        with atomic_writer(temporary / "account.json") as file:
-            json.dump(_account(catalogue, parts, config), file, indent=1)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _to_dataset(part: pd.DataFrame, train: pd.DataFrame, names: list[str], folder: Path | None) -> Any:
-    text, known = datasets.Value("string"), set(names)
-    keys = sorted({key for attributes in part["attributes"] for key in attributes})
-    columns = {
-        "id": (part["id"], text),
-        "product_id": (part["product_id"], text),
-        "image": (part["image"], datasets.Image()) if folder is None else (part["image"], text),
-        "file": ([None] * len(part) if folder is None else part["image"], text),
-        "caption": (part["caption"], text),
-        "category": ([name if name in known else None for name in part["category"]], datasets.ClassLabel(names=names)),
-        "colour": (part["colour"], text),
-        "attributes": (part["attributes"], dict.fromkeys(keys, text)),
-        "seen": (seen_in_training(part, train), datasets.Value("bool")),
-    }
-    features = datasets.Features({name: feature for name, (_, feature) in columns.items()})
-    return datasets.Dataset.from_dict({name: list(values) for name, (values, _) in columns.items()}, features)
-
-
-def _account(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> dict[str, Any]:
-    return {
-        "name": catalogue.name,
-        "counts": [{"step": step, "articles": articles} for step, articles in catalogue.counts],
-        "dropped": catalogue.dropped,
-        "bad_images": catalogue.bad_images,
-        "split": {"method": config.split.method, "sizes": {name: len(part) for name, part in parts.items()}},
-        "leak_audit": audit(parts["test"], parts["train"]).as_dict(),
-    }
-
-
-def _read(folder: Path, images: Path | None) -> Prepared:
-    saved = {name: datasets.load_from_disk(str(folder / name)) for name in ALL_SPLITS if (folder / name).is_dir()}
-    features = next(iter(saved.values())).features
-    empty = datasets.Dataset.from_dict({name: [] for name in features}, features)
-    splits = {name: saved.get(name, empty) for name in ALL_SPLITS}
-    if images is not None:
-        splits = {name: _with_images(data, images) for name, data in splits.items()}
-    account = json.loads((folder / "account.json").read_text(encoding="utf-8"))
-    return Prepared(splits, account | {"folder": str(images) if images else None})
-
-
-def _with_images(data: Any, folder: Path) -> Any:
-    paths = [str(folder / name) for name in data["file"]]
-    return data.remove_columns("image").add_column("image", paths).cast_column("image", datasets.Image())
 
 
 def _record(row: dict[str, Any], names: list[str], split: str) -> CaptionRecord:
@@ -218,7 +155,7 @@ def _record(row: dict[str, Any], names: list[str], split: str) -> CaptionRecord:
         image=row["file"],
         references=(row["caption"],) if described else (),
         category=None if row["category"] is None else names[row["category"]],
-        attributes={name: value for name, value in row["attributes"].items() if value},
+        attributes={name: value for name, value in {"colour": row["colour"], **row["attributes"]}.items() if value},
         split=split,
         seen=row["seen"] if split in ("validation", "test") else None,
     )

@@ -1,0 +1,42 @@
+# Verbs are the same by hand and in CI. Each sets up what it needs; running one twice is harmless.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LIGHT := .venv-light
+
+.PHONY: help install demo test lint types light check clean
+
+help:  ## say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
+
+install: $(VENV)/.installed  ## virtual environment with the pinned packages
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lookbook needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,track,dev]'
+	touch $@
+
+demo: install  ## the whole path on the built-in catalogue: train, caption, score, report
+	$(BIN)/python -m finetune run recipes/demo.yaml
+
+test: install  ## all tests
+	$(BIN)/python -m pytest
+
+lint: install  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## mypy, strict
+	$(BIN)/mypy
+
+light:  ## the base install alone: scoring works without torch
+	test -x $(LIGHT)/bin/python || $(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/bin/python -m pip install --quiet --constraint constraints.txt . pytest hypothesis selenium
+	$(LIGHT)/bin/python -c 'import importlib.util as u; assert not u.find_spec("torch"), "torch is installed"'
+	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py
+
+check: lint types light test demo  ## everything
+
+clean:  ## remove what make made, but not runs/
+	rm -rf $(VENV) $(LIGHT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

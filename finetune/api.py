@@ -1,0 +1,35 @@
+"""The Python interface: what the commands do, with values instead of files where that is handier."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from finetune import config, training
+from finetune.captioning import Selection, caption_catalogue
+from finetune.config import Recipe
+from finetune.preparation import Prepared
+from finetune.preparation import prepare as prepare_section
+from finetune.runs import load_system
+from metrics.captions import CaptionRecord
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply `section.key=value` overrides. Raises `UserError` with every fault at once."""
+    return config.load_recipe(Path(path), overrides)
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Load, split, check and cache the recipe's catalogue."""
+    return prepare_section(recipe.data)
+
+
+def train(recipe: Recipe, *, resume: bool = False) -> Path:
+    """Fine-tune as the recipe says; the run's folder."""
+    return training.train(recipe, resume=resume)
+
+
+def caption(
+    model: str | Path, recipe: Recipe, out: str | Path, split: str = "test", adapter: str | None = None
+) -> list[CaptionRecord]:
+    """Caption a split of the recipe's catalogue with a run, a base model's folder or a Hub id, and write `out`."""
+    system = load_system(str(model), adapter, recipe)
+    return caption_catalogue(system, prepare(recipe), Selection(split), Path(out))

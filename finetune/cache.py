@@ -1,0 +1,112 @@
+"""Prepared catalogues on disk: an Arrow data set per split and the account of the preparation."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas as pd
+
+from finetune.catalogues.base import Catalogue, CatalogueSection
+from finetune.splits import SPLITS, audit, seen_in_training
+from metrics.files import atomic_writer
+
+datasets.disable_progress_bars()
+
+LAYOUT_VERSION = 1
+ALL_SPLITS = (*SPLITS, "undescribed")
+
+
+def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> str:
+    """A short hash that changes when a row, a photo (its size or time) or the recipe's data section changes."""
+    state = hashlib.sha256(f"{LAYOUT_VERSION} {catalogue.folder} {config.model_dump_json()}".encode())
+    for name, part in parts.items():
+        state.update(name.encode())
+        texts = part.drop(columns="image").astype(str) if catalogue.folder is None else part.astype(str)
+        state.update(pd.util.hash_pandas_object(texts, index=False).to_numpy().tobytes())
+        for image in part["image"]:
+            state.update(image if catalogue.folder is None else _file_state(catalogue.folder / image))
+    return state.hexdigest()[:16]
+
+
+def _file_state(path: Path) -> bytes:
+    """What changes when a file changes; a missing one is named when the photos are checked."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return b"missing"
+    return f"{stat.st_size} {stat.st_mtime_ns}".encode()
+
+
+def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> None:
+    """Write the splits and their account to `folder`, which appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
+    try:
+        names = sorted(set(catalogue.described["category"]) - {""})
+        for name, part in parts.items():
+            if len(part):
+                _to_dataset(part, parts["train"], names, catalogue.folder).save_to_disk(temporary / name)
+        with atomic_writer(temporary / "account.json") as file:
+            json.dump(_account(catalogue, parts, config), file, indent=1)
+        _move(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(temporary: Path, folder: Path) -> None:
+    """Give the cache its name; another process may have written the same one meanwhile."""
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _to_dataset(part: pd.DataFrame, train: pd.DataFrame, names: list[str], folder: Path | None) -> Any:
+    text, known = datasets.Value("string"), set(names)
+    keys = sorted({key for attributes in part["attributes"] for key in attributes})
+    columns = {
+        "id": (part["id"], text),
+        "product_id": (part["product_id"], text),
+        "image": (part["image"], datasets.Image()) if folder is None else (part["image"], text),
+        "file": ([None] * len(part) if folder is None else part["image"], text),
+        "caption": (part["caption"], text),
+        "category": ([name if name in known else None for name in part["category"]], datasets.ClassLabel(names=names)),
+        "colour": (part["colour"], text),
+        "attributes": (part["attributes"], dict.fromkeys(keys, text)),
+        "seen": (seen_in_training(part, train), datasets.Value("bool")),
+    }
+    features = datasets.Features({name: feature for name, (_, feature) in columns.items()})
+    return datasets.Dataset.from_dict({name: list(values) for name, (values, _) in columns.items()}, features)
+
+
+def _account(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> dict[str, Any]:
+    return {
+        "name": catalogue.name,
+        "counts": [{"step": step, "articles": articles} for step, articles in catalogue.counts],
+        "dropped": catalogue.dropped,
+        "bad_images": catalogue.bad_images,
+        "split": {"method": config.split.method, "sizes": {name: len(part) for name, part in parts.items()}},
+        "leak_audit": audit(parts["test"], parts["train"]).as_dict(),
+    }
+
+
+def read(folder: Path, images: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The splits, with photos read from the catalogue's folder `images` where it has one, and the account."""
+    saved = {name: datasets.load_from_disk(str(folder / name)) for name in ALL_SPLITS if (folder / name).is_dir()}
+    features = next(iter(saved.values())).features
+    empty = datasets.Dataset.from_dict({name: [] for name in features}, features)
+    splits = {name: saved.get(name, empty) for name in ALL_SPLITS}
+    if images is not None:
+        splits = {name: _with_images(data, images) for name, data in splits.items()}
+    account = json.loads((folder / "account.json").read_text(encoding="utf-8"))
+    return splits, account | {"folder": str(images) if images else None}
+
+
+def _with_images(data: Any, folder: Path) -> Any:
+    paths = [str(folder / name) for name in data["file"]]
+    return data.remove_columns("image").add_column("image", paths).cast_column("image", datasets.Image())

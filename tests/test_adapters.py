@@ -1,0 +1,126 @@
+"""What is trained: tower by tower, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import load_tiny, photo, rows, write_tiny
+
+from finetune import adapters
+from finetune.adapters import attach, count_parameters
+from finetune.batching import CaptionCollator
+from finetune.config import Decoding, Lora, Tune
+from finetune.families.base import TOWERS
+from finetune.trainer import caption_losses
+from metrics.errors import UserError
+
+HIDDEN, RANK, LAYERS = 32, 2, 2
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("base") / "blip2")
+
+
+def trainable(base: Path, tune: Tune, lora: Lora) -> dict[str, int]:
+    captioner = load_tiny(base)
+    attach(captioner, tune, lora)
+    return {tower: count["trainable"] for tower, count in count_parameters(captioner).items()}
+
+
+def test_query_and_value_of_the_language_model_alone(base: Path) -> None:
+    lora = Lora(rank=RANK, modules="query-value")
+    expected = LAYERS * 2 * (RANK * HIDDEN + HIDDEN * RANK)
+    assert trainable(base, Tune(), lora) == {"vision": 0, "connector": 0, "language": expected}
+
+
+def test_all_linear_layers_of_the_language_model_alone(base: Path) -> None:
+    attention, feed_forward = 4 * 2 * RANK * HIDDEN, 2 * RANK * (HIDDEN + 2 * HIDDEN)
+    lora = Lora(rank=RANK, modules="all-linear")
+    assert trainable(base, Tune(), lora) == {
+        "vision": 0,
+        "connector": 0,
+        "language": LAYERS * (attention + feed_forward),
+    }
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("modules", ["query-value", "all-linear"])
+def test_patterns_of_one_tower_reach_no_other(base: Path, tower: str, modules: str) -> None:
+    tune = Tune(**(dict.fromkeys(TOWERS, "frozen") | {tower: "lora"}))
+    counts = trainable(base, tune, Lora(rank=RANK, modules=modules))  # type: ignore[arg-type]
+    assert counts[tower] > 0
+    assert sum(counts.values()) == counts[tower]
+
+
+def test_all_linear_reaches_every_linear_layer_of_its_tower(base: Path) -> None:
+    captioner = load_tiny(base)
+    linear = {
+        name
+        for name, module in captioner.model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
+    }
+    attach(captioner, Tune(vision="lora", connector="lora", language="lora"), Lora(rank=RANK, modules="all-linear"))
+    reached = {
+        name.removeprefix("base_model.model.").removesuffix(".base_layer")
+        for name, _ in captioner.model.named_modules()
+        if name.endswith(".base_layer")
+    }
+    assert reached == linear
+
+
+def test_full_towers_are_counted_once(base: Path) -> None:
+    captioner = load_tiny(base)
+    sizes = {tower: count["total"] for tower, count in count_parameters(captioner).items()}
+    attach(captioner, Tune(vision="full", connector="full", language="full"), Lora())
+    assert {tower: count["trainable"] for tower, count in count_parameters(captioner).items()} == sizes
+
+
+def test_nothing_to_train_is_an_error(base: Path) -> None:
+    with pytest.raises(UserError, match="all towers are frozen"):
+        attach(load_tiny(base), Tune(language="frozen"), Lora())
+
+
+@pytest.mark.parametrize("rslora", [True, False])
+def test_scaling(base: Path, rslora: bool) -> None:
+    """LoRA scales by alpha / rank, rsLoRA by alpha / sqrt(rank) (Kalajdzievski 2023, theorem 3.2)."""
+    captioner = load_tiny(base)
+    attach(captioner, Tune(), Lora(rank=4, alpha=8, rslora=rslora))
+    layer = captioner.model.base_model.model.language_model.model.decoder.layers[0].self_attn.q_proj
+    assert layer.scaling["default"] == (8 / 4**0.5 if rslora else 8 / 4)
+
+
+@pytest.mark.parametrize("tune", [Tune(), Tune(vision="lora", connector="full")])
+def test_an_adapter_saved_and_loaded_writes_the_same(base: Path, tmp_path: Path, tune: Tune) -> None:
+    captioner = load_tiny(base)
+    untouched = captioner.generate([photo(0)], "", Decoding(max_new_tokens=8))
+    attach(captioner, tune, Lora(rank=RANK, modules="all-linear", dropout=0))
+    optimizer = torch.optim.AdamW([p for p in captioner.model.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(30):
+        losses, _ = caption_losses(captioner.model, CaptionCollator(captioner, "")(rows()))
+        losses.sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    captioner.model.eval().save_pretrained(tmp_path)
+    again = load_tiny(base)
+    adapters.load_adapter(again, str(tmp_path))
+    trained = captioner.generate([photo(0)], "", Decoding(max_new_tokens=8))
+    assert again.generate([photo(0)], "", Decoding(max_new_tokens=8)) == trained != untouched
+
+
+def test_an_adapter_of_another_base_is_one_message(base: Path, tmp_path: Path) -> None:
+    captioner = load_tiny(base)
+    attach(captioner, Tune(), Lora(rank=RANK))
+    captioner.model.save_pretrained(tmp_path / "adapter")
+    import finetune.tiny
+    from finetune.config import Tiny
+
+    other = Tiny(image_size=32, hidden_size=64, layers=1, queries=4, vocabulary=320)
+    finetune.tiny.make_tiny("blip2", other, ["a dress"], tmp_path / "other", 0)
+    with pytest.raises(UserError, match="does not load on this base"):
+        adapters.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
+
+
+def test_a_folder_without_an_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not load"):
+        adapters.load_adapter(load_tiny(base), str(tmp_path))

@@ -1,0 +1,90 @@
+"""`run`: from nothing to a report in one command, under a real `accelerate launch`; killed or repeated, it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+SYSTEMS = [
+    "sibling's caption",
+    "category's most frequent caption",
+    "fine-tuned, photos shuffled",
+    "pretrained",
+    "fine-tuned",
+]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    values = {
+        "output": str(tmp_path / "run"),
+        "data": {"catalogue": "demo", "folder": str(tmp_path / "demo"), "articles": 400, "limit": 24},
+        "model": {
+            "base": str(tmp_path / "base"),
+            "dtype": "float32",
+            "tiny": {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400, "dropout": 0},
+        },
+        "tune": {"language": "lora", "connector": "full"},
+        "training": {"epochs": 3, "learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 8, "workers": 0},
+        "decoding": {"max_new_tokens": 20},
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def command(recipe: Path) -> list[str]:
+    return [sys.executable, "-m", "finetune", "run", str(recipe)]
+
+
+def finish(recipe: Path) -> str:
+    done = subprocess.run(command(recipe), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def report(recipe: Path) -> dict[str, Any]:
+    return dict(json.loads((recipe.parent / "run" / "report" / "report.json").read_text()))
+
+
+def test_one_command_makes_the_report_and_repeats_nothing(recipe: Path) -> None:
+    finish(recipe)
+    made = report(recipe)
+    assert [system["name"] for system in made["systems"]] == SYSTEMS
+    assert (recipe.parent / "run" / "report" / "report.html").is_file()
+    assert (recipe.parent / "run" / "model" / "adapter_model.safetensors").is_file()
+    kept = {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()}
+    again = finish(recipe)
+    assert "captioning" not in again
+    assert {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()} == kept
+    assert report(recipe)["systems"] == made["systems"]
+
+
+def test_killed_in_training_it_goes_on_from_the_checkpoint(recipe: Path) -> None:
+    checkpoints = recipe.parent / "run" / "checkpoints"
+    process = subprocess.Popen(
+        [*command(recipe), "training.epochs=8"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (recipe.parent / "run" / "training.json").exists()
+    done = subprocess.run([*command(recipe), "training.epochs=8"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    training = json.loads((recipe.parent / "run" / "training.json").read_text())
+    epochs = [entry["epoch"] for entry in training["loss_history"] if "eval_loss" in entry]
+    assert epochs == sorted(set(epochs))
+    assert epochs[0] == 1
+    assert [system["name"] for system in report(recipe)["systems"]] == SYSTEMS

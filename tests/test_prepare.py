@@ -1,0 +1,341 @@
+"""`prepare`: what it writes, what it caches, what it makes of broken photos, and that it leaves nothing half-done."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.model_selection import train_test_split
+from tiny import (
+    all_references,
+    article,
+    finetune,
+    kaggle,
+    kaggle_photo,
+    photo,
+    prepared,
+    recipe,
+    references,
+    refused,
+    write_csv,
+)
+
+from finetune import cache, preparation
+from finetune.config import load_recipe
+from metrics.captions import read_records
+from metrics.errors import UserError
+
+COUNT = 30
+IDS = [article(number)["article_id"] for number in range(COUNT)]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return kaggle(tmp_path / "hm", [article(number) for number in range(COUNT)])
+
+
+@pytest.fixture
+def shop_recipe(shop: Path, tmp_path: Path) -> Path:
+    return recipe(tmp_path, {"catalogue": "hm", "folder": str(shop)})
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The photos that are checked, in order."""
+    seen: list[Any] = []
+    find_broken = preparation.find_broken
+
+    def listening(sources: Iterable[Any], title: str) -> dict[int, str]:
+        seen.extend(sources)
+        return find_broken(list(sources), title)
+
+    monkeypatch.setattr(preparation, "find_broken", listening)
+    return seen
+
+
+def contents(folder: Path) -> dict[str, tuple[int, int]]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def load(path: Path) -> preparation.Prepared:
+    return preparation.prepare(load_recipe(path).data)
+
+
+def test_references_hold_the_published_split(shop_recipe: Path, tmp_path: Path) -> None:
+    prepared(shop_recipe)
+    shuffled = pd.DataFrame({"id": IDS}).sample(frac=1, random_state=42)
+    train, rest = train_test_split(shuffled, test_size=1 - 0.8, random_state=42)
+    validation, test = train_test_split(rest, test_size=0.5, random_state=42)
+    for name, part in (("train", train), ("validation", validation), ("test", test)):
+        assert [record["id"] for record in references(tmp_path, name)] == part["id"].tolist()
+        assert {record["split"] for record in references(tmp_path, name)} == {name}
+
+
+def test_references_can_be_scored_and_say_what_was_seen(shop_recipe: Path, tmp_path: Path) -> None:
+    prepared(shop_recipe)
+    training = {record["references"][0] for record in references(tmp_path, "train")}
+    for split in ("validation", "test"):
+        for record in references(tmp_path, split):
+            assert record["seen"] == (record["references"][0] in training)
+            assert len(record["references"]) == 1
+    assert {record["seen"] for record in references(tmp_path, "train")} == {None}
+    assert len(read_records(tmp_path / "out" / "references-test.jsonl")) == 3
+
+
+def test_the_printed_account_adds_up(shop_recipe: Path, tmp_path: Path) -> None:
+    printed = prepared(shop_recipe)
+    test, train = references(tmp_path, "test"), references(tmp_path, "train")
+    products = {record["product_id"] for record in train}
+    siblings = sum(record["product_id"] in products for record in test) / len(test)
+    seen = sum(record["seen"] for record in test) / len(test)
+    for line in (
+        "catalogue hm",
+        "published split",
+        "       24  train",
+        "        3  validation",
+        "        3  test",
+        "leak audit of 3 test items",
+        f"{seen:9.1%}  captions that stand verbatim in training",
+        f"{siblings:9.1%}  items with a sibling of the same product in training",
+        str(tmp_path / "out" / "references-test.jsonl"),
+    ):
+        assert line in printed
+
+
+def test_the_account_is_kept_with_the_data(shop_recipe: Path, shop: Path, lookbook_cache: Path) -> None:
+    first = load(shop_recipe).account
+    (cached,) = lookbook_cache.iterdir()
+    kept = json.loads((cached / "account.json").read_text())
+    assert load(shop_recipe).account == first == kept | {"folder": str(shop)}
+    assert kept["split"] == {
+        "method": "published",
+        "sizes": {"train": 24, "validation": 3, "test": 3, "undescribed": 0},
+    }
+
+
+def test_product_split_has_no_leak(shop_recipe: Path, tmp_path: Path) -> None:
+    printed = prepared(shop_recipe, "data.split.method=product", "data.split.validation=0.15", "data.split.train=0.7")
+    assert "product split" in printed
+    assert printed.count(" 0.0%  ") == 2
+    of = {split: {r["product_id"] for r in references(tmp_path, split)} for split in ("train", "validation", "test")}
+    assert sum(map(len, of.values())) == len(set.union(*of.values())) == COUNT // 2
+
+
+def test_limit_takes_the_first_of_each_split(shop_recipe: Path, tmp_path: Path) -> None:
+    prepared(shop_recipe)
+    whole = {split: [r["id"] for r in references(tmp_path, split)] for split in ("train", "validation", "test")}
+    prepared(shop_recipe, "--limit", 2)
+    for split, ids in whole.items():
+        assert [record["id"] for record in references(tmp_path, split)] == ids[:2]
+    prepared(shop_recipe, "--limit", 1000)
+    for split, ids in whole.items():
+        assert [record["id"] for record in references(tmp_path, split)] == ids
+    assert finetune("prepare", shop_recipe, "--limit", 0).exit_code == 2
+
+
+def test_limit_decodes_no_more_photos_than_it_keeps(shop_recipe: Path, decoded: list[Any]) -> None:
+    prepared(shop_recipe, "--limit", 2)
+    assert len(decoded) == 6
+
+
+def test_a_second_call_reads_the_cache(shop_recipe: Path, lookbook_cache: Path, decoded: list[Any]) -> None:
+    first = prepared(shop_recipe)
+    assert len(decoded) == COUNT
+    before = contents(lookbook_cache)
+    assert prepared(shop_recipe) == first
+    assert len(decoded) == COUNT
+    assert contents(lookbook_cache) == before
+
+
+def test_what_does_not_touch_the_data_does_not_rebuild(shop_recipe: Path, decoded: list[Any]) -> None:
+    prepared(shop_recipe)
+    prepared(shop_recipe, "training.epochs=1", "prompt=a photo of", "model.base=other")
+    assert len(decoded) == COUNT
+
+
+def touch(path: Path) -> None:
+    """Another picture of the same size in bytes, a nanosecond later."""
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+
+
+def reword(shop: Path, **values: str) -> None:
+    rows = [article(number) for number in range(COUNT)]
+    rows[4] |= values
+    write_csv(shop / "articles.csv", rows)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda shop: photo(kaggle_photo(shop, IDS[4]), (1, 2, 250), size=(10, 10)),
+        lambda shop: touch(kaggle_photo(shop, IDS[4])),
+        lambda shop: kaggle_photo(shop, IDS[4]).unlink(),
+        lambda shop: reword(shop, detail_desc="Other words."),
+        lambda shop: reword(shop, colour_group_name="Pink"),
+        lambda shop: reword(shop, department_name="Ladies"),
+        lambda shop: reword(shop, product_code="0999999"),
+    ],
+    ids=["other photo", "newer photo", "no photo", "caption", "colour", "attribute", "product"],
+)
+def test_any_change_of_the_data_is_seen(
+    shop: Path, shop_recipe: Path, decoded: list[Any], change: Callable[[Path], None]
+) -> None:
+    prepared(shop_recipe)
+    decoded.clear()
+    change(shop)
+    prepared(shop_recipe)
+    assert len(decoded) >= COUNT - 1
+
+
+def test_after_a_change_the_new_is_read(shop: Path, shop_recipe: Path, tmp_path: Path) -> None:
+    prepared(shop_recipe)
+    photo(kaggle_photo(shop, IDS[4]), (1, 2, 250))
+    reword(shop, detail_desc="Other words.")
+    prepared(shop_recipe)
+    assert all_references(tmp_path)[IDS[4]]["references"] == ["other words."]
+    (row,) = [row for split in load(shop_recipe).splits.values() for row in split if row["id"] == IDS[4]]
+    assert row["image"].getpixel((9, 9)) == pytest.approx((1, 2, 250), abs=8)
+
+
+def test_a_changed_photo_is_checked_again(shop: Path, shop_recipe: Path) -> None:
+    prepared(shop_recipe)
+    kaggle_photo(shop, IDS[4]).write_bytes(b"no picture")
+    result = finetune("prepare", shop_recipe)
+    assert result.exit_code == 2
+    assert f"{IDS[4]}.jpg: not an image" in result.stderr
+
+
+def damage(shop: Path) -> dict[str, str]:
+    """Break five photos, each in its own way; article id to the expected reason."""
+    whole = Image.effect_noise((200, 300), 80).convert("RGB")
+    whole.save(kaggle_photo(shop, IDS[1]))
+    content = kaggle_photo(shop, IDS[1]).read_bytes()
+    kaggle_photo(shop, IDS[1]).write_bytes(content[: len(content) * 9 // 10])
+    kaggle_photo(shop, IDS[2]).write_text("<html>404</html>")
+    kaggle_photo(shop, IDS[3]).write_bytes(b"")
+    kaggle_photo(shop, IDS[5]).unlink()
+    kaggle_photo(shop, IDS[5]).symlink_to(shop / "nowhere.jpg")
+    Image.new("1", (10_001, 10_000)).save(kaggle_photo(shop, IDS[7]), format="PNG")
+    return {
+        IDS[1]: "broken image (image file is truncated",
+        IDS[2]: "not an image",
+        IDS[3]: "not an image",
+        IDS[5]: "broken image ([Errno 2] No such file",
+        IDS[7]: "larger than 100 million pixels",
+    }
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("command", ["prepare", "validate"])
+def test_broken_photos_stop_by_default(shop: Path, shop_recipe: Path, command: str) -> None:
+    reasons = damage(shop)
+    message = refused(command, shop_recipe)
+    for id_, reason in reasons.items():
+        assert f"images/010/{id_}.jpg: {reason}" in message
+    assert message.startswith(f"5 photo(s) of {shop} cannot be used:")
+    assert "data.on_bad_image: skip" in message
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_broken_photos_can_be_left_out_counted_and_listed(shop: Path, shop_recipe: Path, tmp_path: Path) -> None:
+    prepared(shop_recipe)
+    before = {record["id"]: record["split"] for record in all_references(tmp_path).values()}
+    reasons = damage(shop)
+    printed = prepared(shop_recipe, "data.on_bad_image=skip")
+    assert "        5  bad image" in printed
+    for id_, reason in reasons.items():
+        assert f"images/010/{id_}.jpg: {reason}" in printed
+    after = {record["id"]: record["split"] for record in all_references(tmp_path).values()}
+    assert after == {id_: split for id_, split in before.items() if id_ not in reasons}
+    account = preparation.prepare(load_recipe(shop_recipe, ["data.on_bad_image=skip"]).data).account
+    assert sorted(account["dropped"]["bad image"]) == sorted(reasons)
+    assert sum(account["split"]["sizes"].values()) == COUNT - 5
+
+
+def test_nothing_but_broken_photos_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("no picture")
+    path = recipe(tmp_path, {"catalogue": "folder", "folder": str(tmp_path / "photos"), "on_bad_image": "skip"})
+    message = refused("prepare", path)
+    assert "every photo is broken" in message
+    assert "a.jpg: not an image" in message
+
+
+def test_photos_of_every_mode_are_prepared(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"):
+        suffix = "jpg" if mode == "CMYK" else "png"
+        Image.new(mode, (8, 8)).save(photos / f"{mode.replace(';', '-')}.{suffix}")
+    path = recipe(tmp_path, {"catalogue": "folder", "folder": str(photos)})
+    assert "8  images" in prepared(path)
+    assert len(load(path).splits["undescribed"]) == 8
+
+
+def test_a_disk_that_fails_leaves_nothing(
+    shop_recipe: Path, lookbook_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "account.json")
+
+    monkeypatch.setattr(cache.json, "dump", full)
+    assert "No space left on device" in refused("prepare", shop_recipe)
+    assert list(lookbook_cache.iterdir()) == []
+
+
+def test_an_output_that_cannot_be_written_is_refused(shop_recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    result = finetune("prepare", shop_recipe)
+    assert result.exit_code == 2
+    assert str(tmp_path / "out") in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_processes_that_prepare_at_once_agree(shop_recipe: Path, lookbook_cache: Path) -> None:
+    """As `accelerate launch` starts them: each prepares, one cache remains."""
+    found, barrier = [], threading.Barrier(3)
+    write = cache.write
+
+    def together(*arguments: Any) -> None:
+        barrier.wait()
+        write(*arguments)
+
+    def one() -> None:
+        found.append(load(shop_recipe).splits["test"]["id"][:])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "write", together)
+        threads = [threading.Thread(target=one) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == [found[0]] * 3
+    assert len(list(lookbook_cache.iterdir())) == 1
+
+
+def test_an_unknown_class_of_an_undescribed_item_is_none(tmp_path: Path) -> None:
+    rows = [article(number) for number in range(20)]
+    rows[6] |= {"detail_desc": "", "product_type_name": "Umbrella"}
+    loaded = load(recipe(tmp_path, {"catalogue": "hm", "folder": str(kaggle(tmp_path / "hm", rows))}))
+    (record,) = loaded.records("undescribed")
+    assert record.category is None
+
+
+def test_validate_says_that_all_is_well(shop_recipe: Path) -> None:
+    result = finetune("validate", shop_recipe)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith(f"{shop_recipe}: ready to train\n")
+
+
+def test_the_python_way_raises_the_same_error(shop: Path, shop_recipe: Path) -> None:
+    (shop / "articles.csv").unlink()
+    with pytest.raises(UserError, match=r"articles\.csv: no such file"):
+        load(shop_recipe)

@@ -1,0 +1,219 @@
+"""Training through the command line, on a catalogue and models made on the spot."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from click.testing import Result
+from safetensors.torch import load_file
+from tiny_models import load_tiny, rows, write_tiny
+from typer.testing import CliRunner
+
+from finetune.__main__ import app
+from finetune.batching import CaptionCollator
+from finetune.config import Training
+from finetune.trainer import CaptionTrainer, caption_losses, training_arguments
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from finetune.catalogues.demo import write_demo
+
+    folder = tmp_path_factory.mktemp("catalogue") / "demo"
+    write_demo(folder, 150, 0)
+    return folder
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path, catalogue: Path) -> Write:
+    def write(name: str = "run", **training: Any) -> Path:
+        recipe = {
+            "output": str(tmp_path / name),
+            "data": {"catalogue": "demo", "folder": str(catalogue), "articles": 150, "limit": 32},
+            "model": {
+                "base": str(tmp_path / "base"),
+                "dtype": "float32",
+                "tiny": {
+                    "image_size": 32,
+                    "hidden_size": 32,
+                    "layers": 1,
+                    "queries": 4,
+                    "vocabulary": 400,
+                    "dropout": 0,
+                },
+            },
+            "tune": {"vision": "full", "connector": "full", "language": "full"},
+            "training": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 4, "workers": 0}
+            | {"tracker": "none"}
+            | training,
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(recipe))
+        return path
+
+    return write
+
+
+def train(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["train", str(path), *arguments])
+
+
+def record(path: Path) -> dict[str, Any]:
+    return dict(json.loads((path.with_suffix("") / "training.json").read_text()))
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return dict(load_file(path.with_suffix("") / "model" / "model.safetensors"))
+
+
+def losses(path: Path) -> list[float]:
+    """All training and validation losses of a run, in order."""
+    return [entry.get("loss", entry.get("eval_loss")) for entry in record(path)["loss_history"]]
+
+
+def test_training_learns_and_keeps_its_record(write_recipe: Write) -> None:
+    path = write_recipe(epochs=3)
+    result = train(path)
+    assert result.exit_code == 0, result.output
+    assert "leak audit" in result.output
+    assert "language" in result.output
+    kept = record(path)
+    validation = [entry["eval_loss"] for entry in kept["loss_history"] if "eval_loss" in entry]
+    assert len(validation) == 3
+    assert validation[-1] < validation[0] < 6.2
+    assert kept["best_validation_loss"] == min(validation)
+    assert kept["parameters"]["vision"]["trainable"] == kept["parameters"]["vision"]["total"] > 0
+    assert {"torch", "transformers", "peft", "python"} <= kept["versions"].keys()
+    assert not list((path.with_suffix("") / "model").glob("*.bin"))
+
+
+def test_same_seed_same_weights(write_recipe: Write) -> None:
+    one, two, other = write_recipe("one"), write_recipe("two"), write_recipe("other", seed=7)
+    for path in (one, two, other):
+        assert train(path).exit_code == 0
+    assert all(torch.equal(tensor, weights(two)[name]) for name, tensor in weights(one).items())
+    assert not all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items())
+
+
+def test_the_best_epoch_is_kept_and_training_stops_early(write_recipe: Write) -> None:
+    path = write_recipe(epochs=60, learning_rate=1e-2, patience=2)
+    assert train(path).exit_code == 0
+    kept = record(path)
+    validation = [entry["eval_loss"] for entry in kept["loss_history"] if "eval_loss" in entry]
+    assert len(validation) < 60
+    assert validation.index(min(validation)) == len(validation) - 3
+    assert kept["best_validation_loss"] == min(validation) < validation[-1]
+
+
+def test_a_finished_run_is_not_overwritten(write_recipe: Write) -> None:
+    path = write_recipe()
+    assert train(path).exit_code == 0
+    again = train(path)
+    assert again.exit_code == 2
+    assert "--resume" in again.stderr
+    assert "trained already" in train(path, "--resume").output
+    other = train(path, "training.learning_rate=1e-5", "tune.vision=frozen", "--resume")
+    assert other.exit_code == 2
+    assert "training.learning_rate, tune.vision" in other.stderr
+
+
+def test_two_processes_train_as_one(write_recipe: Write) -> None:
+    """The same global batches on two processes give the same losses, to float tolerance."""
+    alone, launched = write_recipe("alone", micro_batch_size=8), write_recipe("launched", micro_batch_size=4)
+    assert train(alone).exit_code == 0
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.accelerate_cli",
+        "launch",
+        "--multi_gpu",
+        "--num_machines",
+        "1",
+    ]
+    command += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--mixed_precision", "no"]
+    command += ["--dynamo_backend", "no", "-m", "finetune", "train", str(launched)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"ACCELERATE_USE_CPU": "true"}
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert record(launched)["processes"] == 2
+    assert losses(launched) == pytest.approx(losses(alone), rel=1e-4)
+
+
+def test_validation_loss_is_per_token_whatever_the_batch(tmp_path: Path) -> None:
+    captioner = load_tiny(write_tiny(tmp_path / "base"))
+    items = rows(7)
+    collate = CaptionCollator(captioner, "")
+    with torch.no_grad():
+        single = [caption_losses(captioner.model, collate([row])) for row in items]
+    expected = sum(loss.item() for loss, _ in single) / sum(count.item() for _, count in single)
+    for size in (1, 3, 8):
+        config = Training(micro_batch_size=size, batch_size=size, workers=0, tracker="none")
+        arguments = training_arguments(config, tmp_path, 1)
+        trainer = CaptionTrainer(
+            model=captioner.model,
+            args=arguments,
+            train_dataset=items,
+            eval_dataset=items,
+            data_collator=collate,
+            eval_collator=collate,
+        )
+        assert trainer.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_accumulation_changes_no_loss(write_recipe: Write) -> None:
+    """Two micro-batches of four are one batch of eight: the loss is per token of the whole batch."""
+    whole, halves = write_recipe("whole", micro_batch_size=8), write_recipe("halves", micro_batch_size=4)
+    assert train(whole).exit_code == train(halves).exit_code == 0
+    assert losses(halves) == pytest.approx(losses(whole), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.batch_size=9", "no multiple of micro_batch_size"),
+        ("training.tracker=wandb", "wandb"),
+        ("model.attention=flash_attention_2", "flash"),
+        ("tune={vision: frozen, connector: frozen, language: frozen}", "all towers are frozen"),
+    ],
+)
+def test_what_cannot_work_is_said_before_training(
+    write_recipe: Write, override: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    result = train(write_recipe(), override)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_validate_finds_a_full_disk(write_recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
+    result = CliRunner().invoke(app, ["validate", str(write_recipe())])
+    assert result.exit_code == 2
+    assert "GB free on its disk" in result.stderr
+
+
+def test_tensorboard_and_offline_wandb_take_the_losses(
+    write_recipe: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    assert train(write_recipe("with-wandb", tracker="wandb", epochs=1)).exit_code == 0
+    assert list(tmp_path.glob("wandb/offline-run-*"))
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
+    assert train(write_recipe("with-tensorboard", tracker="tensorboard", epochs=1)).exit_code == 0
+    assert list((tmp_path / "with-tensorboard" / "tensorboard").glob("events*"))

@@ -1,0 +1,42 @@
+"""Tiny models of the real classes, made in memory, and photos that differ."""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from finetune.config import Model, Tiny
+from finetune.families import captioner_class
+from finetune.families.base import Captioner
+from finetune.tiny import make_tiny
+
+SHAPE = Tiny(image_size=32, patch_size=8, hidden_size=32, layers=2, queries=4, vocabulary=320)
+CAPTIONS = [
+    "red dress with long sleeves.",
+    "blue trousers.",
+    "a green cotton shirt with a collar, buttons down the front and one chest pocket.",
+    "yellow hat",
+]
+
+
+def write_tiny(folder: Path, family: str = "blip2", seed: int = 0) -> Path:
+    """A base model on disk."""
+    make_tiny(family, SHAPE, CAPTIONS, folder, seed)  # type: ignore[arg-type]
+    return folder
+
+
+def load_tiny(folder: Path, family: str = "blip2", dtype: str = "float32") -> Captioner:
+    """A fresh captioner of a written base model."""
+    config = Model(family=family, base=str(folder), dtype=dtype)  # type: ignore[arg-type]
+    return captioner_class(config.family).load(config, "cpu")
+
+
+def photo(seed: int) -> Image.Image:
+    """A photo of noise."""
+    pixels = torch.randint(0, 256, (40, 30, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+    return Image.fromarray(pixels.numpy())
+
+
+def rows(count: int = 4) -> list[dict[str, object]]:
+    """Rows as a catalogue gives them to the collator."""
+    return [{"image": photo(number), "caption": CAPTIONS[number % len(CAPTIONS)]} for number in range(count)]
