@@ -43,9 +43,10 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     from finetune import preparation, validation
 
     loaded = _recipe(recipe, overrides, limit)
+    validation.check_recipe(loaded)
     prepared = preparation.prepare(loaded.data)
     print(preparation.describe(prepared.account))
-    validation.validate(loaded, prepared)
+    validation.check_splits(prepared)
     print(f"{recipe}: ready to train")
 
 

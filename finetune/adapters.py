@@ -1,6 +1,7 @@
 """What is trained of a model: LoRA adapters by PEFT, fully tuned towers, everything else frozen."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -18,16 +19,22 @@ def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
     Where one tower has LoRA, fully tuned towers become PEFT's `modules_to_save`, so that one PEFT adapter carries all.
     Raises `UserError` where nothing would be trained.
     """
-    adapted = [tower for tower in TOWERS if getattr(tune, tower) == "lora"]
-    full = [tower for tower in TOWERS if getattr(tune, tower) == "full"]
-    if not adapted and not full:
-        raise UserError("tune: all towers are frozen; set one of vision, connector, language to lora or full")
+    adapted, full = tuned_towers(tune)
     captioner.model.requires_grad_(False)
     if adapted:
         captioner.model = get_peft_model(captioner.model, _lora_config(captioner, adapted, full, lora))
     else:
         for name, parameter in captioner.model.named_parameters():
             parameter.requires_grad = captioner.tower_of(name) in full
+
+
+def tuned_towers(tune: Tune) -> tuple[list[str], list[str]]:
+    """The towers with LoRA, and those tuned in full. Raises `UserError` where there is neither."""
+    adapted = [tower for tower in TOWERS if getattr(tune, tower) == "lora"]
+    full = [tower for tower in TOWERS if getattr(tune, tower) == "full"]
+    if not adapted and not full:
+        raise UserError("tune: all towers are frozen; set one of vision, connector, language to lora or full")
+    return adapted, full
 
 
 def _lora_config(captioner: Captioner, adapted: list[str], full: list[str], lora: Lora) -> LoraConfig:
@@ -45,6 +52,8 @@ def _lora_config(captioner: Captioner, adapted: list[str], full: list[str], lora
 
 def load_adapter(captioner: Captioner, folder: str) -> None:
     """Put a trained adapter on the captioner's base model."""
+    if Path(folder).is_dir() and not (Path(folder) / "adapter_model.safetensors").is_file():
+        raise UserError(f"adapter {folder}: does not load: no adapter_model.safetensors there")
     try:
         captioner.model = PeftModel.from_pretrained(captioner.model, folder).eval()
     except (OSError, ValueError, RuntimeError) as error:

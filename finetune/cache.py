@@ -16,7 +16,8 @@ from metrics.files import atomic_writer
 
 datasets.disable_progress_bars()
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
+DESCRIBED = ("name", "counts", "split", "leak_audit")
 ALL_SPLITS = (*SPLITS, "undescribed")
 
 
@@ -47,14 +48,21 @@ def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], co
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
     try:
         names = sorted(set(catalogue.described["category"]) - {""})
+        account = _account(catalogue, parts, config)
         for name, part in parts.items():
             if len(part):
-                _to_dataset(part, parts["train"], names, catalogue.folder).save_to_disk(temporary / name)
+                data = _to_dataset(part, parts["train"], names, catalogue.folder)
+                data.info.description = _dump({key: account[key] for key in DESCRIBED})
+                data.save_to_disk(temporary / name)
         with atomic_writer(temporary / "account.json") as file:
-            json.dump(_account(catalogue, parts, config), file, indent=1)
+            file.write(_dump(account))
         _move(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _dump(account: dict[str, Any]) -> str:
+    return json.dumps(account, indent=1, ensure_ascii=False)
 
 
 def _move(temporary: Path, folder: Path) -> None:
@@ -104,7 +112,7 @@ def read(folder: Path, images: Path | None) -> tuple[dict[str, Any], dict[str, A
     if images is not None:
         splits = {name: _with_images(data, images) for name, data in splits.items()}
     account = json.loads((folder / "account.json").read_text(encoding="utf-8"))
-    return splits, account | {"folder": str(images) if images else None}
+    return splits, account | {"folder": str(images) if images else None, "fingerprint": folder.name}
 
 
 def _with_images(data: Any, folder: Path) -> Any:

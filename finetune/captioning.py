@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -69,7 +69,7 @@ def caption_catalogue(
     lines), they are only read.
     """
     items = selection.items(prepared)
-    digest = _digest(system, [record.id for record, _, _ in items])
+    digest = _digest(system, prepared, [record.id for record, _, _ in items])
     if form == "jsonl" and out.is_file() and read_run(out.parent).get("digest") == digest:
         return read_records(out)
     journal = out.with_name(f".{out.name}.{digest}.partial")
@@ -95,9 +95,18 @@ def _caption_missing(system: System, items: list[Any], journal: Path, done: dict
                 batch, system.captioner.generate(images, system.prompt, system.decoding), strict=True
             ):
                 done[record.id] = asdict(generated)
-                file.write(json.dumps({"id": record.id} | done[record.id]) + "\n")
-            file.flush()
+            _keep(file, {record.id: done[record.id] for record, _, _ in batch})
             bar.update(len(batch))
+
+
+def _keep(journal: TextIO, captions: dict[str, dict[str, Any]]) -> None:
+    try:
+        journal.writelines(json.dumps({"id": key} | caption) + "\n" for key, caption in captions.items())
+        journal.flush()
+    except OSError as error:
+        raise UserError(
+            f"cannot write {journal.name}: {error.strerror}; make room and start again, what is captioned is kept"
+        ) from error
 
 
 def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
@@ -110,10 +119,16 @@ def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
     return {row.pop("id"): row for row in rows}
 
 
-def _digest(system: System, ids: list[str]) -> str:
+def _digest(system: System, prepared: Prepared, ids: list[str]) -> str:
     """Short hash of all that decides the captions."""
     weights = [system.model, system.adapter]
-    state = [system.prompt, system.decoding.model_dump_json(), ids, [_weights_state(path) for path in weights if path]]
+    state = {
+        "weights": [_weights_state(path) for path in weights if path],
+        "prompt": system.prompt,
+        "decoding": system.decoding.model_dump(),
+        "catalogue": prepared.account["fingerprint"],
+        "ids": ids,
+    }
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]
 
 

@@ -14,17 +14,18 @@ from finetune.config import Recipe
 from finetune.preparation import prepare, write_references
 from finetune.runs import check_output, load_system
 from finetune.training import ensure_base
-from finetune.validation import validate
+from finetune.validation import check_recipe, check_splits
 from metrics.__main__ import score
 from metrics.errors import UserError
 
 
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> Path:
     """Do all that is not done yet and return the report's folder. Killed and started again, it goes on."""
+    check_recipe(recipe)
     prepared = prepare(recipe.data)
     write_references(prepared, recipe.output)
     ensure_base(recipe, prepared)
-    validate(recipe, prepared)
+    check_splits(prepared)
     captions = recipe.output / "captions"
     files = write_baselines(prepared, captions)
     if not check_output(recipe, resume=True):

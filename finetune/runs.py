@@ -115,6 +115,8 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
     A run brings its own recipe; a base model takes prompt, decoding, family and number format from `recipe`.
     """
     training = read_training(Path(model))
+    if training is None and (Path(model) / RECIPE_FILE).is_file():
+        raise UserError(f"{model}: its training has not ended; go on by `train ... --resume`")
     if training is None:
         config = recipe.model.model_copy(update={"base": model}) if recipe else Model(base=model)
         captioner = captioner_class(config.family).load(config)
@@ -128,6 +130,8 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
         adapter = adapter or (trained if is_adapter else None)
         source = recipe or source
     if adapter:
+        inside = Path(adapter) / MODEL_FOLDER
+        adapter = str(inside) if inside.is_dir() else adapter
         adapters.load_adapter(captioner, adapter)
     return System(
         captioner,

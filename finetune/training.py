@@ -20,7 +20,7 @@ from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, recipe_values, write_training
 from finetune.tiny import make_tiny
 from finetune.trainer import CaptionTrainer, early_stopping, training_arguments
-from finetune.validation import validate
+from finetune.validation import check_recipe, check_splits
 
 
 def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False) -> Path:
@@ -30,8 +30,11 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
     state = PartialState()
-    if state.is_main_process and check_output(recipe, resume=resume):
-        print(f"{recipe.output}: this recipe is trained already")
+    check_recipe(recipe, state.num_processes)
+    with state.main_process_first():
+        finished = check_output(recipe, resume=resume or not state.is_main_process)
+    if finished:
+        state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
     set_seed(recipe.training.seed)
     with state.main_process_first():
@@ -40,7 +43,7 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
             write_references(prepared, recipe.output)
             print(describe(prepared.account))
             ensure_base(recipe, prepared)
-    validate(recipe, prepared, state.num_processes)
+    check_splits(prepared)
     captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
     adapters.attach(captioner, recipe.tune, recipe.lora)
     counts = adapters.count_parameters(captioner)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from finetune import adapters
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.preparation import Prepared, cache_folder
@@ -17,14 +18,19 @@ MINIMUM_FREE = 1 << 30
 FULL_CHECKPOINT_COPIES = 9
 
 
-def validate(recipe: Recipe, prepared: Prepared, processes: int = 1) -> None:
-    """Check splits, base model, batch, device, tracker and disk; the recipe and every photo were checked before.
-
-    Raises `UserError` naming the first key that does not fit.
-    """
+def check_splits(prepared: Prepared) -> None:
+    """Raise `UserError` where there is nothing to train or validate on."""
     for split in ("train", "validation"):
         if not len(prepared.splits[split]):
             raise UserError(f"split {split!r} has no captioned articles: nothing to train or validate on")
+
+
+def check_recipe(recipe: Recipe, processes: int = 1) -> None:
+    """Check base model, what is tuned, batch, device, tracker and disk; takes seconds and reads no photo.
+
+    Raises `UserError` naming the first key that does not fit.
+    """
+    adapters.tuned_towers(recipe.tune)
     if recipe.model.tiny is None:
         captioner_class(recipe.model.family).check(recipe.model)
     training_arguments(recipe.training, recipe.output, processes)

@@ -26,6 +26,7 @@ from tiny import (
 )
 
 from finetune import cache, preparation
+from finetune.catalogues.demo import Demo, write_demo
 from finetune.config import load_recipe
 from metrics.captions import read_records
 from metrics.errors import UserError
@@ -112,7 +113,7 @@ def test_the_account_is_kept_with_the_data(shop_recipe: Path, shop: Path, lookbo
     first = load(shop_recipe).account
     (cached,) = lookbook_cache.iterdir()
     kept = json.loads((cached / "account.json").read_text())
-    assert load(shop_recipe).account == first == kept | {"folder": str(shop)}
+    assert load(shop_recipe).account == first == kept | {"folder": str(shop), "fingerprint": cached.name}
     assert kept["split"] == {
         "method": "published",
         "sizes": {"train": 24, "validation": 3, "test": 3, "undescribed": 0},
@@ -339,3 +340,12 @@ def test_the_python_way_raises_the_same_error(shop: Path, shop_recipe: Path) -> 
     (shop / "articles.csv").unlink()
     with pytest.raises(UserError, match=r"articles\.csv: no such file"):
         load(shop_recipe)
+
+
+def test_the_counts_stand_in_the_data_sets_description(tmp_path: Path) -> None:
+    write_demo(tmp_path / "demo", 120, 0)
+    section = Demo(catalogue="demo", folder=str(tmp_path / "demo"), articles=120)
+    prepared = preparation.prepare(section)
+    described = json.loads(prepared.splits["test"].info.description)
+    assert described["counts"] == prepared.account["counts"]
+    assert described["counts"][0] == {"step": "articles", "articles": 120}

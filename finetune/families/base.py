@@ -10,7 +10,7 @@ from PIL.Image import Image
 from transformers import PreTrainedModel
 
 from finetune.config import Decoding, Model, Tiny
-from finetune.families.loading import check_folder
+from finetune.families.loading import check_base
 from metrics.errors import UserError
 
 TOWERS = ("vision", "connector", "language")
@@ -44,8 +44,8 @@ class Captioner(ABC):
 
     @classmethod
     def check(cls, config: Model) -> None:
-        """Raise `UserError` where the base is a folder that holds no model of this family."""
-        check_folder(config.base, cls.model_type)
+        """Raise `UserError` where the base, a folder or a Hub id, is no model of this family; loads no weights."""
+        check_base(config, cls.model_type)
 
     @classmethod
     @abstractmethod

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
 
 from finetune.config import Model
@@ -15,7 +17,7 @@ def load_pretrained(
     config: Model, config_class: Any, model_class: Any, processor_class: Any, device: str | None
 ) -> tuple[Any, Any]:
     """The model (in evaluation mode, on `device`) and its processor; safetensors only, no remote code."""
-    check_folder(config.base, config_class.model_type)
+    check_base(config, config_class.model_type)
     source = {"revision": config.revision} if config.revision else {}
     try:
         processor = processor_class.from_pretrained(config.base, **source)
@@ -37,14 +39,10 @@ def load_pretrained(
     return model.to(device or default_device()).eval(), processor
 
 
-def check_folder(base: str, model_type: str) -> None:
-    """A base that looks like a folder must be one, with a configuration of this family and weights."""
-    folder = Path(base)
-    if not folder.exists():
-        if base.startswith((".", "/", "~", "runs/")) or base.count("/") != 1:
-            raise UserError(f"model.base: {base}: no such folder, and no Hub id (owner/name)")
-        return
-    config = folder / "config.json"
+def check_base(model: Model, model_type: str) -> None:
+    """The base must have a configuration of this family, and, where it is a folder, weights."""
+    base, folder = model.base, Path(model.base)
+    config = folder / "config.json" if folder.exists() else _fetch_config(model)
     if not config.is_file():
         raise UserError(f"model.base: {base}: no config.json there; expected a folder written by save_pretrained")
     try:
@@ -53,8 +51,20 @@ def check_folder(base: str, model_type: str) -> None:
         raise UserError(f"{config}: not a model configuration: {error}") from None
     if found != model_type:
         raise UserError(f"{config}: model_type is {found!r}, but the recipe's family needs {model_type!r}")
-    if not any(folder.glob("*.safetensors")):
+    if folder.exists() and not any(folder.glob("*.safetensors")):
         raise UserError(f"model.base: {base}: no *.safetensors weights there (other formats are not loaded)")
+
+
+def _fetch_config(model: Model) -> Path:
+    base = model.base
+    if base.startswith((".", "/", "~")) or base.count("/") != 1:
+        raise UserError(f"model.base: {base}: no such folder, and no Hub id (owner/name)")
+    try:
+        return Path(hf_hub_download(base, "config.json", revision=model.revision))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise UserError(
+            f"model.base: {base}: no such folder, and the Hub did not give its configuration: {_first_line(error)}"
+        ) from None
 
 
 def default_device() -> str:
