@@ -32,6 +32,7 @@ types: install  ## mypy, strict
 
 light:  ## the base install alone: scoring works without torch
 	test -x $(LIGHT)/bin/python || $(PYTHON) -m venv $(LIGHT)
+	rm -rf build
 	$(LIGHT)/bin/python -m pip install --quiet --constraint constraints.txt . pytest hypothesis selenium
 	$(LIGHT)/bin/python -c 'import importlib.util as u; assert not u.find_spec("torch"), "torch is installed"'
 	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py

@@ -13,9 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from click.testing import Result
 from tiny_models import photo
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
 

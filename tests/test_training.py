@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from click.testing import Result
 from safetensors.torch import load_file
 from tiny_models import load_tiny, rows, write_tiny
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
 from finetune.batching import CaptionCollator

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 Row = dict[str, str]
 

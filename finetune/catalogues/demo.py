@@ -16,7 +16,7 @@ class Demo(CatalogueSection):
     """Garments drawn on the spot into `folder`; the same `articles` and `seed` give the same catalogue."""
 
     catalogue: Literal["demo"]
-    folder: str = "build/demo-catalogue"
+    folder: str = "data/demo-catalogue"
     articles: PositiveInt = 3000
     seed: Annotated[int, Field(ge=0)] = 0
     split: Split = Split(method="published")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from caption_files import reference, row, write_system
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from metrics.__main__ import app
 

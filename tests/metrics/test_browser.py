@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+from typer.testing import Result
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 

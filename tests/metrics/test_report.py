@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from caption_files import row, write_system
-from click.testing import Result
 from PIL import Image
+from typer.testing import Result
 
 from metrics.charts import loss_chart
 from metrics.formats import cell, duration

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from caption_files import reference, row, write_system
-from click.testing import Result
+from typer.testing import Result
 
 from metrics import CaptionRecord, UserError, score_captions, write_records
 
