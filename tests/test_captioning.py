@@ -12,8 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
-from tiny_models import photo
+from tiny_models import photo, write_recipe
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
@@ -23,18 +22,7 @@ from finetune.__main__ import app
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe whose tiny base model stands; its test split has 24 items."""
     root = tmp_path_factory.mktemp("captioning")
-    values = {
-        "output": str(root / "run"),
-        "data": {"catalogue": "demo", "folder": str(root / "demo"), "articles": 400, "limit": 24},
-        "model": {
-            "base": str(root / "base"),
-            "dtype": "float32",
-            "tiny": {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400},
-        },
-        "decoding": {"max_new_tokens": 12, "batch_size": 5},
-    }
-    path = root / "recipe.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path = write_recipe(root, data={"articles": 400}, decoding={"max_new_tokens": 12, "batch_size": 5})
     assert CliRunner().invoke(app, ["make-tiny", str(path)]).exit_code == 0
     return path
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tiny_models import write_recipe
 
 SYSTEMS = [
     "sibling's caption",
@@ -23,21 +23,8 @@ SYSTEMS = [
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    values = {
-        "output": str(tmp_path / "run"),
-        "data": {"catalogue": "demo", "folder": str(tmp_path / "demo"), "articles": 400, "limit": 24},
-        "model": {
-            "base": str(tmp_path / "base"),
-            "dtype": "float32",
-            "tiny": {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400, "dropout": 0},
-        },
-        "tune": {"language": "lora", "connector": "full"},
-        "training": {"epochs": 3, "learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 8, "workers": 0},
-        "decoding": {"max_new_tokens": 20},
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+    tune = {"language": "lora", "connector": "full"}
+    return write_recipe(tmp_path, tune=tune, training={"epochs": 3}, decoding={"max_new_tokens": 20})
 
 
 def command(recipe: Path) -> list[str]:

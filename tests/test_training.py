@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
-from tiny_models import load_tiny, rows, write_tiny
+from tiny_models import load_tiny, rows, write_recipe, write_tiny
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
@@ -33,31 +32,13 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def write_recipe(tmp_path: Path, catalogue: Path) -> Write:
+def recipe(tmp_path: Path, catalogue: Path) -> Write:
+    """Write a recipe that tunes everything on `catalogue`; keywords change its training."""
+
     def write(name: str = "run", **training: Any) -> Path:
-        recipe = {
-            "output": str(tmp_path / name),
-            "data": {"catalogue": "demo", "folder": str(catalogue), "articles": 150, "limit": 32},
-            "model": {
-                "base": str(tmp_path / "base"),
-                "dtype": "float32",
-                "tiny": {
-                    "image_size": 32,
-                    "hidden_size": 32,
-                    "layers": 1,
-                    "queries": 4,
-                    "vocabulary": 400,
-                    "dropout": 0,
-                },
-            },
-            "tune": {"vision": "full", "connector": "full", "language": "full"},
-            "training": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 4, "workers": 0}
-            | {"tracker": "none"}
-            | training,
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(recipe))
-        return path
+        tune = {"vision": "full", "connector": "full", "language": "full"}
+        data = {"folder": str(catalogue), "limit": 32}
+        return write_recipe(tmp_path, name, data=data, tune=tune, training={"micro_batch_size": 4} | training)
 
     return write
 
@@ -79,8 +60,8 @@ def losses(path: Path) -> list[float]:
     return [entry.get("loss", entry.get("eval_loss")) for entry in record(path)["loss_history"]]
 
 
-def test_training_learns_and_keeps_its_record(write_recipe: Write) -> None:
-    path = write_recipe(epochs=3)
+def test_training_learns_and_keeps_its_record(recipe: Write) -> None:
+    path = recipe(epochs=3)
     result = train(path)
     assert result.exit_code == 0, result.output
     assert "leak audit" in result.output
@@ -95,16 +76,16 @@ def test_training_learns_and_keeps_its_record(write_recipe: Write) -> None:
     assert not list((path.with_suffix("") / "model").glob("*.bin"))
 
 
-def test_same_seed_same_weights(write_recipe: Write) -> None:
-    one, two, other = write_recipe("one"), write_recipe("two"), write_recipe("other", seed=7)
+def test_same_seed_same_weights(recipe: Write) -> None:
+    one, two, other = recipe("one"), recipe("two"), recipe("other", seed=7)
     for path in (one, two, other):
         assert train(path).exit_code == 0
     assert all(torch.equal(tensor, weights(two)[name]) for name, tensor in weights(one).items())
     assert not all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items())
 
 
-def test_the_best_epoch_is_kept_and_training_stops_early(write_recipe: Write) -> None:
-    path = write_recipe(epochs=60, learning_rate=1e-2, patience=2)
+def test_the_best_epoch_is_kept_and_training_stops_early(recipe: Write) -> None:
+    path = recipe(epochs=60, learning_rate=1e-2, patience=2)
     assert train(path).exit_code == 0
     kept = record(path)
     validation = [entry["eval_loss"] for entry in kept["loss_history"] if "eval_loss" in entry]
@@ -113,8 +94,8 @@ def test_the_best_epoch_is_kept_and_training_stops_early(write_recipe: Write) ->
     assert kept["best_validation_loss"] == min(validation) < validation[-1]
 
 
-def test_a_finished_run_is_not_overwritten(write_recipe: Write) -> None:
-    path = write_recipe()
+def test_a_finished_run_is_not_overwritten(recipe: Write) -> None:
+    path = recipe()
     assert train(path).exit_code == 0
     again = train(path)
     assert again.exit_code == 2
@@ -125,9 +106,9 @@ def test_a_finished_run_is_not_overwritten(write_recipe: Write) -> None:
     assert "training.learning_rate, tune.vision" in other.stderr
 
 
-def test_two_processes_train_as_one(write_recipe: Write) -> None:
+def test_two_processes_train_as_one(recipe: Write) -> None:
     """The same global batches on two processes give the same losses, to float tolerance."""
-    alone, launched = write_recipe("alone", micro_batch_size=8), write_recipe("launched", micro_batch_size=4)
+    alone, launched = recipe("alone", micro_batch_size=8), recipe("launched", micro_batch_size=4)
     assert train(alone).exit_code == 0
     command = [
         sys.executable,
@@ -169,9 +150,9 @@ def test_validation_loss_is_per_token_whatever_the_batch(tmp_path: Path) -> None
         assert trainer.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_accumulation_changes_no_loss(write_recipe: Write) -> None:
+def test_accumulation_changes_no_loss(recipe: Write) -> None:
     """Two micro-batches of four are one batch of eight: the loss is per token of the whole batch."""
-    whole, halves = write_recipe("whole", micro_batch_size=8), write_recipe("halves", micro_batch_size=4)
+    whole, halves = recipe("whole", micro_batch_size=8), recipe("halves", micro_batch_size=4)
     assert train(whole).exit_code == train(halves).exit_code == 0
     assert losses(halves) == pytest.approx(losses(whole), rel=1e-4)
 
@@ -186,33 +167,33 @@ def test_accumulation_changes_no_loss(write_recipe: Write) -> None:
     ],
 )
 def test_what_cannot_work_is_said_before_training(
-    write_recipe: Write, override: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    recipe: Write, override: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
-    result = train(write_recipe(), override)
+    result = train(recipe(), override)
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.output
 
 
-def test_validate_finds_a_full_disk(write_recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_finds_a_full_disk(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
-    result = CliRunner().invoke(app, ["validate", str(write_recipe())])
+    result = CliRunner().invoke(app, ["validate", str(recipe())])
     assert result.exit_code == 2
     assert "GB free on its disk" in result.stderr
 
 
 def test_tensorboard_and_offline_wandb_take_the_losses(
-    write_recipe: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    recipe: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    assert train(write_recipe("with-wandb", tracker="wandb", epochs=1)).exit_code == 0
+    assert train(recipe("with-wandb", tracker="wandb", epochs=1)).exit_code == 0
     assert list(tmp_path.glob("wandb/offline-run-*"))
     monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
-    assert train(write_recipe("with-tensorboard", tracker="tensorboard", epochs=1)).exit_code == 0
+    assert train(recipe("with-tensorboard", tracker="tensorboard", epochs=1)).exit_code == 0
     assert list((tmp_path / "with-tensorboard" / "tensorboard").glob("events*"))

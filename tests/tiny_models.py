@@ -1,8 +1,10 @@
 """Tiny models of the real classes, made in memory, and photos that differ."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 from PIL import Image
 
 from finetune.config import Model, Tiny
@@ -40,3 +42,26 @@ def photo(seed: int) -> Image.Image:
 def rows(count: int = 4) -> list[dict[str, object]]:
     """Rows as a catalogue gives them to the collator."""
     return [{"image": photo(number), "caption": CAPTIONS[number % len(CAPTIONS)]} for number in range(count)]
+
+
+def write_recipe(root: Path, name: str = "run", **sections: dict[str, Any]) -> Path:
+    """`<root>/<name>.yaml`: the demo catalogue and a tiny model, both made under `root` when they are needed.
+
+    `sections` change or add keys of the recipe's sections.
+    """
+    recipe: dict[str, Any] = {
+        "output": str(root / name),
+        "data": {"catalogue": "demo", "folder": str(root / "demo"), "articles": 150, "limit": 24},
+        "model": {
+            "base": str(root / "base"),
+            "dtype": "float32",
+            "tiny": {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400, "dropout": 0},
+        },
+        "training": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 8, "workers": 0}
+        | {"tracker": "none"},
+    }
+    for section, values in sections.items():
+        recipe[section] = recipe.get(section, {}) | values
+    path = root / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
