@@ -30,7 +30,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
 
     Raises `UserError` naming the first key that does not fit.
     """
-    adapters.tuned_towers(recipe.tune)
+    _check_precision(recipe)
     if recipe.model.tiny is None:
         captioner_class(recipe.model.family).check(recipe.model)
     training_arguments(recipe.training, recipe.output, processes)
@@ -45,6 +45,15 @@ def needed_bytes(recipe: Recipe) -> int:
     weights = sum(path.stat().st_size for path in Path(recipe.model.base).glob("*.safetensors"))
     tuned = "full" in (recipe.tune.vision, recipe.tune.connector, recipe.tune.language)
     return MINIMUM_FREE + (FULL_CHECKPOINT_COPIES * weights if tuned else 0)
+
+
+def _check_precision(recipe: Recipe) -> None:
+    _, full = adapters.tuned_towers(recipe.tune)
+    if full and recipe.model.dtype == "bfloat16":
+        raise UserError(
+            f"tune.{full[0]}: full: bfloat16 weights round small updates away; set model.dtype: float32, "
+            f"or tune.{full[0]}: lora, whose adapters are float32"
+        )
 
 
 def _check_attention(recipe: Recipe) -> None:

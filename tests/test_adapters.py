@@ -108,6 +108,17 @@ def test_an_adapter_saved_and_loaded_writes_the_same(base: Path, tmp_path: Path,
     assert again.generate([photo(0)], "", Decoding(max_new_tokens=8)) == trained != untouched
 
 
+def test_adapters_on_bfloat16_learn_in_float32(base: Path) -> None:
+    captioner = load_tiny(base, dtype="bfloat16")
+    attach(captioner, Tune(), Lora(rank=RANK))
+    trained = [parameter for parameter in captioner.model.parameters() if parameter.requires_grad]
+    assert {parameter.dtype for parameter in trained} == {torch.float32}
+    losses, _ = caption_losses(captioner.model, CaptionCollator(captioner, "")(rows()))
+    losses.sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in trained if parameter.grad is not None)
+    assert any(parameter.grad.abs().sum() > 0 for parameter in trained if parameter.grad is not None)
+
+
 def test_an_adapter_of_another_base_is_one_message(base: Path, tmp_path: Path) -> None:
     captioner = load_tiny(base)
     attach(captioner, Tune(), Lora(rank=RANK))

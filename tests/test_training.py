@@ -163,6 +163,7 @@ def test_accumulation_changes_no_loss(recipe: Write) -> None:
         ("training.batch_size=9", "no multiple of micro_batch_size"),
         ("training.tracker=wandb", "wandb"),
         ("model.attention=flash_attention_2", "flash"),
+        ("model.dtype=bfloat16", "set model.dtype: float32"),
         ("tune={vision: frozen, connector: frozen, language: frozen}", "all towers are frozen"),
     ],
 )
