@@ -26,9 +26,10 @@ def main() -> None:
 @user_errors()
 def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Load, split and cache the catalogue; write references-{train,validation,test}.jsonl to the output folder."""
-    from finetune import preparation
+    from finetune import preparation, runs
 
     loaded = _recipe(recipe, overrides, limit)
+    runs.check_output(loaded, resume=True)
     prepared = preparation.prepare(loaded.data)
     print(preparation.describe(prepared.account))
     for path in preparation.write_references(prepared, loaded.output):

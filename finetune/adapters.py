@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
 
 from finetune.config import Lora, Tune
 from finetune.families.base import TOWERS, Captioner
@@ -16,7 +17,8 @@ ParameterCounts = dict[str, dict[str, int]]
 def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
     """Freeze the captioner's model, then make trainable what `tune` says of each tower.
 
-    Where one tower has LoRA, fully tuned towers become PEFT's `modules_to_save`, so that one PEFT adapter carries all.
+    Where one tower has LoRA, fully tuned towers become PEFT's `modules_to_save`, so that one PEFT adapter carries all;
+    an adapter holds modules only, so the query tokens of a fully tuned connector then stay as they are.
     Raises `UserError` where nothing would be trained.
     """
     adapted, full = tuned_towers(tune)
@@ -56,15 +58,29 @@ def load_adapter(captioner: Captioner, folder: str) -> None:
         raise UserError(f"adapter {folder}: does not load: no adapter_model.safetensors there")
     try:
         captioner.model = PeftModel.from_pretrained(captioner.model, folder).eval()
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        _refuse_other_layers(captioner.model, folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"adapter {folder}: does not load on this base model: {reason}") from error
 
 
+def _refuse_other_layers(model: PeftModel, folder: str) -> None:
+    """PEFT passes over layers that only one side has; the caption would come from half an adapter."""
+    path = Path(folder) / "adapter_model.safetensors"
+    if path.is_file():
+        with safe_open(path, "pt") as file:
+            stored = set(file.keys())
+        differing = stored ^ set(get_peft_model_state_dict(model, save_embedding_layers=False))
+        if differing:
+            raise ValueError(f"{len(differing)} tensors stand on one side only, for example {min(differing)}")
+
+
 def count_parameters(captioner: Captioner) -> ParameterCounts:
-    """Parameters of each tower: `total` (base and adapter) and `trainable`."""
+    """Parameters of each tower: `total` (base and adapter, a tuned copy in its original's place) and `trainable`."""
     counts = {tower: {"total": 0, "trainable": 0} for tower in TOWERS}
     for name, parameter in captioner.model.named_parameters():
+        if ".original_module." in name:
+            continue
         tower = counts[captioner.tower_of(_bare_name(name))]
         tower["total"] += parameter.numel()
         tower["trainable"] += parameter.numel() * parameter.requires_grad

@@ -44,6 +44,10 @@ def sibling_captions(train: list[CaptionRecord], items: list[CaptionRecord], oth
     return [siblings.get(item.product_id, caption) for item, caption in zip(items, otherwise, strict=True)]
 
 
+def _given(record: CaptionRecord, caption: str | None) -> CaptionRecord:
+    return replace(record, caption=caption, logprob=None, tokens=None, finished=None)
+
+
 def _write(prepared: Prepared, folder: Path, title: str, items: list[CaptionRecord], captions: list[str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "captions.jsonl"
@@ -63,7 +67,7 @@ def write_shuffled(captions: Path, folder: Path) -> Path:
     given = {int(to): records[giver].caption for to, giver in zip(order, np.roll(order, 1), strict=True)}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "captions.jsonl"
-    write_records(path, [replace(record, caption=given[place]) for place, record in enumerate(records)])
+    write_records(path, [_given(record, given[place]) for place, record in enumerate(records)])
     run = read_run(captions.parent)
     kept = ("catalogue", "leak_audit")
     title = f"{run.get('system', 'captions')}, photos shuffled"

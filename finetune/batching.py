@@ -8,7 +8,7 @@ from PIL.Image import Image
 
 from finetune.augmentation import Augmenter
 from finetune.families.base import Captioner
-from finetune.images import to_rgb
+from metrics.images import to_rgb
 
 IGNORED = -100
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import datasets
 import pandas as pd
+import pyarrow as pa
 
 from finetune.catalogues.base import Catalogue, CatalogueSection
 from finetune.splits import SPLITS, audit, seen_in_training
+from metrics.errors import UserError
 from metrics.files import atomic_writer
 
 datasets.disable_progress_bars()
@@ -42,6 +44,18 @@ def _file_state(path: Path) -> bytes:
     return f"{stat.st_size} {stat.st_mtime_ns}".encode()
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a prepared catalogue stands in `folder` and can be read; a damaged one is removed, to be made again."""
+    if not folder.is_dir():
+        return False
+    try:
+        read(folder, None)
+    except (OSError, ValueError, KeyError, StopIteration, pa.ArrowException):
+        shutil.rmtree(folder)
+        return False
+    return True
+
+
 def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> None:
     """Write the splits and their account to `folder`, which appears whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +71,8 @@ def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], co
         with atomic_writer(temporary / "account.json") as file:
             file.write(_dump(account))
         _move(temporary, folder)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

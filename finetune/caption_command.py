@@ -59,8 +59,16 @@ def _check(request: CaptionRequest) -> None:
         raise UserError(f"--format {request.form}: expected one of {', '.join(get_args(Format))}")
     if request.split not in (None, "all", *ALL_SPLITS):
         raise UserError(f"--split {request.split}: expected one of all, {', '.join(ALL_SPLITS)}")
+    absent = [str(photo) for photo in request.photos if not photo.is_file()]
+    if absent:
+        raise UserError(f"{', '.join(absent[:5])}: no such photo")
     if bool(request.photos) == bool(request.data):
         raise UserError("give either photos, or --data with a recipe or a folder")
+    unused = [name for name in ("split", "out", "ids", "limit", "name") if getattr(request, name) is not None]
+    if request.photos and (unused or request.form != "jsonl"):
+        raise UserError(f"--{(unused or ['format'])[0]}: loose photos are captioned on the screen; use --data FOLDER")
+    if request.out and request.out.is_dir():
+        raise UserError(f"--out {request.out}: is a folder; name a file, for example {request.out / 'captions.jsonl'}")
     if request.data and not request.out:
         raise UserError("--out is missing: the file that the captions go to")
     if request.data and not request.data.exists():
@@ -85,7 +93,7 @@ def _ids(path: Path | None) -> frozenset[str] | None:
     if path is None:
         return None
     try:
-        ids = frozenset(path.read_text(encoding="utf-8").split())
+        ids = frozenset(line for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()) if line)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--ids {path}: cannot read: {error}") from None
     if not ids:

@@ -1,23 +1,28 @@
 """From a model and photos to captions: batched, resumable, each item exactly once."""
 
+import errno
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
 from finetune.export import Format, write_captions
+from finetune.exposure import as_seen_by
 from finetune.families.base import Generated
-from finetune.images import load_image, to_rgb
+from finetune.images import load_image
 from finetune.preparation import ALL_SPLITS, Prepared
 from finetune.provenance import git_hash, hardware, versions
-from finetune.runs import System, account_of, read_run, write_run
+from finetune.runs import System, read_run, write_run
 from metrics.captions import CaptionRecord, read_records
 from metrics.errors import UserError
+from metrics.images import to_rgb
 
 
 def caption_photos(system: System, photos: Sequence[Path]) -> Iterator[tuple[Path, Generated]]:
@@ -48,7 +53,8 @@ class Selection:
         ]
         unknown = (self.ids or frozenset()) - {record.id for record, _, _ in found}
         if unknown:
-            raise UserError(f"{len(unknown)} id(s) are not in split {self.split!r}, for example {min(unknown)}")
+            hint = "" if self.split == "all" else "; --split all looks in all of them"
+            raise UserError(f"{len(unknown)} id(s) are not in split {self.split!r}, for example {min(unknown)}{hint}")
         if not found:
             raise UserError(f"split {self.split!r} has no items to caption")
         return found[: self.limit]
@@ -70,24 +76,39 @@ def caption_catalogue(
     """
     items = selection.items(prepared)
     digest = _digest(system, prepared, [record.id for record, _, _ in items])
-    if form == "jsonl" and out.is_file() and read_run(out.parent).get("digest") == digest:
+    if form == "jsonl" and _stands(out, digest, name):
         return read_records(out)
     journal = out.with_name(f".{out.name}.{digest}.partial")
     out.parent.mkdir(parents=True, exist_ok=True)
     done = _read_journal(journal)
+    spent = "caption_since_resume_s" if done else "caption_s"
     started = time.perf_counter()
     _caption_missing(system, [item for item in items if item[0].id not in done], journal, done)
-    captioned = [replace(record, **done[record.id]) for record, _, _ in items]
+    records, account = as_seen_by(system, prepared, [record for record, _, _ in items])
+    captioned = [replace(record, **done[record.id]) for record in records]
     write_captions(out, captioned, form)
-    seconds = {"caption_s": time.perf_counter() - started}
-    write_run(out.parent, _run_info(system, prepared, selection, name, seconds) | {"digest": digest})
+    info = _run_info(system, selection, name) | account
+    info["times"] = system.training.get("times", {}) | {spent: time.perf_counter() - started}
+    write_run(out.parent, info | {"file": out.name, "sha256": _sha256(out), "digest": digest})
     journal.unlink(missing_ok=True)
     return captioned
 
 
+def _stands(out: Path, digest: str, name: str | None) -> bool:
+    """Whether `out` holds these very captions, whole and untouched, under this name."""
+    run = read_run(out.parent)
+    same = out.is_file() and (run.get("file"), run.get("digest")) == (out.name, digest)
+    return same and run.get("sha256") == _sha256(out) and name in (None, run.get("system"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _caption_missing(system: System, items: list[Any], journal: Path, done: dict[str, dict[str, Any]]) -> None:
     size = system.decoding.batch_size
-    with journal.open("a", encoding="utf-8") as file, tqdm(total=len(items), desc="captioning", unit="photo") as bar:
+    with journal.open("ab", buffering=0) as file, tqdm(total=len(items), desc="captioning", unit="photo") as bar:
         for start in range(0, len(items), size):
             batch = items[start : start + size]
             images = [to_rgb(data[row]["image"]) for _, data, row in batch]
@@ -99,13 +120,15 @@ def _caption_missing(system: System, items: list[Any], journal: Path, done: dict
             bar.update(len(batch))
 
 
-def _keep(journal: TextIO, captions: dict[str, dict[str, Any]]) -> None:
+def _keep(journal: RawIOBase, captions: dict[str, dict[str, Any]]) -> None:
+    """Append captions; unbuffered, so that what a full disk refuses is refused here."""
+    lines = "".join(json.dumps({"id": key} | caption) + "\n" for key, caption in captions.items()).encode()
     try:
-        journal.writelines(json.dumps({"id": key} | caption) + "\n" for key, caption in captions.items())
-        journal.flush()
+        if journal.write(lines) != len(lines):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise UserError(
-            f"cannot write {journal.name}: {error.strerror}; make room and start again, what is captioned is kept"
+            f"cannot write the captions: {error.strerror}; make room and start again, what is captioned is kept"
         ) from error
 
 
@@ -115,15 +138,19 @@ def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     whole = path.read_bytes().rpartition(b"\n")[0]
     path.write_bytes(whole + b"\n" if whole else b"")
-    rows = [json.loads(line) for line in whole.splitlines()]
-    return {row.pop("id"): row for row in rows}
+    try:
+        rows = [json.loads(line) for line in whole.splitlines()]
+        return {row.pop("id"): row for row in rows}
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it and start again") from None
 
 
 def _digest(system: System, prepared: Prepared, ids: list[str]) -> str:
     """Short hash of all that decides the captions."""
-    weights = [system.model, system.adapter]
+    config = system.model
     state = {
-        "weights": [_weights_state(path) for path in weights if path],
+        "model": config.model_dump(),
+        "weights": [_files_state(path) for path in (config.base, system.adapter) if path],
         "prompt": system.prompt,
         "decoding": system.decoding.model_dump(),
         "catalogue": prepared.account["fingerprint"],
@@ -132,20 +159,18 @@ def _digest(system: System, prepared: Prepared, ids: list[str]) -> str:
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]
 
 
-def _weights_state(path: str) -> list[str]:
-    files = sorted(Path(path).glob("*.safetensors"))
-    return [path, *(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
+def _files_state(folder: str) -> list[str]:
+    files = sorted(path for path in Path(folder).glob("*") if path.is_file())
+    return [folder, *(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
 
 
-def _run_info(
-    system: System, prepared: Prepared, selection: Selection, name: str | None, seconds: dict[str, float]
-) -> dict[str, Any]:
+def _run_info(system: System, selection: Selection, name: str | None) -> dict[str, Any]:
     trained = system.training
     kind = "finetuned" if trained or system.adapter else "pretrained"
     own = {
         "system": name or {"finetuned": "fine-tuned", "pretrained": "pretrained"}[kind],
         "kind": kind,
-        "model": system.model,
+        "model": system.model.base,
         "adapter": system.adapter,
         "prompt": system.prompt,
         "decoding": system.decoding.model_dump(),
@@ -153,6 +178,5 @@ def _run_info(
         "versions": versions(),
         "hardware": hardware(),
         "git": git_hash(),
-        "times": trained.get("times", {}) | seconds,
     }
-    return trained | own | account_of(prepared)
+    return trained | own

@@ -1,12 +1,13 @@
 """Everything a YAML recipe may say."""
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
 
 from finetune.catalogues import CatalogueConfig
 from finetune.families import FamilyName
@@ -27,6 +28,7 @@ class Tiny(Section):
     queries: PositiveInt = 8
     vocabulary: Annotated[int, Field(ge=300)] = 1000
     dropout: Share = 0.1
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class Model(Section):
@@ -90,10 +92,17 @@ class Decoding(Section):
     batch_size: PositiveInt = 16
 
 
+def _expanded(path: Path) -> Path:
+    expanded = Path(os.path.expandvars(path)).expanduser()
+    if "$" in str(expanded):
+        raise ValueError(f"set the environment variable in {path}")
+    return expanded
+
+
 class Recipe(Section):
     """One experiment: data, model, what is tuned and how, how captions are written."""
 
-    output: Path
+    output: Annotated[Path, AfterValidator(_expanded)]
     prompt: str = ""
     data: CatalogueConfig
     model: Model

@@ -21,7 +21,10 @@ def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, R
             if (error.name or "").partition(".")[0] in ("finetune", "metrics"):
                 raise
             extra = EXTRA_OF.get(str(error.name), "train")
-            print(f"error: {error.name} is missing; install it by: pip install 'lookbook[{extra}]'", file=sys.stderr)
+            print(
+                f"error: {error.name} is missing; install it by: pip install '.[{extra}]' in Lookbook's folder",
+                file=sys.stderr,
+            )
             raise SystemExit(2) from None
 
     return wrapped

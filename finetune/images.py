@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from metrics.errors import UserError
+from metrics.images import to_rgb
 
 CHECKED_SIZE = (64, 64)
 MOST_PIXELS = 100_000_000
@@ -24,29 +24,6 @@ def load_image(path: Path) -> Image.Image:
             return to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         raise UserError(f"{path}: {_reason(error)}; replace or remove the file") from None
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB: 16-bit is scaled to 8, transparency is laid on white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bit(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert("RGB")
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale grey values of 16 bits, 32 bits or floating point to 0..255."""
-    values = np.asarray(image, dtype=np.float64)
-    highest = values.max(initial=0)
-    if image.mode.startswith("I;16"):
-        white = 65535
-    elif image.mode == "F" and highest <= 1:
-        white = 1
-    else:
-        white = 65535 if highest > 255 else 255
-    return Image.fromarray((values * (255 / white)).round().clip(0, 255).astype(np.uint8))
 
 
 def find_broken(sources: Sequence[Path | bytes], title: str) -> dict[int, str]:

@@ -12,7 +12,7 @@ from finetune.baselines import write_baselines, write_shuffled
 from finetune.captioning import Selection, caption_catalogue
 from finetune.config import Recipe
 from finetune.preparation import prepare, write_references
-from finetune.runs import check_output, load_system
+from finetune.runs import check_output, claim_output, load_system
 from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
 from metrics.__main__ import score
@@ -22,13 +22,15 @@ from metrics.errors import UserError
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> Path:
     """Do all that is not done yet and return the report's folder. Killed and started again, it goes on."""
     check_recipe(recipe)
+    trained = check_output(recipe, resume=True)
     prepared = prepare(recipe.data)
+    claim_output(recipe, prepared)
     write_references(prepared, recipe.output)
     ensure_base(recipe, prepared)
     check_splits(prepared)
     captions = recipe.output / "captions"
     files = write_baselines(prepared, captions)
-    if not check_output(recipe, resume=True):
+    if not trained:
         launch_training(path, overrides)
     for folder, model in (("pretrained", recipe.model.base), ("fine-tuned", str(recipe.output))):
         files.append(captions / folder / "captions.jsonl")
@@ -51,7 +53,7 @@ def launch_training(path: Path, overrides: Sequence[str]) -> None:
 def launch_options() -> list[str]:
     """What `accelerate config` would ask."""
     gpus = torch.cuda.device_count()
-    options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    options = ["--quiet", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     options += ["--num_processes", str(max(gpus, 1)), "--num_cpu_threads_per_process", _threads()]
     return options + (["--multi_gpu"] if gpus > 1 else [] if gpus else ["--cpu"])
 

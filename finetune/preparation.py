@@ -49,7 +49,7 @@ def prepare(config: CatalogueSection) -> Prepared:
     parts = _limited_parts(catalogue, config)
     _check_captions(parts, config.max_caption_words)
     folder = cache_folder() / f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
-    if not folder.is_dir():
+    if not cache.is_whole(folder):
         cache.write(folder, catalogue, _without_bad_images(catalogue, parts, config), config)
     return Prepared(*cache.read(folder, catalogue.folder))
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ def hardware() -> dict[str, str | int | None]:
     """Processor, cores and accelerator."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "cpu": platform.processor() or platform.machine(),
+        "cpu": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
@@ -28,14 +29,18 @@ def hardware() -> dict[str, str | int | None]:
     }
 
 
+def _processor() -> str:
+    listed = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", listed.read_text(encoding="utf-8")) if listed.is_file() else []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def git_hash() -> str | None:
-    """The commit of the code that runs, `-dirty` where it was changed; None outside a checkout."""
+    """The commit of the code that runs, `-dirty` where it was changed; None outside a checkout or without git."""
     folder = Path(__file__).parent
-    result = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return None
     return result.stdout.strip() or None

@@ -10,11 +10,13 @@ from finetune.config import Decoding, Model, Recipe, parse_recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
 from finetune.preparation import Prepared
+from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
 from metrics.files import atomic_writer
 
 TRAINING_FILE = "training.json"
 RECIPE_FILE = "recipe.json"
+TRAINED_ON = "trained-on.jsonl"
 MODEL_FOLDER = "model"
 CHECKPOINTS = "checkpoints"
 
@@ -26,9 +28,10 @@ class System:
     captioner: Captioner
     prompt: str
     decoding: Decoding
-    model: str
+    model: Model
     adapter: str | None
     training: dict[str, Any]
+    trained_on: Path | None
 
 
 def write_run(folder: Path, info: dict[str, Any]) -> None:
@@ -53,21 +56,24 @@ def account_of(prepared: Prepared) -> dict[str, Any]:
     return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": account["leak_audit"]}
 
 
-def write_training(folder: Path, record: dict[str, Any]) -> None:
-    """Keep what `run.json` will tell of the training."""
+def write_training(folder: Path, record: dict[str, Any], prepared: Prepared) -> None:
+    """Keep what `run.json` will tell of the training, and the items it saw, whatever becomes of the catalogue."""
+    train = prepared.records("train")
+    items = [CaptionRecord(item.id, product_id=item.product_id, references=item.references) for item in train]
+    write_records(folder / TRAINED_ON, items)
     with atomic_writer(folder / TRAINING_FILE) as file:
         json.dump(record, file, indent=1)
 
 
 def check_output(recipe: Recipe, *, resume: bool) -> bool:
-    """Whether the recipe's output holds its finished training. Claims an empty output for the recipe.
+    """Whether the recipe's output holds its finished training.
 
     Raises `UserError` where the output holds a run of another recipe, or (unless `resume`) any run.
     """
-    folder, wanted = recipe.output, recipe_values(recipe)
-    claim = folder / RECIPE_FILE
-    if claim.is_file():
-        differing = _differing(json.loads(claim.read_text(encoding="utf-8")), wanted)
+    folder = recipe.output
+    claim = _read_claim(folder)
+    if claim is not None:
+        differing = _differing(claim.get("recipe", {}), recipe_values(recipe))
         if differing:
             raise UserError(
                 f"{folder}: holds a run of another recipe ({', '.join(differing)} differ); "
@@ -75,10 +81,30 @@ def check_output(recipe: Recipe, *, resume: bool) -> bool:
             )
         if not resume:
             raise UserError(f"{folder}: holds this recipe's run already; go on with --resume, or remove that folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_writer(claim) as file:
-        json.dump(wanted, file, indent=1)
     return (folder / TRAINING_FILE).is_file()
+
+
+def claim_output(recipe: Recipe, prepared: Prepared) -> None:
+    """Mark the recipe's output as the run of this recipe on this very data.
+
+    Raises `UserError` where the run there was trained on other rows or photos: its numbers would be wrong.
+    """
+    folder, fingerprint = recipe.output, prepared.account["fingerprint"]
+    claim = _read_claim(folder)
+    if claim is not None and claim.get("catalogue") != fingerprint:
+        raise UserError(
+            f"{folder}: the catalogue has changed since this run began (rows, photos or their folder), so its split is "
+            "another; choose another output=..., or remove that folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_writer(folder / RECIPE_FILE) as file:
+        json.dump({"catalogue": fingerprint, "recipe": recipe_values(recipe)}, file, indent=1)
+
+
+def _read_claim(folder: Path) -> dict[str, Any] | None:
+    """The recipe and catalogue of the run in `folder`; None where training never came to a checkpoint."""
+    began = (folder / TRAINING_FILE).is_file() or any((folder / CHECKPOINTS).glob("checkpoint-*"))
+    return _read_object(folder / RECIPE_FILE) if began else None
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
@@ -100,22 +126,32 @@ def _differing(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") 
 
 def read_training(folder: Path) -> dict[str, Any] | None:
     """The record of a training run's folder; None where `folder` is no run."""
-    path = folder / TRAINING_FILE
+    record = _read_object(folder / TRAINING_FILE)
+    if record is not None and not isinstance(record.get("recipe"), dict):
+        raise UserError(f"{folder / TRAINING_FILE}: holds no recipe; train again")
+    return record
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}; was the run cut off? Train again") from None
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON: {error}; remove the run's folder and train again") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: expected an object, found {type(found).__name__}; remove the run's folder")
+    return found
 
 
 def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> System:
     """Load a run's folder, or a base model (Hub id or folder) with an adapter or without.
 
-    A run brings its own recipe; a base model takes prompt, decoding, family and number format from `recipe`.
+    A run brings its own model and prompt, and takes decoding from `recipe` where there is one; a base model takes
+    everything from `recipe`. Raises `UserError` where a run's prompt is not the recipe's.
     """
     training = read_training(Path(model))
-    if training is None and (Path(model) / RECIPE_FILE).is_file():
+    if training is None and _read_claim(Path(model)) is not None:
         raise UserError(f"{model}: its training has not ended; go on by `train ... --resume`")
     if training is None:
         config = recipe.model.model_copy(update={"base": model}) if recipe else Model(base=model)
@@ -128,6 +164,8 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
         config = source.model if is_adapter else source.model.model_copy(update={"base": trained, "revision": None})
         captioner = captioner_class(config.family).load(config)
         adapter = adapter or (trained if is_adapter else None)
+        if recipe is not None and recipe.prompt != source.prompt:
+            raise UserError(f"{model}: trained with prompt={source.prompt!r}, but the recipe says {recipe.prompt!r}")
         source = recipe or source
     if adapter:
         inside = Path(adapter) / MODEL_FOLDER
@@ -137,7 +175,8 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
         captioner,
         source.prompt if source else "",
         source.decoding if source else Decoding(),
-        config.base,
+        config,
         adapter,
         training or {},
+        Path(model) / TRAINED_ON if training else None,
     )

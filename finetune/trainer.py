@@ -1,5 +1,6 @@
 """Training: transformers' Trainer with a loss on caption tokens alone and an exact validation loss."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,18 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         loss = losses.sum() / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
         return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
 
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """As Trainer's; a loss that is no number ends the training. Raises `UserError`."""
+        self._refuse_divergence(logs.get("loss", 0.0))
+        super().log(logs, *args, **kwargs)
+
+    def _refuse_divergence(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is {loss} at step {self.state.global_step}: training has diverged; lower "
+                f"training.learning_rate. Checkpoints from before stand in {self.args.output_dir}"
+            )
+
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
@@ -59,6 +72,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
             losses, counts = self.accelerator.gather_for_metrics((losses, counts))
             total, tokens = total + float(losses.double().sum()), tokens + int(counts.sum())
         metrics = {f"{metric_key_prefix}_loss": total / tokens}
+        self._refuse_divergence(total)
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

@@ -1,12 +1,17 @@
 """A training run from recipe to saved model."""
 
 import os
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from transformers import set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -17,10 +22,13 @@ from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.preparation import Prepared, describe, prepare, write_references
 from finetune.provenance import git_hash, hardware, versions
-from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, recipe_values, write_training
+from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, claim_output, recipe_values, write_training
 from finetune.tiny import make_tiny
 from finetune.trainer import CaptionTrainer, early_stopping, training_arguments
 from finetune.validation import check_recipe, check_splits
+from metrics.errors import UserError
+
+FULL_DISK = 64 << 20
 
 
 def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False) -> Path:
@@ -36,10 +44,16 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
     if finished:
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
+    with locked(recipe.output) if state.is_main_process else nullcontext():
+        return _train(recipe, recipe_path, state, resume)
+
+
+def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
     set_seed(recipe.training.seed)
     with state.main_process_first():
         prepared = prepare(recipe.data)
         if state.is_main_process:
+            claim_output(recipe, prepared)
             write_references(prepared, recipe.output)
             print(describe(prepared.account))
             ensure_base(recipe, prepared)
@@ -49,32 +63,60 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(recipe.output / "tensorboard"))
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
     trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
+    checkpoint = last_checkpoint(recipe.output)
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=last_checkpoint(recipe.output) if resume else None)
-    seconds = time.perf_counter() - started
+    _fit(trainer, checkpoint, recipe.output)
+    spent = "train_since_resume_s" if checkpoint else "train_s"
+    times = {spent: time.perf_counter() - started}
     trainer.save_model(str(recipe.output / MODEL_FOLDER))
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
-        write_training(recipe.output, _record(recipe, recipe_path, trainer, counts, seconds))
+        record = _record(recipe, recipe_path, trainer, counts) | {"times": times}
+        write_training(recipe.output, record | {"catalogue_fingerprint": prepared.account["fingerprint"]}, prepared)
     state.wait_for_everyone()
     return recipe.output
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run's folder against a second training. Raises `UserError` where there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{folder}: another training is running there; wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fit(trainer: CaptionTrainer, checkpoint: str | None, folder: Path) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if shutil.disk_usage(folder).free > FULL_DISK:
+            raise
+        raise UserError(f"{folder}: the disk is full; make room, then go on with --resume") from error
+
+
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint of an unfinished run, if any."""
-    checkpoints = folder / CHECKPOINTS
-    return get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    """The newest whole checkpoint of an unfinished run, if any; those cut off while being written are removed."""
+    for checkpoint in (folder / CHECKPOINTS).glob("checkpoint-*"):
+        if not (checkpoint / "trainer_state.json").is_file():
+            shutil.rmtree(checkpoint)
+    return get_last_checkpoint(str(folder / CHECKPOINTS)) if (folder / CHECKPOINTS).is_dir() else None
 
 
 def ensure_base(recipe: Recipe, prepared: Prepared) -> None:
     """Make the tiny base model a recipe asks for, where it does not stand yet."""
-    folder = Path(recipe.model.base)
-    if recipe.model.tiny is not None and not (folder / "config.json").is_file():
-        texts = prepared.splits["train"]["caption"]
-        make_tiny(recipe.model.family, recipe.model.tiny, texts, folder, recipe.training.seed)
+    if recipe.model.tiny is not None:
+        texts = list(prepared.splits["train"]["caption"])
+        make_tiny(recipe.model.family, recipe.model.tiny, texts, Path(recipe.model.base))
 
 
 def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes: int) -> CaptionTrainer:
@@ -92,7 +134,7 @@ def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes:
     )
 
 
-def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any, seconds: float) -> dict[str, Any]:
+def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any) -> dict[str, Any]:
     kept = ("step", "epoch", "loss", "eval_loss", "learning_rate")
     history = [{key: entry[key] for key in kept if key in entry} for entry in trainer.state.log_history]
     return {
@@ -105,7 +147,6 @@ def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any, seconds
         "versions": versions(),
         "hardware": hardware(),
         "processes": PartialState().num_processes,
-        "times": {"train_s": seconds},
         "git": git_hash(),
         "seed": recipe.training.seed,
         "threads": torch.get_num_threads(),

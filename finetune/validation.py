@@ -31,6 +31,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     Raises `UserError` naming the first key that does not fit.
     """
     _check_precision(recipe)
+    recipe.data.check()
     if recipe.model.tiny is None:
         captioner_class(recipe.model.family).check(recipe.model)
     training_arguments(recipe.training, recipe.output, processes)
@@ -67,7 +68,7 @@ def _check_tracker(recipe: Recipe) -> None:
     if recipe.training.tracker != "wandb" or os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         return
     if importlib.util.find_spec("wandb") is None:
-        raise UserError("training.tracker: wandb is not installed; pip install 'lookbook[track]'")
+        raise UserError("training.tracker: wandb is not installed; pip install '.[track]' in Lookbook's folder")
     netrc = Path("~/.netrc").expanduser()
     if not os.environ.get("WANDB_API_KEY") and not (netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8")):
         raise UserError("training.tracker: wandb has no credentials; run `wandb login`, or set WANDB_MODE=offline")

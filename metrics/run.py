@@ -1,7 +1,6 @@
 """What a captioning run says of itself: `run.json`, beside its captions."""
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from metrics.errors import UserError
 from metrics.files import read_bytes
 
 KINDS = ("baseline", "control", "pretrained", "finetuned")
+_HUGE = 1e30  # no loss, time or count; NaN fails the comparison too
 RUN_FILE = "run.json"
 Json = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ class RunInfo:
 
 
 def read_run(captions: Path) -> RunInfo | None:
-    """Read the `run.json` in the folder of a captions file; None where there is none.
+    """Read the `run.json` in the folder of a captions file; None where there is none, or one of another file.
 
     Numbers that are not finite are left out, unknown keys are ignored.
 
@@ -83,6 +83,8 @@ def read_run(captions: Path) -> RunInfo | None:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not UTF-8 JSON ({error})") from error
     reader = _Reader(data, str(path))
+    if reader.text("file") not in (None, captions.name):
+        return None
     kind = reader.text("kind")
     if kind is not None and kind not in KINDS:
         raise UserError(f'{path}: "kind" must be one of {", ".join(KINDS)}, found {kind!r}')
@@ -162,4 +164,4 @@ class _Reader:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HUGE

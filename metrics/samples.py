@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from PIL import Image, ImageOps
 
 from metrics.captions import CaptionRecord
+from metrics.images import to_rgb
 from metrics.suite import Evaluation
 
 SHOWN_SCORES = ("CIDEr", "ROUGE-L", "BLEU-4")
@@ -106,10 +107,8 @@ def _photo(folder: Path | None, image: str | None) -> Photo:
 def _thumbnail(path: Path) -> Photo:
     with Image.open(path) as opened:
         opened.draft("RGB", _PIXELS)
-        image = ImageOps.exif_transpose(opened)
-        image.thumbnail(_PIXELS)
-        paper = Image.new("RGBA", image.size, "white")
-        flat = Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
+        flat = to_rgb(ImageOps.exif_transpose(opened))
+        flat.thumbnail(_PIXELS)
     buffer = io.BytesIO()
     flat.save(buffer, "JPEG", quality=82, optimize=True)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

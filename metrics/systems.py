@@ -48,8 +48,8 @@ def load_systems(paths: Sequence[Path]) -> list[System]:
 def reference_items(systems: Sequence[System], references: Sequence[CaptionRecord] | None) -> list[CaptionRecord]:
     """Return the items that own the denominator: those of `references`, else of all systems together.
 
-    Each is a record with references and without a caption; `seen`, `image` and the like come from the first record
-    that knows them.
+    Each is a record with references and without a caption; it is seen where any record says so, and `image` and the
+    like come from the first record that knows them.
 
     Raises:
         UserError: when an item has no reference, two systems give different references for it, or a system has a
@@ -89,11 +89,17 @@ def _completed(item: CaptionRecord, systems: Sequence[System]) -> CaptionRecord:
         logprob=None,
         tokens=None,
         finished=None,
-        seen=next((record.seen for record in known if record.seen is not None), None),
+        seen=_seen([record.seen for record in known]),
         image=next((record.image for record in known if record.image), None),
         product_id=next((record.product_id for record in known if record.product_id), None),
         category=next((record.category for record in known if record.category), None),
     )
+
+
+def _seen(flags: Sequence[bool | None]) -> bool | None:
+    """Seen where any system's training had the caption: systems may have been trained on different splits."""
+    told = [flag for flag in flags if flag is not None]
+    return any(told) if told else None
 
 
 def _refuse(ids: Sequence[str], fault: str, cure: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import load_tiny, photo, rows, write_tiny
+from tiny_models import CAPTIONS, SHAPE, load_tiny, photo, rows, write_tiny
 
 from finetune import adapters
 from finetune.adapters import attach, count_parameters
@@ -127,9 +127,31 @@ def test_an_adapter_of_another_base_is_one_message(base: Path, tmp_path: Path) -
     from finetune.config import Tiny
 
     other = Tiny(image_size=32, hidden_size=64, layers=1, queries=4, vocabulary=320)
-    finetune.tiny.make_tiny("blip2", other, ["a dress"], tmp_path / "other", 0)
+    finetune.tiny.make_tiny("blip2", other, ["a dress"], tmp_path / "other")
     with pytest.raises(UserError, match="does not load on this base"):
         adapters.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_an_adapter_of_a_shorter_or_longer_base_is_refused(base: Path, tmp_path: Path, layers: int) -> None:
+    captioner = load_tiny(base)
+    attach(captioner, Tune(), Lora(rank=RANK))
+    captioner.model.save_pretrained(tmp_path / "adapter")
+    from finetune.tiny import make_tiny
+
+    make_tiny("blip2", SHAPE.model_copy(update={"layers": layers}), CAPTIONS, tmp_path / "other")
+    with pytest.raises(UserError, match="stand on one side only"):
+        adapters.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
+
+
+def test_a_truncated_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
+    captioner = load_tiny(base)
+    attach(captioner, Tune(), Lora(rank=RANK))
+    captioner.model.save_pretrained(tmp_path)
+    weights = tmp_path / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UserError, match="does not load"):
+        adapters.load_adapter(load_tiny(base), str(tmp_path))
 
 
 def test_a_folder_without_an_adapter_is_one_message(base: Path, tmp_path: Path) -> None:

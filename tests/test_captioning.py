@@ -16,6 +16,7 @@ from tiny_models import photo, write_recipe
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
+from metrics.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +177,45 @@ def test_unknown_ids_and_absent_things_are_named(recipe: Path, tmp_path: Path) -
     assert (absent.exit_code, "absent.jpg" in absent.stderr) == (2, True)
     nothing = CliRunner().invoke(app, ["caption", "--model", "somewhere/model"])
     assert (nothing.exit_code, "give either photos" in nothing.stderr) == (2, True)
+
+
+def test_two_systems_in_one_folder_are_not_taken_for_each_other(recipe: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    shorter = ["--set", "decoding.max_new_tokens=2"]
+    assert caption(recipe, one).exit_code == 0
+    whole = one.read_text()
+    assert caption(recipe, two, *shorter).exit_code == 0
+    assert caption(recipe, one, *shorter).exit_code == 0
+    assert one.read_text() != whole
+    assert [record["caption"] for record in read(one)] == [record["caption"] for record in read(two)]
+
+
+def test_captions_cut_by_hand_are_made_whole(recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "captions.jsonl"
+    assert caption(recipe, out).exit_code == 0
+    whole = out.read_text()
+    out.write_text("".join(whole.splitlines(keepends=True)[:3]))
+    assert caption(recipe, out).exit_code == 0
+    assert out.read_text() == whole
+
+
+def test_options_that_loose_photos_cannot_have_are_refused(recipe: Path, tmp_path: Path) -> None:
+    photo(0).save(tmp_path / "0.png")
+    arguments = [
+        "caption",
+        str(tmp_path / "0.png"),
+        "--model",
+        str(recipe.parent / "base"),
+        "--out",
+        str(tmp_path / "x"),
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, "--out: loose photos" in result.stderr) == (2, True)
+
+
+def test_a_full_disk_is_one_message_and_nothing_is_lost(recipe: Path, tmp_path: Path) -> None:
+    """A device that is always full stands in for the disk."""
+    from finetune import captioning
+
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(UserError, match="what is captioned is kept"):
+        captioning._keep(full, {"a": {"caption": "x"}})

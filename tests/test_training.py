@@ -198,3 +198,104 @@ def test_tensorboard_and_offline_wandb_take_the_losses(
     monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
     assert train(recipe("with-tensorboard", tracker="tensorboard", epochs=1)).exit_code == 0
     assert list((tmp_path / "with-tensorboard" / "tensorboard").glob("events*"))
+
+
+def test_a_diverging_training_ends_with_one_message(recipe: Write) -> None:
+    path = recipe(learning_rate=1e30)
+    result = train(path)
+    assert result.exit_code == 2
+    assert "training has diverged" in result.stderr
+    assert not (path.with_suffix("") / "training.json").exists()
+
+
+def test_a_changed_catalogue_is_not_taken_for_the_one_trained_on(
+    recipe: Write, catalogue: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    own = tmp_path / "own"
+    shutil.copytree(catalogue, own)
+    path = recipe()
+    here = [f"data.folder={own}", "tune.vision=frozen"]
+    assert CliRunner().invoke(app, ["run", str(path), *here]).exit_code == 0
+    table = own / "articles.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:-30]))
+    again = CliRunner().invoke(app, ["run", str(path), *here])
+    assert again.exit_code == 2
+    assert "the catalogue has changed" in again.stderr
+
+
+def test_seen_is_told_against_what_the_model_was_trained_on(recipe: Write, tmp_path: Path) -> None:
+    """A model of the published split captions the product split's test items, many of which it was trained on."""
+    path = recipe()
+    assert train(path).exit_code == 0
+    run = path.with_suffix("")
+    trained = [json.loads(line) for line in (run / "references-train.jsonl").read_text().splitlines()]
+    captions = {item["references"][0] for item in trained}
+    out = tmp_path / "cross" / "captions.jsonl"
+    options = ["--model", str(run), "--data", str(path), "--out", str(out), "--set", "data.split.method=product"]
+    result = CliRunner().invoke(app, ["caption", *options])
+    assert result.exit_code == 0, result.output
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [record["seen"] for record in records] == [record["references"][0] in captions for record in records]
+    assert any(record["seen"] for record in records)
+    share = sum(record["seen"] for record in records) / len(records)
+    assert json.loads((out.parent / "run.json").read_text())["leak_audit"]["captions_in_train"] == share
+
+
+def test_a_run_keeps_its_prompt(recipe: Write, tmp_path: Path) -> None:
+    path = recipe(epochs=1)
+    assert train(path, "prompt=a photo of").exit_code == 0
+    options = [
+        "--model",
+        str(path.with_suffix("")),
+        "--data",
+        str(path),
+        "--out",
+        str(tmp_path / "c" / "captions.jsonl"),
+    ]
+    other = CliRunner().invoke(app, ["caption", *options])
+    assert (other.exit_code, "prompt='a photo of'" in other.stderr) == (2, True)
+    assert CliRunner().invoke(app, ["caption", *options, "--set", "prompt=a photo of"]).exit_code == 0
+
+
+def test_a_checkpoint_cut_off_while_written_is_passed_over(recipe: Write) -> None:
+    from finetune.training import last_checkpoint
+
+    run = recipe().with_suffix("")
+    for step, whole in ((4, True), (8, False)):
+        (run / "checkpoints" / f"checkpoint-{step}").mkdir(parents=True)
+        if whole:
+            (run / "checkpoints" / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+    assert last_checkpoint(run) == str(run / "checkpoints" / "checkpoint-4")
+    assert not (run / "checkpoints" / "checkpoint-8").exists()
+
+
+def test_one_training_at_a_time(recipe: Write) -> None:
+    from finetune.training import locked
+
+    path = recipe()
+    with locked(path.with_suffix("")):
+        result = train(path)
+    assert (result.exit_code, "another training is running" in result.stderr) == (2, True)
+
+
+def test_a_failed_start_claims_nothing(recipe: Write) -> None:
+    path = recipe()
+    assert train(path, "data.on_bad_image=skip", "data.max_caption_words=1").exit_code == 2
+    assert train(path).exit_code == 0
+
+
+def test_no_git_no_matter(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    path = recipe(epochs=1)
+    assert train(path).exit_code == 0
+    assert record(path)["git"] is None
+
+
+def test_a_stale_tiny_base_is_refused(recipe: Write) -> None:
+    path = recipe()
+    assert CliRunner().invoke(app, ["make-tiny", str(path), "--limit", "4"]).exit_code == 0
+    result = train(path)
+    assert (result.exit_code, "stands already" in result.stderr) == (2, True)

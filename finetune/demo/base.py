@@ -13,7 +13,7 @@ from finetune.demo.drawing import draw
 from finetune.demo.garments import sample_garment
 from finetune.demo.wording import alt_text, description
 from finetune.families import captioner_class
-from finetune.runs import MODEL_FOLDER, TRAINING_FILE
+from finetune.runs import MODEL_FOLDER, TRAINING_FILE, recipe_values
 from finetune.tiny import make_tiny
 from finetune.training import train
 from metrics.errors import UserError
@@ -32,15 +32,17 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
     folder = Path(str(recipe.data.folder))
     write_drawings(folder, drawings)
     _write_untrained(recipe, folder)
-    train(recipe, str(recipe_path), resume=True)
+    untrained = recipe.model.model_copy(update={"tiny": None})
+    train(recipe.model_copy(update={"model": untrained}), str(recipe_path), resume=True)
     captioner = captioner_class(recipe.model.family).load(
         recipe.model.model_copy(update={"base": str(recipe.output / MODEL_FOLDER), "dtype": "bfloat16"})
     )
     captioner.model.bfloat16().save_pretrained(out)
     captioner.processor.save_pretrained(out)
     record = json.loads((recipe.output / TRAINING_FILE).read_text(encoding="utf-8"))
-    kept = ("recipe", "best_validation_loss", "best_step", "versions", "hardware", "times", "seed")
+    kept = ("best_validation_loss", "best_step", "versions", "hardware", "times", "seed")
     made = {"command": f"python -m finetune make-demo-base --drawings {drawings}", "drawings_seed": SEED}
+    made["recipe"] = recipe_values(recipe)
     with atomic_writer(out / "made.json") as file:
         json.dump(made | {key: record[key] for key in kept}, file, indent=1)
 
@@ -50,7 +52,7 @@ def _write_untrained(recipe: Recipe, folder: Path) -> None:
         raise UserError("model.tiny is missing in the recipe; it gives the demo base's shape")
     table = read_table(folder / "metadata.csv", COLUMNS)
     texts = [*table["alt_text"], *table["description"]]
-    make_tiny(recipe.model.family, recipe.model.tiny, texts, Path(recipe.model.base), recipe.training.seed)
+    make_tiny(recipe.model.family, recipe.model.tiny, texts, Path(recipe.model.base))
 
 
 def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:

@@ -43,6 +43,8 @@ def write_demo(folder: Path, articles: int, seed: int) -> None:
         (draft / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
         draft.chmod(0o755)
         draft.rename(folder)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

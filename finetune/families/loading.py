@@ -29,7 +29,7 @@ def load_pretrained(
             output_loading_info=True,
             **source,
         )
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{config.base}: cannot load this model: {_first_line(error)}") from error
     if report["missing_keys"]:
         raise UserError(
