@@ -29,7 +29,7 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     from finetune import preparation, runs
 
     loaded = _recipe(recipe, overrides, limit)
-    runs.check_output(loaded, resume=True)
+    runs.refuse_other_data(loaded)
     prepared = preparation.prepare(loaded.data)
     print(preparation.describe(prepared.account))
     for path in preparation.write_references(prepared, loaded.output):

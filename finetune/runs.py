@@ -84,6 +84,17 @@ def check_output(recipe: Recipe, *, resume: bool) -> bool:
     return (folder / TRAINING_FILE).is_file()
 
 
+def refuse_other_data(recipe: Recipe) -> None:
+    """Raise `UserError` where the output holds a run on other data, whose reference files must stay."""
+    claim = _read_claim(recipe.output) or {}
+    data = claim.get("recipe", {}).get("data", recipe_values(recipe)["data"])
+    differing = _differing(data, recipe_values(recipe)["data"], "data.")
+    if differing:
+        raise UserError(
+            f"{recipe.output}: holds a run on other data ({', '.join(differing)} differ); choose another output=..."
+        )
+
+
 def claim_output(recipe: Recipe, prepared: Prepared) -> None:
     """Mark the recipe's output as the run of this recipe on this very data.
 

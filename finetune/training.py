@@ -65,7 +65,8 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
         print(adapters.describe(counts))
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
     trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
-    checkpoint = last_checkpoint(recipe.output)
+    with state.main_process_first():
+        checkpoint = last_checkpoint(recipe.output)
     started = time.perf_counter()
     _fit(trainer, checkpoint, recipe.output)
     spent = "train_since_resume_s" if checkpoint else "train_s"

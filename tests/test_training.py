@@ -84,6 +84,16 @@ def test_same_seed_same_weights(recipe: Write) -> None:
     assert not all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items())
 
 
+def test_prepare_leaves_the_references_of_a_run_alone(recipe: Write) -> None:
+    path = recipe(epochs=1)
+    assert train(path, "training.learning_rate=1e-4").exit_code == 0
+    kept = (path.with_suffix("") / "references-test.jsonl").read_text()
+    assert CliRunner().invoke(app, ["prepare", str(path)]).exit_code == 0
+    other = CliRunner().invoke(app, ["prepare", str(path), "--limit", "2"])
+    assert (other.exit_code, "data.limit" in other.stderr) == (2, True)
+    assert (path.with_suffix("") / "references-test.jsonl").read_text() == kept
+
+
 def test_the_best_epoch_is_kept_and_training_stops_early(recipe: Write) -> None:
     path = recipe(epochs=60, learning_rate=1e-2, patience=2)
     assert train(path).exit_code == 0
