@@ -1,8 +1,6 @@
 """What is trained of a model: LoRA adapters by PEFT, fully tuned towers, everything else frozen."""
 
-import re
 from pathlib import Path
-from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
@@ -81,7 +79,7 @@ def count_parameters(captioner: Captioner) -> ParameterCounts:
     for name, parameter in captioner.model.named_parameters():
         if ".original_module." in name:
             continue
-        tower = counts[captioner.tower_of(_bare_name(name))]
+        tower = counts[captioner.tower_of(name.removeprefix("base_model.model."))]
         tower["total"] += parameter.numel()
         tower["trainable"] += parameter.numel() * parameter.requires_grad
     return counts
@@ -91,12 +89,3 @@ def describe(counts: ParameterCounts) -> str:
     """A line per tower."""
     lines = [f"  {tower:<10}{n['total']:>15,} parameters{n['trainable']:>15,} trained" for tower, n in counts.items()]
     return "\n".join(lines)
-
-
-def _bare_name(name: str) -> str:
-    return re.sub(r"^(base_model\.model\.)", "", name)
-
-
-def is_adapter(model: Any) -> bool:
-    """Whether the model is a PEFT adapter on a base, rather than a full model."""
-    return isinstance(model, PeftModel)

@@ -1,6 +1,6 @@
 """A canvas in design units: x from -120 to 120 with 0 on the garment's axis, y from 0 (top) to 360."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,11 +70,6 @@ class Canvas:
         """Draw a disc."""
         (x, y), across, down = self.place([centre])[0], radius * self.across, radius * self.down
         self.pen.ellipse((x - across, y - down, x + across, y + down), fill=fill, outline=outline, width=self._thick(2))
-
-    def both(self, draw: Callable[..., None], points: Line, *args: object) -> None:
-        """Draw on the right of the axis and, mirrored, on the left."""
-        draw(points, *args)
-        draw(mirrored(points), *args)
 
     def _thick(self, width: float) -> int:
         return max(1, round(width * self.across))
