@@ -12,13 +12,15 @@ import pandas as pd
 import pyarrow as pa
 
 from finetune.catalogues.base import Catalogue, CatalogueSection
+from finetune.images import Photo
 from finetune.splits import SPLITS, audit, seen_in_training
 from metrics.errors import UserError
 from metrics.files import atomic_writer
+from metrics.images import hdf5_row
 
 datasets.disable_progress_bars()
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 DESCRIBED = ("name", "counts", "split", "leak_audit")
 ALL_SPLITS = (*SPLITS, "undescribed")
 
@@ -31,14 +33,15 @@ def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: Ca
         texts = part.drop(columns="image").astype(str) if catalogue.folder is None else part.astype(str)
         state.update(pd.util.hash_pandas_object(texts, index=False).to_numpy().tobytes())
         for image in part["image"]:
-            state.update(image if catalogue.folder is None else _file_state(catalogue.folder / image))
+            state.update(image if catalogue.folder is None else _file_state(catalogue.folder, image))
     return state.hexdigest()[:16]
 
 
-def _file_state(path: Path) -> bytes:
-    """What changes when a file changes; a missing one is named when the photos are checked."""
+def _file_state(folder: Path, image: str) -> bytes:
+    """What changes when a photo's file changes; a missing one is named when the photos are checked."""
+    stored = hdf5_row(image)
     try:
-        stat = path.stat()
+        stat = (folder / (stored[0] if stored else image)).stat()
     except OSError:
         return b"missing"
     return f"{stat.st_size} {stat.st_mtime_ns}".encode()
@@ -96,7 +99,7 @@ def _to_dataset(part: pd.DataFrame, train: pd.DataFrame, names: list[str], folde
     columns = {
         "id": (part["id"], text),
         "product_id": (part["product_id"], text),
-        "image": (part["image"], datasets.Image()) if folder is None else (part["image"], text),
+        "image": (part["image"], Photo()) if folder is None else (part["image"], text),
         "file": ([None] * len(part) if folder is None else part["image"], text),
         "caption": (part["caption"], text),
         "category": ([name if name in known else None for name in part["category"]], datasets.ClassLabel(names=names)),
@@ -114,6 +117,7 @@ def _account(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: Catal
         "counts": [{"step": step, "articles": articles} for step, articles in catalogue.counts],
         "dropped": catalogue.dropped,
         "bad_images": catalogue.bad_images,
+        "image_sizes": dict(catalogue.image_sizes.most_common()),
         "split": {"method": config.split.method, "sizes": {name: len(part) for name, part in parts.items()}},
         "leak_audit": audit(parts["test"], parts["train"]).as_dict(),
     }
@@ -133,4 +137,4 @@ def read(folder: Path, images: Path | None) -> tuple[dict[str, Any], dict[str, A
 
 def _with_images(data: Any, folder: Path) -> Any:
     paths = [str(folder / name) for name in data["file"]]
-    return data.remove_columns("image").add_column("image", paths).cast_column("image", datasets.Image())
+    return data.remove_columns("image").add_column("image", paths).cast_column("image", Photo())

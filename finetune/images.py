@@ -1,51 +1,95 @@
-"""Reading photos: any mode to RGB, broken files named."""
+"""Reading photos: any kind to RGB, broken ones named."""
 
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import datasets
+from datasets.features.features import register_feature
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from metrics.errors import UserError
-from metrics.images import to_rgb
+from metrics.images import hdf5_images, hdf5_row, open_photo, to_rgb
 
 CHECKED_SIZE = (64, 64)
 MOST_PIXELS = 100_000_000
 _BROKEN = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
 
 
+@dataclass
+class Photo(datasets.Image):  # type: ignore[misc]
+    """`datasets.Image` that also reads rows of HDF5 files, written `FILE.hdf5/ROW`, when they are asked for."""
+
+    _type: str = field(default="Photo", init=False, repr=False)
+
+    def decode_example(self, value: dict[str, Any], token_per_repo_id: Any = None) -> Image.Image:
+        """The photo, as it is stored."""
+        if value["path"] and hdf5_row(value["path"]):
+            return open_photo(value["path"])
+        decoded: Image.Image = super().decode_example(value, token_per_repo_id)
+        return decoded
+
+
+with warnings.catch_warnings(action="ignore", category=UserWarning):
+    register_feature(Photo, "Photo")  # datasets calls this experimental
+
+
 def load_image(path: Path) -> Image.Image:
     """Open a photo as RGB. Raises `UserError` naming the file where it is none or is broken."""
     try:
-        with Image.open(path) as image:
+        with open_photo(path) as image:
             _refuse_huge(image)
             return to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         raise UserError(f"{path}: {_reason(error)}; replace or remove the file") from None
 
 
-def find_broken(sources: Sequence[Path | bytes], title: str) -> dict[int, str]:
-    """Read every photo once as `load_image` does; the positions of those that are broken, with the reason.
+@dataclass
+class Checked:
+    """Positions of the broken photos with the reason, and how many whole ones there are of each "width x height"."""
 
-    JPEGs are decoded at a fraction of their size, which still reads every byte.
+    broken: dict[int, str] = field(default_factory=dict)
+    sizes: Counter[str] = field(default_factory=Counter)
+
+
+def check_photos(sources: Sequence[Path | bytes], title: str) -> Checked:
+    """Read every photo once as `load_image` does.
+
+    JPEGs are decoded at a fraction of their size, which still reads every byte; rows of an HDF5 file are no files that
+    could be broken one by one, and are not read.
     """
     with ThreadPoolExecutor() as pool:
-        faults = pool.map(_fault, sources)
-        reasons = list(tqdm(faults, total=len(sources), desc=title, unit="photo", disable=len(sources) < 100))
-    return {position: reason for position, reason in enumerate(reasons) if reason}
+        found = pool.map(_check, sources)
+        bar = tqdm(found, total=len(sources), desc=title, unit="photo", disable=len(sources) < 100)
+        checked = Checked()
+        for position, (size, fault) in enumerate(bar):
+            if fault:
+                checked.broken[position] = fault
+            else:
+                checked.sizes[size] += 1
+    return checked
 
 
-def _fault(source: Path | bytes) -> str | None:
+def _check(source: Path | bytes) -> tuple[str, str | None]:
+    """The photo's size, and what is wrong with it."""
     try:
+        if isinstance(source, Path) and (stored := hdf5_row(source)):
+            _, _, height, width = hdf5_images(stored[0]).shape
+            return f"{width} x {height}", None
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
             _refuse_huge(image)
+            size = f"{image.width} x {image.height}"
             image.draft("RGB", CHECKED_SIZE)
             to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
-        return _reason(error)
-    return None
+        return "", _reason(error)
+    return size, None
 
 
 def _refuse_huge(image: Image.Image) -> None:

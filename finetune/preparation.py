@@ -9,7 +9,7 @@ import pandas as pd
 
 from finetune import cache
 from finetune.catalogues.base import Catalogue, CatalogueSection
-from finetune.images import find_broken
+from finetune.images import check_photos
 from finetune.splits import SPLITS, split_articles
 from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
@@ -138,13 +138,14 @@ def _without_bad_images(
 def _drop_bad(catalogue: Catalogue, name: str, part: pd.DataFrame) -> pd.DataFrame:
     folder = catalogue.folder
     sources = part["image"].tolist() if folder is None else [folder / image for image in part["image"]]
-    broken = find_broken(sources, f"checking photos of {name}")
-    if not broken:
+    checked = check_photos(sources, f"checking photos of {name}")
+    catalogue.image_sizes += checked.sizes
+    if not checked.broken:
         return part
     shown = part["id" if folder is None else "image"]
-    catalogue.bad_images += [f"{shown.iloc[position]}: {reason}" for position, reason in broken.items()]
-    catalogue.dropped.setdefault(BAD_IMAGE, []).extend(part["id"].iloc[list(broken)])
-    return part.drop(part.index[list(broken)])
+    catalogue.bad_images += [f"{shown.iloc[position]}: {reason}" for position, reason in checked.broken.items()]
+    catalogue.dropped.setdefault(BAD_IMAGE, []).extend(part["id"].iloc[list(checked.broken)])
+    return part.drop(part.index[list(checked.broken)])
 
 
 def _record(row: dict[str, Any], names: list[str], split: str) -> CaptionRecord:

@@ -49,10 +49,13 @@ def split_articles(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFr
 
 
 def published_split(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFrame]:
-    """Article by article, as omgwenxx/multimodal-fashion-analysis does: siblings fall on both sides.
+    """The division that the catalogue comes with, else the one of omgwenxx/multimodal-fashion-analysis.
 
-    Rows are shuffled by pandas, cut by scikit-learn, and the rest is cut again (its first part is validation).
+    The latter goes article by article, so that siblings fall on both sides: rows are shuffled by pandas, cut by
+    scikit-learn, and the rest is cut again (its first part is validation).
     """
+    if "split" in articles:
+        return {name: articles[articles["split"] == name] for name in SPLITS}
     shuffled = articles.sample(frac=1, random_state=config.seed)
     train, rest = _cut(shuffled, 1 - config.train, config.seed)
     validation, test = _cut(rest, round(1 - config.validation / (1 - config.train), 12), config.seed)

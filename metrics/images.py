@@ -1,7 +1,52 @@
-"""Photos of any mode as RGB."""
+"""Photos wherever they are stored, as RGB."""
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+_HDF5_ROW = re.compile(r"(.+\.hdf5)/(\d+)")
+
+
+def hdf5_row(path: str | Path) -> tuple[Path, int] | None:
+    """The file and row of a photo written `FILE.hdf5/ROW`; None where `path` is a file of its own."""
+    found = _HDF5_ROW.fullmatch(str(path))
+    return (Path(found[1]), int(found[2])) if found else None
+
+
+def open_photo(path: str | Path) -> Image.Image:
+    """Open an image file, or a row of the data set `images` (n, 3, height, width), uint8, of an HDF5 file.
+
+    Raises `OSError` or `ValueError` where there is none, `ImportError` where an HDF5 file cannot be read for want of
+    h5py.
+    """
+    stored = hdf5_row(path)
+    if stored is None:
+        return Image.open(path)
+    file, row = stored
+    images = hdf5_images(file)
+    if row >= len(images):
+        raise ValueError(f"row {row} of {len(images)}")
+    return Image.fromarray(images[row].transpose(1, 2, 0))
+
+
+def hdf5_images(file: Path) -> Any:
+    """The data set `images` of an HDF5 file, opened once in each process; nothing of it is read yet."""
+    return _open_hdf5(file, file.stat().st_mtime_ns, os.getpid())
+
+
+@lru_cache(maxsize=16)
+def _open_hdf5(file: Path, _changed: int, _process: int) -> Any:
+    import h5py
+
+    opened = h5py.File(file, "r")
+    if "images" not in opened:
+        raise ValueError(f"no data set 'images'; found {', '.join(opened) or 'none'}")
+    return opened["images"]
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

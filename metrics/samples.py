@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from PIL import Image, ImageOps
 
 from metrics.captions import CaptionRecord
-from metrics.images import to_rgb
+from metrics.images import open_photo, to_rgb
 from metrics.suite import Evaluation
 
 SHOWN_SCORES = ("CIDEr", "ROUGE-L", "BLEU-4")
@@ -97,15 +97,17 @@ def _photo(folder: Path | None, image: str | None) -> Photo:
     if relative.is_absolute() or ".." in relative.parts or "\0" in image:
         return Photo(fault="photo outside the catalogue folder")
     try:
-        if not (folder / relative).is_file():
-            return Photo(fault="photo not found")
         return _thumbnail(folder / relative)
+    except FileNotFoundError:
+        return Photo(fault="photo not found")
+    except ImportError:
+        return Photo(fault="photo in an HDF5 file: pip install h5py")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return Photo(fault="photo cannot be read")
 
 
 def _thumbnail(path: Path) -> Photo:
-    with Image.open(path) as opened:
+    with open_photo(path) as opened:
         opened.draft("RGB", _PIXELS)
         flat = to_rgb(ImageOps.exif_transpose(opened))
         flat.thumbnail(_PIXELS)

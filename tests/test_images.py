@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import photo
 
-from finetune.images import MOST_PIXELS, find_broken, load_image
+from finetune.images import MOST_PIXELS, check_photos, load_image
 from metrics.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -126,7 +126,7 @@ def test_a_broken_photo_is_named_with_its_fault(tmp_path: Path, name: str, conte
         load_image(path)
     assert str(caught.value).startswith(f"{path}: {reason}")
     assert str(caught.value).endswith("replace or remove the file")
-    assert find_broken([path, content], "checking")[0].startswith(reason)
+    assert check_photos([path, content], "checking").broken[0].startswith(reason)
 
 
 def test_a_missing_photo_is_named(tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_a_missing_photo_is_named(tmp_path: Path) -> None:
 def test_find_broken_gives_the_positions_of_the_broken_ones(tmp_path: Path) -> None:
     whole, text = photo(tmp_path / "whole.jpg"), tmp_path / "text.jpg"
     text.write_text("text")
-    assert find_broken([whole, text, whole, tmp_path / "away.jpg"], "checking").keys() == {1, 3}
-    assert find_broken([], "checking") == {}
+    assert check_photos([whole, text, whole, tmp_path / "away.jpg"], "checking").broken.keys() == {1, 3}
+    assert check_photos([], "checking").broken == {}
 
 
 @settings(deadline=None, max_examples=60)
@@ -146,7 +146,7 @@ def test_find_broken_gives_the_positions_of_the_broken_ones(tmp_path: Path) -> N
 def test_a_photo_cut_off_anywhere_is_found(data: st.DataObject, form: str) -> None:
     whole = encoded(NOISE, form)
     length = data.draw(st.integers(0, int(len(whole) * 0.98)))
-    assert find_broken([whole, whole[:length]], "checking").keys() == {1}
+    assert check_photos([whole, whole[:length]], "checking").broken.keys() == {1}
 
 
 @settings(deadline=None, max_examples=150)
@@ -160,4 +160,4 @@ def test_damage_of_any_kind_is_survived_or_found(whole: bytes, changes: list[tup
     damaged = bytearray(whole[:length])
     for place, value in changes:
         damaged[place % len(damaged)] = value
-    assert set(find_broken([bytes(damaged)], "checking")) <= {0}
+    assert set(check_photos([bytes(damaged)], "checking").broken) <= {0}

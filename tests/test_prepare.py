@@ -28,6 +28,7 @@ from tiny import (
 from finetune import cache, preparation
 from finetune.catalogues.demo import Demo, write_demo
 from finetune.config import load_recipe
+from finetune.images import Checked
 from metrics.captions import read_records
 from metrics.errors import UserError
 
@@ -49,13 +50,13 @@ def shop_recipe(shop: Path, tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The photos that are checked, in order."""
     seen: list[Any] = []
-    find_broken = preparation.find_broken
+    check_photos = preparation.check_photos
 
-    def listening(sources: Iterable[Any], title: str) -> dict[int, str]:
+    def listening(sources: Iterable[Any], title: str) -> Checked:
         seen.extend(sources)
-        return find_broken(list(sources), title)
+        return check_photos(list(sources), title)
 
-    monkeypatch.setattr(preparation, "find_broken", listening)
+    monkeypatch.setattr(preparation, "check_photos", listening)
     return seen
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -45,7 +46,8 @@ class Catalogue:
     `described` and `undescribed` have the columns `COLUMNS`: `image` is a path relative to `folder` (or the photo's
     bytes where the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
     `counts` tells how many articles each step of the preparation left, `dropped` which ones each rule dropped,
-    `bad_images` what is wrong with photos left out.
+    `bad_images` what is wrong with photos left out, `image_sizes` how many there are of each size ("width x height").
+    A catalogue that comes divided has a further column `split` (train, validation, test): its published split.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Catalogue:
     counts: list[tuple[str, int]] = field(default_factory=list)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     bad_images: list[str] = field(default_factory=list)
+    image_sizes: Counter[str] = field(default_factory=Counter)
 
     def drop(self, rule: str, keep: "pd.Series[bool]", step: str) -> None:
         """Keep the described rows where `keep` is true; name the others under `rule`, count the rest as `step`."""
