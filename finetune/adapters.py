@@ -9,6 +9,7 @@ from finetune.config import Lora, Tune
 from finetune.families.base import TOWERS, Captioner
 from metrics.errors import UserError
 
+PEFT_PREFIX = "base_model.model."
 ParameterCounts = dict[str, dict[str, int]]
 
 
@@ -26,6 +27,9 @@ def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
     else:
         for name, parameter in captioner.model.named_parameters():
             parameter.requires_grad = captioner.tower_of(name) in full
+    for name, parameter in captioner.model.named_parameters():
+        if captioner.is_idle(name.removeprefix(PEFT_PREFIX)):
+            parameter.requires_grad = False
 
 
 def tuned_towers(tune: Tune) -> tuple[list[str], list[str]]:
@@ -38,7 +42,7 @@ def tuned_towers(tune: Tune) -> tuple[list[str], list[str]]:
 
 
 def _lora_config(captioner: Captioner, adapted: list[str], full: list[str], lora: Lora) -> LoraConfig:
-    patterns = [captioner.lora_targets[tower][lora.modules] for tower in adapted]
+    patterns = [captioner.lora_target(tower, lora.modules) for tower in adapted]
     modules = {prefix.rstrip(".") for tower in full for prefix in captioner.towers[tower] if prefix.endswith(".")}
     return LoraConfig(
         r=lora.rank,
@@ -79,7 +83,7 @@ def count_parameters(captioner: Captioner) -> ParameterCounts:
     for name, parameter in captioner.model.named_parameters():
         if ".original_module." in name:
             continue
-        tower = counts[captioner.tower_of(name.removeprefix("base_model.model."))]
+        tower = counts[captioner.tower_of(name.removeprefix(PEFT_PREFIX))]
         tower["total"] += parameter.numel()
         tower["trainable"] += parameter.numel() * parameter.requires_grad
     return counts

@@ -11,6 +11,7 @@ from finetune.families.base import Captioner
 from metrics.images import to_rgb
 
 IGNORED = -100
+LONGEST_EXTRA = 2  # a token holds a byte at the least; the blank before and the stop token come on top
 
 
 class CaptionCollator:
@@ -29,12 +30,26 @@ class CaptionCollator:
         """Make one batch."""
         images = [self._image(row["image"]) for row in rows]
         batch = self.captioner.checked_inputs(images, self.prompt)
-        captions = [torch.tensor(self.captioner.caption_tokens(row["caption"], self.prompt)) for row in rows]
-        return append_captions(batch, captions, self.captioner.tokenizer.pad_token_id)
+        room = self.captioner.context - batch["input_ids"].shape[1]
+        captions = [self.captioner.caption_tokens(row["caption"], self.prompt, room) for row in rows]
+        return append_captions(batch, [torch.tensor(ids) for ids in captions], self.captioner.tokenizer.pad_token_id)
 
     def _image(self, image: Image) -> Image:
         image = to_rgb(image)
         return self.augmenter(image) if self.augmenter else image
+
+
+def too_long(captioner: Captioner, prompt: str, captions: Sequence[str]) -> list[int]:
+    """Positions of the captions that `CaptionCollator` cuts, since the model cannot read all of them.
+
+    Raises `UserError` where the prompt alone leaves no room.
+    """
+    room = captioner.room(prompt)
+    return [
+        place
+        for place, caption in enumerate(captions)
+        if len(caption.encode()) + LONGEST_EXTRA > room and len(captioner.caption_tokens(caption, prompt)) > room
+    ]
 
 
 def append_captions(

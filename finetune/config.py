@@ -99,11 +99,20 @@ def _expanded(path: Path) -> Path:
     return expanded
 
 
+def _without_last_blank(prompt: str) -> str:
+    if prompt.endswith((" ", "\t")):
+        raise ValueError("ends in a blank; leave it out, since the caption brings its own")
+    return prompt
+
+
 class Recipe(Section):
-    """One experiment: data, model, what is tuned and how, how captions are written."""
+    """One experiment: data, model, what is tuned and how, how captions are written.
+
+    Without `prompt` it is the one that the model's family was published with.
+    """
 
     output: Annotated[Path, AfterValidator(_expanded)]
-    prompt: str = ""
+    prompt: Annotated[str, AfterValidator(_without_last_blank)] | None = None
     data: CatalogueConfig
     model: Model
     tune: Tune = Tune()

@@ -9,6 +9,7 @@ from finetune import adapters
 from finetune.config import Decoding, Model, Recipe, parse_recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
+from finetune.families.loading import family_of
 from finetune.preparation import Prepared
 from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
@@ -165,9 +166,11 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
     if training is None and _read_claim(Path(model)) is not None:
         raise UserError(f"{model}: its training has not ended; go on by `train ... --resume`")
     if training is None:
-        config = recipe.model.model_copy(update={"base": model}) if recipe else Model(base=model)
+        config = (
+            recipe.model.model_copy(update={"base": model}) if recipe else Model(family=family_of(model), base=model)
+        )
         captioner = captioner_class(config.family).load(config)
-        source = recipe
+        source, prompt = recipe, recipe.prompt if recipe else None
     else:
         source = parse_recipe(training["recipe"], f"{model}/{TRAINING_FILE}")
         trained = str(Path(model) / MODEL_FOLDER)
@@ -175,8 +178,9 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
         config = source.model if is_adapter else source.model.model_copy(update={"base": trained, "revision": None})
         captioner = captioner_class(config.family).load(config)
         adapter = adapter or (trained if is_adapter else None)
-        if recipe is not None and recipe.prompt != source.prompt:
-            raise UserError(f"{model}: trained with prompt={source.prompt!r}, but the recipe says {recipe.prompt!r}")
+        prompt = source.prompt
+        if recipe is not None and recipe.prompt is not None and captioner.prompt_of(prompt) != recipe.prompt:
+            raise UserError(f"{model}: trained with prompt={prompt!r}, but the recipe says {recipe.prompt!r}")
         source = recipe or source
     if adapter:
         inside = Path(adapter) / MODEL_FOLDER
@@ -184,7 +188,7 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
         adapters.load_adapter(captioner, adapter)
     return System(
         captioner,
-        source.prompt if source else "",
+        captioner.prompt_of(prompt),
         source.decoding if source else Decoding(),
         config,
         adapter,

@@ -4,21 +4,15 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 from finetune.config import Tiny
 from finetune.families import FamilyName, captioner_class
 from metrics.errors import UserError
-
-SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
-
 
 MARK = "tiny.json"
 
@@ -42,7 +36,7 @@ def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Pat
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         torch.manual_seed(shape.seed)
-        model, processor = captioner_class(family).tiny(shape, train_tokenizer(texts, shape.vocabulary))
+        model, processor = captioner_class(family).tiny(shape, texts)
         model.save_pretrained(draft)
         processor.save_pretrained(draft)
         (draft / MARK).write_text(mark, encoding="utf-8")
@@ -51,21 +45,3 @@ def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Pat
         raise UserError(f"cannot write {folder}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
-    """A byte-level BPE tokenizer with OPT's special tokens: begins with `</s>`, knows the line break."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="</s> $A", special_tokens=[("</s>", 2)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="</s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
-    )

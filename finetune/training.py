@@ -17,9 +17,10 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from finetune import adapters
 from finetune.augmentation import Augmenter
-from finetune.batching import CaptionCollator
+from finetune.batching import CaptionCollator, too_long
 from finetune.config import Recipe
 from finetune.families import captioner_class
+from finetune.families.base import check_length
 from finetune.preparation import Prepared, describe, prepare, write_references
 from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, claim_output, recipe_values, write_training
@@ -59,10 +60,14 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
             ensure_base(recipe, prepared)
     check_splits(prepared)
     captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
+    check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
+    cut = _cut_captions(captioner, recipe, prepared)
     adapters.attach(captioner, recipe.tune, recipe.lora)
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
+        for split, ids in cut.items():
+            print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
     trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
     with state.main_process_first():
@@ -75,7 +80,7 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
-        record = _record(recipe, recipe_path, trainer, counts) | {"times": times}
+        record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut}
         write_training(recipe.output, record | {"catalogue_fingerprint": prepared.account["fingerprint"]}, prepared)
     state.wait_for_everyone()
     return recipe.output
@@ -123,16 +128,24 @@ def ensure_base(recipe: Recipe, prepared: Prepared) -> None:
 def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes: int) -> CaptionTrainer:
     """The trainer of a recipe; photos are decoded and augmented as batches are made."""
     augmenter = Augmenter(recipe.augmentation) if recipe.augmentation != type(recipe.augmentation)() else None
-    plain = CaptionCollator(captioner, recipe.prompt)
+    prompt = captioner.prompt_of(recipe.prompt)
     return CaptionTrainer(
         model=captioner.model,
         args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes),
         train_dataset=prepared.splits["train"],
         eval_dataset=prepared.splits["validation"],
-        data_collator=CaptionCollator(captioner, recipe.prompt, augmenter),
-        eval_collator=plain,
+        data_collator=CaptionCollator(captioner, prompt, augmenter),
+        eval_collator=CaptionCollator(captioner, prompt),
         callbacks=[early_stopping(recipe.training)],
     )
+
+
+def _cut_captions(captioner: Any, recipe: Recipe, prepared: Prepared) -> dict[str, list[str]]:
+    """Split to ids of captions that are longer than the model reads."""
+    prompt = captioner.prompt_of(recipe.prompt)
+    splits = {name: prepared.splits[name] for name in ("train", "validation")}
+    cut = {name: too_long(captioner, prompt, data["caption"]) for name, data in splits.items()}
+    return {name: splits[name].select(rows)["id"][:] for name, rows in cut.items() if rows}
 
 
 def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any) -> dict[str, Any]:

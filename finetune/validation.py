@@ -32,8 +32,10 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     """
     _check_precision(recipe)
     recipe.data.check()
+    family = captioner_class(recipe.model.family)
+    family.prompt_of(recipe.prompt)
     if recipe.model.tiny is None:
-        captioner_class(recipe.model.family).check(recipe.model)
+        family.check(recipe.model)
     training_arguments(recipe.training, recipe.output, processes)
     _check_attention(recipe)
     _check_tracker(recipe)

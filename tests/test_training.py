@@ -254,22 +254,6 @@ def test_seen_is_told_against_what_the_model_was_trained_on(recipe: Write, tmp_p
     assert json.loads((out.parent / "run.json").read_text())["leak_audit"]["captions_in_train"] == share
 
 
-def test_a_run_keeps_its_prompt(recipe: Write, tmp_path: Path) -> None:
-    path = recipe(epochs=1)
-    assert train(path, "prompt=a photo of").exit_code == 0
-    options = [
-        "--model",
-        str(path.with_suffix("")),
-        "--data",
-        str(path),
-        "--out",
-        str(tmp_path / "c" / "captions.jsonl"),
-    ]
-    other = CliRunner().invoke(app, ["caption", *options])
-    assert (other.exit_code, "prompt='a photo of'" in other.stderr) == (2, True)
-    assert CliRunner().invoke(app, ["caption", *options, "--set", "prompt=a photo of"]).exit_code == 0
-
-
 def test_a_checkpoint_cut_off_while_written_is_passed_over(recipe: Write) -> None:
     from finetune.training import last_checkpoint
 

@@ -10,6 +10,7 @@ from PIL import Image
 from finetune.config import Model, Tiny
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
+from finetune.families.loading import family_of
 from finetune.tiny import make_tiny
 
 SHAPE = Tiny(image_size=32, patch_size=8, hidden_size=32, layers=2, queries=4, vocabulary=320)
@@ -27,9 +28,9 @@ def write_tiny(folder: Path, family: str = "blip2") -> Path:
     return folder
 
 
-def load_tiny(folder: Path, family: str = "blip2", dtype: str = "float32") -> Captioner:
+def load_tiny(folder: Path, family: str | None = None, dtype: str = "float32") -> Captioner:
     """A fresh captioner of a written base model."""
-    config = Model(family=family, base=str(folder), dtype=dtype)  # type: ignore[arg-type]
+    config = Model(family=family or family_of(str(folder)), base=str(folder), dtype=dtype)  # type: ignore[arg-type]
     return captioner_class(config.family).load(config, "cpu")
 
 

@@ -1,15 +1,16 @@
 """One model family a file. A new family is added here: its name and its class."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 if TYPE_CHECKING:
     from finetune.families.base import Captioner
 
-FamilyName = Literal["blip2"]
+FamilyName = Literal["blip2", "llava"]
+_CLASSES: dict[FamilyName, str] = {"blip2": "Blip2Captioner", "llava": "LlavaCaptioner"}
+FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
 
 
 def captioner_class(name: FamilyName) -> "type[Captioner]":
     """The class of a family; torch is imported only now."""
-    classes = {"blip2": "Blip2Captioner"}
-    return cast("type[Captioner]", getattr(import_module(f"finetune.families.{name}"), classes[name]))
+    return cast("type[Captioner]", getattr(import_module(f"finetune.families.{name}"), _CLASSES[name]))

@@ -1,12 +1,13 @@
 """What all model families have in common: a model, its processor, and the way from photos to captions."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-from PIL.Image import Image
+from PIL import Image
 from transformers import PreTrainedModel
 
 from finetune.config import Decoding, Model, Tiny
@@ -14,6 +15,8 @@ from finetune.families.loading import check_base
 from metrics.errors import UserError
 
 TOWERS = ("vision", "connector", "language")
+IMAGE_TOKEN = "<image>"
+LEAST_ROOM = 2
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Generated:
 class Captioner(ABC):
     """A captioning model and its processor.
 
-    A family says where its towers are, which layers LoRA may reach, how it is loaded and how a prompt
-    with its image placeholders becomes tokens. Module names are matched from the start, so that a pattern
-    of one tower never reaches another.
+    A family says where its towers are, which layers LoRA may reach, how it is loaded, how many `<image>` a prompt holds
+    (`prompt_placeholders`; the processor adds them where it is 0) and how the prompt becomes tokens. Module names are
+    matched from the start, so that a pattern of one tower never reaches another.
     """
 
     model_type: ClassVar[str]
+    default_prompt: ClassVar[str]
+    prompt_placeholders: ClassVar[int]
     towers: ClassVar[dict[str, tuple[str, ...]]]
     lora_targets: ClassVar[dict[str, dict[str, str]]]
 
@@ -54,8 +59,20 @@ class Captioner(ABC):
 
     @classmethod
     @abstractmethod
-    def tiny(cls, shape: Tiny, tokenizer: Any) -> tuple[PreTrainedModel, Any]:
-        """A randomly initialised model of this family and its processor."""
+    def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[PreTrainedModel, Any]:
+        """A randomly initialised model of this family and its processor, with a tokenizer trained on `texts`."""
+
+    @classmethod
+    def prompt_of(cls, wanted: str | None) -> str:
+        """The prompt that a recipe wants, else the family's. Raises `UserError` where its placeholders do not fit."""
+        prompt = cls.default_prompt if wanted is None else wanted
+        found = prompt.count(IMAGE_TOKEN)
+        if found != cls.prompt_placeholders:
+            raise UserError(
+                f"prompt: expected {cls.prompt_placeholders} {IMAGE_TOKEN} in a prompt of {cls.model_type}, found "
+                f"{found} in {prompt!r}; leave the prompt out to take {cls.default_prompt!r}"
+            )
+        return prompt
 
     @property
     @abstractmethod
@@ -72,9 +89,27 @@ class Captioner(ABC):
     def image_tokens(self) -> int:
         """How many placeholders one photo takes."""
 
-    @abstractmethod
-    def prompt_inputs(self, images: Sequence[Image], prompt: str) -> dict[str, torch.Tensor]:
-        """`pixel_values` (n, 3, h, w), `input_ids` and `attention_mask` (n, t) of the prompt before the caption."""
+    def prompt_inputs(self, images: Sequence[Image.Image], prompt: str) -> dict[str, torch.Tensor]:
+        """`pixel_values` (n, 3, h, w), `input_ids` and `attention_mask` (n, t) of the prompt before the caption.
+
+        All rows are equally long, so nothing is padded; nothing is ever cut.
+        """
+        texts = [prompt] * len(images)
+        batch = self.processor(images=list(images), text=texts, padding=True, padding_side="left", return_tensors="pt")
+        return {name: batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
+
+    @property
+    def context(self) -> int:
+        """How many tokens, of placeholders, prompt and caption together, the language model can read."""
+        return int(self.model.config.text_config.max_position_embeddings)
+
+    def is_idle(self, parameter: str) -> bool:
+        """Whether a parameter of the bare model never meets the caption's loss, and so is never trained."""
+        return False
+
+    def lora_target(self, tower: str, modules: str) -> str:
+        """The pattern of the layers of a tower that get an adapter."""
+        return self.lora_targets[tower][modules]
 
     @property
     def tokenizer(self) -> Any:
@@ -88,7 +123,7 @@ class Captioner(ABC):
                 return tower
         raise ValueError(f"parameter {parameter} belongs to no tower of {type(self).__name__}")
 
-    def checked_inputs(self, images: Sequence[Image], prompt: str) -> dict[str, torch.Tensor]:
+    def checked_inputs(self, images: Sequence[Image.Image], prompt: str) -> dict[str, torch.Tensor]:
         """`prompt_inputs`, the placeholders counted: without them a model is silently blind."""
         inputs = self.prompt_inputs(images, prompt)
         counts = (inputs["input_ids"] == self.image_token_id).sum(1)
@@ -99,15 +134,47 @@ class Captioner(ABC):
             )
         return inputs
 
-    def caption_tokens(self, caption: str, prompt: str) -> list[int]:
-        """Token ids of a caption, on one line, ended by the stop token."""
-        text = (" " if prompt and not prompt[-1].isspace() else "") + " ".join(caption.split())
-        return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.stop_token_id]
+    def room(self, prompt: str) -> int:
+        """How many tokens of a caption, its stop token among them, fit behind placeholders and prompt.
+
+        Raises `UserError` where there is no room: placeholders are never cut.
+        """
+        taken = self.checked_inputs([Image.new("RGB", (8, 8))], prompt)["input_ids"].shape[1]
+        if self.context - taken < LEAST_ROOM:
+            raise UserError(
+                f"prompt: takes {taken} of the {self.context} tokens that the model can read, its image placeholders "
+                "among them; shorten it"
+            )
+        return self.context - taken
+
+    def caption_tokens(self, caption: str, prompt: str, room: int | None = None) -> list[int]:
+        """Token ids of a caption as they follow the prompt, on one line, ended by the stop token.
+
+        A caption of more than `room` tokens is cut behind the last word that fits, within the first where none does.
+        """
+        text = " ".join(caption.split())
+        ids, starts = self._following(text, prompt)
+        if room is not None and len(ids) >= room:
+            whole_words = text[: starts[room - 1] + 1].rpartition(" ")[0]
+            ids = self._following(whole_words, prompt)[0] if whole_words else ids[: room - 1]
+        return [*ids, self.stop_token_id]
+
+    def _following(self, text: str, prompt: str) -> tuple[list[int], list[int]]:
+        """Tokens of `text` as they stand behind the prompt's last word, the blank included, and where they begin."""
+        before = re.search(r"\S*\s*\Z", prompt).group()  # type: ignore[union-attr]
+        glued = before + (" " if before and not before[-1].isspace() else "")
+        encoded = self.tokenizer(
+            glued + text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+        )
+        spans = encoded["offset_mapping"]
+        own = [place for place, (_, end) in enumerate(spans) if end > len(before)]
+        return [encoded["input_ids"][place] for place in own], [spans[place][0] - len(glued) for place in own]
 
     @torch.inference_mode()
-    def generate(self, images: Sequence[Image], prompt: str, decoding: Decoding) -> list[Generated]:
+    def generate(self, images: Sequence[Image.Image], prompt: str, decoding: Decoding) -> list[Generated]:
         """Write one caption per photo; greedy with one beam, else beam search."""
         inputs = self._to_device(self.checked_inputs(images, prompt))
+        check_length(decoding, self.context - inputs["input_ids"].shape[1])
         output = self.model.generate(
             **inputs,
             do_sample=False,
@@ -120,7 +187,7 @@ class Captioner(ABC):
             output_logits=True,
         )
         beams = output.beam_indices if decoding.beams > 1 else None
-        scores = self._language_model().compute_transition_scores(
+        scores = self._generator().compute_transition_scores(
             output.sequences, output.logits, beams, normalize_logits=True
         )
         new = output.sequences[:, -scores.shape[1] :]
@@ -132,8 +199,9 @@ class Captioner(ABC):
         text = self.tokenizer.decode(ids[: length - finished], skip_special_tokens=True)
         return Generated(" ".join(text.split()), sum(scores[:length]) / length, length, finished)
 
-    def _language_model(self) -> Any:
-        return self.model.language_model
+    def _generator(self) -> Any:
+        """The model that knows the vocabulary of what `generate` writes."""
+        return self.model
 
     def _to_device(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         dtype = self.model.dtype
@@ -141,3 +209,12 @@ class Captioner(ABC):
             name: tensor.to(self.model.device, dtype if tensor.is_floating_point() else None)
             for name, tensor in inputs.items()
         }
+
+
+def check_length(decoding: Decoding, room: int) -> None:
+    """Raise `UserError` where captions may grow longer than the `room` tokens that the model can read of them."""
+    if decoding.max_new_tokens > room:
+        raise UserError(
+            f"decoding.max_new_tokens: {decoding.max_new_tokens} is more than the {room} tokens that the model can "
+            "read behind its prompt"
+        )

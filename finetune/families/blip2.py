@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
-from PIL.Image import Image
 from tokenizers import AddedToken
 from transformers import (
     Blip2Config,
@@ -17,17 +16,18 @@ from transformers import (
 )
 
 from finetune.config import Model, Tiny
-from finetune.families.base import Captioner
+from finetune.families.base import IMAGE_TOKEN, Captioner
 from finetune.families.loading import load_pretrained
+from finetune.families.tokenizers import train_opt_tokenizer
 from metrics.errors import UserError
-
-IMAGE_TOKEN = "<image>"
 
 
 class Blip2Captioner(Captioner):
     """ViT, Q-Former and OPT. The caption follows the image placeholders and the prompt, and ends with a line break."""
 
     model_type: ClassVar[str] = "blip-2"
+    default_prompt: ClassVar[str] = ""
+    prompt_placeholders: ClassVar[int] = 0
     towers: ClassVar[dict[str, tuple[str, ...]]] = {
         "vision": ("vision_model.",),
         "connector": ("qformer.", "query_tokens", "language_projection."),
@@ -63,8 +63,9 @@ class Blip2Captioner(Captioner):
         return cls(model, processor)
 
     @classmethod
-    def tiny(cls, shape: Tiny, tokenizer: Any) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
+    def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
         """A small BLIP-2. transformers starts all query tokens at zero, which makes them one: these start apart."""
+        tokenizer = train_opt_tokenizer(texts, shape.vocabulary)
         images = BlipImageProcessorPil(size={"height": shape.image_size, "width": shape.image_size})
         processor = Blip2Processor(images, tokenizer, num_query_tokens=shape.queries)
         model = Blip2ForConditionalGeneration(_tiny_config(shape, tokenizer))
@@ -87,12 +88,8 @@ class Blip2Captioner(Captioner):
         """One per query of the Q-Former: 32 in the published checkpoints."""
         return int(self.model.config.num_query_tokens)
 
-    def prompt_inputs(self, images: Sequence[Image], prompt: str) -> dict[str, torch.Tensor]:
-        """Placeholders, `</s>`, prompt. All rows are equally long, so nothing is padded."""
-        batch = self.processor(
-            images=list(images), text=[prompt] * len(images), padding=True, padding_side="left", return_tensors="pt"
-        )
-        return {name: batch[name] for name in ("pixel_values", "input_ids", "attention_mask")}
+    def _generator(self) -> Any:
+        return self.model.language_model
 
 
 def _add_image_token(model: Any, processor: Any) -> None:

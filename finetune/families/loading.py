@@ -10,6 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
 
 from finetune.config import Model
+from finetune.families import FAMILIES, FamilyName, captioner_class
 from metrics.errors import UserError
 
 
@@ -42,17 +43,35 @@ def load_pretrained(
 def check_base(model: Model, model_type: str) -> None:
     """The base must have a configuration of this family, and, where it is a folder, weights."""
     base, folder = model.base, Path(model.base)
+    found = read_model_type(model)
+    if found != model_type:
+        raise UserError(
+            f"model.base: {base}: model_type is {found!r}, but model.family {model.family!r} needs {model_type!r}; "
+            "name the family that the model is of"
+        )
+    if folder.exists() and not any(folder.glob("*.safetensors")):
+        raise UserError(f"model.base: {base}: no *.safetensors weights there (other formats are not loaded)")
+
+
+def read_model_type(model: Model) -> str:
+    """The kind of model that a base's configuration names. Raises `UserError` where there is no configuration."""
+    base, folder = model.base, Path(model.base)
     config = folder / "config.json" if folder.exists() else _fetch_config(model)
     if not config.is_file():
         raise UserError(f"model.base: {base}: no config.json there; expected a folder written by save_pretrained")
     try:
-        found = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+        return str(json.loads(config.read_text(encoding="utf-8")).get("model_type"))
     except (ValueError, AttributeError) as error:
         raise UserError(f"{config}: not a model configuration: {error}") from None
-    if found != model_type:
-        raise UserError(f"{config}: model_type is {found!r}, but the recipe's family needs {model_type!r}")
-    if folder.exists() and not any(folder.glob("*.safetensors")):
-        raise UserError(f"model.base: {base}: no *.safetensors weights there (other formats are not loaded)")
+
+
+def family_of(base: str) -> FamilyName:
+    """The family of a base model, a folder or a Hub id. Raises `UserError` where it is of none."""
+    found = read_model_type(Model(base=base))
+    known = {captioner_class(name).model_type: name for name in FAMILIES}
+    if found not in known:
+        raise UserError(f"model.base: {base}: model_type is {found!r}; expected one of {', '.join(known)}")
+    return known[found]
 
 
 def _fetch_config(model: Model) -> Path:
