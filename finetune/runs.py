@@ -165,33 +165,46 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
     training = read_training(Path(model))
     if training is None and _read_claim(Path(model)) is not None:
         raise UserError(f"{model}: its training has not ended; go on by `train ... --resume`")
+    own_adapter = None
     if training is None:
-        config = (
-            recipe.model.model_copy(update={"base": model}) if recipe else Model(family=family_of(model), base=model)
-        )
-        captioner = captioner_class(config.family).load(config)
-        source, prompt = recipe, recipe.prompt if recipe else None
+        source, config = recipe, _base_config(model, recipe)
     else:
         source = parse_recipe(training["recipe"], f"{model}/{TRAINING_FILE}")
-        trained = str(Path(model) / MODEL_FOLDER)
-        is_adapter = (Path(trained) / "adapter_config.json").is_file()
-        config = source.model if is_adapter else source.model.model_copy(update={"base": trained, "revision": None})
-        captioner = captioner_class(config.family).load(config)
-        adapter = adapter or (trained if is_adapter else None)
-        prompt = source.prompt
-        if recipe is not None and recipe.prompt is not None and captioner.prompt_of(prompt) != recipe.prompt:
-            raise UserError(f"{model}: trained with prompt={prompt!r}, but the recipe says {recipe.prompt!r}")
-        source = recipe or source
+        config, own_adapter = _trained_config(model, source.model)
+    captioner = captioner_class(config.family).load(config)
+    prompt = captioner.prompt_of(source.prompt if source else None)
+    if recipe and recipe.prompt not in (None, prompt):
+        raise UserError(f"{model}: trained with prompt={prompt!r}, but the recipe says {recipe.prompt!r}")
+    adapter = _adapter_folder(adapter or own_adapter)
     if adapter:
-        inside = Path(adapter) / MODEL_FOLDER
-        adapter = str(inside) if inside.is_dir() else adapter
         adapters.load_adapter(captioner, adapter)
+    decoder = recipe or source
     return System(
         captioner,
-        captioner.prompt_of(prompt),
-        source.decoding if source else Decoding(),
+        prompt,
+        decoder.decoding if decoder else Decoding(),
         config,
         adapter,
         training or {},
         Path(model) / TRAINED_ON if training else None,
     )
+
+
+def _base_config(base: str, recipe: Recipe | None) -> Model:
+    if recipe is None:
+        return Model(family=family_of(base), base=base)
+    return recipe.model.model_copy(update={"base": base})
+
+
+def _trained_config(run: str, model: Model) -> tuple[Model, str | None]:
+    """The model that a run trained: its base with the run's adapter, or one of its own where all of it was tuned."""
+    trained = Path(run) / MODEL_FOLDER
+    if (trained / "adapter_config.json").is_file():
+        return model, str(trained)
+    return model.model_copy(update={"base": str(trained), "revision": None}), None
+
+
+def _adapter_folder(adapter: str | None) -> str | None:
+    """The folder of an adapter that may be named by its run's."""
+    inside = Path(adapter or "") / MODEL_FOLDER
+    return str(inside) if adapter and inside.is_dir() else adapter

@@ -1,10 +1,19 @@
 """Every YAML in recipes/ is read, and built as far as no weights are needed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2QFormerConfig, Blip2VisionConfig, OPTConfig
+from transformers import (
+    AutoModelForImageTextToText,
+    Blip2Config,
+    Blip2QFormerConfig,
+    Blip2VisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    OPTConfig,
+)
 
 from finetune.adapters import attach, count_parameters
 from finetune.config import Recipe, load_recipe
@@ -12,24 +21,33 @@ from finetune.families import captioner_class
 from finetune.families.base import Captioner
 from finetune.trainer import training_arguments
 
+GRID = ("blip2-opt-2.7b", "blip2-opt-6.7b", "llava-1.5-7b", "llava-1.5-13b")
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
-OPT = {
-    "Salesforce/blip2-opt-2.7b": {"hidden_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 32},
-    "Salesforce/blip2-opt-6.7b": {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32},
+OPT = {"num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 50304}
+OPT_2_7B = OPTConfig(**OPT, hidden_size=2560, ffn_dim=10240, word_embed_proj_dim=2560)
+OPT_6_7B = OPTConfig(**OPT, hidden_size=4096, ffn_dim=16384, word_embed_proj_dim=4096)
+VICUNA_7B = LlamaConfig(vocab_size=32064)
+VICUNA_13B = LlamaConfig(
+    vocab_size=32064, hidden_size=5120, intermediate_size=13824, num_hidden_layers=40, num_attention_heads=40
+)
+PUBLISHED = {
+    "Salesforce/blip2-opt-2.7b": OPT_2_7B,
+    "Salesforce/blip2-opt-6.7b": OPT_6_7B,
+    "llava-hf/llava-1.5-7b-hf": VICUNA_7B,
+    "llava-hf/llava-1.5-13b-hf": VICUNA_13B,
 }
 
 
-def full_size(base: str) -> Captioner:
+def full_size(recipe: Recipe) -> Captioner:
     """The published architecture, without memory for its weights."""
-    shape = OPT[base]
-    text = OPTConfig(
-        **shape, ffn_dim=4 * shape["hidden_size"], word_embed_proj_dim=shape["hidden_size"], vocab_size=50304
-    )
-    towers = {"vision_config": Blip2VisionConfig(), "qformer_config": Blip2QFormerConfig(), "text_config": text}
-    config = Blip2Config(**towers, image_token_index=50265)
+    text = PUBLISHED[recipe.model.base]
+    config: Any = LlavaConfig(text_config=text)
+    if recipe.model.family == "blip2":
+        towers = {"vision_config": Blip2VisionConfig(), "qformer_config": Blip2QFormerConfig(), "text_config": text}
+        config = Blip2Config(**towers, image_token_index=50265)
     with torch.device("meta"):
-        model = Blip2ForConditionalGeneration(config)
-    return captioner_class("blip2")(model, None)  # type: ignore[abstract]
+        model = AutoModelForImageTextToText.from_config(config)
+    return captioner_class(recipe.model.family)(model, None)  # type: ignore[abstract]
 
 
 def small(recipe: Recipe) -> Captioner:
@@ -45,17 +63,24 @@ def test_recipes_are_read_and_built(path: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(path.parent.parent)
     recipe = load_recipe(path)
     training_arguments(recipe.training, tmp_path, 1)
-    if recipe.model.base not in OPT:
-        captioner = small(recipe)
-        attach(captioner, recipe.tune, recipe.lora)
-        assert count_parameters(captioner)["language"]["trainable"] > 0
-    else:
-        captioner = full_size(recipe.model.base)
-        attach(captioner, recipe.tune, recipe.lora)
-        counts = count_parameters(captioner)
-        assert counts["vision"]["trainable"] == counts["connector"]["trainable"] == 0
-        hidden, layers = OPT[recipe.model.base]["hidden_size"], OPT[recipe.model.base]["num_hidden_layers"]
-        assert counts["language"]["trainable"] == layers * 2 * 2 * recipe.lora.rank * hidden
+    captioner = full_size(recipe) if recipe.model.base in PUBLISHED else small(recipe)
+    captioner_class(recipe.model.family).prompt_of(recipe.prompt)
+    attach(captioner, recipe.tune, recipe.lora)
+    counts = count_parameters(captioner)
+    assert all((counts[tower]["trainable"] > 0) == (getattr(recipe.tune, tower) != "frozen") for tower in counts)
+    if recipe.model.base in PUBLISHED and recipe.lora.modules == "query-value":
+        text = PUBLISHED[recipe.model.base]
+        assert counts["language"]["trainable"] == text.num_hidden_layers * 2 * 2 * recipe.lora.rank * text.hidden_size
+
+
+def test_the_published_grid_is_whole() -> None:
+    """Four models on two catalogues, which differ in base, data, prompt and output alone."""
+    names = [f"{model}-{data}" for data in ("hm", "facad") for model in GRID]
+    recipes = [load_recipe(RECIPES[0].with_name(f"{name}.yaml")) for name in names]
+    assert [recipe.model.base for recipe in recipes] == list(PUBLISHED) * 2
+    assert [str(recipe.output) for recipe in recipes] == [f"runs/{name}" for name in names]
+    assert len({(recipe.tune, recipe.lora, recipe.training, recipe.decoding) for recipe in recipes}) == 1
+    assert all(recipe.data.split.method == "published" for recipe in recipes)
 
 
 def test_the_published_hyper_parameters_are_the_defaults() -> None:
