@@ -12,7 +12,7 @@ def render(template: str, view: Mapping[str, Any], package: str = "metrics") -> 
     """Fill a template of `package`, which may include those of `metrics`; `metrics.formats` gives the filters."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "metrics"))]),
-        autoescape=select_autoescape(["html.j2"]),
+        autoescape=select_autoescape(["html.j2", "svg.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
