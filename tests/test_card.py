@@ -1,6 +1,8 @@
 """The catalogue card: its figures, what two cards say of each other, and that nothing in a catalogue breaks the page."""
 
 import json
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,21 @@ def test_both_pages_print_the_figures(tmp_path: Path) -> None:
     assert "| 4 | Red dress. |" in markdown
     assert '<th scope="row" dir="auto">Photos per distinct caption</th><td dir="auto">1.80</td>' in page
     assert page.count("data:image/jpeg;base64,") == 9
+
+
+def test_the_histogram_is_drawn_to_scale(tmp_path: Path) -> None:
+    prepared(shop(tmp_path))
+    page = (tmp_path / "out" / "catalogue.html").read_text(encoding="utf-8")
+    (drawn,) = re.findall(r'<polygon class="bars series-1" points="(.*?)"', page)
+    corners = [tuple(map(float, corner.split(","))) for corner in drawn.split()]
+    assert corners[0][1] == corners[-1][1]
+    ground = corners[0][1]
+    tops = corners[1:-1:2]
+    widths = {round(right - left, 1) for (left, _), (right, _) in pairwise(tops)}
+    assert max(widths) - min(widths) <= 0.2
+    # One caption of a word, five of two, two of four, one of nine.
+    unit = ground - tops[0][1]
+    assert [round((ground - y) / unit) for _, y in tops] == [1, 5, 0, 2, 0, 0, 0, 0, 1]
 
 
 def test_samples_are_spread_over_categories_and_always_the_same(tmp_path: Path) -> None:
