@@ -25,14 +25,32 @@ def main() -> None:
 @needs_train
 @user_errors()
 def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
-    """Load, split and cache the catalogue; write references-{train,validation,test}.jsonl to the output folder."""
-    from finetune import preparation, runs
+    """Load, split and cache the catalogue; write references-{train,validation,test}.jsonl and the catalogue card."""
+    from finetune import card, preparation, runs
 
     loaded = _recipe(recipe, overrides, limit)
     runs.refuse_other_data(loaded)
     prepared = preparation.prepare(loaded.data)
     print(preparation.describe(prepared.account))
-    for path in preparation.write_references(prepared, loaded.output):
+    for path in [*preparation.write_references(prepared, loaded.output), *card.write_card(prepared, loaded.output)]:
+        print(path)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def compare_catalogues(
+    first: Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML recipe")],
+    second: Annotated[Path, typer.Argument(metavar="OTHER-RECIPE", help="another, or the same")],
+    out: Annotated[Path, typer.Option(help="the folder of the page")],
+) -> None:
+    """Write the catalogue card of two recipes' catalogues, side by side."""
+    from finetune import card, preparation
+
+    recipes = {path: _recipe(path, None, None) for path in (first, second)}
+    card.refuse_no_folder(out)
+    prepared = [(str(path), preparation.prepare(recipes[path].data)) for path in (first, second)]
+    for path in card.write_comparison(prepared, out):
         print(path)
 
 

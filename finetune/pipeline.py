@@ -10,6 +10,7 @@ import torch
 
 from finetune.baselines import write_baselines, write_shuffled
 from finetune.captioning import Selection, caption_catalogue
+from finetune.card import write_card
 from finetune.config import Recipe
 from finetune.preparation import prepare, write_references
 from finetune.runs import check_output, claim_output, load_system
@@ -26,6 +27,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> Path:
     prepared = prepare(recipe.data)
     claim_output(recipe, prepared)
     write_references(prepared, recipe.output)
+    write_card(prepared, recipe.output)
     ensure_base(recipe, prepared)
     check_splits(prepared)
     captions = recipe.output / "captions"

@@ -1,4 +1,4 @@
-"""The loss curve's geometry; the report's template draws it."""
+"""Geometry of the loss curve and of histograms; the pages' templates draw it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -60,6 +60,46 @@ def loss_chart(history: Sequence[Mapping[str, float]]) -> Chart | None:
     return Chart(curves, x_ticks, y_ticks, axis)
 
 
+def histogram(series: Mapping[str, Mapping[int, int]], x_label: str) -> Chart | None:
+    """Return each series of value -> count as the outline of bars in percent of its sum, None without counts.
+
+    All series share bins of 1, 2 or 5 times a power of ten, about 30 of them. A curve's `points` close at the axis,
+    and its `last` is the highest bar.
+    """
+    values = [value for counts in series.values() for value in counts]
+    if not values:
+        return None
+    width = max(1, round(_step(max(values) - min(values) + 1, about=30)))
+    edges = range(min(values) // width * width, max(values) + width + 1, width)
+    shares = {name: _shares(counts, edges) for name, counts in series.items() if counts}
+    x_range, y_range = (edges[0], edges[-1]), (0.0, 1.06 * max(map(max, shares.values())))
+    curves = [_outline(name, edges, heights, x_range, y_range) for name, heights in shares.items()]
+    x_ticks = [Tick(_label(x), _across(x, x_range)) for x in _ticks(*x_range)]
+    y_ticks = [Tick(f"{_label(y)}%", _down(y, y_range)) for y in _ticks(*y_range)]
+    return Chart(curves, x_ticks, y_ticks, x_label)
+
+
+def _shares(counts: Mapping[int, int], edges: range) -> list[float]:
+    """Percent of the counts in each bin, from its edge (included) to the next."""
+    bins = [0] * (len(edges) - 1)
+    for value, count in counts.items():
+        bins[(value - edges.start) // edges.step] += count
+    return [100 * count / sum(bins) for count in bins]
+
+
+def _outline(
+    name: str,
+    edges: range,
+    heights: Sequence[float],
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+) -> Curve:
+    tops = [(x, height) for left, right, height in zip(edges, edges[1:], heights, strict=False) for x in (left, right)]
+    corners = [(edges[0], 0.0), *tops, (edges[-1], 0.0)]
+    points = " ".join(f"{_across(x, x_range)},{_down(y, y_range)}" for x, y in corners)
+    return Curve(name, points, (), max(heights))
+
+
 def _curve(
     name: str, values: Sequence[tuple[float, float]], x_range: tuple[float, float], y_range: tuple[float, float]
 ) -> Curve:
@@ -85,10 +125,14 @@ def _down(y: float, y_range: tuple[float, float]) -> float:
 
 def _ticks(low: float, high: float, about: int = 6) -> list[float]:
     """Return round values between `low` and `high`, at steps of 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    step = _step(high - low, about)
     return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _step(length: float, about: int) -> float:
+    rough = length / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
 
 
 def _label(value: float) -> str:

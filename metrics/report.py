@@ -6,12 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from metrics.charts import loss_chart
 from metrics.errors import UserError
 from metrics.files import atomic_writer, one_line, write_text
-from metrics.formats import FILTERS
+from metrics.pages import render
 from metrics.run import Catalogue
 from metrics.samples import SHOWN_SCORES, choose_samples
 from metrics.suite import MEASURES, Evaluation, SystemScores, installed_version
@@ -34,8 +32,9 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
     view = {"report": report, "evaluation": evaluation, "sections": choose_samples(evaluation)}
-    write_text(out / "report.md", _render("report.md.j2", view))
-    write_text(out / "report.html", _render("report.html.j2", view))
+    view |= {"measures": MEASURES, "shown_scores": SHOWN_SCORES, "loss_chart": loss_chart}
+    write_text(out / "report.md", render("report.md.j2", view))
+    write_text(out / "report.html", render("report.html.j2", view))
     return out / "report.html"
 
 
@@ -115,16 +114,3 @@ def _item_rows(evaluation: Evaluation) -> Iterator[Mapping[str, Any]]:
 
 def _dump(value: object, indent: int | None = None) -> str:
     return one_line(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))
-
-
-def _render(template: str, view: Mapping[str, Any]) -> str:
-    environment = Environment(
-        loader=PackageLoader("metrics"),
-        autoescape=select_autoescape(["html.j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    environment.globals.update(measures=MEASURES, shown_scores=SHOWN_SCORES, loss_chart=loss_chart)
-    return environment.get_template(template).render(view)

@@ -1,33 +1,21 @@
 """Which items the report shows, with their photos as thumbnails."""
 
-import base64
-import io
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from metrics.captions import CaptionRecord
-from metrics.images import open_photo, to_rgb
+from metrics.images import open_photo
 from metrics.suite import Evaluation
+from metrics.thumbnails import Photo, thumbnail
 
 SHOWN_SCORES = ("CIDEr", "ROUGE-L", "BLEU-4")
 _SEED = 42
 _SAMPLES = 24
 _EXTREMES = 6
-_PIXELS = (320, 240)  # width, height at most
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """A thumbnail as a data URI with its size in pixels, or the reason why there is none."""
-
-    uri: str | None = None
-    width: int = 0
-    height: int = 0
-    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +85,11 @@ def _photo(folder: Path | None, image: str | None) -> Photo:
     if relative.is_absolute() or ".." in relative.parts or "\0" in image:
         return Photo(fault="photo outside the catalogue folder")
     try:
-        return _thumbnail(folder / relative)
+        with open_photo(folder / relative) as opened:
+            return thumbnail(opened)
     except FileNotFoundError:
         return Photo(fault="photo not found")
     except ImportError:
         return Photo(fault="photo in an HDF5 file: pip install h5py")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return Photo(fault="photo cannot be read")
-
-
-def _thumbnail(path: Path) -> Photo:
-    with open_photo(path) as opened:
-        opened.draft("RGB", _PIXELS)
-        flat = to_rgb(ImageOps.exif_transpose(opened))
-        flat.thumbnail(_PIXELS)
-    buffer = io.BytesIO()
-    flat.save(buffer, "JPEG", quality=82, optimize=True)
-    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Photo(uri, flat.width, flat.height)
