@@ -26,7 +26,7 @@ class Mixture:
     `image`, `caption` and `catalogue` (the name). Its training split draws from the catalogues by their weights until
     each item has come at least once; its other splits hold each item once. In the parts, `seen` and the leak audit are
     told against the training captions of all. `whole.account` has `name`, `fingerprint`, `split` and `mixture`: for
-    each catalogue its `weight`, its training `articles` and the `drawn` items.
+    each catalogue its `weight`, its training `articles` and the `drawn` items. Records are for the parts alone.
     """
 
     parts: dict[str, Prepared]
@@ -59,7 +59,7 @@ def prepare_all(recipe: Recipe) -> Mixture:
     if len(parts) == 1:
         return Mixture(parts, *parts.values())
     whole = _mixed(parts, recipe)
-    captions = set(whole.splits["train"]["caption"])
+    captions = {caption for part in parts.values() for caption in part.splits["train"]["caption"][:]}
     return Mixture({name: _audited(part, captions, whole) for name, part in parts.items()}, whole)
 
 
@@ -107,10 +107,10 @@ def _aligned(name: str, part: Prepared, split: str, categories: list[str]) -> An
     """A split with the columns of the mixture; photos and captions stay on disk."""
     data, labels, text = part.splits[split], _labels(part), datasets.Value("string")
     columns = {
-        "id": ([f"{name}/{value}" for value in data["id"]], text),
-        "product_id": ([f"{name}/{value}" for value in data["product_id"]], text),
+        "id": ([f"{name}/{value}" for value in data["id"][:]], text),
+        "product_id": ([f"{name}/{value}" for value in data["product_id"][:]], text),
         "category": (
-            [None if code is None else f"{name}/{labels[code]}" for code in data["category"]],
+            [None if code is None else f"{name}/{labels[code]}" for code in data["category"][:]],
             datasets.ClassLabel(names=categories),
         ),
         "catalogue": ([name] * len(data), text),
@@ -139,7 +139,7 @@ def _probabilities(weights: dict[str, float], sizes: dict[str, int]) -> list[flo
 def _account(
     parts: dict[str, Prepared], weights: dict[str, float], splits: dict[str, Any], seed: int
 ) -> dict[str, Any]:
-    drawn = Counter(splits["train"]["catalogue"])
+    drawn = Counter(splits["train"]["catalogue"][:])
     state = [(name, part.account["fingerprint"], weights[name]) for name, part in parts.items()]
     return {
         "name": ", ".join(parts),
@@ -155,14 +155,14 @@ def _account(
 def _audited(part: Prepared, captions: set[str], whole: Prepared) -> Prepared:
     """The part with `seen` and its leak audit told against `captions`, and so with a fingerprint of its own."""
     marked = {split: _marked(part.splits[split], captions) for split in ("validation", "test")}
-    seen = list(marked["test"]["seen"])
+    seen = marked["test"]["seen"][:]
     audit = part.account["leak_audit"] | {"captions_in_train": sum(seen) / len(seen) if seen else 0.0}
     fingerprint = _digest(part.account["fingerprint"], whole.account["fingerprint"])
     return Prepared(part.splits | marked, part.account | {"leak_audit": audit, "fingerprint": fingerprint})
 
 
 def _marked(data: Any, captions: set[str]) -> Any:
-    seen = [caption in captions for caption in data["caption"]]
+    seen = [caption in captions for caption in data["caption"][:]]
     return data.remove_columns("seen").add_column("seen", seen, feature=datasets.Value("bool"))
 
 

@@ -286,6 +286,13 @@ def test_caption_needs_a_catalogue_s_name(recipe: Path, tmp_path: Path) -> None:
     assert prepare_catalogue(load_recipe(recipe), "shop").account["name"] == "shop"
 
 
+def test_loose_photos_and_the_demo_s_base_have_no_catalogues(recipe: Path, tmp_path: Path) -> None:
+    loose = finetune("caption", tmp_path / "shop" / "000.png", "--model", "absent", "--catalogue", "shop")
+    assert (loose.exit_code, "--catalogue: loose photos" in loose.stderr) == (2, True)
+    base = finetune("make-demo-base", "--recipe", recipe)
+    assert (base.exit_code, "data: expected one catalogue of the kind folder" in base.stderr) == (2, True)
+
+
 def test_baselines_are_written_for_each_catalogue(recipe: Path, tmp_path: Path) -> None:
     assert finetune("baselines", recipe, tmp_path / "out").exit_code == 0
     for name in ("demo", "shop"):
