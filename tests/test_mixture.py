@@ -17,7 +17,6 @@ from tiny_models import write_recipe
 
 from finetune import load_recipe
 from finetune import prepare as prepare_catalogue
-from finetune.config import parse_recipe
 from finetune.mixture import Mixture, prepare_all
 from metrics.errors import UserError
 
@@ -305,49 +304,6 @@ def test_a_name_and_a_weight_change_nothing_in_a_catalogue_s_cache(recipe: Path,
     cached = sorted(path.name for path in lookbook_cache.iterdir())
     assert loaded(recipe, "data.0.weight=5", "data.1.name=other").parts.keys() == {"demo", "other"}
     assert sorted(path.name for path in lookbook_cache.iterdir()) == cached
-
-
-FOLDER = {"catalogue": "folder", "folder": "x"}
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        ([FOLDER, FOLDER], "data: Value error, 0 and 1 are both called folder; give one a name of its own"),
-        ([FOLDER | {"name": "a"}, FOLDER | {"name": "A"}], "data: Value error, 0 and 1 are both called A"),
-        ([FOLDER, FOLDER | {"name": "model"}], "data: Value error, 1 is called model, as a folder of every run is"),
-        ([FOLDER, FOLDER | {"name": "a/b"}], "data.1.name: String should match pattern"),
-        ([FOLDER, FOLDER | {"name": "a", "tabel": "t"}], "data.1.tabel: unknown key; did you mean 'table'?"),
-        (
-            [FOLDER, FOLDER | {"columns": {"captoin": "t"}}],
-            "data.1.columns.captoin: unknown key; did you mean 'caption'?",
-        ),
-        ([FOLDER, {"catalogue": "hm"}], "data.1.folder: missing; the recipe must give it"),
-        ([FOLDER, {"catalogue": "hm", "folder": "x", "weight": 0}], "data.1.weight: Input should be greater than 0"),
-        ([FOLDER, {"folder": "x"}], "data.1.catalogue: expected one of hm, folder, demo"),
-        ([{"catalogue": "hmm"}, FOLDER], "data.0.catalogue: expected one of hm, folder, demo"),
-        ([FOLDER, [FOLDER, FOLDER]], "data.1: Input should be a valid dictionary"),
-        ([FOLDER], "data: Value error, a list mixes two catalogues or more"),
-        ([], "data: Value error, a list mixes two catalogues or more"),
-        ("x", "data: Input should be a valid dictionary"),
-        (FOLDER | {"weight": 2}, "data: Value error, weight: a single catalogue has none"),
-    ],
-)
-def test_faults_of_a_list_name_their_entry(data: Any, expected: str) -> None:
-    values = {"output": "out", "data": data, "model": {"base": "base"}}
-    with pytest.raises(UserError) as caught:
-        parse_recipe(values, "r.yaml")
-    first, fault = str(caught.value).splitlines()
-    assert first == "r.yaml: 1 fault(s) in the recipe"
-    assert fault.strip().startswith(expected)
-
-
-def test_all_faults_of_all_entries_stand_in_one_message() -> None:
-    data = [FOLDER | {"tabel": "t"}, {"catalogue": "hm", "weight": -1}]
-    with pytest.raises(UserError) as caught:
-        parse_recipe({"output": "out", "data": data, "prmpt": "", "model": {"base": "base"}}, "r.yaml")
-    keys = [line.strip().partition(":")[0] for line in str(caught.value).splitlines()[1:]]
-    assert sorted(keys) == ["data.0.tabel", "data.1.folder", "data.1.weight", "prmpt"]
 
 
 @pytest.mark.parametrize(
