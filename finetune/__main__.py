@@ -25,15 +25,16 @@ def main() -> None:
 @needs_train
 @user_errors()
 def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
-    """Load, split and cache the catalogue; write references-{train,validation,test}.jsonl and the catalogue card."""
-    from finetune import card, preparation, runs
+    """Load, split and cache the catalogues; write references-{train,validation,test}.jsonl and each one's card."""
+    from finetune import card, mixture, preparation, runs
 
     loaded = _recipe(recipe, overrides, limit)
     runs.refuse_other_data(loaded)
-    prepared = preparation.prepare(loaded.data)
-    print(preparation.describe(prepared.account))
-    for path in [*preparation.write_references(prepared, loaded.output), *card.write_card(prepared, loaded.output)]:
-        print(path)
+    prepared = mixture.prepare_all(loaded)
+    print(prepared.describe())
+    for part, folder in prepared.folders(loaded.output):
+        for path in [*preparation.write_references(part, folder), *card.write_card(part, folder)]:
+            print(path)
 
 
 @app.command()
@@ -45,11 +46,11 @@ def compare_catalogues(
     out: Annotated[Path, typer.Option(help="the folder of the page")],
 ) -> None:
     """Write the catalogue card of two recipes' catalogues, side by side."""
-    from finetune import card, preparation
+    from finetune import card, mixture
 
     recipes = {path: _recipe(path, None, None) for path in (first, second)}
     card.refuse_no_folder(out)
-    prepared = [(str(path), preparation.prepare(recipes[path].data)) for path in (first, second)]
+    prepared = [(str(path), mixture.prepare_one(recipes[path])) for path in (first, second)]
     for path in card.write_comparison(prepared, out):
         print(path)
 
@@ -59,13 +60,13 @@ def compare_catalogues(
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
-    from finetune import preparation, validation
+    from finetune import mixture, validation
 
     loaded = _recipe(recipe, overrides, limit)
     validation.check_recipe(loaded)
-    prepared = preparation.prepare(loaded.data)
-    print(preparation.describe(prepared.account))
-    validation.check_splits(prepared)
+    prepared = mixture.prepare_all(loaded)
+    print(prepared.describe())
+    validation.check_splits(prepared.whole)
     print(f"{recipe}: ready to train")
 
 
@@ -85,11 +86,12 @@ def train(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, 
 def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit: Limit = None) -> None:
     """Write the captions of the two baselines that look at no picture to OUT."""
     from finetune import baselines as looking_at_nothing
-    from finetune import preparation
+    from finetune import mixture
 
-    prepared = preparation.prepare(_recipe(recipe, overrides, limit).data)
-    for path in looking_at_nothing.write_baselines(prepared, out):
-        print(path)
+    prepared = mixture.prepare_all(_recipe(recipe, overrides, limit))
+    for part, folder in prepared.folders(out):
+        for path in looking_at_nothing.write_baselines(part, folder):
+            print(path)
 
 
 @app.command()
@@ -100,6 +102,7 @@ def caption(
     model: Annotated[str, typer.Option(help="a run's folder, a model's folder or a Hub id")] = "",
     adapter: Annotated[str | None, typer.Option(help="a PEFT adapter on that model")] = None,
     data: Annotated[Path | None, typer.Option(help="a recipe, or a folder of photos")] = None,
+    catalogue: Annotated[str | None, typer.Option(help="which one, of a recipe with several catalogues")] = None,
     split: Annotated[str | None, typer.Option(help="train, validation, test, undescribed or all")] = None,
     out: Annotated[Path | None, typer.Option(help="where the captions go; run.json goes beside them")] = None,
     ids: Annotated[Path | None, typer.Option(help="a file with one id a line: caption these alone")] = None,
@@ -111,7 +114,7 @@ def caption(
     """Write captions for photos, a split of a catalogue or a folder."""
     from finetune.caption_command import CaptionRequest, run
 
-    run(CaptionRequest(photos or [], model, adapter, data, split, out, ids, form, name, limit, change or []))
+    run(CaptionRequest(photos or [], model, adapter, data, split, out, ids, form, name, limit, catalogue, change or []))
 
 
 @app.command()
@@ -119,12 +122,12 @@ def caption(
 @user_errors()
 def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Write the tiny, randomly initialised base model a recipe's model.tiny describes to its model.base."""
-    from finetune import preparation, training
+    from finetune import mixture, training
 
     loaded = _recipe(recipe, overrides, limit)
     if loaded.model.tiny is None:
         raise UserError(f"{recipe}: model.tiny is missing; it gives the tiny model's shape")
-    training.ensure_base(loaded, preparation.prepare(loaded.data))
+    training.ensure_base(loaded, mixture.prepare_all(loaded).whole)
     print(loaded.model.base)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from finetune import config, training
 from finetune.captioning import Selection, caption_catalogue
 from finetune.config import Recipe
+from finetune.mixture import prepare_one
 from finetune.preparation import Prepared
-from finetune.preparation import prepare as prepare_section
 from finetune.runs import load_system
 from metrics.captions import CaptionRecord
 
@@ -17,9 +17,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return config.load_recipe(Path(path), overrides)
 
 
-def prepare(recipe: Recipe) -> Prepared:
-    """Load, split, check and cache the recipe's catalogue."""
-    return prepare_section(recipe.data)
+def prepare(recipe: Recipe, catalogue: str | None = None) -> Prepared:
+    """Load, split, check and cache the recipe's catalogue; of several, the one called `catalogue`."""
+    return prepare_one(recipe, catalogue)
 
 
 def train(recipe: Recipe, *, resume: bool = False) -> Path:
@@ -28,8 +28,16 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
 
 
 def caption(
-    model: str | Path, recipe: Recipe, out: str | Path, split: str = "test", adapter: str | None = None
+    model: str | Path,
+    recipe: Recipe,
+    out: str | Path,
+    split: str = "test",
+    adapter: str | None = None,
+    catalogue: str | None = None,
 ) -> list[CaptionRecord]:
-    """Caption a split of the recipe's catalogue with a run, a base model's folder or a Hub id, and write `out`."""
-    system = load_system(str(model), adapter, recipe)
-    return caption_catalogue(system, prepare(recipe), Selection(split), Path(out))
+    """Caption a split of the recipe's catalogue with a run, a base model's folder or a Hub id, and write `out`.
+
+    Of several catalogues, the one called `catalogue`.
+    """
+    prepared = prepare(recipe, catalogue)
+    return caption_catalogue(load_system(str(model), adapter, recipe), prepared, Selection(split), Path(out))

@@ -20,7 +20,9 @@ def write_baselines(prepared: Prepared, folder: Path) -> list[Path]:
     """Write both baselines' captions of the test split, each in a folder of its own with its `run.json`."""
     train, test = prepared.records("train"), prepared.records("test")
     if not train or not test:
-        raise UserError("baselines need captions in training and test; this catalogue has none in one of them")
+        raise UserError(
+            f"catalogue {prepared.account['name']}: baselines need captions in training and test; one of them has none"
+        )
     frequent = most_frequent_captions(train, test)
     systems = {"sibling": (SIBLING, sibling_captions(train, test, frequent)), "category": (CATEGORY, frequent)}
     return [_write(prepared, folder / name, title, test, captions) for name, (title, captions) in systems.items()]

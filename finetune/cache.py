@@ -26,8 +26,12 @@ ALL_SPLITS = (*SPLITS, "undescribed")
 
 
 def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> str:
-    """A short hash that changes when a row, a photo (its size or time) or the recipe's data section changes."""
-    state = hashlib.sha256(f"{LAYOUT_VERSION} {catalogue.folder} {config.model_dump_json()}".encode())
+    """A short hash that changes when a row, a photo (its size or time) or the recipe's data section changes.
+
+    What a catalogue is called and what it weighs among others changes nothing in it.
+    """
+    section = config.model_dump_json(exclude={"name", "weight"})
+    state = hashlib.sha256(f"{LAYOUT_VERSION} {catalogue.folder} {section}".encode())
     for name, part in parts.items():
         state.update(name.encode())
         texts = part.drop(columns="image").astype(str) if catalogue.folder is None else part.astype(str)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import get_args
 
 from finetune.captioning import Selection, caption_catalogue, caption_photos
-from finetune.catalogues.base import CatalogueSection
 from finetune.catalogues.folder import Folder
 from finetune.config import Recipe, load_recipe
 from finetune.export import Format
-from finetune.preparation import ALL_SPLITS, prepare
+from finetune.mixture import prepare_one
+from finetune.preparation import ALL_SPLITS, Prepared, prepare
 from finetune.runs import load_system
 from metrics.errors import UserError
 
@@ -29,6 +29,7 @@ class CaptionRequest:
     form: str
     name: str | None
     limit: int | None
+    catalogue: str | None
     overrides: Sequence[str]
 
 
@@ -41,8 +42,7 @@ def run(request: CaptionRequest) -> None:
         for photo, generated in caption_photos(system, request.photos):
             print(f"{photo}: {generated.caption}")
         return
-    section, default_split = _data(request, recipe)
-    prepared = prepare(section)
+    prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
     system = load_system(request.model, request.adapter, recipe)
@@ -64,7 +64,9 @@ def _check(request: CaptionRequest) -> None:
         raise UserError(f"{', '.join(absent[:5])}: no such photo")
     if bool(request.photos) == bool(request.data):
         raise UserError("give either photos, or --data with a recipe or a folder")
-    unused = [name for name in ("split", "out", "ids", "limit", "name") if getattr(request, name) is not None]
+    unused = [
+        name for name in ("split", "out", "ids", "limit", "name", "catalogue") if getattr(request, name) is not None
+    ]
     if request.photos and (unused or request.form != "jsonl"):
         raise UserError(f"--{(unused or ['format'])[0]}: loose photos are captioned on the screen; use --data FOLDER")
     if request.out and request.out.is_dir():
@@ -80,13 +82,15 @@ def _recipe(request: CaptionRequest) -> Recipe | None:
         return load_recipe(request.data, request.overrides)
     if request.overrides:
         raise UserError("--set changes a recipe: name one with --data")
+    if request.catalogue is not None:
+        raise UserError("--catalogue chooses among the catalogues of a recipe: name one with --data")
     return None
 
 
-def _data(request: CaptionRequest, recipe: Recipe | None) -> tuple[CatalogueSection, str]:
+def _prepared(request: CaptionRequest, recipe: Recipe | None) -> tuple[Prepared, str]:
     if recipe is not None:
-        return recipe.data, "test"
-    return Folder(catalogue="folder", folder=str(request.data), table=None), "all"
+        return prepare_one(recipe, request.catalogue), "test"
+    return prepare(Folder(catalogue="folder", folder=str(request.data), table=None)), "all"
 
 
 def _ids(path: Path | None) -> frozenset[str] | None:

@@ -6,16 +6,29 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    ValidationError,
+)
 
 from finetune.catalogues import CatalogueConfig
+from finetune.catalogues.base import CatalogueSection
 from finetune.families import FamilyName
+from finetune.overrides import apply_override, read_yaml
 from finetune.section import Section
 from metrics.errors import UserError
 
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
+ONE, SEVERAL = "one", "several"
+FOLDERS_OF_A_RUN = ("model", "checkpoints", "tensorboard")
+LONGEST_SHOWN = 200
 
 
 class Tiny(Section):
@@ -105,6 +118,32 @@ def _without_last_blank(prompt: str) -> str:
     return prompt
 
 
+def _unweighted(section: CatalogueSection) -> CatalogueSection:
+    if section.weight is not None:
+        raise ValueError("weight: a single catalogue has none; it says how several of a list are mixed")
+    return section
+
+
+def _mixable(sections: tuple[CatalogueSection, ...]) -> tuple[CatalogueSection, ...]:
+    if len(sections) < 2:
+        raise ValueError("a list mixes two catalogues or more; write a single one as a section, without a list")
+    places: dict[str, int] = {}
+    for place, section in enumerate(sections):
+        first = places.setdefault(section.called.lower(), place)
+        if first != place:
+            raise ValueError(f"{first} and {place} are both called {section.called}; give one a name of its own")
+        if section.called.lower() in FOLDERS_OF_A_RUN:
+            raise ValueError(f"{place} is called {section.called}, as a folder of every run is; give it another name")
+    return sections
+
+
+Data = Annotated[
+    Annotated[CatalogueConfig, AfterValidator(_unweighted), Tag(ONE)]
+    | Annotated[tuple[CatalogueConfig, ...], AfterValidator(_mixable), Tag(SEVERAL)],
+    Discriminator(lambda value: SEVERAL if isinstance(value, list | tuple) else ONE),
+]
+
+
 class Recipe(Section):
     """One experiment: data, model, what is tuned and how, how captions are written.
 
@@ -113,7 +152,7 @@ class Recipe(Section):
 
     output: Annotated[Path, AfterValidator(_expanded)]
     prompt: Annotated[str, AfterValidator(_without_last_blank)] | None = None
-    data: CatalogueConfig
+    data: Data
     model: Model
     tune: Tune = Tune()
     lora: Lora = Lora()
@@ -121,15 +160,21 @@ class Recipe(Section):
     training: Training = Training()
     decoding: Decoding = Decoding()
 
+    @property
+    def catalogues(self) -> dict[str, CatalogueSection]:
+        """The catalogues by name, in the recipe's order."""
+        sections = self.data if isinstance(self.data, tuple) else (self.data,)
+        return {section.called: section for section in sections}
+
 
 def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe and apply `section.key=value` overrides.
 
     Raises `UserError` with every fault of the recipe at once.
     """
-    values = _read_yaml(path)
+    values = read_yaml(path)
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     return parse_recipe(values, str(path))
 
 
@@ -140,51 +185,6 @@ def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
     except ValidationError as error:
         faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
         raise UserError(f"{source}: {error.error_count()} fault(s) in the recipe\n{faults}") from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, which YAML readers else resolve silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        repeated = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
-        if repeated is not None:
-            problem = f"key {repeated.value!r} stands twice in one section"
-            raise yaml.constructor.ConstructorError(None, None, problem, repeated.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
-    except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
-        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
-        raise UserError(f"{path}: no such recipe{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the recipe: {error}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: a recipe is a mapping of sections, found {type(values).__name__}")
-    return values
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
-    path, separator, value = override.partition("=")
-    keys = path.split(".")
-    if not separator or not all(keys):
-        raise UserError(f"override {override!r}: expected section.key=value, for example training.epochs=3")
-    for key in keys[:-1]:
-        if values.get(key) is None:
-            values[key] = {}
-        values = values[key]
-        if not isinstance(values, dict):
-            raise UserError(f"override {override!r}: {key} is a value, not a section")
-    try:
-        values[keys[-1]] = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from None
 
 
 def _explain(fault: Any) -> str:
@@ -198,7 +198,7 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{where}: missing; the recipe must give it"
     if fault["type"] != "extra_forbidden":
-        return f"{where}: {fault['msg']}, found {fault['input']!r}"
+        return f"{where}: {fault['msg']}, found {_shown(fault['input'])}"
     known = list(section.model_fields)
     return f"{where}: unknown key{_nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
 
@@ -208,14 +208,24 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
 def _located(location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
-    """The section that a fault is in, and its key as the recipe writes it: pydantic puts the catalogue after `data`."""
+    """The section that a fault is in, and its key as the recipe writes it.
+
+    Pydantic puts `ONE` or `SEVERAL` after `data`, and the catalogue after that or after the place in the list.
+    """
     section: type[BaseModel] = Recipe
     keys = [str(part) for part in location]
     rest = keys[:-1]
     if keys[:1] == ["data"] and len(keys) > 1:
-        section = _catalogues()[keys.pop(1)]
-        rest = keys[1:-1]
+        catalogue = 2 if keys.pop(1) == SEVERAL else 1
+        if len(keys) > catalogue:
+            section = _catalogues()[keys.pop(catalogue)]
+        rest = keys[catalogue:-1]
     for key in rest:
         inner = _models(section.model_fields[key].annotation) if key in section.model_fields else []
         section = inner[0] if inner else section

@@ -12,7 +12,8 @@ from finetune.baselines import write_baselines, write_shuffled
 from finetune.captioning import Selection, caption_catalogue
 from finetune.card import write_card
 from finetune.config import Recipe
-from finetune.preparation import prepare, write_references
+from finetune.mixture import prepare_all
+from finetune.preparation import write_references
 from finetune.runs import check_output, claim_output, load_system
 from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
@@ -20,26 +21,34 @@ from metrics.__main__ import score
 from metrics.errors import UserError
 
 
-def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> Path:
-    """Do all that is not done yet and return the report's folder. Killed and started again, it goes on."""
+def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
+    """Do all that is not done yet and return each catalogue's report folder. Killed and started again, it goes on."""
     check_recipe(recipe)
     trained = check_output(recipe, resume=True)
-    prepared = prepare(recipe.data)
-    claim_output(recipe, prepared)
-    write_references(prepared, recipe.output)
-    write_card(prepared, recipe.output)
-    ensure_base(recipe, prepared)
-    check_splits(prepared)
-    captions = recipe.output / "captions"
-    files = write_baselines(prepared, captions)
+    mixture = prepare_all(recipe)
+    claim_output(recipe, mixture.whole)
+    parts = mixture.folders(recipe.output)
+    for part, folder in parts:
+        write_references(part, folder)
+        write_card(part, folder)
+    ensure_base(recipe, mixture.whole)
+    check_splits(mixture.whole)
+    files = {folder: write_baselines(part, folder / "captions") for part, folder in parts}
     if not trained:
         launch_training(path, overrides)
-    for folder, model in (("pretrained", recipe.model.base), ("fine-tuned", str(recipe.output))):
-        files.append(captions / folder / "captions.jsonl")
-        caption_catalogue(load_system(model, None, recipe), prepared, Selection(), files[-1])
-    files.append(write_shuffled(files[-1], captions / "shuffled"))
-    report = recipe.output / "report"
-    score(files, report)
+    for name, model in (("pretrained", recipe.model.base), ("fine-tuned", str(recipe.output))):
+        system = load_system(model, None, recipe)
+        for part, folder in parts:
+            files[folder].append(folder / "captions" / name / "captions.jsonl")
+            caption_catalogue(system, part, Selection(), files[folder][-1])
+        del system  # the next one may need its memory
+    return [_report(captions, folder) for folder, captions in files.items()]
+
+
+def _report(files: list[Path], folder: Path) -> Path:
+    """Score one catalogue's systems; the last one also with its photos shuffled."""
+    report = folder / "report"
+    score([*files, write_shuffled(files[-1], folder / "captions" / "shuffled")], report)
     return report
 
 

@@ -51,7 +51,8 @@ def prepare(config: CatalogueSection) -> Prepared:
     folder = cache_folder() / f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
     if not cache.is_whole(folder):
         cache.write(folder, catalogue, _without_bad_images(catalogue, parts, config), config)
-    return Prepared(*cache.read(folder, catalogue.folder))
+    splits, account = cache.read(folder, catalogue.folder)
+    return Prepared(splits, account | {"name": config.called})
 
 
 def cache_folder() -> Path:

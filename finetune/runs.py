@@ -59,9 +59,11 @@ def account_of(prepared: Prepared) -> dict[str, Any]:
 
 def write_training(folder: Path, record: dict[str, Any], prepared: Prepared) -> None:
     """Keep what `run.json` will tell of the training, and the items it saw, whatever becomes of the catalogue."""
-    train = prepared.records("train")
-    items = [CaptionRecord(item.id, product_id=item.product_id, references=item.references) for item in train]
-    write_records(folder / TRAINED_ON, items)
+    rows = prepared.splits["train"].select_columns(["id", "product_id", "caption"]).to_list()
+    items = {
+        row["id"]: CaptionRecord(row["id"], product_id=row["product_id"], references=(row["caption"],)) for row in rows
+    }
+    write_records(folder / TRAINED_ON, items.values())
     with atomic_writer(folder / TRAINING_FILE) as file:
         json.dump(record, file, indent=1)
 
@@ -87,9 +89,8 @@ def check_output(recipe: Recipe, *, resume: bool) -> bool:
 
 def refuse_other_data(recipe: Recipe) -> None:
     """Raise `UserError` where the output holds a run on other data, whose reference files must stay."""
-    claim = _read_claim(recipe.output) or {}
-    data = claim.get("recipe", {}).get("data", recipe_values(recipe)["data"])
-    differing = _differing(data, recipe_values(recipe)["data"], "data.")
+    claim, data = _read_claim(recipe.output) or {}, recipe_values(recipe)["data"]
+    differing = _differing({"data": claim.get("recipe", {}).get("data", data)}, {"data": data})
     if differing:
         raise UserError(
             f"{recipe.output}: holds a run on other data ({', '.join(differing)} differ); choose another output=..."
@@ -128,12 +129,17 @@ def _differing(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") 
     """Dotted keys of training that two recipes do not share; decoding may change between captions."""
     keys = []
     for key in sorted(found.keys() | wanted.keys()):
-        one, other = found.get(key), wanted.get(key)
+        one, other = _by_place(found.get(key)), _by_place(wanted.get(key))
         if isinstance(one, dict) and isinstance(other, dict):
             keys += _differing(one, other, f"{prefix}{key}.")
         elif one != other and not prefix.startswith("decoding."):
             keys.append(prefix + key)
     return keys
+
+
+def _by_place(value: Any) -> Any:
+    """Lists of sections compare entry by entry."""
+    return {str(place): entry for place, entry in enumerate(value)} if isinstance(value, list) else value
 
 
 def read_training(folder: Path) -> dict[str, Any] | None:

@@ -21,7 +21,8 @@ from finetune.batching import CaptionCollator, too_long
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import check_length
-from finetune.preparation import Prepared, describe, prepare, write_references
+from finetune.mixture import prepare_all
+from finetune.preparation import Prepared, write_references
 from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, claim_output, recipe_values, write_training
 from finetune.tiny import make_tiny
@@ -52,11 +53,13 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
 def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
     set_seed(recipe.training.seed)
     with state.main_process_first():
-        prepared = prepare(recipe.data)
+        mixture = prepare_all(recipe)
+        prepared = mixture.whole
         if state.is_main_process:
             claim_output(recipe, prepared)
-            write_references(prepared, recipe.output)
-            print(describe(prepared.account))
+            for part, folder in mixture.folders(recipe.output):
+                write_references(part, folder)
+            print(mixture.describe())
             ensure_base(recipe, prepared)
     check_splits(prepared)
     captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
@@ -81,7 +84,8 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
         record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut}
-        write_training(recipe.output, record | {"catalogue_fingerprint": prepared.account["fingerprint"]}, prepared)
+        data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
+        write_training(recipe.output, record | data, prepared)
     state.wait_for_everyone()
     return recipe.output
 

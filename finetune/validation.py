@@ -10,6 +10,7 @@ import torch
 from finetune import adapters
 from finetune.config import Recipe
 from finetune.families import captioner_class
+from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared, cache_folder
 from finetune.trainer import training_arguments
 from metrics.errors import UserError
@@ -31,7 +32,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     Raises `UserError` naming the first key that does not fit.
     """
     _check_precision(recipe)
-    recipe.data.check()
+    each_catalogue(recipe, lambda section: section.check())
     family = captioner_class(recipe.model.family)
     family.prompt_of(recipe.prompt)
     if recipe.model.tiny is None:

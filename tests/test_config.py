@@ -210,3 +210,40 @@ def test_a_recipe_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "latin.yaml"
     path.write_bytes("output: Prêt".encode("latin-1"))
     assert "cannot read the recipe" in refused("prepare", path)
+
+
+FOLDER = {"catalogue": "folder", "folder": "x"}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ([FOLDER, FOLDER], "data: Value error, 0 and 1 are both called folder; give one a name of its own"),
+        ([FOLDER | {"name": "a"}, FOLDER | {"name": "A"}], "data: Value error, 0 and 1 are both called A"),
+        ([FOLDER, FOLDER | {"name": "model"}], "data: Value error, 1 is called model, as a folder of every run is"),
+        ([FOLDER, FOLDER | {"name": "a/b"}], "data.1.name: String should match pattern"),
+        ([FOLDER, FOLDER | {"name": "a", "tabel": "t"}], "data.1.tabel: unknown key; did you mean 'table'?"),
+        (
+            [FOLDER, FOLDER | {"columns": {"captoin": "t"}}],
+            "data.1.columns.captoin: unknown key; did you mean 'caption'?",
+        ),
+        ([FOLDER, {"catalogue": "hm"}], "data.1.folder: missing; the recipe must give it"),
+        ([FOLDER, {"catalogue": "hm", "folder": "x", "weight": 0}], "data.1.weight: Input should be greater than 0"),
+        ([FOLDER, {"folder": "x"}], "data.1.catalogue: expected one of "),
+        ([{"catalogue": "hmm"}, FOLDER], "data.0.catalogue: expected one of "),
+        ([FOLDER, [FOLDER, FOLDER]], "data.1: Input should be a valid dictionary"),
+        ([FOLDER], "data: Value error, a list mixes two catalogues or more"),
+        ([], "data: Value error, a list mixes two catalogues or more"),
+        ("x", "data: Input should be a valid dictionary"),
+        (FOLDER | {"weight": 2}, "data: Value error, weight: a single catalogue has none"),
+    ],
+)
+def test_faults_of_a_list_name_their_entry(data: object, expected: str) -> None:
+    (fault,) = faults(MINIMAL | {"data": data})
+    assert fault.startswith(expected)
+
+
+def test_all_faults_of_all_entries_stand_in_one_message() -> None:
+    data = [FOLDER | {"tabel": "t"}, {"catalogue": "hm", "weight": -1}]
+    keys = [line.partition(":")[0] for line in faults(MINIMAL | {"data": data, "prmpt": ""})]
+    assert keys == ["data.0.tabel", "data.1.folder", "data.1.weight", "prmpt"]

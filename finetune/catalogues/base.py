@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from finetune.section import Section
 from metrics.errors import UserError
@@ -28,12 +28,23 @@ class Split(Section):
 
 
 class CatalogueSection(Section):
-    """What all catalogues may be told. `limit` keeps that many articles of each split."""
+    """What all catalogues may be told. `limit` keeps that many articles of each split.
 
+    `name` tells catalogues of one kind apart, and `weight` (1 where none is given) is the share of the training items
+    that comes from this one of several.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+    weight: PositiveFloat | None = None
     split: Split = Split()
     limit: PositiveInt | None = None
     on_bad_image: Literal["stop", "skip"] = "stop"
     max_caption_words: PositiveInt = 300
+
+    @property
+    def called(self) -> str:
+        """The catalogue's name in recipes, folders and reports."""
+        return self.name or self.catalogue  # type: ignore[attr-defined]
 
     def check(self) -> None:
         """Raise `UserError` where the catalogue's folder is not there; reads nothing."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from finetune.catalogues.folder import Folder
 from finetune.catalogues.tables import read_table
 from finetune.config import Recipe
 from finetune.demo.drawing import draw
@@ -29,6 +30,8 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
 
     As a real language model's, its tokenizer knows the words of descriptions; the model itself never reads one.
     """
+    if not isinstance(recipe.data, Folder):
+        raise UserError("data: expected one catalogue of the kind folder, whose folder the drawings go to")
     folder = Path(str(recipe.data.folder))
     write_drawings(folder, drawings)
     _write_untrained(recipe, folder)
