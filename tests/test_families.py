@@ -78,9 +78,9 @@ def test_padding_changes_no_loss(captioner: Captioner) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
 
-def test_placeholders_are_counted(captioner: Captioner) -> None:
-    key = {"blip-2": "num_query_tokens", "llava": "num_additional_image_tokens"}[captioner.model_type]
-    setattr(captioner.processor, key, getattr(captioner.processor, key) - 1)
+def test_placeholders_are_counted(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = captioner.image_tokens + 1
+    monkeypatch.setattr(type(captioner), "image_tokens", property(lambda _: wanted))
     with pytest.raises(UserError, match="image placeholders"):
         CaptionCollator(captioner, captioner.default_prompt)(rows())
 
