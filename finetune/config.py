@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
@@ -16,6 +16,7 @@ from metrics.errors import UserError
 
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Parsed = TypeVar("Parsed", bound=Section)
 
 
 class Tiny(Section):
@@ -105,13 +106,16 @@ def _without_last_blank(prompt: str) -> str:
     return prompt
 
 
+Output = Annotated[Path, AfterValidator(_expanded)]
+
+
 class Recipe(Section):
     """One experiment: data, model, what is tuned and how, how captions are written.
 
     Without `prompt` it is the one that the model's family was published with.
     """
 
-    output: Annotated[Path, AfterValidator(_expanded)]
+    output: Output
     prompt: Annotated[str, AfterValidator(_without_last_blank)] | None = None
     data: CatalogueConfig
     model: Model
@@ -127,7 +131,7 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises `UserError` with every fault of the recipe at once.
     """
-    values = _read_yaml(path)
+    values = read_yaml(path, "recipe")
     for override in overrides:
         _apply(values, override)
     return parse_recipe(values, str(path))
@@ -135,11 +139,17 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 
 def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
     """Validate a recipe's values; `source` names them in error messages."""
+    return parse(Recipe, values, source)
+
+
+def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
+    """Validate the values of a YAML file of this `kind`. Raises `UserError` with every fault at once."""
     try:
-        return Recipe.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
-        raise UserError(f"{source}: {error.error_count()} fault(s) in the recipe\n{faults}") from None
+        faults = "\n".join(f"  {_explain(kind, fault)}" for fault in error.errors())
+        name = kind.__name__.lower()
+        raise UserError(f"{source}: {error.error_count()} fault(s) in the {name}\n{faults}") from None
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -154,19 +164,20 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, name: str) -> dict[str, Any]:
+    """A YAML file's mapping; `name` says in error messages what the file should be. Raises `UserError`."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
         hint = f"; did you mean {path.parent / near[0]}?" if near else ""
-        raise UserError(f"{path}: no such recipe{hint}") from None
+        raise UserError(f"{path}: no such {name}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the recipe: {error}") from None
+        raise UserError(f"{path}: cannot read the {name}: {error}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: a recipe is a mapping of sections, found {type(values).__name__}")
+        raise UserError(f"{path}: a {name} is a mapping of sections, found {type(values).__name__}")
     return values
 
 
@@ -187,30 +198,31 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from None
 
 
-def _explain(fault: Any) -> str:
+def _explain(kind: type[BaseModel], fault: Any) -> str:
     """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
-    section, keys = _located(fault["loc"])
-    where = ".".join(keys) or "recipe"
+    section, keys = _located(kind, fault["loc"])
+    where = ".".join(keys) or kind.__name__.lower()
     if fault["type"].startswith("union_tag"):
         found = fault["ctx"].get("tag", "nothing")
         known = list(_catalogues())
-        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{_nearest(found, known)}"
+        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
     if fault["type"] == "missing":
-        return f"{where}: missing; the recipe must give it"
+        return f"{where}: missing; the {kind.__name__.lower()} must give it"
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}, found {fault['input']!r}"
     known = list(section.model_fields)
-    return f"{where}: unknown key{_nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
+    return f"{where}: unknown key{nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one it may have meant."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _located(location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
-    """The section that a fault is in, and its key as the recipe writes it: pydantic puts the catalogue after `data`."""
-    section: type[BaseModel] = Recipe
+def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
+    """The section that a fault is in, and its key as the file writes it: pydantic puts the catalogue after `data`."""
+    section = kind
     keys = [str(part) for part in location]
     rest = keys[:-1]
     if keys[:1] == ["data"] and len(keys) > 1:
