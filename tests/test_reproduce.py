@@ -73,7 +73,10 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     """
     root = tmp_path_factory.mktemp("grid")
     tiny = {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400, "dropout": 0}
-    one, two = (write_recipe(root, name, model={"base": str(root / f"base-{name}"), "tiny": tiny}) for name in "ab")
+    one, two = (
+        write_recipe(root, name, model={"family": family, "base": str(root / f"base-{name}"), "tiny": tiny})
+        for name, family in (("a", "blip2"), ("b", "llava"))
+    )
     shared = ["decoding={max_new_tokens: 8}", "training.epochs=1"]
     second = cell(two, "LLaVA-1.5-7B", set=["training.epochs=8", "training.seed=7"])
     grid = write_grid(root, cell(one), second, set=shared)

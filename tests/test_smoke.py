@@ -9,10 +9,14 @@ from tiny import finetune
 from tiny_models import photo, write_tiny
 from typer.testing import Result
 
+from finetune.families import FAMILIES
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("smoke") / "base")
+PROJECTIONS = ("language_projection.", "multi_modal_projector.")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp(request.param) / "base", request.param)
 
 
 @pytest.fixture
@@ -37,10 +41,10 @@ def refused(result: Result) -> str:
     return result.stderr
 
 
-def change(base: Path, prefix: str, factor: float) -> None:
-    """Multiply the weights whose name begins with `prefix`."""
+def change_projection(base: Path, factor: float) -> None:
+    """Multiply the weights between the photo's tower and the language model."""
     tensors = load_file(base / "model.safetensors")
-    named = [name for name in tensors if name.startswith(prefix)]
+    named = [name for name in tensors if any(projection in name for projection in PROJECTIONS)]
     assert named
     save_file(tensors | {name: tensors[name] * factor for name in named}, base / "model.safetensors", {"format": "pt"})
 
@@ -54,7 +58,7 @@ def facts(result: Result) -> dict[str, str]:
 
 def test_a_sound_model_is_loaded_captions_and_learns(whole: Path) -> None:
     told = facts(smoke(whole))
-    assert told["family"] == "blip2"
+    assert told["family"] == whole.parent.name[:-1]
     assert told["weights"] == "float32"
     trained = {name: told[f"{name} tower"].split(", ")[-1] for name in ("vision", "connector", "language")}
     # One layer's two projections of 32 x 32, two matrices of rank 32 each, in two layers.
@@ -72,12 +76,12 @@ def test_bfloat16_and_a_photo_of_ones_own(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_blind_model_is_found_out(base: Path) -> None:
-    change(base, "language_projection.", 0)
+    change_projection(base, 0)
     assert "the model does not see its photo" in refused(smoke(base))
 
 
 def test_a_loss_that_is_no_number_is_refused(base: Path) -> None:
-    change(base, "language_projection.", float("nan"))
+    change_projection(base, float("nan"))
     assert "the loss is nan" in refused(smoke(base))
 
 
@@ -97,7 +101,7 @@ def test_a_model_of_no_family_is_refused(base: Path) -> None:
     (base / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
     message = refused(smoke(base))
     assert "model_type is 'gpt2'; expected one of" in message
-    assert "blip-2" in message
+    assert "blip-2, llava" in message
 
 
 def test_a_missing_photo_and_an_unknown_type_are_refused(whole: Path, tmp_path: Path) -> None:
