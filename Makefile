@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LIGHT := .venv-light
+GRID ?= recipes/grids/published.yaml
 
-.PHONY: help install demo test lint types light check clean
+.PHONY: help install demo reproduce test lint types light check clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -19,6 +20,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install  ## the whole path on the built-in catalogue: train, caption, score, report
 	$(BIN)/python -m finetune run recipes/demo.yaml
+
+reproduce: install  ## all published runs, what is finished skipped, and the published figures beside ours; GRID=...
+	$(BIN)/python -m finetune reproduce $(GRID)
 
 test: install  ## all tests
 	$(BIN)/python -m pytest

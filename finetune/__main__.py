@@ -156,6 +156,30 @@ def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) ->
     pipeline.run(_recipe(recipe, overrides, limit), recipe, _overrides(overrides, limit))
 
 
+@app.command()
+@needs_train
+@user_errors()
+def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML grid of recipes")]) -> None:
+    """All runs of GRID in order, skipping what is finished, and the published figures beside ours."""
+    from finetune import reproduce as grids
+
+    grids.reproduce(grid)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def smoke(
+    model: Annotated[str, typer.Option(help="a model's folder or a Hub id")],
+    photo: Annotated[Path | None, typer.Option(help="a photo; a drawing where none is given")] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "bfloat16",
+) -> None:
+    """Load a base model, caption one photo, take one training step; tell time and memory, refuse what is not right."""
+    from finetune import smoke as test
+
+    test.smoke(model, photo, dtype)
+
+
 def _recipe(path: Path, overrides: list[str] | None, limit: int | None) -> Any:
     from finetune.config import load_recipe
 

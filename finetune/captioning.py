@@ -97,8 +97,13 @@ def caption_catalogue(
 def _stands(out: Path, digest: str, name: str | None) -> bool:
     """Whether `out` holds these very captions, whole and untouched, under this name."""
     run = read_run(out.parent)
-    same = out.is_file() and (run.get("file"), run.get("digest")) == (out.name, digest)
-    return same and run.get("sha256") == _sha256(out) and name in (None, run.get("system"))
+    return run.get("digest") == digest and is_untouched(out) and name in (None, run.get("system"))
+
+
+def is_untouched(out: Path) -> bool:
+    """Whether captions stand in `out` as they were written, which `run.json` beside them tells."""
+    run = read_run(out.parent)
+    return out.is_file() and (run.get("file"), run.get("sha256")) == (out.name, _sha256(out))
 
 
 def _sha256(path: Path) -> str:

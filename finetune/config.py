@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 ONE, SEVERAL = "one", "several"
 FOLDERS_OF_A_RUN = ("model", "checkpoints", "tensorboard")
 LONGEST_SHOWN = 200
+Parsed = TypeVar("Parsed", bound=Section)
 
 
 class Tiny(Section):
@@ -144,13 +145,16 @@ Data = Annotated[
 ]
 
 
+Output = Annotated[Path, AfterValidator(_expanded)]
+
+
 class Recipe(Section):
     """One experiment: data, model, what is tuned and how, how captions are written.
 
     Without `prompt` it is the one that the model's family was published with.
     """
 
-    output: Annotated[Path, AfterValidator(_expanded)]
+    output: Output
     prompt: Annotated[str, AfterValidator(_without_last_blank)] | None = None
     data: Data
     model: Model
@@ -172,7 +176,7 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises `UserError` with every fault of the recipe at once.
     """
-    values = read_yaml(path)
+    values = read_yaml(path, "recipe")
     for override in overrides:
         apply_override(values, override)
     return parse_recipe(values, str(path))
@@ -180,30 +184,37 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 
 def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
     """Validate a recipe's values; `source` names them in error messages."""
+    return parse(Recipe, values, source)
+
+
+def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
+    """Validate the values of a YAML file of this `kind`. Raises `UserError` with every fault at once."""
     try:
-        return Recipe.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
-        raise UserError(f"{source}: {error.error_count()} fault(s) in the recipe\n{faults}") from None
+        faults = "\n".join(f"  {_explain(kind, fault)}" for fault in error.errors())
+        name = kind.__name__.lower()
+        raise UserError(f"{source}: {error.error_count()} fault(s) in the {name}\n{faults}") from None
 
 
-def _explain(fault: Any) -> str:
+def _explain(kind: type[BaseModel], fault: Any) -> str:
     """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
-    section, keys = _located(fault["loc"])
-    where = ".".join(keys) or "recipe"
+    section, keys = _located(kind, fault["loc"])
+    where = ".".join(keys) or kind.__name__.lower()
     if fault["type"].startswith("union_tag"):
         found = fault["ctx"].get("tag", "nothing")
         known = list(_catalogues())
-        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{_nearest(found, known)}"
+        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
     if fault["type"] == "missing":
-        return f"{where}: missing; the recipe must give it"
+        return f"{where}: missing; the {kind.__name__.lower()} must give it"
     if fault["type"] != "extra_forbidden":
-        return f"{where}: {fault['msg']}, found {_shown(fault['input'])}"
+        return f"{where}: {fault['msg'].removeprefix('Value error, ')}, found {_shown(fault['input'])}"
     known = list(section.model_fields)
-    return f"{where}: unknown key{_nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
+    return f"{where}: unknown key{nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one it may have meant."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
@@ -213,12 +224,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
-def _located(location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
-    """The section that a fault is in, and its key as the recipe writes it.
+def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
+    """The section that a fault is in, and its key as the file writes it.
 
     Pydantic puts `ONE` or `SEVERAL` after `data`, and the catalogue after that or after the place in the list.
     """
-    section: type[BaseModel] = Recipe
+    section = kind
     keys = [str(part) for part in location]
     rest = keys[:-1]
     if keys[:1] == ["data"] and len(keys) > 1:

@@ -1,4 +1,4 @@
-"""A recipe's file, and what the command line changes in it."""
+"""YAML files, and what the command line changes in them."""
 
 import difflib
 from copy import copy
@@ -10,20 +10,20 @@ import yaml
 from metrics.errors import UserError
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The values of a recipe's file. Raises `UserError` where it cannot be read or is no mapping."""
+def read_yaml(path: Path, name: str) -> dict[str, Any]:
+    """The values of a YAML file, a `name` in messages. Raises `UserError` where it cannot be read or is no mapping."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
         hint = f"; did you mean {path.parent / near[0]}?" if near else ""
-        raise UserError(f"{path}: no such recipe{hint}") from None
+        raise UserError(f"{path}: no such {name}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the recipe: {error}") from None
+        raise UserError(f"{path}: cannot read the {name}: {error}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: a recipe is a mapping of sections, found {type(values).__name__}")
+        raise UserError(f"{path}: a {name} is a mapping of sections, found {type(values).__name__}")
     return values
 
 

@@ -1,24 +1,30 @@
 """The whole path of a recipe: prepare, train, caption with base and fine-tuned model, score, report."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from finetune.baselines import write_baselines, write_shuffled
-from finetune.captioning import Selection, caption_catalogue
+from finetune.captioning import Selection, caption_catalogue, is_untouched
 from finetune.card import write_card
 from finetune.config import Recipe
 from finetune.mixture import prepare_all
 from finetune.preparation import write_references
-from finetune.runs import check_output, claim_output, load_system
+from finetune.runs import check_output, claim_output, load_system, read_run
 from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
 from metrics.__main__ import score
 from metrics.errors import UserError
+from metrics.suite import MEASURES, installed_version
+
+REPORT = "report"
+SYSTEMS = ("pretrained", "fine-tuned")
 
 
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
@@ -36,7 +42,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     files = {folder: write_baselines(part, folder / "captions") for part, folder in parts}
     if not trained:
         launch_training(path, overrides)
-    for name, model in (("pretrained", recipe.model.base), ("fine-tuned", str(recipe.output))):
+    for name, model in zip(SYSTEMS, (recipe.model.base, str(recipe.output)), strict=True):
         system = load_system(model, None, recipe)
         for part, folder in parts:
             files[folder].append(folder / "captions" / name / "captions.jsonl")
@@ -47,9 +53,34 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
 
 def _report(files: list[Path], folder: Path) -> Path:
     """Score one catalogue's systems; the last one also with its photos shuffled."""
-    report = folder / "report"
+    report = folder / REPORT
     score([*files, write_shuffled(files[-1], folder / "captions" / "shuffled")], report)
     return report
+
+
+def finished_report(recipe: Recipe) -> dict[str, Any] | None:
+    """`report.json` of the recipe's run where nothing is left to do; loads neither model nor catalogue.
+
+    The captions that stand are those it scores, written with the recipe's decoding, and this version made it.
+    Raises `UserError` where the output holds a run of another recipe.
+    """
+    path = recipe.output / REPORT / "report.json"
+    if not check_output(recipe, resume=True) or not path.is_file():
+        return None
+    try:
+        report = dict(json.loads(path.read_text(encoding="utf-8")))
+        scored = [system["run"] for system in report["systems"]]
+        current = report["lookbook"] == installed_version() and set(MEASURES) <= set(report["best"]["all"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return report if current and all(_is_scored(recipe, folder, scored) for folder in SYSTEMS) else None
+
+
+def _is_scored(recipe: Recipe, folder: str, scored: Sequence[Any]) -> bool:
+    captions = recipe.output / "captions" / folder / "captions.jsonl"
+    run = read_run(captions.parent)
+    same = run in scored and run.get("decoding") == recipe.decoding.model_dump()
+    return same and is_untouched(captions)
 
 
 def launch_training(path: Path, overrides: Sequence[str]) -> None:

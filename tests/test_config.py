@@ -66,7 +66,7 @@ def test_an_override_is_the_number_it_says(rate: float) -> None:
 
 @given(PLAIN_TEXT)
 def test_an_override_in_quotes_is_the_text_it_says(text: str) -> None:
-    assert load_recipe(RECIPES / "demo.yaml", [f"prompt={json.dumps(text)}"]).prompt == text
+    assert load_recipe(RECIPES / "demo.yaml", [f"prompt={json.dumps(text + '.')}"]).prompt == text + "."
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
