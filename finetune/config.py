@@ -132,9 +132,13 @@ def _mixable(sections: tuple[CatalogueSection, ...]) -> tuple[CatalogueSection, 
     for place, section in enumerate(sections):
         first = places.setdefault(section.called.lower(), place)
         if first != place:
-            raise ValueError(f"{first} and {place} are both called {section.called}; give one a name of its own")
+            raise ValueError(
+                f"entries {first} and {place} are both called {section.called}; give one a name of its own"
+            )
         if section.called.lower() in FOLDERS_OF_A_RUN:
-            raise ValueError(f"{place} is called {section.called}, as a folder of every run is; give it another name")
+            raise ValueError(
+                f"entry {place} is called {section.called}, as a folder of every run is; give it another name"
+            )
     return sections
 
 

@@ -218,9 +218,9 @@ FOLDER = {"catalogue": "folder", "folder": "x"}
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ([FOLDER, FOLDER], "data: Value error, 0 and 1 are both called folder; give one a name of its own"),
-        ([FOLDER | {"name": "a"}, FOLDER | {"name": "A"}], "data: Value error, 0 and 1 are both called A"),
-        ([FOLDER, FOLDER | {"name": "model"}], "data: Value error, 1 is called model, as a folder of every run is"),
+        ([FOLDER, FOLDER], "data: entries 0 and 1 are both called folder; give one a name of its own"),
+        ([FOLDER | {"name": "a"}, FOLDER | {"name": "A"}], "data: entries 0 and 1 are both called A"),
+        ([FOLDER, FOLDER | {"name": "model"}], "data: entry 1 is called model, as a folder of every run is"),
         ([FOLDER, FOLDER | {"name": "a/b"}], "data.1.name: String should match pattern"),
         ([FOLDER, FOLDER | {"name": "a", "tabel": "t"}], "data.1.tabel: unknown key; did you mean 'table'?"),
         (
@@ -232,10 +232,10 @@ FOLDER = {"catalogue": "folder", "folder": "x"}
         ([FOLDER, {"folder": "x"}], "data.1.catalogue: expected one of "),
         ([{"catalogue": "hmm"}, FOLDER], "data.0.catalogue: expected one of "),
         ([FOLDER, [FOLDER, FOLDER]], "data.1: Input should be a valid dictionary"),
-        ([FOLDER], "data: Value error, a list mixes two catalogues or more"),
-        ([], "data: Value error, a list mixes two catalogues or more"),
+        ([FOLDER], "data: a list mixes two catalogues or more"),
+        ([], "data: a list mixes two catalogues or more"),
         ("x", "data: Input should be a valid dictionary"),
-        (FOLDER | {"weight": 2}, "data: Value error, weight: a single catalogue has none"),
+        (FOLDER | {"weight": 2}, "data: weight: a single catalogue has none"),
     ],
 )
 def test_faults_of_a_list_name_their_entry(data: object, expected: str) -> None:
