@@ -218,7 +218,7 @@ FOLDER = {"catalogue": "folder", "folder": "x"}
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ([FOLDER, FOLDER], "data: entries 0 and 1 are both called folder; give one another name"),
+        ([FOLDER, FOLDER], "data: entries 0 and 1 are both called folder; give one a name of its own"),
         ([FOLDER | {"name": "a"}, FOLDER | {"name": "A"}], "data: entries 0 and 1 are both called A"),
         ([FOLDER, FOLDER | {"name": "model"}], "data: entry 1 is called model, as a folder of every run"),
         ([FOLDER, FOLDER | {"name": "a/b"}], "data.1.name: String should match pattern"),
