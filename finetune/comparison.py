@@ -1,17 +1,15 @@
 """The table that ends a reproduction: published figures beside ours, as JSON, Markdown, HTML and on the screen."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from finetune.grid import Planned
 from finetune.published import IMPROVED, MEASURES, SOURCE, PublishedRow, Scores, improvement, published_scores
 from metrics.files import write_text
-from metrics.formats import FILTERS
+from metrics.pages import render
 from metrics.suite import MEASURES as COMPUTED
 from metrics.suite import installed_version
 
@@ -30,8 +28,9 @@ def write_comparison(planned: Sequence[Planned], reports: Mapping[str, Report], 
     out.mkdir(parents=True, exist_ok=True)
     comparison = compare(planned, reports)
     write_text(out / f"{NAME}.json", json.dumps(comparison, ensure_ascii=False, indent=1) + "\n")
+    filters: dict[str, Callable[..., Any]] = {"figure": figure, "lines": lines, "unseen_lines": unseen_lines}
     for form in ("md", "html"):
-        write_text(out / f"{NAME}.{form}", _render(f"{NAME}.{form}.j2", comparison))
+        write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", comparison, "finetune", filters))
     return comparison
 
 
@@ -155,15 +154,3 @@ def _cells(values: Scores, published: Scores) -> Iterator[tuple[float | None, fl
 def figure(value: float | None, form: str = ".1f") -> str:
     """Print a number; a dash for None."""
     return "–" if value is None else format(value, form)
-
-
-def _render(template: str, comparison: Mapping[str, Any]) -> str:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("finetune"), PackageLoader("metrics")]),
-        autoescape=select_autoescape(["html.j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS | {"figure": figure, "lines": lines, "unseen_lines": unseen_lines})
-    return environment.get_template(template).render(comparison)

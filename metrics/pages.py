@@ -1,6 +1,6 @@
 """Pages from Jinja templates: HTML is escaped, a name that is not there is an error."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -8,8 +8,13 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from metrics.formats import FILTERS
 
 
-def render(template: str, view: Mapping[str, Any], package: str = "metrics") -> str:
-    """Fill a template of `package`, which may include those of `metrics`; `metrics.formats` gives the filters."""
+def render(
+    template: str,
+    view: Mapping[str, Any],
+    package: str = "metrics",
+    filters: Mapping[str, Callable[..., Any]] | None = None,
+) -> str:
+    """Fill a template of `package`, which may include those of `metrics`; `filters` join `metrics.formats`'."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "metrics"))]),
         autoescape=select_autoescape(["html.j2", "svg.j2"]),
@@ -17,5 +22,5 @@ def render(template: str, view: Mapping[str, Any], package: str = "metrics") -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update({**FILTERS, **(filters or {})})
     return environment.get_template(template).render(view)
