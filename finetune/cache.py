@@ -4,6 +4,8 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from metrics.images import hdf5_row
 
 datasets.disable_progress_bars()
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 DESCRIBED = ("name", "counts", "split", "leak_audit")
 ALL_SPLITS = (*SPLITS, "undescribed")
 
@@ -32,16 +34,24 @@ def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: Ca
         state.update(name.encode())
         texts = part.drop(columns="image").astype(str) if catalogue.folder is None else part.astype(str)
         state.update(pd.util.hash_pandas_object(texts, index=False).to_numpy().tobytes())
-        for image in part["image"]:
-            state.update(image if catalogue.folder is None else _file_state(catalogue.folder, image))
+        photos = part["image"] if catalogue.folder is None else _file_states(catalogue.folder, part["image"])
+        for photo in photos:
+            state.update(photo)
     return state.hexdigest()[:16]
 
 
-def _file_state(folder: Path, image: str) -> bytes:
-    """What changes when a photo's file changes; a missing one is named when the photos are checked."""
-    stored = hdf5_row(image)
+def _file_states(folder: Path, images: Iterable[str]) -> Iterator[bytes]:
+    """What changes when a photo's file changes; many photos may lie in one file."""
+    state = cache(partial(_file_state, folder))
+    for image in images:
+        stored = hdf5_row(image)
+        yield state(stored[0] if stored else image)
+
+
+def _file_state(folder: Path, file: Path | str) -> bytes:
+    """The file's size and time; a missing one is named when the photos are checked."""
     try:
-        stat = (folder / (stored[0] if stored else image)).stat()
+        stat = (folder / file).stat()
     except OSError:
         return b"missing"
     return f"{stat.st_size} {stat.st_mtime_ns}".encode()
@@ -118,6 +128,7 @@ def _account(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: Catal
         "dropped": catalogue.dropped,
         "bad_images": catalogue.bad_images,
         "image_sizes": dict(catalogue.image_sizes.most_common()),
+        "notes": catalogue.notes,
         "split": {"method": config.split.method, "sizes": {name: len(part) for name, part in parts.items()}},
         "leak_audit": audit(parts["test"], parts["train"]).as_dict(),
     }

@@ -128,7 +128,7 @@ def _photos(item: Item, rng: np.random.Generator, side: int) -> np.ndarray:
 
 def _square(drawing: Image.Image, side: int) -> Image.Image:
     ground = drawing.getpixel((0, 0))
-    square = Image.new("RGB", (side, side), ground)  # type: ignore[arg-type]
+    square = Image.new("RGB", (side, side), ground)
     square.paste(drawing, ((side - drawing.width) // 2, 0))
     return square
 

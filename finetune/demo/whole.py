@@ -9,11 +9,11 @@ from pathlib import Path
 from metrics.errors import UserError
 
 MARK = "demo.json"
-Mark = Mapping[str, int | str]
+Mark = Mapping[str, object]
 
 
 def write_whole(folder: Path, mark: Mark, write: Callable[[Path], None]) -> None:
-    """Have `write` fill `folder`, which appears whole or not at all; nothing is done where it bears this `mark` already.
+    """Have `write` fill `folder`, which appears whole or not at all, unless it bears this `mark` already.
 
     Raises `UserError` where the folder holds anything else or cannot be written.
     """
