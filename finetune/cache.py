@@ -12,10 +12,11 @@ from typing import Any
 import datasets
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from finetune.catalogues.base import Catalogue, CatalogueSection
 from finetune.images import Photo
-from finetune.splits import SPLITS, audit, seen_in_training
+from finetune.splits import SPLITS, audit
 from metrics.errors import UserError
 from metrics.files import atomic_writer
 from metrics.images import hdf5_row
@@ -24,6 +25,7 @@ datasets.disable_progress_bars()
 
 LAYOUT_VERSION = 4
 DESCRIBED = ("name", "counts", "split", "leak_audit")
+BLOCK = 50_000
 ALL_SPLITS = (*SPLITS, "undescribed")
 
 
@@ -75,10 +77,11 @@ def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], co
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
     try:
         names = sorted(set(catalogue.described["category"]) - {""})
+        trained = set(parts["train"]["caption"])
         account = _account(catalogue, parts, config)
         for name, part in parts.items():
             if len(part):
-                data = _to_dataset(part, parts["train"], names, catalogue.folder)
+                data = _to_dataset(part, trained, names, catalogue.folder)
                 data.info.description = _dump({key: account[key] for key in DESCRIBED})
                 data.save_to_disk(temporary / name)
         with atomic_writer(temporary / "account.json") as file:
@@ -103,19 +106,25 @@ def _move(temporary: Path, folder: Path) -> None:
             raise
 
 
-def _to_dataset(part: pd.DataFrame, train: pd.DataFrame, names: list[str], folder: Path | None) -> Any:
-    text, known = datasets.Value("string"), set(names)
+def _to_dataset(part: pd.DataFrame, trained: set[str], names: list[str], folder: Path | None) -> Any:
+    """The part as an Arrow data set, made block by block: Python's objects take several times the memory."""
     keys = sorted({key for attributes in part["attributes"] for key in attributes})
+    blocks = [part.iloc[start : start + BLOCK] for start in range(0, len(part), BLOCK)]
+    return datasets.concatenate_datasets([_to_block(block, trained, names, keys, folder) for block in blocks])
+
+
+def _to_block(block: pd.DataFrame, trained: set[str], names: list[str], keys: list[str], folder: Path | None) -> Any:
+    text, known = datasets.Value("string"), set(names)
     columns = {
-        "id": (part["id"], text),
-        "product_id": (part["product_id"], text),
-        "image": (part["image"], Photo()) if folder is None else (part["image"], text),
-        "file": ([None] * len(part) if folder is None else part["image"], text),
-        "caption": (part["caption"], text),
-        "category": ([name if name in known else None for name in part["category"]], datasets.ClassLabel(names=names)),
-        "colour": (part["colour"], text),
-        "attributes": (part["attributes"], dict.fromkeys(keys, text)),
-        "seen": (seen_in_training(part, train), datasets.Value("bool")),
+        "id": (block["id"], text),
+        "product_id": (block["product_id"], text),
+        "image": (block["image"], Photo()) if folder is None else (block["image"], text),
+        "file": ([None] * len(block) if folder is None else block["image"], text),
+        "caption": (block["caption"], text),
+        "category": ([name if name in known else None for name in block["category"]], datasets.ClassLabel(names=names)),
+        "colour": (block["colour"], text),
+        "attributes": (block["attributes"], dict.fromkeys(keys, text)),
+        "seen": (block["caption"].isin(trained), datasets.Value("bool")),
     }
     features = datasets.Features({name: feature for name, (_, feature) in columns.items()})
     return datasets.Dataset.from_dict({name: list(values) for name, (values, _) in columns.items()}, features)
@@ -147,5 +156,5 @@ def read(folder: Path, images: Path | None) -> tuple[dict[str, Any], dict[str, A
 
 
 def _with_images(data: Any, folder: Path) -> Any:
-    paths = [str(folder / name) for name in data["file"]]
+    paths = pc.binary_join_element_wise(str(folder), data.data.column("file").combine_chunks(), "/")
     return data.remove_columns("image").add_column("image", paths).cast_column("image", Photo())

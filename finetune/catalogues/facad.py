@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from finetune.catalogues.base import Catalogue, CatalogueSection, Split, existing_folder
-from finetune.catalogues.facad_files import Files, Rows, find_files, open_photos, read_rows, read_words
+from finetune.catalogues.facad_files import Files, find_files, open_photos
 from finetune.catalogues.facad_meta import MetaItem, read_items
 from finetune.catalogues.facad_repair import Matches, best_matches
+from finetune.catalogues.facad_rows import Rows, read_rows, read_words
 from finetune.demo.whole import MARK
 from metrics.errors import UserError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.catalogues.facad_files import joined
+from finetune.catalogues.facad_rows import joined
 from finetune.catalogues.json_lists import json_list
 from metrics.errors import UserError
 from metrics.files import atomic_writer
