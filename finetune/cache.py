@@ -30,8 +30,9 @@ ALL_SPLITS = (*SPLITS, "undescribed")
 
 
 def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> str:
-    """A short hash that changes when a row, a photo (its size or time) or the recipe's data section changes."""
-    state = hashlib.sha256(f"{LAYOUT_VERSION} {catalogue.folder} {config.model_dump_json()}".encode())
+    """A short hash that changes when a row, a note, a photo (its size or time) or the recipe's data section changes."""
+    told = f"{LAYOUT_VERSION} {catalogue.folder} {config.model_dump_json()} {catalogue.notes}"
+    state = hashlib.sha256(told.encode("utf-8", "backslashreplace"))
     for name, part in parts.items():
         state.update(name.encode())
         texts = part.drop(columns="image").astype(str) if catalogue.folder is None else part.astype(str)

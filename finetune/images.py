@@ -72,7 +72,7 @@ def check_photos(sources: Sequence[Path | str | bytes], title: str) -> Checked:
             files.append(place)
         else:
             size, fault, rows = stored(found[0])
-            _note(checked, place, size, fault or (f"row {found[1]} of {rows}" if found[1] >= rows else None))
+            _note(checked, place, size, fault or _beyond(found[1], rows))
     with ThreadPoolExecutor() as pool:
         checks = pool.map(_check, (sources[place] for place in files))
         bar = tqdm(checks, total=len(files), desc=title, unit="photo", disable=len(files) < 100)
@@ -86,6 +86,10 @@ def _note(checked: Checked, place: int, size: str, fault: str | None) -> None:
         checked.broken[place] = fault
     else:
         checked.sizes[size] += 1
+
+
+def _beyond(row: int, rows: int) -> str | None:
+    return _reason(ValueError(f"row {row} of {rows}")) if row >= rows else None
 
 
 def _stored_photos(file: Path) -> tuple[str, str | None, int]:

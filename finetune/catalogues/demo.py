@@ -37,7 +37,7 @@ class Demo(CatalogueSection):
             return values
         if values.get("layout") == "facad":
             return {"folder": FACAD_FOLDER} | values
-        if values.get("photo_side") is not None:
+        if values.get("layout", "hm") == "hm" and values.get("photo_side") is not None:
             raise ValueError("photo_side is a key of layout: facad; photos of layout: hm are 240 x 360")
         return values
 
