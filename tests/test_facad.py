@@ -179,7 +179,7 @@ def test_without_a_meta_file_nothing_is_repaired_and_that_is_said(
 
 def test_a_category_that_the_meta_file_lacks_is_named(facad_recipe: Path, folder: Path, tmp_path: Path) -> None:
     put(folder / "VAL_CATES_FLAT.json", [3, 77])
-    assert "1 are not in meta_all_2.json and are called by their number: 77 (1 photos)" in prepared(facad_recipe)
+    assert "1 not in meta_all_2.json, called by their numbers: 77 (1 photos)" in prepared(facad_recipe)
     assert [record["category"] for record in references(tmp_path, "validation")] == ["dresses", "77"]
 
 

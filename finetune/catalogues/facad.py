@@ -57,18 +57,7 @@ class Facad(CatalogueSection):
 
 def load_facad_folder(folder: Path, name: str, images_per_item: ImagesPerItem = "all") -> Catalogue:
     """Prepare any catalogue in FACAD's layout; its own division into splits comes with it."""
-    files = find_files(folder)
-    words = read_words(files.words)
-    rows = {split: read_rows(paths, words) for split, paths in files.splits.items()}
-    notes = {"words": [f"{words.found}; {sum(part.unknown for part in rows.values()):,} unknown words left out"]}
-    if not (folder / MARK).exists():
-        notes["as published"] = _against_published(rows)
-    items = read_items(files.meta) if files.meta else []
-    notes |= _repair(rows["test"], items, files)
-    table = pd.concat([_table(split, part, files.splits[split]["IMAGES"].name) for split, part in rows.items()])
-    table = table.reset_index(drop=True)
-    notes |= _name_categories(table, items, files)
-    table["product_id"] = _products(table)
+    table, notes = _read(folder, find_files(folder))
     empty = table["caption"] == ""
     undescribed = table[empty].drop(columns="split").reset_index(drop=True)
     catalogue = Catalogue(name, folder, table, undescribed, [("photos", len(table))], notes=notes)
@@ -77,6 +66,21 @@ def load_facad_folder(folder: Path, name: str, images_per_item: ImagesPerItem = 
         further = catalogue.described.duplicated(["split", "product_id"])
         catalogue.drop("further photo of an item", ~further, "with one photo an item")
     return catalogue
+
+
+def _read(folder: Path, files: Files) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """All photos with the columns of a catalogue, and what is to be told of them."""
+    words = read_words(files.words)
+    rows = {split: read_rows(paths, words) for split, paths in files.splits.items()}
+    notes = {"words": [f"{words.found}; {sum(part.unknown for part in rows.values()):,} unknown words left out"]}
+    if not (folder / MARK).exists():
+        notes["as published"] = _against_published(rows)
+    items = read_items(files.meta) if files.meta else []
+    notes |= _repair(rows["test"], items, files)
+    parts = [_table(split, part, files.splits[split]["IMAGES"].name) for split, part in rows.items()]
+    table = pd.concat(parts, ignore_index=True)
+    table["product_id"] = _products(table)
+    return table, notes | _name_categories(table, items, files)
 
 
 def _table(split: str, rows: Rows, photos: str) -> pd.DataFrame:
@@ -107,7 +111,8 @@ def _name_categories(table: pd.DataFrame, items: Sequence[MetaItem], files: File
     if not unknown or files.meta is None:
         return {} if files.meta else {"categories": ["called by their numbers: no meta_all_*.json has their names"]}
     shown = ", ".join(f"{number} ({photos[number]:,} photos)" for number in unknown[:EXAMPLES])
-    return {"categories": [f"{len(unknown)} are not in {files.meta.name} and are called by their number: {shown}"]}
+    more = ", ..." if len(unknown) > EXAMPLES else ""
+    return {"categories": [f"{len(unknown):,} not in {files.meta.name}, called by their numbers: {shown}{more}"]}
 
 
 def _against_published(rows: dict[str, Rows]) -> list[str]:
