@@ -58,6 +58,20 @@ def compare_catalogues(
 @app.command()
 @needs_train
 @user_errors()
+def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> None:
+    """List the URLs of FACAD's large photos in OUT, a CSV file; fetches nothing."""
+    from finetune.catalogues.facad import Facad
+    from finetune.catalogues.facad_meta import write_image_urls
+
+    data = _recipe(recipe, overrides, None).data
+    if not isinstance(data, Facad):
+        raise UserError(f"{recipe}: data.catalogue: image-urls needs facad, found {data.catalogue}")
+    print(f"{out}: {write_image_urls(data.meta_file(), out):,} URLs")
+
+
+@app.command()
+@needs_train
+@user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
     from finetune import mixture, validation

@@ -32,6 +32,7 @@ def as_seen_by(
         "test_items": len(described),
         "captions_in_train": _share([bool(item.seen) for item in described]),
         "siblings_in_train": _share([f"{prefix}{item.product_id}" in products for item in described]),
+        "test_captions": len({item.references for item in described}),
     }
     return marked, account | {"leak_audit": audit}
 

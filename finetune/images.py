@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -58,30 +59,51 @@ class Checked:
     sizes: Counter[str] = field(default_factory=Counter)
 
 
-def check_photos(sources: Sequence[Path | bytes], title: str) -> Checked:
+def check_photos(sources: Sequence[Path | str | bytes], title: str) -> Checked:
     """Read every photo once as `load_image` does.
 
     JPEGs are decoded at a fraction of their size, which still reads every byte; rows of an HDF5 file are no files that
     could be broken one by one, and are not read.
     """
+    checked, files, stored = Checked(), [], cache(_stored_photos)
+    for place, source in enumerate(sources):
+        found = None if isinstance(source, bytes) else hdf5_row(source)
+        if found is None:
+            files.append(place)
+        else:
+            size, fault, rows = stored(found[0])
+            _note(checked, place, size, fault or _beyond(found[1], rows))
     with ThreadPoolExecutor() as pool:
-        found = pool.map(_check, sources)
-        bar = tqdm(found, total=len(sources), desc=title, unit="photo", disable=len(sources) < 100)
-        checked = Checked()
-        for position, (size, fault) in enumerate(bar):
-            if fault:
-                checked.broken[position] = fault
-            else:
-                checked.sizes[size] += 1
+        checks = pool.map(_check, (sources[place] for place in files))
+        bar = tqdm(checks, total=len(files), desc=title, unit="photo", disable=len(files) < 100)
+        for place, (size, fault) in zip(files, bar, strict=True):
+            _note(checked, place, size, fault)
     return checked
 
 
-def _check(source: Path | bytes) -> tuple[str, str | None]:
+def _note(checked: Checked, place: int, size: str, fault: str | None) -> None:
+    if fault:
+        checked.broken[place] = fault
+    else:
+        checked.sizes[size] += 1
+
+
+def _beyond(row: int, rows: int) -> str | None:
+    return _reason(ValueError(f"row {row} of {rows}")) if row >= rows else None
+
+
+def _stored_photos(file: Path) -> tuple[str, str | None, int]:
+    """The size of an HDF5 file's photos, what is wrong with the file, and how many photos there are."""
+    try:
+        rows, _, height, width = hdf5_images(file).shape
+    except _BROKEN as error:
+        return "", _reason(error), 0
+    return f"{width} x {height}", None, rows
+
+
+def _check(source: Path | str | bytes) -> tuple[str, str | None]:
     """The photo's size, and what is wrong with it."""
     try:
-        if isinstance(source, Path) and (stored := hdf5_row(source)):
-            _, _, height, width = hdf5_images(stored[0]).shape
-            return f"{width} x {height}", None
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
             _refuse_huge(image)
             size = f"{image.width} x {image.height}"

@@ -1,6 +1,7 @@
 """From a recipe's catalogue to cached Arrow splits, reference files and an account of the preparation."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from metrics.errors import UserError
 
 ALL_SPLITS = cache.ALL_SPLITS
 BAD_IMAGE = "bad image"
+RECORD_BATCH = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,15 @@ class Prepared:
 
     def records(self, split: str) -> list[CaptionRecord]:
         """The split's items with their references, without captions; no photo is read."""
-        data = self.splits[split]
+        return list(self.each_record(split))
+
+    def each_record(self, split: str) -> Iterator[CaptionRecord]:
+        """As `records`, one at a time: splits may have a million items."""
+        data = self.splits[split].remove_columns("image")
         names = data.features["category"].names
-        rows = data.remove_columns("image").to_list()
-        return [_record(row, names, split) for row in rows]
+        for batch in data.with_format("arrow").iter(RECORD_BATCH):
+            for row in batch.to_pylist():
+                yield _record(row, names, split)
 
 
 def prepare(config: CatalogueSection) -> Prepared:
@@ -65,7 +72,7 @@ def write_references(prepared: Prepared, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"references-{split}.jsonl" for split in SPLITS]
     for split, path in zip(SPLITS, paths, strict=True):
-        write_records(path, prepared.records(split))
+        write_records(path, prepared.each_record(split))
     return paths
 
 
@@ -75,6 +82,7 @@ def describe(account: dict[str, Any]) -> str:
     sizes = [f"  {size:>9,}  {split}" for split, size in account["split"]["sizes"].items()]
     dropped = [f"  {len(ids):>9,}  {rule}" for rule, ids in account["dropped"].items() if ids]
     leak = account["leak_audit"]
+    tested = f"{leak['test_items']:,} test items with {leak['test_captions']:,} distinct captions"
     audited = [
         f"  {leak['captions_in_train']:>9.1%}  captions that stand verbatim in training",
         f"  {leak['siblings_in_train']:>9.1%}  items with a sibling of the same product in training",
@@ -82,9 +90,10 @@ def describe(account: dict[str, Any]) -> str:
     sections = {
         f"catalogue {account['name']}": steps,
         "dropped, by rule": dropped,
+        **{title: [f"  {line}" for line in lines] for title, lines in account["notes"].items()},
         "photos left out": [f"  {reason}" for reason in account["bad_images"]],
         f"{account['split']['method']} split": sizes,
-        f"leak audit of {leak['test_items']:,} test items": audited if leak["test_items"] else [],
+        f"leak audit of {tested}": audited if leak["test_items"] else [],
     }
     return "\n".join(line for title, lines in sections.items() if lines for line in (title, *lines))
 
@@ -111,7 +120,7 @@ def _limited_parts(catalogue: Catalogue, config: CatalogueSection) -> dict[str, 
 
 def _check_captions(parts: dict[str, pd.DataFrame], most: int) -> None:
     for part in parts.values():
-        words = part["caption"].str.split().str.len()
+        words = part["caption"].drop_duplicates().str.split().str.len()
         if (words > most).any():
             row = part.loc[words.idxmax()]
             raise UserError(
@@ -138,7 +147,7 @@ def _without_bad_images(
 
 def _drop_bad(catalogue: Catalogue, name: str, part: pd.DataFrame) -> pd.DataFrame:
     folder = catalogue.folder
-    sources = part["image"].tolist() if folder is None else [folder / image for image in part["image"]]
+    sources = part["image"].tolist() if folder is None else [f"{folder}/{image}" for image in part["image"]]
     checked = check_photos(sources, f"checking photos of {name}")
     catalogue.image_sizes += checked.sizes
     if not checked.broken:

@@ -18,11 +18,15 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class LeakAudit:
-    """What of the test split training has seen: shares of its items in [0, 1]."""
+    """What of the test split training has seen: shares of its items in [0, 1].
+
+    `test_captions` counts its distinct captions: several items may share one.
+    """
 
     test_items: int
     captions_in_train: float
     siblings_in_train: float
+    test_captions: int
 
     def as_dict(self) -> dict[str, float]:
         """For `run.json`."""
@@ -118,6 +122,7 @@ def audit(test: pd.DataFrame, train: pd.DataFrame) -> LeakAudit:
         test_items=len(test),
         captions_in_train=_share(seen_in_training(test, train)),
         siblings_in_train=_share(test["product_id"].isin(set(train["product_id"]))),
+        test_captions=test["caption"].nunique(),
     )
 
 

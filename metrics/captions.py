@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ class CaptionRecord:
     logprob: float | None = None
     tokens: int | None = None
     finished: bool | None = None
+
+
+_FIELDS = tuple(field.name for field in fields(CaptionRecord))
 
 
 def _is_text(value: object) -> bool:
@@ -120,7 +123,8 @@ def read_captions(path: Path) -> list[CaptionRecord]:
 
 def to_json(record: CaptionRecord) -> str:
     """Return the record as one line of JSON, without the line's end."""
-    return one_line(json.dumps(asdict(record), ensure_ascii=False, allow_nan=False))
+    values = {name: getattr(record, name) for name in _FIELDS}
+    return one_line(json.dumps(values, ensure_ascii=False, allow_nan=False))
 
 
 def write_records(path: Path, records: Iterable[CaptionRecord]) -> None:

@@ -31,11 +31,18 @@ def open_photo(path: str | Path) -> Image.Image:
     images = hdf5_images(file)
     if row >= len(images):
         raise ValueError(f"row {row} of {len(images)}")
-    return Image.fromarray(images[row].transpose(1, 2, 0))
+    try:
+        return Image.fromarray(images[row].transpose(1, 2, 0))
+    except OSError as error:
+        raise OSError(f"{path}: cannot be read, is the file damaged? {error}") from error
 
 
 def hdf5_images(file: Path) -> Any:
-    """The data set `images` of an HDF5 file, opened once in each process; nothing of it is read yet."""
+    """The data set `images` (n, 3, height, width), uint8, of an HDF5 file, opened once in each process.
+
+    Nothing of it is read yet. Raises `OSError` where the file cannot be opened (`BlockingIOError` where another process
+    writes it), `ValueError` where it holds no such data set.
+    """
     return _open_hdf5(file, file.stat().st_mtime_ns, os.getpid())
 
 
@@ -44,9 +51,14 @@ def _open_hdf5(file: Path, _changed: int, _process: int) -> Any:
     import h5py
 
     opened = h5py.File(file, "r")
-    if "images" not in opened:
-        raise ValueError(f"no data set 'images'; found {', '.join(opened) or 'none'}")
-    return opened["images"]
+    images = opened.get("images")
+    shape: tuple[int, ...] = getattr(images, "shape", ())
+    dtype = getattr(images, "dtype", None)
+    if len(shape) != 4 or shape[1] != 3 or dtype != np.uint8:
+        found = f"{shape} of {dtype}" if shape else ", ".join(opened) or "an empty file"
+        opened.close()
+        raise ValueError(f"expected a data set 'images' of uint8 with shape (n, 3, height, width), found {found}")
+    return images
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -41,7 +41,8 @@ class RunInfo:
     Attributes:
         system: name of the system in tables.
         kind: one of `KINDS`; a control is a system whose photos were shuffled.
-        leak_audit: `test_items`, `captions_in_train` (share), `siblings_in_train` (share).
+        leak_audit: `test_items`, `captions_in_train` (share), `siblings_in_train` (share),
+            `test_captions` (distinct ones).
         loss_history: dicts with `step`, `epoch`, and `loss` (training) or `eval_loss` (validation), nats a token.
         parameters: tower name to `total` and `trainable` parameters.
         times: seconds, by what they were spent on.

@@ -143,9 +143,9 @@ def test_all_faults_stand_in_one_message_with_the_nearest_key() -> None:
         ({"catalogue": "hm"}, "data.folder: missing; the recipe must give it"),
         (
             {"catalogue": "hmm", "folder": "x"},
-            "data.catalogue: expected one of hm, folder, demo; found hmm; did you mean 'hm'?",
+            "data.catalogue: expected one of hm, facad, folder, demo; found hmm; did you mean 'hm'?",
         ),
-        ({"folder": "x"}, "data.catalogue: expected one of hm, folder, demo; found nothing"),
+        ({"folder": "x"}, "data.catalogue: expected one of hm, facad, folder, demo; found nothing"),
     ],
 )
 def test_faults_of_a_catalogue_name_the_key_as_the_recipe_writes_it(data: dict[str, object], expected: str) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from finetune.catalogues.demo import Demo
+from finetune.catalogues.facad import Facad
 from finetune.catalogues.folder import Folder
 from finetune.catalogues.hm import HM
 
-CatalogueConfig = Annotated[HM | Folder | Demo, Field(discriminator="catalogue")]
+CatalogueConfig = Annotated[HM | Facad | Folder | Demo, Field(discriminator="catalogue")]

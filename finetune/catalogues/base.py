@@ -58,6 +58,7 @@ class Catalogue:
     bytes where the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
     `counts` tells how many articles each step of the preparation left, `dropped` which ones each rule dropped,
     `bad_images` what is wrong with photos left out, `image_sizes` how many there are of each size ("width x height").
+    `notes` has what else is to be told of the preparation, lines under titles.
     A catalogue that comes divided has a further column `split` (train, validation, test): its published split.
     """
 
@@ -69,6 +70,7 @@ class Catalogue:
     dropped: dict[str, list[str]] = field(default_factory=dict)
     bad_images: list[str] = field(default_factory=list)
     image_sizes: Counter[str] = field(default_factory=Counter)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     def drop(self, rule: str, keep: "pd.Series[bool]", step: str) -> None:
         """Keep the described rows where `keep` is true; name the others under `rule`, count the rest as `step`."""

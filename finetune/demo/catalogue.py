@@ -1,9 +1,6 @@
 """Writes a made-up shop in exactly the layout in which Kaggle ships H&M's."""
 
 import csv
-import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,10 +9,9 @@ from tqdm import tqdm
 
 from finetune.demo.drawing import draw
 from finetune.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, purchases, stock
-from metrics.errors import UserError
+from finetune.demo.whole import require_numbers, write_whole
 
 VERSION = 1
-MARK = "demo.json"
 MOST_ARTICLES = LAST_CODE - FIRST_CODE + 1
 JPEG_QUALITY = 88
 CUSTOMER_COLUMNS = ("customer_id", "FN", "Active", "club_member_status", "fashion_news_frequency", "age", "postal_code")
@@ -29,45 +25,14 @@ def write_demo(folder: Path, articles: int, seed: int) -> None:
     this very catalogue, nothing is done. Raises `UserError` where it holds anything else, or where `articles` or `seed`
     is out of range.
     """
+    require_numbers(articles, 1, MOST_ARTICLES, seed)
     mark = {"articles": articles, "seed": seed, "version": VERSION}
-    if not 1 <= articles <= MOST_ARTICLES:
-        raise UserError(f"demo catalogue: articles must be 1 to {MOST_ARTICLES}, found {articles}")
-    if seed < 0:
-        raise UserError(f"demo catalogue: seed must be 0 or more, found {seed}")
-    if _holds(folder, mark):
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _write(draft, articles, seed)
-        (draft / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
-        draft.chmod(0o755)
-        draft.rename(folder)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    write_whole(folder, mark, lambda draft: _write(draft, articles, seed))
 
 
 def image_path(article_id: str) -> Path:
     """Return where the article's photo lies in the catalogue's folder."""
     return Path("images") / article_id[:3] / f"{article_id}.jpg"
-
-
-def _holds(folder: Path, mark: dict[str, int]) -> bool:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
-    path = folder / MARK
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if found != mark:
-        holds = f"another demo catalogue ({found})" if found else "something else"
-        raise UserError(
-            f"{folder}: expected no folder, or the demo catalogue {mark}; found {holds}; name another folder"
-        )
-    return True
 
 
 def _write(folder: Path, articles: int, seed: int) -> None:

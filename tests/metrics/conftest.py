@@ -32,7 +32,7 @@ def systems(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         "counts": [{"step": "with a description", "articles": 105126}],
         "split": {"method": "published", "sizes": {"train": 320, "validation": 40, "test": 40}},
     }
-    audit = {"test_items": 40, "captions_in_train": 0.749, "siblings_in_train": 0.721}
+    audit = {"test_items": 40, "captions_in_train": 0.749, "siblings_in_train": 0.721, "test_captions": 31}
     history = [{"step": 10, "epoch": 0.5, "loss": 3.0}, {"step": 20, "epoch": 1.0, "eval_loss": 2.5}]
     keep = {"fine-tuned": 9, "pretrained": 2, "most frequent": 5}
     kinds = {"fine-tuned": "finetuned", "pretrained": "pretrained", "most frequent": "baseline"}

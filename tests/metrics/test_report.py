@@ -42,6 +42,7 @@ def test_everything_is_in_the_page(page: str) -> None:
     for part in (
         "74.9% of the test captions stand word for word among the training captions",
         "72.1% of the test items have a sibling",
+        "40 test items were audited; 31 distinct captions",
         "with a description 105,126",
         "Split (published)",
         "validation 2.500 at the end",
