@@ -30,9 +30,9 @@ class Photo(datasets.Image):  # type: ignore[misc]
     _type: str = field(default="Photo", init=False, repr=False)
 
     def decode_example(self, value: dict[str, Any], token_per_repo_id: Any = None) -> Image.Image:
-        """The photo, as it is stored."""
+        """The photo, as it is stored. Raises `UserError` where a row of an HDF5 file is damaged."""
         if value["path"] and hdf5_row(value["path"]):
-            return open_photo(value["path"])
+            return load_image(value["path"])
         decoded: Image.Image = super().decode_example(value, token_per_repo_id)
         return decoded
 
@@ -41,7 +41,7 @@ with warnings.catch_warnings(action="ignore", category=UserWarning):
     register_feature(Photo, "Photo")  # datasets calls this experimental
 
 
-def load_image(path: Path) -> Image.Image:
+def load_image(path: str | Path) -> Image.Image:
     """Open a photo as RGB. Raises `UserError` naming the file where it is none or is broken."""
     try:
         with open_photo(path) as image:

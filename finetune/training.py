@@ -108,6 +108,8 @@ def locked(folder: Path) -> Iterator[None]:
 def _fit(trainer: CaptionTrainer, checkpoint: str | None, folder: Path) -> None:
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
+    except UserError as error:  # a worker process puts its traceback before the message
+        raise UserError(str(error).rpartition("UserError: ")[2]) from None
     except (OSError, RuntimeError, SafetensorError) as error:
         if shutil.disk_usage(folder).free > FULL_DISK:
             raise

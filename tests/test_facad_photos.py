@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from tiny import prepared, recipe
+from tiny import finetune, recipe
 from tiny_facad import TRAIN, WORDS, encoded, facad, pixels, put
 from tiny_models import write_recipe
 from torch.utils.data import DataLoader
@@ -65,9 +65,9 @@ def test_processes_that_share_an_open_file_do_not_disturb_each_other(data: Any) 
 
 def test_preparing_reads_no_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = facad(tmp_path / "facad")
+    path = recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)})
     monkeypatch.setattr(h5py.Dataset, "__getitem__", None)
-    printed = prepared(recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)}))
-    assert "4  train" in printed
+    assert len(preparation.prepare(load_recipe(path).data).splits["train"]) == 4
 
 
 def test_sizes_are_counted_and_rows_that_are_not_there_named(tmp_path: Path) -> None:
@@ -91,6 +91,26 @@ def test_damage_inside_a_file_is_named_when_it_is_met(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(load_image(path / "1")).transpose(2, 0, 1), values[1])
     with pytest.raises(UserError, match=rf"{path}/2: broken image .*is the file damaged"):
         load_image(path / "2")
+
+
+def test_damage_met_by_a_worker_ends_training_in_one_message(tmp_path: Path) -> None:
+    folder = facad(tmp_path / "facad")
+    with h5py.File(folder / "TRAIN_IMAGES.hdf5", "r+") as file:
+        values = file["images"][:]
+        del file["images"]
+        file.create_dataset("images", data=values, chunks=(1, *values.shape[1:]), compression="gzip")
+        start = file["images"].id.get_chunk_info(2).byte_offset
+    damaged = bytearray((folder / "TRAIN_IMAGES.hdf5").read_bytes())
+    damaged[start : start + 8] = bytes(8)
+    (folder / "TRAIN_IMAGES.hdf5").write_bytes(damaged)
+    data = {"catalogue": "facad", "folder": str(folder)}
+    tiny = {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 300}
+    model = {"base": str(tmp_path / "base"), "dtype": "float32", "tiny": tiny}
+    training = {"tracker": "none", "workers": 1, "batch_size": 2, "micro_batch_size": 2}
+    result = finetune("train", recipe(tmp_path, data, model=model, training=training))
+    assert result.exit_code == 2
+    assert "error: " + str(folder / "TRAIN_IMAGES.hdf5" / "2") + ": broken image" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_changed_file_is_opened_anew_and_prepared_anew(tmp_path: Path) -> None:
