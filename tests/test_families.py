@@ -120,7 +120,7 @@ def test_a_trained_caption_ends_by_itself(captioner: Captioner) -> None:
         optimizer.zero_grad()
     captioner.model.eval()
     generated = captioner.generate(
-        [row["image"] for row in rows()], captioner.default_prompt, Decoding(max_new_tokens=60)
+        [row["image"] for row in rows()], captioner.default_prompt, Decoding(max_new_tokens=120)
     )  # type: ignore[misc]
     assert [one.caption for one in generated] == CAPTIONS
     assert all(one.finished for one in generated)
