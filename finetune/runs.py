@@ -52,7 +52,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 def account_of(prepared: Prepared) -> dict[str, Any]:
     """The parts of `run.json` that tell of the catalogue."""
     account = prepared.account
-    catalogue = {key: account[key] for key in ("name", "folder", "counts", "split", "bad_images")}
+    catalogue = {key: account[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
     dropped = {rule: len(ids) for rule, ids in account["dropped"].items()}
     return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": account["leak_audit"]}
 

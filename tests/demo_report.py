@@ -1,15 +1,22 @@
-"""What `make demo` must show; CI runs this after it. The file's name keeps `make test` from it."""
+"""What `make demo` and `make reproduce` on the demo must show; CI runs this after them, `make test` does not."""
 
 import json
 from pathlib import Path
 
-REPORT = Path(__file__).parent.parent / "runs" / "demo" / "report" / "report.json"
+RUNS = Path(__file__).parent.parent / "runs"
 
 
 def test_the_fine_tuned_model_reads_its_images() -> None:
-    systems = json.loads(REPORT.read_text())["systems"]
+    systems = json.loads((RUNS / "demo" / "report" / "report.json").read_text())["systems"]
     cider = {system["name"]: system["scores"]["unseen"]["CIDEr"]["value"] for system in systems}
     assert cider["fine-tuned"] > 1.0
     assert cider["fine-tuned"] >= 3 * cider["pretrained"]
     assert cider["fine-tuned, photos shuffled"] <= cider["fine-tuned"] / 2
     assert cider["fine-tuned"] > cider["category's most frequent caption"]
+
+
+def test_all_cells_of_the_grid_stand_beside_the_published_ones() -> None:
+    datasets = json.loads((RUNS / "reproduce-demo" / "reproduction.json").read_text())["datasets"]
+    cells = [row for dataset in datasets for row in dataset["rows"] if row["setting"] in ("PT", "FT")]
+    assert len(cells) == 16
+    assert all({"BLEU-4", "ROUGE-L", "CIDEr"} <= row["ours"].keys() & row["published"].keys() for row in cells)
