@@ -49,7 +49,10 @@ def compare_catalogues(
     from finetune import card, mixture
 
     recipes = {path: _recipe(path, None, None) for path in (first, second)}
-    card.refuse_no_folder(out)
+    several = [str(path) for path, loaded in recipes.items() if len(loaded.catalogues) > 1]
+    if several:
+        raise UserError(f"{', '.join(several)}: mixes several catalogues; compare recipes of one each")
+    card.refuse_a_file(out)
     prepared = [(str(path), mixture.prepare_one(recipes[path])) for path in (first, second)]
     for path in card.write_comparison(prepared, out):
         print(path)
@@ -63,10 +66,11 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
     from finetune.catalogues.facad import Facad
     from finetune.catalogues.facad_meta import write_image_urls
 
-    data = _recipe(recipe, overrides, None).data
-    if not isinstance(data, Facad):
-        raise UserError(f"{recipe}: data.catalogue: image-urls needs facad, found {data.catalogue}")
-    print(f"{out}: {write_image_urls(data.meta_file(), out):,} URLs")
+    sections = list(_recipe(recipe, overrides, None).catalogues.values())
+    if len(sections) != 1 or not isinstance(sections[0], Facad):
+        found = ", ".join(section.catalogue for section in sections)
+        raise UserError(f"{recipe}: data.catalogue: image-urls needs one catalogue, facad; found {found}")
+    print(f"{out}: {write_image_urls(sections[0].meta_file(), out):,} URLs")
 
 
 @app.command()

@@ -30,6 +30,14 @@ def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
     for name, parameter in captioner.model.named_parameters():
         if captioner.is_idle(name.removeprefix(PEFT_PREFIX)):
             parameter.requires_grad = False
+    _check_towers(captioner, {*adapted, *full})
+
+
+def _check_towers(captioner: Captioner, wanted: set[str]) -> None:
+    """What is trained must lie in the towers that the recipe names: a pattern too wide reaches another tower unseen."""
+    trained = {tower for tower, counts in count_parameters(captioner).items() if counts["trainable"]}
+    if trained != wanted:
+        raise UserError(f"tune: {', '.join(sorted(wanted))} should be trained, but the adapters are in {trained}")
 
 
 def tuned_towers(tune: Tune) -> tuple[list[str], list[str]]:

@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finetune.catalogues.base import Catalogue, CatalogueSection
+from finetune.catalogues.base import SPLITS, Catalogue, CatalogueSection
 from finetune.images import Photo
-from finetune.splits import SPLITS, audit
+from finetune.splits import audit
 from metrics.errors import UserError
 from metrics.files import atomic_writer
 from metrics.images import hdf5_row

@@ -14,7 +14,7 @@ from metrics.files import one_line, write_text
 from metrics.pages import render
 from metrics.suite import installed_version
 
-__all__ = ["CatalogueCard", "describe_catalogue", "refuse_no_folder", "write_card", "write_comparison"]
+__all__ = ["CatalogueCard", "describe_catalogue", "refuse_a_file", "write_card", "write_comparison"]
 
 
 def write_card(prepared: Prepared, folder: Path) -> list[Path]:
@@ -43,8 +43,8 @@ def write_comparison(catalogues: Sequence[tuple[str, Prepared]], folder: Path) -
     return _write(folder / "catalogues", values, cards, parts)
 
 
-def refuse_no_folder(folder: Path) -> None:
-    """Raise `UserError` where `folder` is something else."""
+def refuse_a_file(folder: Path) -> None:
+    """Raise `UserError` where the folder to write to is a file."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: expected a folder, found a file; give another --out")
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from finetune.catalogues.base import SPLITS
 from finetune.preparation import Prepared
-from finetune.splits import SPLITS
 from metrics.thumbnails import Photo, thumbnail
 
 SAMPLES = 12

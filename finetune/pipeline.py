@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from finetune.captioning import Selection, caption_catalogue, is_untouched
 from finetune.card import write_card
 from finetune.config import Recipe
 from finetune.mixture import prepare_all
-from finetune.preparation import write_references
+from finetune.preparation import Prepared, write_references
+from finetune.processes import call, locked
 from finetune.runs import check_output, claim_output, load_system, read_run
 from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
@@ -30,7 +30,22 @@ SYSTEMS = ("pretrained", "fine-tuned")
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     """Do all that is not done yet and return each catalogue's report folder. Killed and started again, it goes on."""
     check_recipe(recipe)
-    trained = check_output(recipe, resume=True)
+    with locked(recipe.output):
+        trained = check_output(recipe, resume=True)
+        parts = _begin(recipe)
+        baselines = [write_baselines(part, folder / "captions") for part, folder in parts]
+    if not trained:
+        launch_training(path, overrides)
+    with locked(recipe.output):
+        trained_captions = _caption(recipe, parts)
+        return [
+            _report([*files, *captions], folder)
+            for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
+        ]
+
+
+def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
+    """Prepare the catalogues, each with the folder for what is its own, and the base model."""
     mixture = prepare_all(recipe)
     claim_output(recipe, mixture.whole)
     parts = mixture.folders(recipe.output)
@@ -39,16 +54,18 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
         write_card(part, folder)
     ensure_base(recipe, mixture.whole)
     check_splits(mixture.whole)
-    files = {folder: write_baselines(part, folder / "captions") for part, folder in parts}
-    if not trained:
-        launch_training(path, overrides)
-    for name, model in zip(SYSTEMS, (recipe.model.base, str(recipe.output)), strict=True):
+    return parts
+
+
+def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[list[Path]]:
+    """Each catalogue's captions by the base and by the trained model."""
+    files = [[folder / "captions" / name / "captions.jsonl" for name in SYSTEMS] for _, folder in parts]
+    for number, model in enumerate((recipe.model.base, str(recipe.output))):
         system = load_system(model, None, recipe)
-        for part, folder in parts:
-            files[folder].append(folder / "captions" / name / "captions.jsonl")
-            caption_catalogue(system, part, Selection(), files[folder][-1])
+        for (part, _), captions in zip(parts, files, strict=True):
+            caption_catalogue(system, part, Selection(), captions[number])
         del system  # the next one may need its memory
-    return [_report(captions, folder) for folder, captions in files.items()]
+    return files
 
 
 def _report(files: list[Path], folder: Path) -> Path:
@@ -87,7 +104,7 @@ def launch_training(path: Path, overrides: Sequence[str]) -> None:
     """`accelerate launch -m finetune train RECIPE --resume` on every GPU there is, else on the CPU."""
     command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *launch_options()]
     command += ["-m", "finetune", "train", str(path), *overrides, "--resume"]
-    code = subprocess.run(command, check=False).returncode  # noqa: S603
+    code = call(command)
     if code:
         raise UserError(f"training ended with code {code}; its message stands above. Start again to go on")
 

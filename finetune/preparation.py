@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from finetune import cache
-from finetune.catalogues.base import Catalogue, CatalogueSection
+from finetune.catalogues.base import SPLITS, Catalogue, CatalogueSection, check_catalogue
 from finetune.images import check_photos
-from finetune.splits import SPLITS, split_articles
+from finetune.splits import split_articles
 from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
 
@@ -52,6 +52,7 @@ def prepare(config: CatalogueSection) -> Prepared:
     Raises `UserError` where a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
     """
     catalogue = config.load()  # type: ignore[attr-defined]
+    check_catalogue(catalogue)
     _set_aside_unsplittable(catalogue)
     parts = _limited_parts(catalogue, config)
     _check_captions(parts, config.max_caption_words)

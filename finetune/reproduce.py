@@ -1,6 +1,5 @@
 """All runs of a grid, one after the other, going on where they stopped; the published figures beside ours."""
 
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from rich.text import Text
 from finetune.comparison import NAME, figure, lines, write_comparison
 from finetune.grid import Planned, collected, load_grid, plan, refuse
 from finetune.pipeline import finished_report
+from finetune.processes import call
 from finetune.validation import check_recipe
 from metrics.errors import UserError
 from metrics.formats import duration
@@ -66,7 +66,7 @@ def _run(one: Planned, where: str) -> dict[str, Any]:
     print(f"{where}: {one.cell.recipe} into {one.recipe.output}", flush=True)
     started = time.perf_counter()
     command = [sys.executable, "-m", "finetune", "run", str(one.cell.recipe), *one.overrides]
-    code = subprocess.run(command, check=False).returncode  # noqa: S603
+    code = call(command)
     if code:
         raise UserError(f"{where}: ended with code {code}; its message stands above. Start again to go on there")
     report = finished_report(one.recipe)

@@ -106,8 +106,8 @@ def claim_output(recipe: Recipe, prepared: Prepared) -> None:
     claim = _read_claim(folder)
     if claim is not None and claim.get("catalogue") != fingerprint:
         raise UserError(
-            f"{folder}: the catalogue has changed since this run began (rows, photos or their folder), so its split is "
-            "another; choose another output=..., or remove that folder"
+            f"{folder}: the catalogue has changed since this run began (rows, photos, their folder, or how Lookbook "
+            "prepares it), so its split may be another; choose another output=..., or remove that folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_writer(folder / RECIPE_FILE) as file:
@@ -199,7 +199,8 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Syste
 def _base_config(base: str, recipe: Recipe | None) -> Model:
     if recipe is None:
         return Model(family=family_of(base), base=base)
-    return recipe.model.model_copy(update={"base": base})
+    own = {} if base == recipe.model.base else {"revision": None, "tiny": None}
+    return recipe.model.model_copy(update={"base": base} | own)
 
 
 def _trained_config(run: str, model: Model) -> tuple[Model, str | None]:

@@ -10,10 +10,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
-from finetune.catalogues.base import Split
+from finetune.catalogues.base import SPLITS, Split
 from metrics.errors import UserError
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,21 @@ def published_split(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataF
     scikit-learn, and the rest is cut again (its first part is validation).
     """
     if "split" in articles:
+        _refuse_shares(config)
         return {name: articles[articles["split"] == name] for name in SPLITS}
     shuffled = articles.sample(frac=1, random_state=config.seed)
     train, rest = _cut(shuffled, 1 - config.train, config.seed)
     validation, test = _cut(rest, round(1 - config.validation / (1 - config.train), 12), config.seed)
     return {"train": train, "validation": validation, "test": test}
+
+
+def _refuse_shares(config: Split) -> None:
+    plain = Split()
+    if (config.train, config.validation, config.seed) != (plain.train, plain.validation, plain.seed):
+        raise UserError(
+            "data.split: this catalogue comes divided: train, validation and seed mean something with method: product "
+            "alone; leave them out"
+        )
 
 
 def _cut(articles: pd.DataFrame, second: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -3,14 +3,12 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from transformers import set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -23,6 +21,7 @@ from finetune.families import captioner_class
 from finetune.families.base import check_length
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
+from finetune.processes import locked
 from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, claim_output, recipe_values, write_training
 from finetune.tiny import make_tiny
@@ -88,21 +87,6 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
         write_training(recipe.output, record | data, prepared)
     state.wait_for_everyone()
     return recipe.output
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the run's folder against a second training. Raises `UserError` where there is one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"{folder}: another training is running there; wait for it, or stop it") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fit(trainer: CaptionTrainer, checkpoint: str | None, folder: Path) -> None:

@@ -161,17 +161,43 @@ def test_every_parameter_has_a_tower(captioner: Captioner) -> None:
     assert towers == {"vision", "connector", "language"}
 
 
-@pytest.mark.parametrize("tuning", ["lora", "full"])
 @pytest.mark.parametrize("modules", ["query-value", "all-linear"])
-def test_all_that_is_trained_gets_a_gradient(captioner: Captioner, tuning: str, modules: str) -> None:
-    """Else distributed training stops at its first step."""
-    tune = Tune(vision=tuning, connector=tuning, language=tuning)  # type: ignore[arg-type]
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+@pytest.mark.parametrize("towers", [*((tower,) for tower in TOWERS), TOWERS], ids="+".join)
+def test_what_is_trained_lies_in_its_tower_and_gets_a_gradient(
+    captioner: Captioner, towers: tuple[str, ...], tuning: str, modules: str
+) -> None:
+    """A pattern that is too wide tunes another tower; a weight without a gradient stops distributed training."""
+    tune = Tune(**{"language": "frozen"} | dict.fromkeys(towers, tuning))  # type: ignore[arg-type]
     attach(captioner, tune, Lora(rank=2, dropout=0, modules=modules))  # type: ignore[arg-type]
     losses, _ = caption_losses(captioner.model, CaptionCollator(captioner, captioner.default_prompt)(rows()))
     losses.sum().backward()
     trained = {name: one.grad for name, one in captioner.model.named_parameters() if one.requires_grad}
     assert [name for name, gradient in trained.items() if gradient is None] == []
-    assert {captioner.tower_of(name.removeprefix("base_model.model.")) for name in trained} == set(TOWERS)
+    assert {captioner.tower_of(name.removeprefix("base_model.model.")) for name in trained} == set(towers)
+
+
+def test_padding_before_the_prompt_changes_no_caption(captioner: Captioner) -> None:
+    """As `generate` of transformers pads prompts of different lengths."""
+    inputs = captioner.checked_inputs([photo(3)], captioner.default_prompt)
+    padded = dict(inputs)
+    pads = torch.full((1, 5), captioner.tokenizer.pad_token_id)
+    padded["input_ids"] = torch.cat([pads, inputs["input_ids"]], dim=1)
+    padded["attention_mask"] = torch.cat([torch.zeros_like(pads), inputs["attention_mask"]], dim=1)
+    one, other = (
+        captioner.model.generate(**batch, max_new_tokens=6, do_sample=False, eos_token_id=captioner.stop_token_id)[
+            :, -6:
+        ]
+        for batch in (inputs, padded)
+    )
+    assert torch.equal(one, other)
+
+
+def test_a_pattern_that_reaches_another_tower_is_refused(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
+    everywhere = {"language": {"query-value": r".*(q_proj|v_proj|qkv)"}}
+    monkeypatch.setattr(type(captioner), "lora_targets", captioner.lora_targets | everywhere)
+    with pytest.raises(UserError, match="language should be trained, but"):
+        attach(captioner, Tune(), Lora(rank=2))
 
 
 def test_tokens_of_a_caption_are_those_it_has_behind_its_prompt(captioner: Captioner) -> None:

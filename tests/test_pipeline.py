@@ -9,8 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tiny_models import write_recipe
+
+from finetune.processes import locked
+from metrics.errors import UserError
 
 SYSTEMS = [
     "sibling's caption",
@@ -52,6 +56,23 @@ def test_one_command_makes_the_report_and_repeats_nothing(recipe: Path) -> None:
     assert "captioning" not in again
     assert {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()} == kept
     assert report(recipe)["systems"] == made["systems"]
+
+
+def test_told_to_end_it_leaves_no_process_and_no_lock(recipe: Path) -> None:
+    process = subprocess.Popen(command(recipe), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (recipe.parent / "run" / "checkpoints").is_dir():
+        assert process.poll() is None, "it ended before it was told to"
+        time.sleep(0.01)
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert psutil.wait_procs(started, 30)[1] == []
+    with (
+        locked(recipe.parent / "run"),
+        pytest.raises(UserError, match="another training or run works there"),
+        locked(recipe.parent / "run"),
+    ):
+        pass
 
 
 def test_killed_in_training_it_goes_on_from_the_checkpoint(recipe: Path) -> None:

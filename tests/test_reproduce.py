@@ -177,13 +177,18 @@ def test_our_improvement_is_over_the_measures_that_we_have(resumed: tuple[Path, 
     planned = plan(load_grid(grid), "grid")[:1]
     report = copy.deepcopy(finished_report(planned[0].recipe))
     assert report is not None
-    report["catalogues"][0]["name"], report["slices"]["all"] = "hm", 10_424
+    data = next(system for system in report["systems"] if system["kind"] == "finetuned")["run"]["recipe"]["data"]
+    data["catalogue"], report["slices"]["all"] = "hm", 10_424
     values = {"pretrained": (0.02, 0.10, 0.0), "finetuned": (0.03, 0.30, 0.05)}
     for system in report["systems"]:
         for measure, value in zip(SCORED, values.get(system["kind"], ()), strict=False):
             system["scores"]["all"][measure]["value"] = value
     made = compare(planned, {planned[0].cell.title: report})["datasets"][0]
     assert made["warnings"] == []
+    data["split"]["seed"] = 7
+    warned = compare(planned, {planned[0].cell.title: report})["datasets"][0]["warnings"]
+    assert ["with other shares or seed" in warning for warning in warned] == [True]
+    data["split"]["seed"] = 42
     ours = next(row for row in made["improvement"] if row["name"] == "BLIP-2-2.7B")
     assert ours["over"] == ["BLEU-4", "ROUGE-L"]
     assert ours["ours_over"] == pytest.approx((50 + 200) / 2)

@@ -15,6 +15,7 @@ from metrics.errors import UserError
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 
+SPLITS = ("train", "validation", "test")
 COLUMNS = ("id", "product_id", "image", "caption", "category", "colour", "attributes")
 
 
@@ -28,7 +29,7 @@ class Split(Section):
 
 
 class CatalogueSection(Section):
-    """What all catalogues may be told. `limit` keeps that many articles of each split.
+    """What all catalogues may be told. `limit` keeps that many photos of each split.
 
     `name` tells catalogues of one kind apart, and `weight` (1 where none is given) is the share of the training items
     that comes from this one of several.
@@ -77,6 +78,20 @@ class Catalogue:
         self.dropped[rule] = self.described.loc[~keep, "id"].tolist()
         self.described = self.described.loc[keep].reset_index(drop=True)
         self.counts.append((step, len(self.described)))
+
+
+def check_catalogue(catalogue: Catalogue) -> None:
+    """Raise `UserError` where a catalogue lacks a column, has an id twice, or names a split that there is not."""
+    for table in (catalogue.described, catalogue.undescribed):
+        missing = [column for column in COLUMNS if column not in table]
+        if missing:
+            raise UserError(f"catalogue {catalogue.name}: column(s) {', '.join(missing)} missing")
+    ids = pd.concat([catalogue.described["id"], catalogue.undescribed["id"]])
+    if ids.duplicated().any():
+        raise UserError(f"catalogue {catalogue.name}: id {ids[ids.duplicated()].iloc[0]} stands in several rows")
+    unknown = set(catalogue.described.get("split", ())) - set(SPLITS)
+    if unknown:
+        raise UserError(f"catalogue {catalogue.name}: split {min(unknown)!r}: expected one of {', '.join(SPLITS)}")
 
 
 def existing_folder(value: str, key: str) -> Path:

@@ -5,6 +5,7 @@ Its test attributes are those of other items; they are repaired from the meta fi
 """
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,6 @@ from finetune.catalogues.facad_files import Files, find_files, open_photos
 from finetune.catalogues.facad_meta import MetaItem, read_items
 from finetune.catalogues.facad_repair import Matches, best_matches
 from finetune.catalogues.facad_rows import Rows, read_rows, read_words
-from finetune.demo.whole import MARK
 from metrics.errors import UserError
 
 PUBLISHED = {"train": 888_293, "validation": 19_915, "test": 101_225, "categories": 78, "attributes": 990}
@@ -28,7 +28,7 @@ ImagesPerItem = Literal[1, "all"]
 
 
 class Facad(CatalogueSection):
-    """FACAD's folder. `images_per_item: 1` keeps the first photo of each item in each split."""
+    """FACAD's folder. `images_per_item: 1` keeps the first photo of each item."""
 
     catalogue: Literal["facad"]
     folder: str
@@ -37,6 +37,11 @@ class Facad(CatalogueSection):
 
     def check(self) -> None:
         """The folder and every file must be there, the HDF5 files whole and readable."""
+        if self.on_bad_image == "skip":
+            raise UserError(
+                "data.on_bad_image: skip: photos of HDF5 files are not looked at one by one before they are used; "
+                "leave it out"
+            )
         files = find_files(existing_folder(self.folder, "data.folder"))
         read_words(files.words)
         for paths in files.splits.values():
@@ -44,7 +49,8 @@ class Facad(CatalogueSection):
 
     def load(self) -> Catalogue:
         """Read all splits, repair the test attributes, name what differs from the published counts."""
-        return load_facad_folder(existing_folder(self.folder, "data.folder"), "facad", self.images_per_item)
+        folder = existing_folder(self.folder, "data.folder")
+        return load_facad_folder(folder, "facad", self.images_per_item, published=True)
 
     def meta_file(self) -> Path:
         """Where the meta file lies. Raises `UserError` where there is none."""
@@ -55,31 +61,36 @@ class Facad(CatalogueSection):
         return meta
 
 
-def load_facad_folder(folder: Path, name: str, images_per_item: ImagesPerItem = "all") -> Catalogue:
-    """Prepare any catalogue in FACAD's layout; its own division into splits comes with it."""
-    table, notes = _read(folder, find_files(folder))
+def load_facad_folder(
+    folder: Path, name: str, images_per_item: ImagesPerItem = "all", *, published: bool = False
+) -> Catalogue:
+    """Prepare any catalogue in FACAD's layout; its own division into splits comes with it.
+
+    Where it should be FACAD as `published`, its counts are held against the published ones.
+    """
+    table, notes = _read(find_files(folder), published=published)
     empty = table["caption"] == ""
     undescribed = table[empty].drop(columns="split").reset_index(drop=True)
     catalogue = Catalogue(name, folder, table, undescribed, [("photos", len(table))], notes=notes)
     catalogue.drop("no caption", ~empty, "with a caption")
     if images_per_item == 1:
-        further = catalogue.described.duplicated(["split", "product_id"])
+        further = catalogue.described.duplicated("product_id")
         catalogue.drop("further photo of an item", ~further, "with one photo an item")
     return catalogue
 
 
-def _read(folder: Path, files: Files) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+def _read(files: Files, *, published: bool) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """All photos with the columns of a catalogue, and what is to be told of them."""
     words = read_words(files.words)
     rows = {split: read_rows(paths, words) for split, paths in files.splits.items()}
     notes = {"words": [f"{words.found}; {sum(part.unknown for part in rows.values()):,} unknown words left out"]}
-    if not (folder / MARK).exists():
+    if published:
         notes["as published"] = _against_published(rows)
     items = read_items(files.meta) if files.meta else []
     notes |= _repair(rows["test"], items, files)
     parts = [_table(split, part, files.splits[split]["IMAGES"].name) for split, part in rows.items()]
     table = pd.concat(parts, ignore_index=True)
-    table["product_id"] = _products(table)
+    table["product_id"] = _items(table)
     return table, notes | _name_categories(table, items, files)
 
 
@@ -94,25 +105,38 @@ def _table(split: str, rows: Rows, photos: str) -> pd.DataFrame:
     return table.assign(colour="", split=split)
 
 
-def _products(table: pd.DataFrame) -> Any:
-    """The id of the first photo with the same caption in any split: FACAD does not tell items in another way."""
-    keys = table["caption"].where(table["caption"] != "", table["id"])
-    codes, _ = pd.factorize(keys)
-    first = np.unique(codes, return_index=True)[1]
-    return table["id"].to_numpy()[first[codes]]
+def _items(table: pd.DataFrame) -> Any:
+    """The item of every photo, named by its first photo: neighbours of one split, caption and category.
+
+    FACAD tells items in no other way; equal captions further apart are of different items, or nobody knows.
+    """
+    told = table[["split", "caption", "category"]]
+    begins = (told != told.shift()).any(axis=1).to_numpy()
+    ids = table["id"].to_numpy()
+    return ids[begins][begins.cumsum() - 1]
 
 
 def _name_categories(table: pd.DataFrame, items: Sequence[MetaItem], files: Files) -> dict[str, list[str]]:
     """Put the meta file's names in the place of category ids; ids that it lacks stay numbers."""
     names = {str(item.category_id): item.category for item in items}
     photos = table["category"].value_counts()
-    unknown = [number for number in photos.index if number not in names]
-    table["category"] = table["category"].map({number: names.get(number, number) for number in photos.index})
-    if not unknown or files.meta is None:
-        return {} if files.meta else {"categories": ["called by their numbers: no meta_all_*.json has their names"]}
-    shown = ", ".join(f"{number} ({photos[number]:,} photos)" for number in unknown[:EXAMPLES])
-    more = ", ..." if len(unknown) > EXAMPLES else ""
-    return {"categories": [f"{len(unknown):,} not in {files.meta.name}, called by their numbers: {shown}{more}"]}
+    table["category"] = table["category"].map({number: names.get(number) or number for number in photos.index})
+    if files.meta is None:
+        return {"categories": ["called by their numbers: no meta_all_*.json has their names"]}
+    unnamed = [f"{number} ({photos[number]:,} photos)" for number in photos.index if not names.get(number)]
+    given = {(str(item.category_id), item.category) for item in items}
+    renamed = [number for number, times in Counter(number for number, _ in given).items() if times > 1]
+    shared = [name for name, times in Counter(name for _, name in given).items() if times > 1]
+    faults = {
+        f"have no name in {files.meta.name}, called by their numbers": unnamed,
+        f"have several names in {files.meta.name}, called by the last": renamed,
+        "names stand for several numbers, which become one category": shared,
+    }
+    return {"categories": [_listed(fault, found) for fault, found in faults.items() if found]}
+
+
+def _listed(fault: str, found: Sequence[str]) -> str:
+    return f"{len(found):,} {fault}: {', '.join(found[:EXAMPLES])}{', ...' if len(found) > EXAMPLES else ''}"
 
 
 def _against_published(rows: dict[str, Rows]) -> list[str]:

@@ -13,7 +13,7 @@ from metrics.errors import UserError
 from metrics.files import atomic_writer
 
 URL_COLUMNS = ("id", "title", "colour", "position", "url")
-_KINDS = {"description": str, "attr": list, "category": str, "categoryid": int, "images": list}
+_KINDS = {"description": str, "detail_info": str, "attr": list, "category": str, "categoryid": int, "images": list}
 _LARGE = re.compile(r".*?\.jpe?g", re.IGNORECASE)
 
 
@@ -31,10 +31,15 @@ def read_items(path: Path) -> list[MetaItem]:
     """The items of the meta file. Raises `UserError` with file, item and key where one lacks what is needed."""
     items = []
     for place, item in enumerate(json_list(path)):
-        keys = ("description", "attr", "category", "categoryid")
-        description, attributes, category, number = (_value(item, key, path, place) for key in keys)
-        items.append(MetaItem(description, joined(map(str, attributes)), category, number))
+        attributes, category, number = (_value(item, key, path, place) for key in ("attr", "category", "categoryid"))
+        items.append(MetaItem(_described(item, path, place), joined(map(str, attributes)), category, number))
     return items
+
+
+def _described(item: dict[str, Any], path: Path, place: int) -> str:
+    """The description, else the details that, as FACAD's README says, hold it where it has gone."""
+    key = next((key for key in ("description", "detail_info") if item.get(key) is not None), None)
+    return str(_value(item, key, path, place)) if key else ""
 
 
 def write_image_urls(meta: Path, out: Path) -> int:
