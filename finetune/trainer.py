@@ -1,13 +1,15 @@
 """Training: transformers' Trainer with a loss on caption tokens alone and an exact validation loss."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
 
 from finetune.batching import IGNORED
 from finetune.config import Training
@@ -35,6 +37,22 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
             return super().get_eval_dataloader(eval_dataset)
         finally:
             self.data_collator = training_collator
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """As Trainer's; a checkpoint of a whole model is written so that Trainer can load it."""
+        whole = isinstance(self.model, PreTrainedModel)
+        checkpoint = Path(output_dir or "").parent == Path(self.args.output_dir)
+        with names_as_in_memory(self.model) if whole and checkpoint else nullcontext():
+            super()._save(output_dir, state_dict)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Raise `UserError` where a checkpoint did not give back every weight; Trainer only warns."""
+        lost = {*load_result.missing_keys} - {*self.model.all_tied_weights_keys} | {*load_result.unexpected_keys}
+        if lost:
+            raise UserError(
+                f"{self.args.output_dir}: {len(lost)} weights of the checkpoint do not fit the model, for example "
+                f"{min(lost)}; was it written by another version? Remove the run's folder and train again"
+            )
 
     def compute_loss(
         self,
@@ -76,6 +94,20 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+
+@contextmanager
+def names_as_in_memory(model: Any) -> Iterator[None]:
+    """Let `save_pretrained` keep the names that weights have in memory.
+
+    transformers writes a model in the layout of its first release, Trainer loads a checkpoint by the names in memory:
+    where they differ, as LLaVA's do, it would load nothing and only warn.
+    """
+    model.save_pretrained = partial(type(model).save_pretrained, model, save_original_format=False)
+    try:
+        yield
+    finally:
+        del model.save_pretrained
 
 
 def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

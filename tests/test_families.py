@@ -10,11 +10,11 @@ from tiny_models import CAPTIONS, load_tiny, photo, rows, write_tiny
 
 from finetune.adapters import attach
 from finetune.batching import IGNORED, CaptionCollator, too_long
-from finetune.config import Decoding, Lora, Tune
+from finetune.config import Decoding, Lora, Training, Tune
 from finetune.families import FAMILIES
 from finetune.families.base import TOWERS, Captioner
 from finetune.families.loading import family_of
-from finetune.trainer import caption_losses
+from finetune.trainer import CaptionTrainer, caption_losses, training_arguments
 from metrics.errors import UserError
 
 
@@ -175,6 +175,32 @@ def test_what_is_trained_lies_in_its_tower_and_gets_a_gradient(
     trained = {name: one.grad for name, one in captioner.model.named_parameters() if one.requires_grad}
     assert [name for name, gradient in trained.items() if gradient is None] == []
     assert {captioner.tower_of(name.removeprefix("base_model.model.")) for name in trained} == set(towers)
+
+
+@pytest.mark.parametrize("tune", [{}, {"connector": "full"}, dict.fromkeys(TOWERS, "full")], ids=str)
+def test_a_checkpoint_gives_back_every_trained_weight(
+    captioner: Captioner, tune: dict[str, str], tmp_path: Path
+) -> None:
+    """By it training goes on, and by it the weights of the best epoch are kept."""
+    attach(captioner, Tune(**tune), Lora(rank=2))  # type: ignore[arg-type]
+    collate = CaptionCollator(captioner, captioner.default_prompt)
+    config = Training(epochs=1, batch_size=4, learning_rate=1e-3, workers=0, tracker="none")
+    trainer = CaptionTrainer(
+        model=captioner.model,
+        args=training_arguments(config, tmp_path, 1),
+        train_dataset=rows(),
+        eval_dataset=rows(),
+        data_collator=collate,
+        eval_collator=collate,
+    )
+    trainer.train()
+    trained = {name: one for name, one in captioner.model.named_parameters() if one.requires_grad}
+    before = {name: one.detach().clone() for name, one in trained.items()}
+    with torch.no_grad():
+        for one in trained.values():
+            one.add_(1)
+    trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
+    assert [name for name, one in trained.items() if not torch.equal(one, before[name])] == []
 
 
 def test_padding_before_the_prompt_changes_no_caption(captioner: Captioner) -> None:
