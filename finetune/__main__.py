@@ -1,6 +1,7 @@
 """The command line: python -m finetune COMMAND."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -210,4 +211,5 @@ def _overrides(overrides: list[str] | None, limit: int | None) -> list[str]:
 
 if __name__ == "__main__":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)  # of every PEFT load
     app(prog_name="python -m finetune")

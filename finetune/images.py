@@ -48,7 +48,8 @@ def load_image(path: str | Path) -> Image.Image:
             _refuse_huge(image)
             return to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
-        raise UserError(f"{path}: {_reason(error)}; replace or remove the file") from None
+        cure = "copy the HDF5 file anew" if hdf5_row(path) else "replace or remove the file"
+        raise UserError(f"{path}: {_reason(error)}; {cure}") from None
 
 
 @dataclass
@@ -62,17 +63,17 @@ class Checked:
 def check_photos(sources: Sequence[Path | str | bytes], title: str) -> Checked:
     """Read every photo once as `load_image` does.
 
-    JPEGs are decoded at a fraction of their size, which still reads every byte; rows of an HDF5 file are no files that
-    could be broken one by one, and are not read.
+    JPEGs are decoded at a fraction of their size, which still reads every byte. Rows of an HDF5 file are read where it
+    is stored in chunks, compressed for instance: else nothing but the file as a whole can be damaged unseen.
     """
     checked, files, stored = Checked(), [], cache(_stored_photos)
     for place, source in enumerate(sources):
         found = None if isinstance(source, bytes) else hdf5_row(source)
-        if found is None:
-            files.append(place)
-        else:
-            size, fault, rows = stored(found[0])
+        size, fault, rows, in_chunks = stored(found[0]) if found else ("", None, 0, True)
+        if found and not in_chunks:
             _note(checked, place, size, fault or _beyond(found[1], rows))
+        else:
+            files.append(place)
     with ThreadPoolExecutor() as pool:
         checks = pool.map(_check, (sources[place] for place in files))
         bar = tqdm(checks, total=len(files), desc=title, unit="photo", disable=len(files) < 100)
@@ -92,19 +93,20 @@ def _beyond(row: int, rows: int) -> str | None:
     return _reason(ValueError(f"row {row} of {rows}")) if row >= rows else None
 
 
-def _stored_photos(file: Path) -> tuple[str, str | None, int]:
-    """The size of an HDF5 file's photos, what is wrong with the file, and how many photos there are."""
+def _stored_photos(file: Path) -> tuple[str, str | None, int, bool]:
+    """The size of an HDF5 file's photos, what is wrong with the file, how many photos there are, and if in chunks."""
     try:
-        rows, _, height, width = hdf5_images(file).shape
+        images = hdf5_images(file)
     except _BROKEN as error:
-        return "", _reason(error), 0
-    return f"{width} x {height}", None, rows
+        return "", _reason(error), 0, False
+    rows, _, height, width = images.shape
+    return f"{width} x {height}", None, rows, images.chunks is not None
 
 
 def _check(source: Path | str | bytes) -> tuple[str, str | None]:
     """The photo's size, and what is wrong with it."""
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with Image.open(BytesIO(source)) if isinstance(source, bytes) else open_photo(source) as image:
             _refuse_huge(image)
             size = f"{image.width} x {image.height}"
             image.draft("RGB", CHECKED_SIZE)

@@ -12,6 +12,7 @@ from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared, cache_folder
+from finetune.tiny import check_tiny
 from finetune.trainer import training_arguments
 from metrics.errors import UserError
 
@@ -37,6 +38,8 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     family.prompt_of(recipe.prompt)
     if recipe.model.tiny is None:
         family.check(recipe.model)
+    else:
+        check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
     training_arguments(recipe.training, recipe.output, processes)
     _check_attention(recipe)
     _check_tracker(recipe)

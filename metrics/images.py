@@ -34,7 +34,7 @@ def open_photo(path: str | Path) -> Image.Image:
     try:
         return Image.fromarray(images[row].transpose(1, 2, 0))
     except OSError as error:
-        raise OSError(f"{path}: cannot be read, is the file damaged? {error}") from error
+        raise OSError(f"cannot be read, is the file damaged? {error}") from error
 
 
 def hdf5_images(file: Path) -> Any:
@@ -54,7 +54,7 @@ def _open_hdf5(file: Path, _changed: int, _process: int) -> Any:
     images = opened.get("images")
     shape: tuple[int, ...] = getattr(images, "shape", ())
     dtype = getattr(images, "dtype", None)
-    if len(shape) != 4 or shape[1] != 3 or dtype != np.uint8:
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape[2:] or dtype != np.uint8:
         found = f"{shape} of {dtype}" if shape else ", ".join(opened) or "an empty file"
         opened.close()
         raise ValueError(f"expected a data set 'images' of uint8 with shape (n, 3, height, width), found {found}")

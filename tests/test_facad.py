@@ -230,7 +230,7 @@ def test_image_urls_need_facad_and_its_meta_file(facad_recipe: Path, folder: Pat
     assert refused("image-urls", facad_recipe, tmp_path / "urls.csv").startswith(f"{folder}: no meta_all_*.json")
     shop = kaggle(tmp_path / "hm", [article(0)])
     other = recipe(tmp_path, {"catalogue": "hm", "folder": str(shop)})
-    expected = f"{other}: data.catalogue: image-urls needs facad, found hm"
+    expected = f"{other}: data.catalogue: image-urls needs one catalogue, facad; found hm"
     assert refused("image-urls", other, tmp_path / "urls.csv") == expected
     assert not (tmp_path / "urls.csv").exists()
 

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from tiny import finetune, recipe
+from tiny import finetune, recipe, refused
 from tiny_facad import TRAIN, encoded, facad, pixels, put
 from tiny_models import write_recipe
 from torch.utils.data import DataLoader
@@ -93,24 +93,24 @@ def test_damage_inside_a_file_is_named_when_it_is_met(tmp_path: Path) -> None:
         load_image(path / "2")
 
 
-def test_damage_met_by_a_worker_ends_training_in_one_message(tmp_path: Path) -> None:
-    folder = facad(tmp_path / "facad")
-    with h5py.File(folder / "TRAIN_IMAGES.hdf5", "r+") as file:
+def damage(path: Path, row: int) -> None:
+    """Store the photos compressed, and spoil one of them."""
+    with h5py.File(path, "r+") as file:
         values = file["images"][:]
         del file["images"]
         file.create_dataset("images", data=values, chunks=(1, *values.shape[1:]), compression="gzip")
-        start = file["images"].id.get_chunk_info(2).byte_offset
-    damaged = bytearray((folder / "TRAIN_IMAGES.hdf5").read_bytes())
-    damaged[start : start + 8] = bytes(8)
-    (folder / "TRAIN_IMAGES.hdf5").write_bytes(damaged)
-    data = {"catalogue": "facad", "folder": str(folder)}
-    tiny = {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 300}
-    model = {"base": str(tmp_path / "base"), "dtype": "float32", "tiny": tiny}
-    training = {"tracker": "none", "workers": 1, "batch_size": 2, "micro_batch_size": 2}
-    result = finetune("train", recipe(tmp_path, data, model=model, training=training))
-    assert result.exit_code == 2
-    assert "error: " + str(folder / "TRAIN_IMAGES.hdf5" / "2") + ": broken image" in result.stderr
-    assert "Traceback" not in result.stderr
+        start = file["images"].id.get_chunk_info(row).byte_offset
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(8))
+
+
+def test_a_damaged_photo_is_named_before_training_or_left_out(tmp_path: Path) -> None:
+    folder = facad(tmp_path / "facad")
+    damage(folder / "TRAIN_IMAGES.hdf5", 2)
+    path = recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)})
+    assert "TRAIN_IMAGES.hdf5/2: broken image (cannot be read, is the file damaged?" in refused("prepare", path)
+    assert "  3  train" in finetune("prepare", path, "data.on_bad_image=skip").stdout
 
 
 def test_a_changed_file_is_opened_anew_and_prepared_anew(tmp_path: Path) -> None:

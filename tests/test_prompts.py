@@ -51,7 +51,7 @@ def test_a_run_keeps_its_prompt(recipe: Write, tmp_path: Path) -> None:
         (["prompt=<image> a photo of"], "prompt: expected 0 <image>"),
         (["prompt='a photo of '"], "prompt: ends in a blank"),
         (["decoding.max_new_tokens=600"], "decoding.max_new_tokens: 600 is more than"),
-        (["model.family=llava"], "is no tiny model of this family"),
+        (["model.family=llava"], "a tiny model of another family, shape or seed (blip2)"),
     ],
 )
 def test_a_prompt_or_family_that_does_not_fit_is_refused(recipe: Write, overrides: list[str], message: str) -> None:

@@ -37,11 +37,6 @@ class Facad(CatalogueSection):
 
     def check(self) -> None:
         """The folder and every file must be there, the HDF5 files whole and readable."""
-        if self.on_bad_image == "skip":
-            raise UserError(
-                "data.on_bad_image: skip: photos of HDF5 files are not looked at one by one before they are used; "
-                "leave it out"
-            )
         files = find_files(existing_folder(self.folder, "data.folder"))
         read_words(files.words)
         for paths in files.splits.values():
@@ -170,13 +165,13 @@ def _match_rate(captions: list[str], matches: Matches, items: Sequence[MetaItem]
     overlaps = matches.overlaps
     if not captions:
         return ["no test photo has a caption"]
-    poor = np.flatnonzero(overlaps < LEAST_OVERLAP)
+    poor, worst = overlaps < LEAST_OVERLAP, np.flatnonzero(overlaps < 1)
     lines = [
         f"{len(captions):,} distinct captions sought among {len(items):,} items of {meta}",
         f"{np.mean(overlaps == 1):.1%} found with every word, mean overlap {overlaps.mean():.3f}",
-        f"{len(poor) / len(captions):.1%} ({len(poor):,}) found with less than half of their words: no attributes",
+        f"{poor.mean():.1%} ({poor.sum():,}) found with less than half of their words: no attributes",
     ]
-    for place in poor[np.argsort(overlaps[poor], kind="stable")][:EXAMPLES]:
+    for place in worst[np.argsort(overlaps[worst], kind="stable")][:EXAMPLES]:
         best = items[matches.items[place]].description if matches.items[place] >= 0 else ""
         said, nearest = (textwrap.shorten(text, SHOWN, placeholder=" ...") for text in (captions[place], best))
         lines.append(f"{overlaps[place]:.2f} {said!r} against {nearest!r}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, logging
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
 
@@ -78,11 +78,13 @@ def _fetch_config(model: Model) -> Path:
     base = model.base
     if base.startswith((".", "/", "~")) or base.count("/") != 1:
         raise UserError(f"model.base: {base}: no such folder, and no Hub id (owner/name)")
+    logging.set_verbosity_error()  # what it says of each retry
     try:
         return Path(hf_hub_download(base, "config.json", revision=model.revision))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
-            f"model.base: {base}: no such folder, and the Hub did not give its configuration: {_first_line(error)}"
+            f"model.base: {base}: no such folder, and the Hub did not give its configuration: {_first_line(error)}; "
+            "without network name a local folder"
         ) from None
 
 
