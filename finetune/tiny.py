@@ -53,7 +53,7 @@ def check_tiny(family: FamilyName, shape: Tiny, folder: Path) -> None:
     found = _read_mark(folder)
     if found is None:
         raise UserError(
-            f"model.base: {folder}: stands already and is none of the models that model.tiny makes; leave model.tiny out "
+            f"model.base: {folder}: stands already and is no model that model.tiny makes; leave model.tiny out "
             "to start from it, or name another model.base"
         )
     if found | _mark(family, shape) != found:
