@@ -292,4 +292,4 @@ def test_a_stale_tiny_base_is_refused(recipe: Write) -> None:
     path = recipe()
     assert CliRunner().invoke(app, ["make-tiny", str(path), "--limit", "4"]).exit_code == 0
     result = train(path)
-    assert (result.exit_code, "stands already" in result.stderr) == (2, True)
+    assert (result.exit_code, "made from other training texts" in result.stderr) == (2, True)
