@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, and a browser."""
+"""What tests share: a cache of their own, a browser, the model families in their turn, a FACAD folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from browsing import started_browser
+
+from finetune.families import FAMILIES
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +23,41 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     """Chromium by Selenium."""
     with started_browser(tmp_path / "profile") as driver:
         yield driver
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    """Each model family in its turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def family_base(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny base model of the family on disk."""
+    from tiny_models import write_tiny
+
+    return write_tiny(tmp_path_factory.mktemp(family) / "base", family)
+
+
+@pytest.fixture
+def captioner(family_base: Path) -> Any:
+    """That model, fresh."""
+    from tiny_models import load_tiny
+
+    return load_tiny(family_base)
+
+
+@pytest.fixture
+def facad_folder(tmp_path: Path) -> Path:
+    """A handful of photos in FACAD's layout."""
+    from tiny_facad import facad
+
+    return facad(tmp_path / "facad")
+
+
+@pytest.fixture
+def facad_recipe(facad_folder: Path, tmp_path: Path) -> Path:
+    """A recipe on them."""
+    from tiny import recipe
+
+    return recipe(tmp_path, {"catalogue": "facad", "folder": str(facad_folder)})

@@ -1,4 +1,4 @@
-"""The catalogue `facad`: its two namings, its texts, its splits, what is told of it, and what is refused."""
+"""The catalogue `facad`: its two namings, its texts, its splits, and what is told of it."""
 
 import csv
 import json
@@ -11,16 +11,6 @@ from tiny_facad import META, TEST, TRAIN, VALIDATION, WORDS, encoded, facad, put
 
 from finetune import preparation
 from finetune.config import load_recipe
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return facad(tmp_path / "facad")
-
-
-@pytest.fixture
-def facad_recipe(folder: Path, tmp_path: Path) -> Path:
-    return recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)})
 
 
 def account(path: Path, *overrides: str) -> dict[str, Any]:
@@ -100,30 +90,30 @@ def test_files_may_bear_a_5(tmp_path: Path, some: str) -> None:
     assert found[0] == found[1]
 
 
-def test_categories_may_be_lists_of_one(facad_recipe: Path, folder: Path, tmp_path: Path) -> None:
+def test_categories_may_be_lists_of_one(facad_recipe: Path, facad_folder: Path, tmp_path: Path) -> None:
     prepared(facad_recipe)
     flat = all_references(tmp_path)
     for name in ("TRAIN", "VAL", "TEST"):
-        numbers = json.loads((folder / f"{name}_CATES_FLAT.json").read_text())
-        (folder / f"{name}_CATES_FLAT.json").unlink()
-        put(folder / f"{name}_CATES.json", [[number] for number in numbers])
+        numbers = json.loads((facad_folder / f"{name}_CATES_FLAT.json").read_text())
+        (facad_folder / f"{name}_CATES_FLAT.json").unlink()
+        put(facad_folder / f"{name}_CATES.json", [[number] for number in numbers])
     prepared(facad_recipe)
     assert all_references(tmp_path) == flat
 
 
-def test_unknown_words_are_left_out_and_counted(facad_recipe: Path, folder: Path, tmp_path: Path) -> None:
+def test_unknown_words_are_left_out_and_counted(facad_recipe: Path, facad_folder: Path, tmp_path: Path) -> None:
     rows = [encoded(caption) for caption, _, _ in TRAIN]
     for row in (0, 1):
         rows[row][2] = WORDS["<unk>"]
-    put(folder / "TRAIN_CAPTIONS.json", rows)
+    put(facad_folder / "TRAIN_CAPTIONS.json", rows)
     assert "<unk> is 11, <start> is 12, <end> is 13; 2 unknown words left out" in prepared(facad_recipe)
     assert [record["references"] for record in references(tmp_path, "train")][:2] == [["a dress"]] * 2
 
 
-def test_marks_without_names_are_the_highest_ids(facad_recipe: Path, folder: Path, tmp_path: Path) -> None:
+def test_marks_without_names_are_the_highest_ids(facad_recipe: Path, facad_folder: Path, tmp_path: Path) -> None:
     prepared(facad_recipe)
     named = all_references(tmp_path)
-    put(folder / "WORDMAP.json", {word.strip("<>").upper(): number for word, number in WORDS.items()})
+    put(facad_folder / "WORDMAP.json", {word.strip("<>").upper(): number for word, number in WORDS.items()})
     assert "<end> is 13 (the three highest ids: none has such a name); 0 unknown" in prepared(facad_recipe)
     assert all_references(tmp_path) == named  # and the words are in lower case
 
@@ -157,9 +147,9 @@ def test_the_product_split_keeps_items_whole(tmp_path: Path) -> None:
 
 
 def test_without_a_meta_file_nothing_is_repaired_and_that_is_said(
-    facad_recipe: Path, folder: Path, tmp_path: Path
+    facad_recipe: Path, facad_folder: Path, tmp_path: Path
 ) -> None:
-    (folder / "meta_all_2.json").unlink()
+    (facad_folder / "meta_all_2.json").unlink()
     printed = prepared(facad_recipe)
     assert "skipped: no meta_all_*.json; as distributed, they may be those of other items" in printed
     assert "called by their numbers: no meta_all_*.json has their names" in printed
@@ -168,34 +158,34 @@ def test_without_a_meta_file_nothing_is_repaired_and_that_is_said(
     assert [record["category"] for record in records] == ["5", "5", "3"]
 
 
-def test_a_category_that_the_meta_file_lacks_is_named(facad_recipe: Path, folder: Path, tmp_path: Path) -> None:
-    put(folder / "VAL_CATES_FLAT.json", [3, 77])
+def test_a_category_that_the_meta_file_lacks_is_named(facad_recipe: Path, facad_folder: Path, tmp_path: Path) -> None:
+    put(facad_folder / "VAL_CATES_FLAT.json", [3, 77])
     assert "1 have no name in meta_all_2.json, called by their numbers: 77 (1 photos)" in prepared(facad_recipe)
     assert [record["category"] for record in references(tmp_path, "validation")] == ["dresses", "77"]
 
 
-def test_categories_that_are_not_told_apart_are_named(facad_recipe: Path, folder: Path) -> None:
+def test_categories_that_are_not_told_apart_are_named(facad_recipe: Path, facad_folder: Path) -> None:
     again, other = {**META[1], "category": "gowns"}, {**META[1], "categoryid": 9, "category": "hats"}
-    put(folder / "meta_all_2.json", [*META, again, other])
+    put(facad_folder / "meta_all_2.json", [*META, again, other])
     printed = prepared(facad_recipe)
     assert "1 have several names in meta_all_2.json, called by the last: 3" in printed
     assert "1 names stand for several numbers, which become one category: hats" in printed
 
 
-def test_a_description_that_has_gone_is_sought_in_the_details(facad_recipe: Path, folder: Path) -> None:
+def test_a_description_that_has_gone_is_sought_in_the_details(facad_recipe: Path, facad_folder: Path) -> None:
     """As FACAD's README says of items whose description is no longer there."""
     put(
-        folder / "meta_all_2.json",
+        facad_folder / "meta_all_2.json",
         [{**META[0], "description": None}, {**META[1], "description": None, "detail_info": "A red dress"}],
     )
     assert "50.0% found with every word" in prepared(facad_recipe)
 
 
-def test_photos_without_a_caption_are_undescribed(facad_recipe: Path, folder: Path) -> None:
+def test_photos_without_a_caption_are_undescribed(facad_recipe: Path, facad_folder: Path) -> None:
     rows = [encoded(caption) for caption, _, _ in TRAIN]
     rows[3] = encoded("")
-    put(folder / "TRAIN_CAPTIONS.json", rows)
-    put(folder / "TRAIN_CAPLENS.json", [5, 5, 5, 2])
+    put(facad_folder / "TRAIN_CAPTIONS.json", rows)
+    put(facad_folder / "TRAIN_CAPLENS.json", [5, 5, 5, 2])
     found = account(facad_recipe)
     assert found["dropped"]["no caption"] == ["train-000003"]
     assert found["split"]["sizes"] == {"train": 3, "validation": 2, "test": 3, "undescribed": 1}
@@ -217,9 +207,9 @@ def test_image_urls_are_listed_and_nothing_is_fetched(facad_recipe: Path, tmp_pa
     ]
 
 
-def test_image_urls_need_facad_and_its_meta_file(facad_recipe: Path, folder: Path, tmp_path: Path) -> None:
-    (folder / "meta_all_2.json").unlink()
-    assert refused("image-urls", facad_recipe, tmp_path / "urls.csv").startswith(f"{folder}: no meta_all_*.json")
+def test_image_urls_need_facad_and_its_meta_file(facad_recipe: Path, facad_folder: Path, tmp_path: Path) -> None:
+    (facad_folder / "meta_all_2.json").unlink()
+    assert refused("image-urls", facad_recipe, tmp_path / "urls.csv").startswith(f"{facad_folder}: no meta_all_*.json")
     shop = kaggle(tmp_path / "hm", [article(0)])
     other = recipe(tmp_path, {"catalogue": "hm", "folder": str(shop)})
     expected = f"{other}: data.catalogue: image-urls needs one catalogue, facad; found hm"

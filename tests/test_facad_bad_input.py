@@ -10,22 +10,12 @@ import h5py
 import numpy as np
 import pytest
 from tiny import prepared, recipe, refused
-from tiny_facad import META, TEST, WORDS, encoded, facad, put
+from tiny_facad import META, TEST, WORDS, encoded, put
 
 from finetune.config import load_recipe
 from metrics.errors import UserError
 
 Change = Callable[[Path], object]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return facad(tmp_path / "facad")
-
-
-@pytest.fixture
-def facad_recipe(folder: Path, tmp_path: Path) -> Path:
-    return recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)})
 
 
 def images(name: str, array: Any, data_set: str = "images") -> Change:
@@ -128,25 +118,25 @@ FAULTS: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_bad_input_is_refused_by_name(facad_recipe: Path, folder: Path, fault: str) -> None:
+def test_bad_input_is_refused_by_name(facad_recipe: Path, facad_folder: Path, fault: str) -> None:
     change, expected = FAULTS[fault]
-    change(folder)
+    change(facad_folder)
     message = refused("prepare", facad_recipe)
-    assert str(folder) in message
+    assert str(facad_folder) in message
     assert expected in message
 
 
 @pytest.mark.parametrize("fault", ["floats", "truncated", "word map a list", "two meta files", "missing files"])
-def test_validate_finds_what_needs_no_reading(facad_recipe: Path, folder: Path, fault: str) -> None:
+def test_validate_finds_what_needs_no_reading(facad_recipe: Path, facad_folder: Path, fault: str) -> None:
     change, expected = FAULTS[fault]
-    change(folder)
+    change(facad_folder)
     with pytest.raises(UserError) as caught:
         load_recipe(facad_recipe).data.check()
     assert expected in str(caught.value)
 
 
-def test_a_file_that_another_process_writes_is_named(facad_recipe: Path, folder: Path) -> None:
-    path = folder / "TRAIN_IMAGES.hdf5"
+def test_a_file_that_another_process_writes_is_named(facad_recipe: Path, facad_folder: Path) -> None:
+    path = facad_folder / "TRAIN_IMAGES.hdf5"
     code = f"import h5py, sys; file = h5py.File({str(path)!r}, 'r+'); print('open', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

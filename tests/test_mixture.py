@@ -1,7 +1,6 @@
 """Several catalogues in one recipe: mixed by weight for training, kept apart in everything else."""
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -12,8 +11,8 @@ import datasets
 import pytest
 import yaml
 from PIL import Image
-from tiny import captioned, finetune, photo, prepared, write_csv
-from tiny_models import write_recipe
+from tiny import captioned, finetune, lines, prepared, write_csv
+from tiny_models import launch_two, write_recipe
 
 from finetune import load_recipe
 from finetune import prepare as prepare_catalogue
@@ -22,10 +21,6 @@ from metrics.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 COLUMNS = {"caption": "text", "category": "kind"}
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def loaded(recipe: Path, *overrides: str) -> Mixture:
@@ -48,20 +43,6 @@ def recipe(tmp_path: Path, shop: dict[str, Any]) -> Path:
     path = write_recipe(tmp_path, training=training, decoding={"max_new_tokens": 8, "batch_size": 8})
     values = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(values | {"data": [demo, shop]}))
-    return path
-
-
-def two_folders(root: Path, one: list[dict[str, str]], two: list[dict[str, str]], **both: Any) -> Path:
-    """A recipe with two folder catalogues, `one` and `two`, of these rows."""
-    data = []
-    for name, rows in (("one", one), ("two", two)):
-        for number, row in enumerate(rows):
-            photo(root / name / row["file_name"], (number * 9 % 256, 60, len(name) * 40))
-        write_csv(root / name / "metadata.csv", rows)
-        data.append({"catalogue": "folder", "folder": str(root / name), "name": name} | both)
-    path = write_recipe(root, training={"epochs": 1}, decoding={"max_new_tokens": 4, "batch_size": 16})
-    values = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump(values | {"data": data}))
     return path
 
 
@@ -201,19 +182,7 @@ def test_run_scores_each_catalogue_by_itself_and_goes_on_where_it_stopped(recipe
 
 
 def test_accelerate_trains_the_mixture_on_two_processes(recipe: Path) -> None:
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.accelerate_cli",
-        "launch",
-        "--multi_gpu",
-        "--num_machines",
-        "1",
-    ]
-    launch += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--mixed_precision", "no"]
-    launch += ["--dynamo_backend", "no", "-m", "finetune", "train", str(recipe), "training.micro_batch_size=4"]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(launch, capture_output=True, text=True, check=False, env=environment)
+    done = launch_two("train", recipe, "training.micro_batch_size=4")
     assert done.returncode == 0, done.stderr[-3000:]
     record = json.loads((recipe.with_suffix("") / "training.json").read_text())
     assert record["processes"] == 2
@@ -224,49 +193,6 @@ def test_accelerate_trains_the_mixture_on_two_processes(recipe: Path) -> None:
     drawn = sum(part["drawn"] for part in record["mixture"])
     steps = max(entry["step"] for entry in record["loss_history"])
     assert steps == -(-drawn // 8)
-
-
-def test_seen_is_told_against_all_catalogues_and_siblings_in_their_own(tmp_path: Path) -> None:
-    """Each test caption of `two` stands in `one`'s training alone; both number their products alike."""
-    one = [{"file_name": f"{number}.png", "text": f"thing {number}", "product": str(number)} for number in range(40)]
-    columns = {"caption": "text", "product_id": "product"}
-    both = {"columns": columns, "split": {"method": "published", "train": 0.5, "validation": 0.25}}
-    recipe = two_folders(tmp_path, one, [row | {"text": f"other {row['text']}"} for row in one], **both)
-    test = list(loaded(recipe).parts["two"].splits["test"]["file"])
-    train = list(loaded(recipe).parts["one"].splits["train"]["file"])
-    given = {file: f"thing {Path(source).stem}" for file, source in zip(test[:7], train, strict=False)}
-    two = [row | {"text": given.get(row["file_name"], f"other {row['text']}")} for row in one]
-    recipe = two_folders(tmp_path, one, two, **both)
-    base = tmp_path / "base"
-
-    assert f"{7 / 10:9.1%}  captions that stand verbatim in training" in prepared(recipe)
-    assert finetune("train", recipe).exit_code == 0
-    for model, folder in ((base, "base-captions"), (tmp_path / "run", "captions")):
-        out = tmp_path / folder / "captions.jsonl"
-        options = ["--model", model, "--data", recipe, "--catalogue", "two", "--out", out]
-        done = finetune("caption", *options)
-        assert done.exit_code == 0, done.output
-        assert {record["id"] for record in lines(out) if record["seen"]} == set(given)
-        audit = json.loads((out.parent / "run.json").read_text())["leak_audit"]
-        shares = {"captions_in_train": 0.7, "siblings_in_train": 0.0}
-        assert audit == shares | {"test_items": 10, "test_captions": 10}
-
-
-def test_a_model_of_one_catalogue_has_not_seen_the_other(tmp_path: Path) -> None:
-    """The mixture's captions stand in `two`'s training, but this model was trained on `one` alone."""
-    one = [{"file_name": f"{number}.png", "text": f"thing {number}"} for number in range(20)]
-    both = {"columns": {"caption": "text"}, "split": {"method": "published"}}
-    recipe = two_folders(tmp_path, one, one, **both)
-    values = yaml.safe_load(recipe.read_text())
-    alone = tmp_path / "alone.yaml"
-    alone.write_text(yaml.safe_dump(values | {"data": values["data"][0], "output": str(tmp_path / "alone")}))
-    assert finetune("train", alone).exit_code == 0
-    trained = {record["references"][0] for record in lines(tmp_path / "alone" / "trained-on.jsonl")}
-    out = tmp_path / "captions.jsonl"
-    arguments = ["--model", tmp_path / "alone", "--data", recipe, "--catalogue", "one", "--out", out]
-    assert finetune("caption", *arguments, "--split", "test").exit_code == 0
-    assert [record["seen"] for record in lines(out)] == [record["references"][0] in trained for record in lines(out)]
-    assert not any(record["seen"] for record in lines(out))
 
 
 def test_caption_needs_a_catalogue_s_name(recipe: Path, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """Training through the command line, on a catalogue and models made on the spot."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import load_tiny, rows, write_recipe, write_tiny
+from tiny_models import launch_two, load_tiny, rows, write_recipe, write_tiny
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
@@ -120,20 +117,7 @@ def test_two_processes_train_as_one(recipe: Write) -> None:
     """The same global batches on two processes give the same losses, to float tolerance."""
     alone, launched = recipe("alone", micro_batch_size=8), recipe("launched", micro_batch_size=4)
     assert train(alone).exit_code == 0
-    command = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.accelerate_cli",
-        "launch",
-        "--multi_gpu",
-        "--num_machines",
-        "1",
-    ]
-    command += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--mixed_precision", "no"]
-    command += ["--dynamo_backend", "no", "-m", "finetune", "train", str(launched)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"ACCELERATE_USE_CPU": "true"}
-    )
+    done = launch_two("train", launched)
     assert done.returncode == 0, done.stderr[-3000:]
     assert record(launched)["processes"] == 2
     assert losses(launched) == pytest.approx(losses(alone), rel=1e-4)

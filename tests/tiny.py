@@ -118,7 +118,11 @@ def refused(*arguments: Any) -> str:
 
 def references(folder: Path, split: str) -> list[dict[str, Any]]:
     """The lines of `folder/out/references-SPLIT.jsonl`."""
-    path = folder / "out" / f"references-{split}.jsonl"
+    return lines(folder / "out" / f"references-{split}.jsonl")
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

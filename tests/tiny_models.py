@@ -1,5 +1,8 @@
 """Tiny models of the real classes, made in memory, and photos that differ."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +69,20 @@ def write_recipe(root: Path, name: str = "run", **sections: dict[str, Any]) -> P
     path = root / f"{name}.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return path
+
+
+def launch_two(*arguments: Any) -> subprocess.CompletedProcess[str]:
+    """`python -m finetune ARGUMENTS` under a real `accelerate launch` of two processes on the CPU."""
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.accelerate_cli",
+        "launch",
+        "--multi_gpu",
+        "--num_machines",
+        "1",
+    ]
+    launch += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--mixed_precision", "no"]
+    launch += ["--dynamo_backend", "no", "-m", "finetune", *map(str, arguments)]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
+    return subprocess.run(launch, capture_output=True, text=True, check=False, env=environment)

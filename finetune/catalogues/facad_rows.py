@@ -91,6 +91,7 @@ class _Captions:
         self.unknown = 0
 
     def text(self, row: int, ids: Any, length: Any) -> str:
+        """The words between the marks of a row. Raises `UserError` where length or ids do not fit."""
         if (ids, length) != self._last:
             if not isinstance(ids, list) or type(length) is not int or not 2 <= length <= len(ids):
                 found = f"{len(ids)} word ids" if isinstance(ids, list) else repr(ids)
