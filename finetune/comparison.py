@@ -9,10 +9,9 @@ from typing import Any
 from finetune.catalogues.base import Split
 from finetune.catalogues.facad import PUBLISHED
 from finetune.grid import Planned
-from finetune.published import IMPROVED, MEASURES, SOURCE, PublishedRow, Scores, improvement, published_scores
 from metrics.files import write_text
 from metrics.pages import render
-from metrics.suite import MEASURES as COMPUTED
+from metrics.published import IMPROVED, MEASURES, SOURCE, PublishedRow, Scores, improvement, published_scores
 from metrics.suite import installed_version
 
 KIND = {"PT": "pretrained", "FT": "finetuned"}
@@ -45,7 +44,9 @@ def compare(planned: Sequence[Planned], reports: Mapping[str, Report]) -> dict[s
         "lookbook": installed_version(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "measures": list(MEASURES),
-        "not_computed": [measure for measure in MEASURES if measure not in COMPUTED],
+        "not_computed": [
+            name for name in MEASURES if not any(name in report["measures"] for report in reports.values())
+        ],
         "datasets": [_dataset(name, of_name, reports) for name, of_name in cells.items() if of_name],
     }
 

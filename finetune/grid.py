@@ -10,9 +10,9 @@ from pydantic import Field
 
 from finetune.config import Output, Recipe, load_recipe, nearest, parse
 from finetune.overrides import read_yaml
-from finetune.published import published_scores
 from finetune.section import Section
 from metrics.errors import UserError
+from metrics.published import published_scores
 
 
 class Cell(Section):

@@ -21,7 +21,7 @@ from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
 from metrics.__main__ import score
 from metrics.errors import UserError
-from metrics.suite import MEASURES, installed_version
+from metrics.suite import default_measures, installed_version
 
 REPORT = "report"
 SYSTEMS = ("pretrained", "fine-tuned")
@@ -87,10 +87,17 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     try:
         report = dict(json.loads(path.read_text(encoding="utf-8")))
         scored = [system["run"] for system in report["systems"]]
-        current = report["lookbook"] == installed_version() and set(MEASURES) <= set(report["best"]["all"])
+        current = report["lookbook"] == installed_version() and set(_wanted()) <= {
+            *report["measures"],
+            *report["absent"],
+        }
     except (ValueError, KeyError, TypeError):
         return None
     return report if current and all(_is_scored(recipe, folder, scored) for folder in SYSTEMS) else None
+
+
+def _wanted() -> list[str]:
+    return [name for measure in default_measures() for name in measure.names]
 
 
 def _is_scored(recipe: Recipe, folder: str, scored: Sequence[Any]) -> bool:

@@ -1,6 +1,5 @@
 """From a recipe's catalogue to cached Arrow splits, reference files and an account of the preparation."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from finetune import cache
 from finetune.catalogues.base import SPLITS, Catalogue, CatalogueSection, check_catalogue
 from finetune.images import check_photos
 from finetune.splits import split_articles
+from metrics.cache import cache_folder
 from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
 
@@ -61,11 +61,6 @@ def prepare(config: CatalogueSection) -> Prepared:
         cache.write(folder, catalogue, _without_bad_images(catalogue, parts, config), config)
     splits, account = cache.read(folder, catalogue.folder)
     return Prepared(splits, account | {"name": config.called})
-
-
-def cache_folder() -> Path:
-    """Where prepared catalogues lie."""
-    return Path(os.environ.get("LOOKBOOK_CACHE") or "~/.cache/lookbook").expanduser()
 
 
 def write_references(prepared: Prepared, folder: Path) -> list[Path]:

@@ -11,9 +11,10 @@ from finetune import adapters
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.mixture import each_catalogue
-from finetune.preparation import Prepared, cache_folder
+from finetune.preparation import Prepared
 from finetune.tiny import check_tiny
 from finetune.trainer import training_arguments
+from metrics.cache import cache_folder
 from metrics.errors import UserError
 
 MINIMUM_FREE = 1 << 30

@@ -14,7 +14,7 @@ from rich.text import Text
 from metrics.captions import read_records
 from metrics.errors import user_errors
 from metrics.report import write_report
-from metrics.suite import MEASURES, Evaluation, score_systems
+from metrics.suite import Evaluation, score_systems
 from metrics.systems import load_systems
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -49,11 +49,11 @@ def _table(evaluation: Evaluation) -> Table:
     table = Table(caption="x100, as papers print them", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("slice", "n", "system"):
         table.add_column(heading, overflow="fold")
-    for measure in MEASURES:
+    for measure in evaluation.measures:
         table.add_column(measure, justify="right")
     for name, places in evaluation.slices.items():
         for result in evaluation.results:
-            values = [f"{result.scores[name][measure].value * 100:.1f}" for measure in MEASURES]
+            values = [f"{result.scores[name][measure].value * 100:.1f}" for measure in evaluation.measures]
             table.add_row(name, str(len(places)), Text(result.system.name), *values)
         table.add_section()
     return table

@@ -5,11 +5,16 @@ Formula: pycocoevalcap/bleu/bleu_scorer.py (Papineni et al. 2002), with its guar
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.corpus import Corpus
+from metrics.measures import Measure, Measured
 from metrics.ngrams import ORDERS, Integers, NgramTable, reference_slots
+from metrics.statistics import Statistics
+from metrics.tokenization import TOKENIZER
 
 _TINY = 1e-15
 _SMALL = 1e-9
@@ -35,7 +40,7 @@ def bleu_statistics(
     return np.column_stack([lengths, _closest_lengths(table, lengths, slots), guessed, correct])
 
 
-def bleu(statistics: Integers) -> tuple[float, float, float, float]:
+def bleu(statistics: Integers | NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Return BLEU-1..4 (0..1) of one item's statistics, or of the sum over many: a (10,) array of counts."""
     length, reference_length, *counts = (int(count) for count in statistics)
     ratio = (length + _TINY) / (reference_length + _SMALL)
@@ -51,6 +56,34 @@ def bleu(statistics: Integers) -> tuple[float, float, float, float]:
 def bleu_per_item(statistics: Integers) -> NDArray[np.float64]:
     """Return the (n, 4) BLEU-1..4 of each item alone, 0..1."""
     return np.array([bleu(row) for row in statistics], dtype=np.float64).reshape(-1, ORDERS)
+
+
+class Bleu(Measure):
+    """BLEU-1..4 of all systems."""
+
+    names = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4")
+    tokenizer = TOKENIZER
+
+    def measure(self, corpus: Corpus) -> list[Measured]:
+        """Count n-grams once for all orders; a missing caption counts as an empty one."""
+        measured = []
+        for captions, present in zip(corpus.tokens.captions, corpus.present, strict=True):
+            counts = bleu_statistics(captions, corpus.tokens.references, corpus.ngrams)
+            per_item = np.where(present[:, None], bleu_per_item(counts), 0.0)
+            columns = counts.astype(np.float64)
+            measured.append(
+                Measured(
+                    {
+                        name: Statistics(per_item[:, order], columns, partial(_bleu_of_order, order))
+                        for order, name in enumerate(self.names)
+                    }
+                )
+            )
+        return measured
+
+
+def _bleu_of_order(order: int, sums: NDArray[np.float64]) -> float:
+    return bleu(sums)[order]
 
 
 def _closest_lengths(table: NgramTable, lengths: Integers, slots: list[tuple[Integers, Integers]]) -> Integers:

@@ -7,15 +7,31 @@ from left to right), and weights are made by its scalar operations: numpy's scal
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metrics.corpus import Corpus
+from metrics.measures import Measure, Measured
 from metrics.ngrams import ORDERS, Integers, NgramTable, OrderCounts, reference_slots
+from metrics.statistics import Floats, mean_of
+from metrics.tokenization import TOKENIZER
 
 _SIGMA = 6.0
-Floats = NDArray[np.float64]
 
 
-class Cider:
+class Cider(Measure):
+    """CIDEr-D of all systems; every slice keeps the document frequencies of the whole test set."""
+
+    names = ("CIDEr",)
+    tokenizer = TOKENIZER
+
+    def measure(self, corpus: Corpus) -> list[Measured]:
+        """Weigh n-grams once by the references, then score every caption."""
+        scorer = CiderScorer(corpus.tokens.references, corpus.ngrams)
+        values = [scorer.per_item(captions) for captions in corpus.tokens.captions]
+        masked = np.where(corpus.present, values, 0.0)
+        return [Measured({"CIDEr": mean_of(per_item)}, (f"df:{len(corpus.items)}",)) for per_item in masked]
+
+
+class CiderScorer:
     """CIDEr-D against one corpus of references, from which the document frequencies come.
 
     Keep the whole test split's references here; the score of a slice is the mean of its items' values.

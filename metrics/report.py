@@ -1,6 +1,7 @@
 """The report: items.jsonl, report.json, report.md and one self-contained report.html."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from metrics.files import atomic_writer, one_line, write_text
 from metrics.pages import render
 from metrics.run import Catalogue
 from metrics.samples import SHOWN_SCORES, choose_samples
-from metrics.suite import MEASURES, Evaluation, SystemScores, installed_version
+from metrics.suite import Evaluation, SystemScores, installed_version
 
 
 def write_report(evaluation: Evaluation, out: Path) -> Path:
@@ -32,7 +33,7 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
     view = {"report": report, "evaluation": evaluation, "sections": choose_samples(evaluation)}
-    view |= {"measures": MEASURES, "shown_scores": SHOWN_SCORES, "loss_chart": loss_chart}
+    view |= {"shown_scores": SHOWN_SCORES, "loss_chart": loss_chart}
     write_text(out / "report.md", render("report.md.j2", view))
     write_text(out / "report.html", render("report.html.j2", view))
     return out / "report.html"
@@ -49,6 +50,8 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "lookbook": installed_version(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "slices": {name: len(places) for name, places in evaluation.slices.items()},
+        "measures": list(evaluation.measures),
+        "absent": dict(evaluation.absent),
         "best": _best(evaluation),
         "leak_audits": _distinct(dict(run.leak_audit) for run in runs),
         "catalogues": _distinct(_describe_catalogue(run.catalogue) for run in runs),
@@ -88,9 +91,13 @@ def _describe(result: SystemScores) -> dict[str, Any]:
         "mean_words": sum(words) / len(words) if words else None,
         "finished": sum(known) / len(known) if known else None,
         "scores": {
-            name: {measure: {"value": score.value, "signature": score.signature} for measure, score in scores.items()}
+            name: {
+                measure: {"value": score.value, "interval": list(score.interval), "signature": score.signature}
+                for measure, score in scores.items()
+            }
             for name, scores in result.scores.items()
         },
+        "details": dict(result.details),
         "run": dict(run.raw) if run else None,
     }
 
@@ -98,7 +105,8 @@ def _describe(result: SystemScores) -> dict[str, Any]:
 def _best(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     return {
         name: {
-            measure: max(result.scores[name][measure].value for result in evaluation.results) for measure in MEASURES
+            measure: max(result.scores[name][measure].value for result in evaluation.results)
+            for measure in evaluation.measures
         }
         for name in evaluation.slices
     }
@@ -108,8 +116,12 @@ def _item_rows(evaluation: Evaluation) -> Iterator[Mapping[str, Any]]:
     for result in evaluation.results:
         scores = result.scores["all"]
         for place, item in enumerate(evaluation.items):
-            values = {measure: float(score.per_item[place]) for measure, score in scores.items()}
+            values = {measure: _finite(score.per_item[place]) for measure, score in scores.items()}
             yield {"id": item.id, "system": result.system.name, "seen": item.seen, **values}
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _dump(value: object, indent: int | None = None) -> str:

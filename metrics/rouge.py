@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 
+from metrics.corpus import Corpus
+from metrics.measures import Measure, Measured
+from metrics.statistics import mean_of
+from metrics.tokenization import TOKENIZER
+
 _BETA = 1.2
 
 
@@ -34,6 +39,20 @@ def rouge_per_item(candidates: Sequence[str], references: Sequence[Sequence[str]
         for candidate, texts in zip(candidates, references, strict=True)
     ]
     return np.array(scores, dtype=np.float64)
+
+
+class RougeL(Measure):
+    """ROUGE-L of all systems."""
+
+    names = ("ROUGE-L",)
+    tokenizer = TOKENIZER
+
+    def measure(self, corpus: Corpus) -> list[Measured]:
+        """Score every caption; one that is not there scores 0 even against an empty reference."""
+        tokens = corpus.tokens
+        values = [rouge_per_item(captions, tokens.references) for captions in tokens.captions]
+        masked = np.where(corpus.present, values, 0.0)
+        return [Measured({"ROUGE-L": mean_of(per_item)}) for per_item in masked]
 
 
 def _score(candidate: list[int], references: list[list[int]]) -> float:

@@ -1,25 +1,26 @@
 """One pass over all systems: tokenise once, run the measures, score every slice."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metrics.bleu import bleu, bleu_per_item, bleu_statistics
+from metrics.bleu import Bleu
 from metrics.captions import CaptionRecord
 from metrics.cider import Cider
+from metrics.corpus import Corpus
 from metrics.errors import UserError
-from metrics.ngrams import Integers, NgramTable
-from metrics.rouge import rouge_per_item
+from metrics.measures import ORDER, Measure, Measured
+from metrics.ngrams import Integers
+from metrics.rouge import RougeL
+from metrics.statistics import Floats, Interval, intervals
 from metrics.systems import System, reference_items
-from metrics.tokenization import TOKENIZER, tokenize
+from metrics.tokenization import TOKENIZER
 
-# Later measures (METEOR, SPICE, category, attributes) join here and in `_measure`.
-MEASURES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
 SLICES = ("all", "seen", "unseen")
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,15 @@ class Score:
 
     Attributes:
         value: the corpus value, 0..1 (CIDEr 0..10); papers print it x100.
-        per_item: (n,) each item's own value, in the items' order.
-        signature: measure, tokenizer, references per item, n, where CIDEr's document frequencies come from, version.
+        per_item: (n,) each item's own value, in the items' order; NaN where the measure leaves the item out.
+        signature: measure, tokenizer, references per item, n, what else decides about the number, version.
+        interval: 95% bootstrap interval of the value, over the slice's items.
     """
 
     value: float
     per_item: Floats
     signature: str
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,14 @@ class SystemScores:
         missing: ids without a caption; they score 0.
         empty: ids whose caption is empty or white space.
         scores: slice to measure to score.
+        details: what measures say beside their numbers, by the first name of each.
     """
 
     system: System
     missing: tuple[str, ...]
     empty: tuple[str, ...]
     scores: Mapping[str, Mapping[str, Score]]
+    details: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +67,27 @@ class Evaluation:
         items: the reference set, n records without captions.
         slices: slice name to the positions of its items; a slice without items is left out.
         results: one entry a system, baselines first.
+        measures: what was measured, in the order of tables.
+        absent: what was not, and why.
     """
 
     items: Sequence[CaptionRecord]
     slices: Mapping[str, Integers]
     results: Sequence[SystemScores]
+    measures: tuple[str, ...]
+    absent: Mapping[str, str]
 
 
-def score_captions(captions: Sequence[CaptionRecord], references: Sequence[CaptionRecord] | None = None) -> Evaluation:
+def default_measures() -> list[Measure]:
+    """Return the measures that need no model of the user's."""
+    return [Bleu(), RougeL(), Cider()]
+
+
+def score_captions(
+    captions: Sequence[CaptionRecord],
+    references: Sequence[CaptionRecord] | None = None,
+    measures: Sequence[Measure] | None = None,
+) -> Evaluation:
     """Score one system's captions, against `references` or those in the records themselves.
 
     Raises:
@@ -78,50 +96,54 @@ def score_captions(captions: Sequence[CaptionRecord], references: Sequence[Capti
     by_id = {record.id: record for record in captions}
     if len(by_id) < len(captions):
         raise UserError("an id comes twice among the captions; keep one caption for each item")
-    return score_systems([System("captions", by_id)], references)
+    return score_systems([System("captions", by_id)], references, measures)
 
 
-def score_systems(systems: Sequence[System], references: Sequence[CaptionRecord] | None = None) -> Evaluation:
-    """Score systems side by side on the same items.
+def score_systems(
+    systems: Sequence[System],
+    references: Sequence[CaptionRecord] | None = None,
+    measures: Sequence[Measure] | None = None,
+) -> Evaluation:
+    """Score systems side by side on the same items, by `measures` (default: `default_measures`).
 
     A missing caption scores 0 in every measure. CIDEr's document frequencies come from all items' references, on
-    slices too.
+    slices too. A measure that cannot run here is left out, and `absent` says why.
 
     Raises:
-        UserError: when there is nothing to score, ids or references do not fit (`reference_items`), or the
-            tokeniser fails.
+        UserError: when there is nothing to score, ids or references do not fit (`reference_items`), or a measure fails.
     """
     items = reference_items(systems, references)
     if not items or not systems:
         raise UserError("there is nothing to score: no items or no systems")
-    candidates = [[_caption(system, item.id) for item in items] for system in systems]
-    tokenised = _tokenise([list(item.references) for item in items], candidates)
+    chosen = default_measures() if measures is None else list(measures)
+    reasons = [(measure, measure.absent()) for measure in chosen]
+    able = [measure for measure, reason in reasons if reason is None]
+    if not able:
+        raise UserError("; ".join(f"{measure.names[0]}: {reason}" for measure, reason in reasons))
+    measured = _run(able, Corpus(systems, items))
     slices = _slices(items)
-    results = [
-        _score_system(system, items, measured, slices)
-        for system, measured in zip(systems, _measure_all(systems, items, *tokenised), strict=True)
-    ]
-    return Evaluation(items, slices, results)
+    return Evaluation(
+        items,
+        slices,
+        [
+            _score_system(system, items, slices, [(measure, of_all[place]) for measure, of_all in measured])
+            for place, system in enumerate(systems)
+        ],
+        tuple(sorted((name for measure in able for name in measure.names), key=ORDER.index)),
+        {measure.names[0]: reason for measure, reason in reasons if reason is not None},
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """One system's per-item statistics: BLEU counts (n, 10), and each measure's values (n,)."""
-
-    bleu_counts: Integers
-    per_item: Mapping[str, Floats]
-
-
-def _caption(system: System, key: str) -> str:
-    record = system.captions.get(key)
-    return record.caption or "" if record else ""
-
-
-def _tokenise(references: list[list[str]], candidates: list[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
-    groups = [*references, *candidates]
-    tokens = iter(tokenize([text for group in groups for text in group]))
-    tokenised = [[next(tokens) for _ in group] for group in groups]
-    return tokenised[: len(references)], tokenised[len(references) :]
+def _run(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
+    """Run what needs no torch side by side, then the rest one after the other."""
+    side_by_side = [measure for measure in measures if not measure.uses_torch]
+    if any(measure.tokenizer == TOKENIZER for measure in side_by_side):
+        _ = corpus.tokens
+    with ThreadPoolExecutor(max(len(side_by_side), 1)) as pool:
+        done = list(pool.map(lambda measure: measure.measure(corpus), side_by_side))
+    alone = [measure for measure in measures if measure.uses_torch]
+    done += [measure.measure(corpus) for measure in alone]
+    return list(zip([*side_by_side, *alone], done, strict=True))
 
 
 def _slices(items: Sequence[CaptionRecord]) -> dict[str, Integers]:
@@ -134,62 +156,46 @@ def _slices(items: Sequence[CaptionRecord]) -> dict[str, Integers]:
     return {name: members[name] for name in SLICES if len(members[name])}
 
 
-def _measure_all(
-    systems: Sequence[System],
-    items: Sequence[CaptionRecord],
-    references: list[list[str]],
-    candidates: list[list[str]],
-) -> list[_Measured]:
-    table = NgramTable(text for group in (*references, *candidates) for text in group)
-    cider = Cider(references, table)
-    measured = []
-    for system, captions in zip(systems, candidates, strict=True):
-        present = np.array([item.id in system.captions for item in items])
-        measured.append(_measure(captions, references, table, cider, present))
-    return measured
-
-
-def _measure(
-    captions: list[str], references: list[list[str]], table: NgramTable, cider: Cider, present: NDArray[np.bool_]
-) -> _Measured:
-    counts = bleu_statistics(captions, references, table)
-    values = dict(zip(MEASURES, bleu_per_item(counts).T, strict=False))
-    values["ROUGE-L"] = rouge_per_item(captions, references)
-    values["CIDEr"] = cider.per_item(captions)
-    # An empty caption against an empty reference has ROUGE-L 1; a caption that is not there has nothing.
-    return _Measured(counts, {name: np.where(present, value, 0.0) for name, value in values.items()})
-
-
 def _score_system(
-    system: System, items: Sequence[CaptionRecord], measured: _Measured, slices: Mapping[str, Integers]
+    system: System,
+    items: Sequence[CaptionRecord],
+    slices: Mapping[str, Integers],
+    measured: Sequence[tuple[Measure, Measured]],
 ) -> SystemScores:
     return SystemScores(
         system,
         missing=tuple(item.id for item in items if item.id not in system.captions),
         empty=tuple(key for key, record in system.captions.items() if not (record.caption or "").strip()),
         scores={name: _score_slice(measured, items, places) for name, places in slices.items()},
+        details={measure.names[0]: found.details for measure, found in measured if found.details},
     )
 
 
-def _score_slice(measured: _Measured, items: Sequence[CaptionRecord], places: Integers) -> dict[str, Score]:
-    corpus = dict(zip(MEASURES, bleu(measured.bleu_counts[places].sum(axis=0)), strict=False))
+def _score_slice(
+    measured: Sequence[tuple[Measure, Measured]], items: Sequence[CaptionRecord], places: Integers
+) -> dict[str, Score]:
+    by_name = {name: (measure, found) for measure, found in measured for name in found.statistics}
+    sure = intervals({name: found.statistics[name] for name, (_, found) in by_name.items()}, places)
     scores = {}
-    for measure in MEASURES:
-        per_item = measured.per_item[measure][places]
-        value = corpus[measure] if measure in corpus else float(np.mean(per_item))
-        scores[measure] = Score(value, per_item, _signature(measure, items, places))
+    for name in sorted(by_name, key=ORDER.index):
+        measure, found = by_name[name]
+        statistics = found.statistics[name]
+        signature = _signature(name, measure.tokenizer, found.signature, items, places)
+        scores[name] = Score(statistics.value(places), statistics.per_item[places], signature, sure[name])
     return scores
 
 
-def _signature(measure: str, items: Sequence[CaptionRecord], places: Integers) -> str:
+def _signature(
+    name: str, tokenizer: str, further: Sequence[str], items: Sequence[CaptionRecord], places: Integers
+) -> str:
     counts = [len(items[place].references) for place in places]
     low, high = min(counts), max(counts)
     parts = [
-        "CIDEr-D" if measure == "CIDEr" else measure,
-        f"tok:{TOKENIZER}",
+        "CIDEr-D" if name == "CIDEr" else name,
+        f"tok:{tokenizer}",
         f"refs:{low}" if low == high else f"refs:{low}-{high}",
         f"n:{len(places)}",
-        *([f"df:{len(items)}"] if measure == "CIDEr" else []),
+        *further,
         f"lookbook:{installed_version()}",
     ]
     return "|".join(parts)

@@ -19,7 +19,7 @@ from finetune.comparison import compare
 from finetune.config import load_recipe
 from finetune.grid import load_grid, plan
 from finetune.pipeline import finished_report
-from finetune.published import improvement, published_scores
+from metrics.published import improvement, published_scores
 
 GRIDS = Path(__file__).parent.parent / "recipes" / "grids"
 MODELS = ("BLIP-2-2.7B", "BLIP-2-6.7B", "LLaVA-1.5-7B", "LLaVA-1.5-13B")

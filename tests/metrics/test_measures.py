@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.bleu import bleu, bleu_per_item, bleu_statistics
-from metrics.cider import Cider
+from metrics.cider import CiderScorer
 from metrics.ngrams import NgramTable
 from metrics.rouge import rouge_per_item
 
@@ -18,7 +18,7 @@ pairs = st.lists(st.tuples(captions, st.lists(captions, min_size=1, max_size=5))
 
 def cider(candidates: list[str], references: list[list[str]]) -> np.ndarray:
     table = NgramTable([*candidates, *(text for texts in references for text in texts)])
-    return Cider(references, table).per_item(candidates)
+    return CiderScorer(references, table).per_item(candidates)
 
 
 def test_bleu_counts_clips_and_punishes_short_captions() -> None:
