@@ -55,8 +55,8 @@ def loss_chart(history: Sequence[Mapping[str, float]]) -> Chart | None:
     x_range = _padded([x for x, _ in points])
     y_range = _padded([y for _, y in points], margin=0.06)
     curves = [_curve(name, values, x_range, y_range) for name, values in series.items() if values]
-    x_ticks = [Tick(_label(x), _across(x, x_range)) for x in _ticks(*x_range)]
-    y_ticks = [Tick(_label(y), _down(y, y_range)) for y in _ticks(*y_range)]
+    x_ticks = [Tick(_label(x), across(x, x_range)) for x in _ticks(*x_range)]
+    y_ticks = [Tick(_label(y), down(y, y_range)) for y in _ticks(*y_range)]
     return Chart(curves, x_ticks, y_ticks, axis)
 
 
@@ -74,8 +74,8 @@ def histogram(series: Mapping[str, Mapping[int, int]], x_label: str) -> Chart | 
     shares = {name: _shares(counts, edges) for name, counts in series.items() if counts}
     x_range, y_range = (edges[0], edges[-1]), (0.0, 1.06 * max(map(max, shares.values())))
     curves = [_outline(name, edges, heights, x_range, y_range) for name, heights in shares.items()]
-    x_ticks = [Tick(_label(x), _across(x, x_range)) for x in _ticks(*x_range)]
-    y_ticks = [Tick(f"{_label(y)}%", _down(y, y_range)) for y in _ticks(*y_range)]
+    x_ticks = [Tick(_label(x), across(x, x_range)) for x in _ticks(*x_range)]
+    y_ticks = [Tick(f"{_label(y)}%", down(y, y_range)) for y in _ticks(*y_range)]
     return Chart(curves, x_ticks, y_ticks, x_label)
 
 
@@ -96,14 +96,14 @@ def _outline(
 ) -> Curve:
     tops = [(x, height) for left, right, height in zip(edges, edges[1:], heights, strict=False) for x in (left, right)]
     corners = [(edges[0], 0.0), *tops, (edges[-1], 0.0)]
-    points = " ".join(f"{_across(x, x_range)},{_down(y, y_range)}" for x, y in corners)
+    points = " ".join(f"{across(x, x_range)},{down(y, y_range)}" for x, y in corners)
     return Curve(name, points, (), max(heights))
 
 
 def _curve(
     name: str, values: Sequence[tuple[float, float]], x_range: tuple[float, float], y_range: tuple[float, float]
 ) -> Curve:
-    dots = [(_across(x, x_range), _down(y, y_range)) for x, y in values]
+    dots = [(across(x, x_range), down(y, y_range)) for x, y in values]
     return Curve(name, " ".join(f"{x},{y}" for x, y in dots), dots, values[-1][1])
 
 
@@ -113,12 +113,14 @@ def _padded(values: Sequence[float], margin: float = 0.0) -> tuple[float, float]
     return low - room, high + room
 
 
-def _across(x: float, x_range: tuple[float, float]) -> float:
+def across(x: float, x_range: tuple[float, float]) -> float:
+    """Return the place of `x` in SVG units, from left to right."""
     low, high = x_range
     return round(_LEFT + (x - low) / (high - low) * (WIDTH - _LEFT - _RIGHT), 1)
 
 
-def _down(y: float, y_range: tuple[float, float]) -> float:
+def down(y: float, y_range: tuple[float, float]) -> float:
+    """Return the place of `y` in SVG units, from the bottom up."""
     low, high = y_range
     return round(HEIGHT - _BOTTOM - (y - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
 

@@ -2,13 +2,19 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def times_100(value: float) -> str:
     """Print a score as the papers do: 0.4142 as `41.4`."""
     return f"{value * 100:.1f}"
+
+
+def between(interval: Sequence[float]) -> str:
+    """Print an interval of scores as the papers print scores: `40.1–42.6`."""
+    low, high = interval
+    return f"{times_100(low)}–{times_100(high)}"
 
 
 def percent(value: float | None) -> str:
@@ -46,6 +52,7 @@ def cell(value: object) -> str:
 
 FILTERS = {
     "times_100": times_100,
+    "between": between,
     "percent": percent,
     "thousands": thousands,
     "duration": duration,

@@ -10,6 +10,21 @@ from metrics.statistics import Statistics
 
 # As the papers print them.
 ORDER = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "MAP", "MAR", "Attr-F1", "Acc")
+# The measures that papers lead with come first, so that a phone shows them without scrolling.
+HEADLINE = (
+    "CIDEr",
+    "SPICE",
+    "METEOR",
+    "ROUGE-L",
+    "BLEU-4",
+    "MAP",
+    "MAR",
+    "Attr-F1",
+    "Acc",
+    "BLEU-1",
+    "BLEU-2",
+    "BLEU-3",
+)
 
 
 @dataclass(frozen=True, slots=True)

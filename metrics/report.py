@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from metrics import details
 from metrics.charts import loss_chart
 from metrics.errors import UserError
 from metrics.files import atomic_writer, one_line, write_text
+from metrics.measures import HEADLINE
 from metrics.pages import render
 from metrics.run import Catalogue
 from metrics.samples import SHOWN_SCORES, choose_samples
@@ -34,6 +36,7 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
     view = {"report": report, "evaluation": evaluation, "sections": choose_samples(evaluation)}
     view |= {"shown_scores": SHOWN_SCORES, "loss_chart": loss_chart}
+    view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
     write_text(out / "report.md", render("report.md.j2", view))
     write_text(out / "report.html", render("report.html.j2", view))
     return out / "report.html"
