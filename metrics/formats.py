@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def times_100(value: float) -> str:
-    """Print a score as the papers do: 0.4142 as `41.4`."""
-    return f"{value * 100:.1f}"
+def times_100(value: float | None) -> str:
+    """Print a score as the papers do: 0.4142 as `41.4`; a dash for None."""
+    return "–" if value is None else f"{value * 100:.1f}"
 
 
 def between(interval: Sequence[float]) -> str:

@@ -1,7 +1,6 @@
 """The report: items.jsonl, report.json, report.md and one self-contained report.html."""
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +13,8 @@ from metrics.files import atomic_writer, one_line, write_text
 from metrics.measures import HEADLINE
 from metrics.pages import render
 from metrics.run import Catalogue
-from metrics.samples import SHOWN_SCORES, choose_samples
-from metrics.suite import Evaluation, SystemScores, installed_version
+from metrics.samples import choose_samples, shown_measures
+from metrics.suite import Evaluation, SystemScores, finite, installed_version
 
 
 def write_report(evaluation: Evaluation, out: Path) -> Path:
@@ -35,7 +34,7 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
     view = {"report": report, "evaluation": evaluation, "sections": choose_samples(evaluation)}
-    view |= {"shown_scores": SHOWN_SCORES, "loss_chart": loss_chart}
+    view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
     write_text(out / "report.md", render("report.md.j2", view))
     write_text(out / "report.html", render("report.html.j2", view))
@@ -119,12 +118,8 @@ def _item_rows(evaluation: Evaluation) -> Iterator[Mapping[str, Any]]:
     for result in evaluation.results:
         scores = result.scores["all"]
         for place, item in enumerate(evaluation.items):
-            values = {measure: _finite(score.per_item[place]) for measure, score in scores.items()}
+            values = {measure: finite(score.per_item[place]) for measure, score in scores.items()}
             yield {"id": item.id, "system": result.system.name, "seen": item.seen, **values}
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 def _dump(value: object, indent: int | None = None) -> str:

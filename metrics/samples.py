@@ -9,23 +9,24 @@ from PIL import Image
 
 from metrics.captions import CaptionRecord
 from metrics.images import open_photo
-from metrics.suite import Evaluation
+from metrics.measures import HEADLINE
+from metrics.suite import Evaluation, finite
 from metrics.thumbnails import Photo, thumbnail
 
-SHOWN_SCORES = ("CIDEr", "ROUGE-L", "BLEU-4")
 _SEED = 42
 _SAMPLES = 24
 _EXTREMES = 6
+_SCORES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system's caption of an item, None where it is missing, and its scores (0..1, CIDEr 0..10)."""
+    """One system's caption of an item, None where it is missing, and its scores (0..1, CIDEr 0..10; None where left out)."""
 
     system: str
     kind: str | None
     caption: str | None
-    scores: Mapping[str, float]
+    scores: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,28 @@ class Section:
     cards: Sequence[Card]
 
 
+def shown_measures(evaluation: Evaluation) -> list[str]:
+    """Return the measures that stand beside a caption: CIDEr, ROUGE-L and BLEU-4, or the first three there are."""
+    wished = dict.fromkeys(("CIDEr", "ROUGE-L", "BLEU-4", *HEADLINE))
+    return [name for name in wished if name in evaluation.measures][:_SCORES]
+
+
 def choose_samples(evaluation: Evaluation) -> list[Section]:
-    """Return 24 random items (always the same), then the last system's 6 best and 6 worst by CIDEr."""
+    """Return 24 random items (always the same), then the last system's 6 best and 6 worst by the first shown measure.
+
+    Items that this measure leaves out are neither.
+    """
     places = range(len(evaluation.items))
     chosen = sorted(random.Random(_SEED).sample(places, min(_SAMPLES, len(places))))  # noqa: S311
     last = evaluation.results[-1]
-    cider = last.scores["all"]["CIDEr"].per_item
-    ranked = sorted(places, key=lambda place: (-cider[place], place))
+    measure = shown_measures(evaluation)[0]
+    values = last.scores["all"][measure].per_item
+    ranked = sorted((place for place in places if values[place] == values[place]), key=lambda place: -values[place])
     name = last.system.name
     groups = (
         ("Samples", f"{len(chosen)} of {len(places)} items, drawn at random with a fixed seed.", chosen),
-        ("Best", f"The highest CIDEr of {name}.", ranked[:_EXTREMES]),
-        ("Worst", f"The lowest CIDEr of {name}.", ranked[::-1][:_EXTREMES]),
+        ("Best", f"The highest {measure} of {name}.", ranked[:_EXTREMES]),
+        ("Worst", f"The lowest {measure} of {name}.", ranked[::-1][:_EXTREMES]),
     )
     return [Section(title, note, [_card(evaluation, place) for place in group]) for title, note, group in groups]
 
@@ -67,7 +78,9 @@ def _card(evaluation: Evaluation, place: int) -> Card:
     lines = []
     for result in evaluation.results:
         record = result.system.captions.get(item.id)
-        scores = {measure: float(result.scores["all"][measure].per_item[place]) for measure in SHOWN_SCORES}
+        scores = {
+            measure: finite(result.scores["all"][measure].per_item[place]) for measure in shown_measures(evaluation)
+        }
         kind = result.system.run.kind if result.system.run else None
         lines.append(Line(result.system.name, kind, record.caption if record else None, scores))
     return Card(item, _photo(_folder(evaluation), item.image), lines)

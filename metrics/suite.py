@@ -1,5 +1,6 @@
 """One pass over all systems: tokenise once, run the measures, score every slice."""
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -199,6 +200,11 @@ def _signature(
         f"lookbook:{installed_version()}",
     ]
     return "|".join(parts)
+
+
+def finite(value: float) -> float | None:
+    """Return an item's own value, None where the measure leaves the item out."""
+    return None if math.isnan(value) else float(value)
 
 
 def installed_version() -> str:
