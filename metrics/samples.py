@@ -21,7 +21,7 @@ _SCORES = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system's caption of an item, None where it is missing, and its scores (0..1, CIDEr 0..10; None where left out)."""
+    """One system's caption of an item and its scores (0..1, CIDEr 0..10), None where missing or left out."""
 
     system: str
     kind: str | None
@@ -75,12 +75,10 @@ def choose_samples(evaluation: Evaluation) -> list[Section]:
 
 def _card(evaluation: Evaluation, place: int) -> Card:
     item = evaluation.items[place]
-    lines = []
+    lines, shown = [], shown_measures(evaluation)
     for result in evaluation.results:
         record = result.system.captions.get(item.id)
-        scores = {
-            measure: finite(result.scores["all"][measure].per_item[place]) for measure in shown_measures(evaluation)
-        }
+        scores = {measure: finite(result.scores["all"][measure].per_item[place]) for measure in shown}
         kind = result.system.run.kind if result.system.run else None
         lines.append(Line(result.system.name, kind, record.caption if record else None, scores))
     return Card(item, _photo(_folder(evaluation), item.image), lines)
