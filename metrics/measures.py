@@ -27,6 +27,10 @@ HEADLINE = (
 )
 
 
+# The highest value of each; papers print all of them x100.
+MAXIMUM = dict.fromkeys(ORDER, 1) | {"CIDEr": 10}
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What a measure found out about one system.

@@ -10,7 +10,7 @@ from metrics import details
 from metrics.charts import loss_chart
 from metrics.errors import UserError
 from metrics.files import atomic_writer, one_line, write_text
-from metrics.measures import HEADLINE
+from metrics.measures import HEADLINE, MAXIMUM
 from metrics.pages import render
 from metrics.run import Catalogue
 from metrics.samples import choose_samples, shown_measures
@@ -53,6 +53,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "slices": {name: len(places) for name, places in evaluation.slices.items()},
         "measures": list(evaluation.measures),
+        "maximum": {name: MAXIMUM[name] for name in evaluation.measures},
         "absent": dict(evaluation.absent),
         "best": _best(evaluation),
         "leak_audits": _distinct(dict(run.leak_audit) for run in runs),
