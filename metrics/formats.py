@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def figure(value: float | None, form: str = ".1f") -> str:
+    """Print a number; a dash for None."""
+    return "–" if value is None else format(value, form)
+
+
 def times_100(value: float) -> str:
     """Print a score as the papers do: 0.4142 as `41.4`."""
     return f"{value * 100:.1f}"
@@ -45,6 +50,7 @@ def cell(value: object) -> str:
 
 
 FILTERS = {
+    "figure": figure,
     "times_100": times_100,
     "percent": percent,
     "thousands": thousands,
