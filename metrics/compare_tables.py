@@ -23,9 +23,7 @@ SLICES = {
     "seen": "Seen: the reference stands word for word in training",
     "unseen": "Unseen: the reference is new",
 }
-_SETTINGS = (
-    "PT: as pre-trained, FT: after fine-tuning, no picture: a baseline that looks at none, other picture: a control"
-)
+_SETTINGS = "PT: as pre-trained; FT: fine-tuned; no picture: a baseline; other picture: a control with photos shuffled"
 Values = Mapping[str, Any]
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -79,9 +77,7 @@ def gain_note(part: Values) -> str:
 def notes_on(comparison: Values) -> list[str]:
     """Say in sentences what the tables' marks mean."""
     method = comparison["method"]
-    notes = [
-        f"Scores x100, with intervals of 95% ({method['interval']}). Best of our systems in bold. Settings: {_SETTINGS}."
-    ]
+    notes = [f"Scores x100 with 95% intervals ({method['interval']}); best of our systems in bold. {_SETTINGS}."]
     if comparison["against"] is not None:
         notes.append(
             f"†: not significantly different from {comparison['against']} (p of at least {SIGNIFICANT}, two-sided, "
