@@ -38,9 +38,9 @@ def write_comparison(
     """Write `comparison.{json,md,tex,html,csv}` into the folder `out`, and return the content of the first.
 
     Raises:
-        UserError: as `compare`, and when the folder or a file cannot be written.
+        UserError: as `build_comparison`, and when the folder or a file cannot be written.
     """
-    comparison = compare(evaluation, published, against)
+    comparison = build_comparison(evaluation, published, against)
     make_folder(out)
     write_text(out / f"{NAME}.json", dump(comparison) + "\n")
     write_text(out / f"{NAME}.csv", csv_text(comparison))
@@ -50,7 +50,9 @@ def write_comparison(
     return comparison
 
 
-def compare(evaluation: Evaluation, published: str | None = None, against: str | None = None) -> dict[str, Any]:
+def build_comparison(
+    evaluation: Evaluation, published: str | None = None, against: str | None = None
+) -> dict[str, Any]:
     """Return the content of `comparison.json`; all scores are x100.
 
     `published` (hm or facad) adds the paper's rows of that catalogue. Every system's p is of its difference from the
