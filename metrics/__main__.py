@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metrics.captions import read_records
-from metrics.compare import write_comparison
+from metrics.compare import check_choices, write_comparison
 from metrics.compare_tables import notes_on, screen_tables
 from metrics.errors import user_errors
 from metrics.report import write_report
@@ -61,7 +61,9 @@ def compare(
 ) -> None:
     """Compare systems as the paper's tables do: intervals, significance, improvement by fine-tuning."""
     given = read_records(references) if references else None
-    comparison = write_comparison(score_systems(load_systems(captions), given), out, published, against)
+    systems = load_systems(captions)
+    check_choices([system.name for system in systems], published, against)
+    comparison = write_comparison(score_systems(systems, given), out, published, against)
     notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]
     _show([*screen_tables(comparison), *map(Text, notes)], width=48 + 14 * len(comparison["measures"]))
 

@@ -61,8 +61,10 @@ def build_comparison(
     Raises:
         UserError: when there is no such catalogue or system.
     """
-    dataset = _dataset(published)
-    chosen = _chosen(evaluation, against)
+    names = [result.system.name for result in evaluation.results]
+    check_choices(names, published, against)
+    dataset = _DATASETS[published] if published else None
+    chosen = evaluation.results[names.index(against) if against else -1]
     return {
         "lookbook": installed_version(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -78,17 +80,11 @@ def build_comparison(
     }
 
 
-def _dataset(catalogue: str | None) -> str | None:
-    if catalogue is not None and catalogue not in _DATASETS:
-        raise UserError(f"--published: expected one of {', '.join(_DATASETS)}; found {catalogue}")
-    return _DATASETS[catalogue] if catalogue else None
-
-
-def _chosen(evaluation: Evaluation, against: str | None) -> SystemScores:
-    names = [result.system.name for result in evaluation.results]
-    if against is not None and against not in names:
-        raise UserError(f"--against: expected one of {', '.join(names)}; found {against}")
-    return evaluation.results[names.index(against) if against else -1]
+def check_choices(names: Sequence[str], published: str | None, against: str | None) -> None:
+    """Refuse a catalogue without published figures and a system that is not among `names`; raises `UserError`."""
+    for option, known, found in (("--published", [*_DATASETS], published), ("--against", names, against)):
+        if found is not None and found not in known:
+            raise UserError(f"{option}: expected one of {', '.join(known)}; found {found}")
 
 
 def _slice(evaluation: Evaluation, name: str, chosen: SystemScores, dataset: str | None) -> dict[str, Any]:
