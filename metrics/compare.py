@@ -88,38 +88,43 @@ def check_choices(names: Sequence[str], published: str | None, against: str | No
 
 
 def _slice(evaluation: Evaluation, name: str, chosen: SystemScores, dataset: str | None) -> dict[str, Any]:
-    tested = _tests(evaluation, name, chosen)
     figures = {
-        result.system.name: {m: printed(score.value) for m, score in result.scores[name].items()}
+        result.system.name: {measure: printed(score.value) for measure, score in result.scores[name].items()}
         for result in evaluation.results
     }
     pairs = {after: figures[before] for after, before in _pretrained(evaluation).items()}
     improved = _improved(evaluation, [(before, figures[after]) for after, before in pairs.items()])
-    best = {m: max(result.scores[name][m].value for result in evaluation.results) for m in evaluation.measures}
+    gains = {after: improvement(before, figures[after], improved) for after, before in pairs.items()}
     ours = [
         {
             "name": result.system.name,
             "setting": _setting(result),
             "model": _model(result),
             "published": False,
-            "scores": {
-                measure: {
-                    "value": 100 * score.value,
-                    "interval": [100 * bound for bound in score.interval],
-                    "p": tested.get((result.system.name, measure)),
-                    "best": len(figures) > 1 and score.value == best[measure],
-                    "signature": score.signature,
-                }
-                for measure, score in result.scores[name].items()
-            },
-            "improvement": improvement(pairs[result.system.name], figures[result.system.name], improved)
-            if result.system.name in pairs
-            else None,
+            "scores": scores,
+            "improvement": gains.get(result.system.name),
         }
-        for result in evaluation.results
+        for result, scores in zip(evaluation.results, _scores(evaluation, name, chosen), strict=True)
     ]
     theirs = [*_published(dataset, evaluation.measures, improved)] if name == "all" else []
     return {"name": name, "n": len(evaluation.slices[name]), "improved": improved, "rows": [*theirs, *ours]}
+
+
+def _scores(evaluation: Evaluation, name: str, chosen: SystemScores) -> Iterator[dict[str, Any]]:
+    """Each system's scores on a slice by measure."""
+    tested = _tests(evaluation, name, chosen)
+    values = {m: [result.scores[name][m].value for result in evaluation.results] for m in evaluation.measures}
+    for result in evaluation.results:
+        yield {
+            measure: {
+                "value": 100 * score.value,
+                "interval": [100 * bound for bound in score.interval],
+                "p": tested.get((result.system.name, measure)),
+                "best": len(values[measure]) > 1 and score.value == max(values[measure]),
+                "signature": score.signature,
+            }
+            for measure, score in result.scores[name].items()
+        }
 
 
 def _tests(evaluation: Evaluation, name: str, chosen: SystemScores) -> dict[tuple[str, str], float]:
