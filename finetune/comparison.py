@@ -6,17 +6,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from finetune.catalogues.base import Split
-from finetune.catalogues.facad import PUBLISHED
 from finetune.grid import Planned
 from metrics.files import write_text
 from metrics.pages import render
-from metrics.published import IMPROVED, MEASURES, SOURCE, PublishedRow, Scores, improvement, published_scores
+from metrics.published import (
+    KIND,
+    MEASURES,
+    SOURCE,
+    SPLIT,
+    PublishedRow,
+    Scores,
+    improvable,
+    improvement,
+    printed,
+    published_scores,
+    unlike_published,
+)
 from metrics.suite import installed_version
 
-KIND = {"PT": "pretrained", "FT": "finetuned"}
-# The catalogue and the test items that the published figures were measured on, on the published split.
-MEASURED_ON = {"H&M": ("hm", 10_424), "FACAD": ("facad", PUBLISHED["test"])}
 NAME = "reproduction"
 Report = Mapping[str, Any]
 
@@ -29,7 +36,7 @@ def write_comparison(planned: Sequence[Planned], reports: Mapping[str, Report], 
     out.mkdir(parents=True, exist_ok=True)
     comparison = compare(planned, reports)
     write_text(out / f"{NAME}.json", json.dumps(comparison, ensure_ascii=False, indent=1) + "\n")
-    filters: dict[str, Callable[..., Any]] = {"figure": figure, "lines": lines, "unseen_lines": unseen_lines}
+    filters: dict[str, Callable[..., Any]] = {"lines": lines, "unseen_lines": unseen_lines}
     for form in ("md", "html"):
         write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", comparison, "finetune", filters))
     return comparison
@@ -91,7 +98,7 @@ def _system(report: Report, kind: str) -> dict[str, Any]:
 
 def _scores(system: Report | None, part: str) -> dict[str, float]:
     found = system["scores"].get(part, {}) if system else {}
-    return {name: round(100 * found[name]["value"], 1) for name in MEASURES if name in found}
+    return {name: printed(found[name]["value"]) for name in MEASURES if name in found}
 
 
 def _catalogue(report: Report) -> dict[str, Any]:
@@ -100,21 +107,15 @@ def _catalogue(report: Report) -> dict[str, Any]:
     return {
         "name": data["catalogue"],
         "split": data["split"]["method"],
-        "as_published": data["split"] == Split(method="published").model_dump(),
+        "as_published": data["split"] == SPLIT,
         "test_items": report["slices"]["all"],
     }
 
 
 def _warnings(name: str, finished: Mapping[str, Report]) -> Iterator[str]:
-    (catalogue, items), other = MEASURED_ON[name], [_catalogue(report) for report in finished.values()]
-    for found in [dict(values) for values in dict.fromkeys(tuple(found.items()) for found in other)]:
-        if (found["name"], found["as_published"], found["test_items"]) != (catalogue, True, items):
-            own = "" if found["as_published"] or found["split"] != "published" else " with other shares or seed"
-            yield (
-                f"Ours do not compare with the published figures: those are of the published split of {name} "
-                f"({items:,} test items), ours of the {found['split']} split{own} of catalogue {found['name']!r} "
-                f"({found['test_items']:,} test items)."
-            )
+    for warning in dict.fromkeys(unlike_published(name, **_catalogue(report)) for report in finished.values()):
+        if warning:
+            yield warning
     if len({_system(report, "finetuned")["run"]["catalogue_fingerprint"] for report in finished.values()}) > 1:
         yield "Our runs do not compare with each other: the catalogue has changed between them (rows or photos)."
 
@@ -125,7 +126,7 @@ def _improvements(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]
     for (name, setting), before in by_setting.items():
         if setting == "PT":
             after = by_setting[name, "FT"]
-            over = [measure for measure in IMPROVED if before["ours"].get(measure) and measure in after["ours"]]
+            over = improvable(before["ours"], after["ours"])
             yield {
                 "name": name,
                 "published": improvement(before["published"], after["published"]),
@@ -158,8 +159,3 @@ def _cells(values: Scores, published: Scores) -> Iterator[tuple[float | None, fl
     for measure in MEASURES:
         value, theirs = values.get(measure), published.get(measure)
         yield value, None if value is None or theirs is None else value - theirs
-
-
-def figure(value: float | None, form: str = ".1f") -> str:
-    """Print a number; a dash for None."""
-    return "–" if value is None else format(value, form)

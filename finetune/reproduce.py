@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from finetune.comparison import NAME, figure, lines, write_comparison
+from finetune.comparison import NAME, lines, write_comparison
 from finetune.grid import Planned, collected, load_grid, plan, refuse
 from finetune.pipeline import finished_report
 from finetune.processes import call
 from finetune.validation import check_recipe
 from metrics.errors import UserError
-from metrics.formats import duration
+from metrics.formats import duration, figure
 
 WIDTH = 100
 

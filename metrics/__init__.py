@@ -1,25 +1,76 @@
-"""Measures of captions, with no model and no torch: records in, scores and a report out."""
+"""Measures of captions: records in; scores with their intervals, a report or a comparison out. No torch is imported.
 
-from metrics.captions import CaptionRecord, read_captions, read_records, to_json, write_records
-from metrics.errors import UserError, user_errors
-from metrics.report import write_report
-from metrics.suite import Evaluation, Score, SystemScores, score_captions, score_systems
-from metrics.systems import System, load_systems
+>>> from metrics import CaptionRecord, score_captions
+>>> dress = CaptionRecord("1", "a red dress", references=("a long red dress",))
+>>> jeans = CaptionRecord("2", "blue jeans", references=("soft blue jeans",))
+>>> bleu = score_captions([dress, jeans]).results[0].scores["all"]["BLEU-1"]
+>>> round(bleu.value, 3), [round(bound, 3) for bound in bleu.interval], bleu.signature
+(0.67, [0.607, 0.717], 'BLEU-1|tok:ptb-3.4.1|refs:1|n:2|lookbook:...')
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metrics.bleu import Bleu
+    from metrics.captions import CaptionRecord, read_captions, read_records, to_json, write_records
+    from metrics.cider import Cider
+    from metrics.compare import build_comparison, write_comparison
+    from metrics.errors import UserError, user_errors
+    from metrics.measures import Measure
+    from metrics.report import build_report, write_report
+    from metrics.rouge import RougeL
+    from metrics.statistics import Statistics, intervals, p_values
+    from metrics.suite import Evaluation, Score, SystemScores, default_measures, score_captions, score_systems
+    from metrics.systems import System, load_systems
+
+_HOMES = {
+    "bleu": ("Bleu",),
+    "captions": ("CaptionRecord", "read_captions", "read_records", "to_json", "write_records"),
+    "cider": ("Cider",),
+    "compare": ("build_comparison", "write_comparison"),
+    "errors": ("UserError", "user_errors"),
+    "measures": ("Measure",),
+    "report": ("build_report", "write_report"),
+    "rouge": ("RougeL",),
+    "statistics": ("Statistics", "intervals", "p_values"),
+    "suite": ("Evaluation", "Score", "SystemScores", "default_measures", "score_captions", "score_systems"),
+    "systems": ("System", "load_systems"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Bleu",
     "CaptionRecord",
+    "Cider",
     "Evaluation",
+    "Measure",
+    "RougeL",
     "Score",
+    "Statistics",
     "System",
     "SystemScores",
     "UserError",
+    "build_comparison",
+    "build_report",
+    "default_measures",
+    "intervals",
     "load_systems",
+    "p_values",
     "read_captions",
     "read_records",
     "score_captions",
     "score_systems",
     "to_json",
     "user_errors",
+    "write_comparison",
     "write_records",
     "write_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, and no more."""
+    if name in _HOME:
+        return getattr(import_module(f"metrics.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'metrics' has no attribute {name!r}")

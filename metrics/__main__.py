@@ -1,6 +1,7 @@
-"""Command line: `python -m metrics score captions.jsonl ... --out DIR`."""
+"""Command line: `python -m metrics score|compare captions.jsonl ... --out DIR`."""
 
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from metrics.captions import read_records
+from metrics.compare import check_choices, write_comparison
+from metrics.compare_tables import notes_on, screen_tables
 from metrics.errors import user_errors
 from metrics.report import write_report
 from metrics.suite import Evaluation, score_systems
@@ -38,11 +41,40 @@ def score(
     given = read_records(references) if references else None
     evaluation = score_systems(load_systems(captions), given)
     report = write_report(evaluation, out)
+    _show([_table(evaluation), Text(f"report: {report}")])
+
+
+@app.command()
+@user_errors()
+def compare(
+    captions: Annotated[list[Path], typer.Argument(help="captions.jsonl of each system.")],
+    out: Annotated[Path, typer.Option(help="Folder for comparison.json, .md, .tex, .html and .csv.")],
+    references: Annotated[
+        Path | None, typer.Option(help="File of references; it says which items there are. Default: the records' own.")
+    ] = None,
+    published: Annotated[
+        str | None, typer.Option(help="hm or facad: the paper's rows of that catalogue beside ours.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="The system that all others are tested against. Default: the last.")
+    ] = None,
+) -> None:
+    """Compare systems as the paper's tables do: intervals, significance, improvement by fine-tuning."""
+    given = read_records(references) if references else None
+    systems = load_systems(captions)
+    check_choices([system.name for system in systems], published, against)
+    comparison = write_comparison(score_systems(systems, given), out, published, against)
+    notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]
+    _show([*screen_tables(comparison), *map(Text, notes)], width=48 + 14 * len(comparison["measures"]))
+
+
+def _show(parts: Sequence[Table | Text], width: int = 0) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console()
-    console.print(_table(evaluation))
-    console.print(Text(f"report: {report}"), soft_wrap=True)
+    console = Console(width=max(console.width, width))
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def _table(evaluation: Evaluation) -> Table:

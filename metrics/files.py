@@ -41,6 +41,14 @@ def write_text(path: Path, text: str) -> None:
         handle.write(text)
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder `path` with its parents where it is missing; raises `UserError` when it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path}: {error.strerror or error}; give another --out") from error
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file; raises `UserError` naming it when it cannot be read."""
     try:

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def times_100(value: float | None) -> str:
-    """Print a score as the papers do: 0.4142 as `41.4`; a dash for None."""
-    return "–" if value is None else f"{value * 100:.1f}"
+def figure(value: float | None, form: str = ".1f") -> str:
+    """Print a number; a dash for None."""
+    return "–" if value is None else format(value, form)
 
 
-def between(interval: Sequence[float]) -> str:
-    """Print an interval of scores as the papers print scores: `40.1–42.6`."""
-    low, high = interval
-    return f"{times_100(low)}–{times_100(high)}"
+def times_100(value: float) -> str:
+    """Print a score as the papers do: 0.4142 as `41.4`."""
+    return f"{value * 100:.1f}"
 
 
 def percent(value: float | None) -> str:
@@ -51,6 +50,7 @@ def cell(value: object) -> str:
 
 
 FILTERS = {
+    "figure": figure,
     "times_100": times_100,
     "between": between,
     "percent": percent,

@@ -12,6 +12,11 @@ SOURCE = (
 )
 MEASURES = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "MAP", "MAR", "Acc")
 IMPROVED = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "MAP", "Acc")
+# What the paper calls systems, and the `kind` of our runs.
+KIND = {"PT": "pretrained", "FT": "finetuned"}
+# The catalogue and the number of test items that each table was measured on, and how their split was made.
+MEASURED_ON = {"H&M": ("hm", 10_424), "FACAD": ("facad", 101_225)}
+SPLIT = {"method": "published", "train": 0.8, "validation": 0.1, "seed": 42}
 
 Scores = Mapping[str, float]
 
@@ -47,3 +52,33 @@ def improvement(before: Scores, after: Scores, measures: Sequence[str] = IMPROVE
     if not measures or any(not before.get(name) or name not in after for name in measures):
         return None
     return 100 * sum(after[name] / before[name] - 1 for name in measures) / len(measures)
+
+
+def improvable(before: Scores, after: Scores) -> list[str]:
+    """The measures of "% Impr." that both have and that do not start from 0, as printed."""
+    return [name for name in IMPROVED if before.get(name) and name in after]
+
+
+def printed(value: float) -> float:
+    """A score (0..1) as the paper prints it: x100, with one decimal."""
+    return round(100 * value, 1)
+
+
+def unlike_published(
+    dataset: str, name: str | None, split: str | None, as_published: bool, test_items: int
+) -> str | None:
+    """Say why figures do not compare with the published ones; None where they do.
+
+    `name` and `split` (its method) are of the catalogue that they were measured on, None where nobody knows;
+    `as_published` is whether its split has the published shares and seed.
+    """
+    theirs, items = MEASURED_ON[dataset]
+    if (name, split, as_published, test_items) == (theirs, SPLIT["method"], True, items):
+        return None
+    how = f"the {split} split" if split else "an unknown split"
+    own = " with other shares or seed" if split == SPLIT["method"] and not as_published else ""
+    where = f"catalogue {name!r}" if name else "an unknown catalogue"
+    return (
+        f"Ours do not compare with the published figures: those are of the published split of {dataset} "
+        f"({items:,} test items), ours of {how}{own} of {where} ({test_items:,} test items)."
+    )

@@ -17,11 +17,12 @@ from metrics.errors import UserError
 from metrics.measures import ORDER, Measure, Measured
 from metrics.ngrams import Integers
 from metrics.rouge import RougeL
-from metrics.statistics import Floats, Interval, intervals
+from metrics.statistics import Floats, Interval, Statistics, intervals
 from metrics.systems import System, reference_items
 from metrics.tokenization import TOKENIZER
 
 SLICES = ("all", "seen", "unseen")
+Found = Sequence[tuple[Measure, Measured]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class SystemScores:
         missing: ids without a caption; they score 0.
         empty: ids whose caption is empty or white space.
         scores: slice to measure to score.
+        statistics: measure to its statistics over all items.
         details: what measures say beside their numbers, by the first name of each.
     """
 
@@ -57,6 +59,7 @@ class SystemScores:
     missing: tuple[str, ...]
     empty: tuple[str, ...]
     scores: Mapping[str, Mapping[str, Score]]
+    statistics: Mapping[str, Statistics]
     details: Mapping[str, Mapping[str, Any]]
 
 
@@ -123,12 +126,14 @@ def score_systems(
         raise UserError("; ".join(f"{measure.names[0]}: {reason}" for measure, reason in reasons))
     measured = _run(able, Corpus(systems, items))
     slices = _slices(items)
+    by_system = [[(measure, of_all[place]) for measure, of_all in measured] for place in range(len(systems))]
+    sure = {name: _intervals(by_system, places) for name, places in slices.items()}
     return Evaluation(
         items,
         slices,
         [
-            _score_system(system, items, slices, [(measure, of_all[place]) for measure, of_all in measured])
-            for place, system in enumerate(systems)
+            _score_system(system, items, slices, found, {name: sure[name][place] for name in slices})
+            for place, (system, found) in enumerate(zip(systems, by_system, strict=True))
         ],
         tuple(sorted((name for measure in able for name in measure.names), key=ORDER.index)),
         {measure.names[0]: reason for measure, reason in reasons if reason is not None},
@@ -161,22 +166,35 @@ def _score_system(
     system: System,
     items: Sequence[CaptionRecord],
     slices: Mapping[str, Integers],
-    measured: Sequence[tuple[Measure, Measured]],
+    measured: Found,
+    sure: Mapping[str, Mapping[str, Interval]],
 ) -> SystemScores:
     return SystemScores(
         system,
         missing=tuple(item.id for item in items if item.id not in system.captions),
         empty=tuple(key for key, record in system.captions.items() if not (record.caption or "").strip()),
-        scores={name: _score_slice(measured, items, places) for name, places in slices.items()},
+        scores={name: _score_slice(measured, items, places, sure[name]) for name, places in slices.items()},
+        statistics={name: one for _, found in measured for name, one in found.statistics.items()},
         details={measure.names[0]: found.details for measure, found in measured if found.details},
     )
 
 
+def _intervals(by_system: Sequence[Found], places: Integers) -> list[dict[str, Interval]]:
+    """Return each system's intervals by measure, from the same resamples for all."""
+    statistics = {
+        (place, name): one
+        for place, measured in enumerate(by_system)
+        for _, found in measured
+        for name, one in found.statistics.items()
+    }
+    together = intervals(statistics, places)
+    return [{name: together[place, name] for of, name in statistics if of == place} for place in range(len(by_system))]
+
+
 def _score_slice(
-    measured: Sequence[tuple[Measure, Measured]], items: Sequence[CaptionRecord], places: Integers
+    measured: Found, items: Sequence[CaptionRecord], places: Integers, sure: Mapping[str, Interval]
 ) -> dict[str, Score]:
     by_name = {name: (measure, found) for measure, found in measured for name in found.statistics}
-    sure = intervals({name: found.statistics[name] for name, (_, found) in by_name.items()}, places)
     scores = {}
     for name in sorted(by_name, key=ORDER.index):
         measure, found = by_name[name]

@@ -1,0 +1,10 @@
+"""The Space's page."""
+
+from pathlib import Path
+
+import evaluate
+
+from metrics.evaluate_module import launch
+
+here = Path(__file__).parent
+launch(evaluate.load(str(here / "attributes.py"), vocabulary=str(here / "vocabulary.json")))

@@ -1,0 +1,9 @@
+"""The Space's page."""
+
+from pathlib import Path
+
+import evaluate
+
+from metrics.evaluate_module import launch
+
+launch(evaluate.load(str(Path(__file__).with_name("spice.py"))))
