@@ -49,11 +49,12 @@ def train_classifier(
     data |= {"test": read_examples(test)} if test else {}
     if len(data["train"].categories) < 2:
         raise UserError(f"{train}: all records are of the category {data['train'].categories[0]!r}; two are needed")
-    record = {"finished": False, "settings": asdict(settings), "data": _accounts(data)}
+    accounts = _accounts(data)
+    record = {"finished": False, "settings": asdict(settings), "data": accounts}
     if _claim(out, record):
         print(f"{out}: this classifier is trained already")
         return out
-    print(_describe(record["data"]))
+    print(_describe(accounts))
     _train(data, settings, out, record)
     shutil.rmtree(out / _WORK)
     return out
@@ -68,14 +69,16 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
-    from metrics.classifier_training import accuracy_by_slice, fit  # noqa: PLC0415
+    from metrics.classifier_training import accuracy, fit  # noqa: PLC0415
+    from metrics.text_classifier import quiet  # noqa: PLC0415
 
-    classifier, history = fit(data["train"], data["validation"], settings, out / _WORK)
+    with quiet():
+        classifier, history = fit(data["train"], data["validation"], settings, out / _WORK)
+        classifier.model.save_pretrained(out)
+        classifier.tokenizer.save_pretrained(out)
     found: dict[str, Any] = {"validation_accuracy": history, "best_epoch": history.index(max(history)) + 1}
     if "test" in data:
-        found["test_accuracy"] = accuracy_by_slice(classifier, data["test"].rows)
-    classifier.model.save_pretrained(out)
-    classifier.tokenizer.save_pretrained(out)
+        found["test_accuracy"] = accuracy(classifier, data["test"].rows, "test")
     versions = {name: version(name) for name in (*_PACKAGES, "tokenizers")}
     further = {"finished": True, "labels": classifier.labels, "versions": versions}
     _write(out, {**record, **further, **found})

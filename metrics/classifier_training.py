@@ -85,7 +85,7 @@ class CategoryTrainer(Trainer):  # type: ignore[misc]
     ) -> dict[str, float]:
         """Share of the validation rows whose category is predicted."""
         rows = (self.eval_dataset if eval_dataset is None else eval_dataset).rows
-        metrics = {f"{metric_key_prefix}_accuracy": accuracy(self.classifier, rows, "validation")}
+        metrics = {f"{metric_key_prefix}_accuracy": accuracy(self.classifier, rows, "validation")["all"]}
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -107,21 +107,16 @@ def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Ten
     return (weights * cross_entropy(logits, labels, reduction="none")).mean()
 
 
-def accuracy(classifier: TextClassifier, rows: Sequence[Example], title: str) -> float:
-    """Return the share of rows whose category is predicted; a category that training lacks is never."""
+def accuracy(classifier: TextClassifier, rows: Sequence[Example], title: str) -> dict[str, float]:
+    """Return the share of rows whose category is predicted; a category that training lacks is never.
+
+    Of all rows, and of those whose caption training has seen and has not, where any are.
+    """
     best = classifier.rank([row.caption for row in rows], title)[:, 0]
-    hits = [classifier.labels[number] == row.category for number, row in zip(best, rows, strict=True)]
-    return float(np.mean(hits))
-
-
-def accuracy_by_slice(classifier: TextClassifier, rows: Sequence[Example]) -> dict[str, float]:
-    """Return the accuracy on all rows, and on those whose caption training has seen and has not, where any are."""
-    slices = {
-        "all": rows,
-        "seen": [row for row in rows if row.seen is True],
-        "unseen": [row for row in rows if row.seen is False],
-    }
-    return {name: accuracy(classifier, part, f"test, {name}") for name, part in slices.items() if part}
+    hits = np.array([classifier.labels[number] == row.category for number, row in zip(best, rows, strict=True)])
+    seen = np.array([row.seen for row in rows], dtype=object)
+    slices = {"all": np.full(len(rows), True), "seen": seen == True, "unseen": seen == False}  # noqa: E712
+    return {name: float(hits[part].mean()) for name, part in slices.items() if part.any()}
 
 
 def set_head_dropout(model: Any, settings: ClassifierSettings) -> None:

@@ -1,6 +1,7 @@
 """A transformers model that tells the category of a text: loading and prediction. Imports torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,23 @@ def load_base(base: str, labels: Sequence[str]) -> TextClassifier:
     return TextClassifier(model, tokenizer)
 
 
-def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
-    """Return model, tokenizer and the names of weights that are not there. No code of the checkpoint's is run."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' notices and bars off the screen; errors are raised all the same."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@quiet()
+def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
+    """Return model, tokenizer and the names of weights that are not there. No code of the checkpoint's is run."""
     try:
         kind = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
         if kind in TEXT_CLASSIFIERS:
