@@ -51,7 +51,7 @@ def train_classifier(
         raise UserError(f"{train}: all records are of the category {data['train'].categories[0]!r}; two are needed")
     accounts = _accounts(data)
     record = {"finished": False, "settings": asdict(settings), "data": accounts}
-    if _claim(out, record):
+    if _is_finished(out, record):
         print(f"{out}: this classifier is trained already")
         return out
     print(_describe(accounts))
@@ -69,11 +69,14 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
-    from metrics.classifier_training import accuracy, fit  # noqa: PLC0415
+    from metrics.classifier_training import accuracy, fit, open_base  # noqa: PLC0415
     from metrics.text_classifier import quiet  # noqa: PLC0415
 
     with quiet():
-        classifier, history = fit(data["train"], data["validation"], settings, out / _WORK)
+        classifier = open_base(data["train"], settings)
+        out.mkdir(parents=True, exist_ok=True)
+        _write(out, record)
+        history = fit(classifier, data["train"], data["validation"], settings, out / _WORK)
         classifier.model.save_pretrained(out)
         classifier.tokenizer.save_pretrained(out)
     found: dict[str, Any] = {"validation_accuracy": history, "best_epoch": history.index(max(history)) + 1}
@@ -84,14 +87,12 @@ def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path
     _write(out, {**record, **further, **found})
 
 
-def _claim(out: Path, record: Mapping[str, Any]) -> bool:
-    """Tell whether `out` holds this classifier, finished; take the folder where it is free or holds its beginning."""
+def _is_finished(out: Path, record: Mapping[str, Any]) -> bool:
+    """Tell whether `out` holds this classifier, finished; raises `UserError` where it holds anything else."""
     there = read_record(out)
     if there is None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UserError(f"{out}: stands already and is no classifier of train-classifier; name another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        _write(out, record)
         return False
     differing = _differing(there, record)
     if differing:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,25 +23,38 @@ from metrics.tiny_bert import make_tiny_bert
 WARMUP = 0.1
 
 
-def fit(train: Examples, validation: Examples, settings: ClassifierSettings, work: Path) -> tuple[TextClassifier, Any]:
-    """Train, or go on where `work/checkpoints` stops; keep the epoch of the best validation accuracy.
-
-    Returns the classifier and the validation accuracy (0..1) after each epoch.
+def open_base(train: Examples, settings: ClassifierSettings) -> TextClassifier:
+    """Load or make the encoder, under a new head for the categories of `train`.
 
     Raises:
-        UserError: when the base cannot be used, training diverges, or the disk is full.
+        UserError: when it cannot be used.
     """
     set_seed(settings.seed)
-    base = str(make_tiny_bert(train, work / "base", settings.seed)) if settings.tiny else settings.base
-    classifier = load_base(base, train.categories)
+    if settings.tiny:
+        with TemporaryDirectory() as folder:
+            classifier = load_base(str(make_tiny_bert(train, Path(folder), settings.seed)), train.categories)
+    else:
+        classifier = load_base(settings.base, train.categories)
     set_head_dropout(classifier.model, settings)
-    trainer = CategoryTrainer(classifier, train, validation, training_arguments(settings, work / "checkpoints"))
+    return classifier
+
+
+def fit(
+    classifier: TextClassifier, train: Examples, validation: Examples, settings: ClassifierSettings, work: Path
+) -> list[float]:
+    """Train, or go on where `work` stops, and give `classifier` the weights of the best validation accuracy.
+
+    Returns the validation accuracy (0..1) after each epoch.
+
+    Raises:
+        UserError: when training diverges or the disk is full.
+    """
+    trainer = CategoryTrainer(classifier, train, validation, training_arguments(settings, work))
     try:
-        trainer.train(resume_from_checkpoint=_last_checkpoint(work / "checkpoints"))
+        trainer.train(resume_from_checkpoint=_last_checkpoint(work))
     except SafetensorError as error:
         raise UserError(f"{work}: cannot write a checkpoint: {error}; make room and run it again to go on") from error
-    history = [entry["eval_accuracy"] for entry in trainer.state.log_history if "eval_accuracy" in entry]
-    return classifier, history
+    return [entry["eval_accuracy"] for entry in trainer.state.log_history if "eval_accuracy" in entry]
 
 
 class CategoryTrainer(Trainer):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
@@ -105,14 +106,17 @@ def load_base(base: str, labels: Sequence[str]) -> TextClassifier:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' notices and bars off the screen; errors are raised all the same."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
+    """Keep the libraries' notices and bars off the screen; errors are raised all the same."""
+    libraries, bars = (logging, hub_logging), logging.is_progress_bar_enabled()
+    levels = [library.get_verbosity() for library in libraries]
     logging.disable_progress_bar()
+    for library in libraries:
+        library.set_verbosity_error()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
 

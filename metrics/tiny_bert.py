@@ -1,20 +1,24 @@
 """A tiny BERT of random weights, made on the spot, so that the classifier's whole path runs without a download."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from tokenizers import BertWordPieceTokenizer
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from metrics.classifier_examples import Examples
 
-_VOCABULARY = 4000
+_WORDS = 4000
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _HIDDEN = 64
 
 
 def make_tiny_bert(examples: Examples, folder: Path, seed: int) -> Path:
-    """Write a BERT of 2 layers, 64 wide, with a WordPiece tokenizer trained on the captions, to `folder`; return it."""
-    vocabulary = _train_vocabulary(sorted({caption for caption, _ in examples.counts}))
+    """Write a BERT of 2 layers, 64 wide, with a WordPiece tokenizer of the captions' words, to `folder`; return it."""
+    vocabulary = _pieces(row.caption for row in examples.rows)
     tokenizer = BertTokenizer(vocab=vocabulary, model_max_length=512)
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -22,6 +26,8 @@ def make_tiny_bert(examples: Examples, folder: Path, seed: int) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=4 * _HIDDEN,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
     )
     torch.manual_seed(seed)
     BertModel(config).save_pretrained(folder)
@@ -29,10 +35,14 @@ def make_tiny_bert(examples: Examples, folder: Path, seed: int) -> Path:
     return folder
 
 
-def _train_vocabulary(captions: list[str]) -> dict[str, int]:
-    """Return WordPiece's pieces, special tokens first, the others sorted: the trainer numbers them by chance."""
-    tokenizer = BertWordPieceTokenizer(lowercase=True)
-    tokenizer.train_from_iterator(captions, vocab_size=_VOCABULARY, show_progress=False)
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    pieces = sorted(set(tokenizer.get_vocab()) - set(special))
-    return {piece: number for number, piece in enumerate([*special, *pieces])}
+def _pieces(captions: Iterable[str]) -> dict[str, int]:
+    """Return WordPiece's vocabulary: special tokens, all characters as a word's start and inside, frequent words.
+
+    The trainer of `tokenizers` finds other pieces in each process (its hash maps are seeded by chance).
+    """
+    clean, cut = BertNormalizer(lowercase=True).normalize_str, BertPreTokenizer().pre_tokenize_str
+    words = Counter(word for caption in captions for word, _ in cut(clean(caption)))
+    characters = sorted({character for word in words for character in word})
+    frequent = sorted((word for word in words if len(word) > 1), key=lambda word: (-words[word], word))[:_WORDS]
+    pieces = [*_SPECIAL, *characters, *(f"##{character}" for character in characters), *frequent]
+    return {piece: number for number, piece in enumerate(pieces)}
