@@ -6,9 +6,19 @@ from typing import Any
 import numpy as np
 
 from metrics.ngrams import Integers
+from metrics.statistics import Floats
 
 NO_CATEGORY = -1
 NO_CAPTION = -1
+
+
+def by_slice(per_item: Floats, seen: Sequence[bool | None]) -> dict[str, float]:
+    """Return the mean of n items' values, those that are NaN left out: of all, seen and unseen, where there are any."""
+    flags = np.array(seen, dtype=object)
+    slices = {"all": np.full(len(flags), True), "seen": np.equal(flags, True), "unseen": np.equal(flags, False)}
+    known = ~np.isnan(per_item)
+    places = {name: np.flatnonzero(part.astype(bool) & known) for name, part in slices.items()}
+    return {name: float(per_item[part].mean()) for name, part in places.items() if len(part)}
 
 
 def category_details(truth: Integers, ranked: Integers, labels: Sequence[str]) -> dict[str, Any]:

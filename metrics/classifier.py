@@ -4,9 +4,10 @@ The classifier is that of the published results (omgwenxx/multimodal-fashion-ana
 linear layer; its ReLU on the logits is left out, for no category could then be less probable than another's zero.
 """
 
+import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from typing import Any
 from metrics.classifier_examples import Examples, named, read_examples
 from metrics.classifier_settings import ClassifierSettings
 from metrics.errors import UserError
-from metrics.files import write_text
+from metrics.files import read_bytes, write_text
 
 RECORD = "classifier.json"
 _WORK = "unfinished"
@@ -68,8 +69,17 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tuple[str, str]:
+    """Return what of a classifier decides about a score: a hash of labels and weights, and the name of its base."""
+    digest = hashlib.sha256(json.dumps(labels).encode())
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(read_bytes(path))
+    return f"classifier:{digest.hexdigest()[:8]}", f"base:{Path(base).name}"
+
+
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
     from metrics.classifier_training import accuracy, fit, open_base  # noqa: PLC0415
+    from metrics.suite import installed_version  # noqa: PLC0415
     from metrics.text_classifier import quiet  # noqa: PLC0415
 
     with quiet():
@@ -82,8 +92,9 @@ def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path
     found: dict[str, Any] = {"validation_accuracy": history, "best_epoch": history.index(max(history)) + 1}
     if "test" in data:
         found["test_accuracy"] = accuracy(classifier, data["test"].rows, "test")
-    versions = {name: version(name) for name in (*_PACKAGES, "tokenizers")}
-    further = {"finished": True, "labels": classifier.labels, "versions": versions}
+    versions = {name: version(name) for name in (*_PACKAGES, "tokenizers")} | {"lookbook": installed_version()}
+    signature = "|".join(classifier_signature(out, classifier.labels, settings.base))
+    further = {"finished": True, "labels": classifier.labels, "signature": signature, "versions": versions}
     _write(out, {**record, **further, **found})
 
 

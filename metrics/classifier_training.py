@@ -14,6 +14,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from metrics.category_details import by_slice
 from metrics.classifier_examples import Example, Examples
 from metrics.classifier_settings import ClassifierSettings
 from metrics.errors import UserError
@@ -122,15 +123,10 @@ def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Ten
 
 
 def accuracy(classifier: TextClassifier, rows: Sequence[Example], title: str) -> dict[str, float]:
-    """Return the share of rows whose category is predicted; a category that training lacks is never.
-
-    Of all rows, and of those whose caption training has seen and has not, where any are.
-    """
+    """Return the share of rows whose category is predicted, by slice; a category that training lacks never is."""
     best = classifier.rank([row.caption for row in rows], title)[:, 0]
-    hits = np.array([classifier.labels[number] == row.category for number, row in zip(best, rows, strict=True)])
-    seen = np.array([row.seen for row in rows], dtype=object)
-    slices = {"all": np.full(len(rows), True), "seen": seen == True, "unseen": seen == False}  # noqa: E712
-    return {name: float(hits[part].mean()) for name, part in slices.items() if part.any()}
+    hits = [float(classifier.labels[number] == row.category) for number, row in zip(best, rows, strict=True)]
+    return by_slice(np.array(hits), [row.seen for row in rows])
 
 
 def set_head_dropout(model: Any, settings: ClassifierSettings) -> None:

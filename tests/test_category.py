@@ -151,7 +151,9 @@ def test_the_signature_tells_the_classifier(classifier: Path, tmp_path: Path) ->
 
     assert signature(first) == signature(same)
     assert signature(first).startswith("Acc|tok:bert|refs:1|n:4|classifier:")
-    assert "|base:tiny|" in signature(first)
+    told = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))["signature"]
+    assert told.endswith("|base:tiny")
+    assert f"|{told}|" in signature(first)
     model = AutoModelForSequenceClassification.from_pretrained(other)
     torch.nn.init.zeros_(model.classifier.weight)
     model.save_pretrained(other)

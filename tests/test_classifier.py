@@ -113,6 +113,19 @@ def test_the_seed_decides(trained: Path, files: tuple[Path, Path, Path], tmp_pat
     assert (tmp_path / "other" / WEIGHTS).read_bytes() != weights
 
 
+def test_the_epoch_of_the_best_validation_accuracy_is_kept(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    """Validation rows of wrong categories: the more is learned, the fewer are hit."""
+    wrong = [{**row, "category": CATEGORIES[(place + 1) % 4]} for place, row in enumerate(garments(24, 500))]
+    validation = write(tmp_path / "validation.jsonl", wrong)
+    out = tmp_path / "out"
+    assert tiny(files[0], validation, out).exit_code == 0
+    history = record(out)["validation_accuracy"]
+    assert history[-1] < max(history)
+    best = load_classifier(out).rank([row["references"][0] for row in wrong])[:, 0]
+    hits = [CATEGORIES[number] == row["category"] for number, row in zip(best, wrong, strict=True)]
+    assert sum(hits) / 24 == max(history)
+
+
 def test_every_row_twice_is_the_same_training(trained: Path, files: tuple[Path, Path, Path], tmp_path: Path) -> None:
     again = [row | {"id": f"{row['id']}-2"} for row in garments(160)]
     train = write(tmp_path / "train.jsonl", [*garments(160), *again])
