@@ -71,6 +71,9 @@ def train_category_classifier(
     print(f"validation accuracy: {max(record['validation_accuracy']):.1%} (epoch {record['best_epoch']})")
     for name, value in record.get("test_accuracy", {}).items():
         print(f"test accuracy, {name}: {value:.1%}")
+    for name, count in record["cut"].items():
+        if count:
+            print(f"captions of {name} longer than the model reads, cut: {count:,}")
     print(f"classifier: {out}")
 
 

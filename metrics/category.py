@@ -58,7 +58,8 @@ class Category(Measure):
 
         truth = self._truth(corpus.items)
         texts = list(dict.fromkeys(_texts(corpus)))
-        ranks = load_classifier(self.folder).rank(texts)
+        classifier = load_classifier(self.folder)
+        ranks = classifier.rank(texts)
         ranked, nothing = dict(zip(texts, ranks, strict=True)), np.full(ranks.shape[1], NO_CAPTION)
         ceiling = _ceiling(corpus, truth, ranked)
         signature = classifier_signature(self.folder, self.labels, str(self._account()["base"]))
@@ -67,6 +68,7 @@ class Category(Measure):
             predicted = np.array([ranked.get(caption, nothing) for caption in captions])
             details = category_details(truth, predicted, self.labels)
             found = {"accuracy_of_references": ceiling, "classifier": self._account(), **details}
+            found["cut_captions"] = classifier.too_long(captions)
             hits = np.where(truth == NO_CATEGORY, np.nan, predicted[:, 0] == truth)
             measured.append(Measured({"Acc": mean_of(hits)}, signature, found))
         return measured

@@ -74,7 +74,7 @@ def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tupl
     digest = hashlib.sha256(json.dumps(labels).encode())
     for path in sorted(folder.glob("*.safetensors")):
         digest.update(read_bytes(path))
-    return f"classifier:{digest.hexdigest()[:8]}", f"base:{Path(base).name}"
+    return f"classifier:{digest.hexdigest()[:8]}", f"base:{'/'.join(Path(base).parts[-2:])}"
 
 
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
@@ -86,10 +86,11 @@ def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path
         classifier = open_base(data["train"], settings)
         out.mkdir(parents=True, exist_ok=True)
         _write(out, record)
+        cut = {name: classifier.too_long([row.caption for row in part.rows]) for name, part in data.items()}
         history = fit(classifier, data["train"], data["validation"], settings, out / _WORK)
         classifier.model.save_pretrained(out)
         classifier.tokenizer.save_pretrained(out)
-    found: dict[str, Any] = {"validation_accuracy": history, "best_epoch": history.index(max(history)) + 1}
+    found: dict[str, Any] = {"validation_accuracy": history, "best_epoch": history.index(max(history)) + 1, "cut": cut}
     if "test" in data:
         found["test_accuracy"] = accuracy(classifier, data["test"].rows, "test")
     versions = {name: version(name) for name in (*_PACKAGES, "tokenizers")} | {"lookbook": installed_version()}

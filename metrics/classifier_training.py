@@ -61,7 +61,7 @@ def fit(
 class CategoryTrainer(Trainer):  # type: ignore[misc]
     """Trainer on distinct pairs of caption and category, each weighted by how often it comes.
 
-    Weights have mean 1 over the D distinct pairs, so that the mean of the batches' losses over an epoch,
+    Weights have mean 1 over the D distinct pairs, so that the mean loss of an epoch's captions,
     1/D sum(weight x cross-entropy), is the mean cross-entropy of all N rows.
     """
 

@@ -33,11 +33,22 @@ class TextClassifier:
         self.model, self.tokenizer = model, tokenizer
         self.labels = tuple(model.config.id2label[number] for number in range(model.config.num_labels))
 
+    @property
+    def reads(self) -> int:
+        """How many tokens of a text it reads, those that frame it included."""
+        longest = int(self.tokenizer.model_max_length)
+        return min(getattr(self.model.config, "max_position_embeddings", None) or longest, longest)
+
+    def too_long(self, texts: Sequence[str]) -> int:
+        """Return how many of the texts it reads the beginning of alone."""
+        encoded = (
+            self.tokenizer(list(texts), return_attention_mask=False, verbose=False) if texts else {"input_ids": []}
+        )
+        return sum(len(ids) > self.reads for ids in encoded["input_ids"])
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each text, cut to what the model reads."""
-        reads = getattr(self.model.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
-        longest = min(reads, self.tokenizer.model_max_length)
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=longest, return_attention_mask=False)
+        """Return the token ids of each text, cut to what it reads."""
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.reads, return_attention_mask=False)
         return list(encoded["input_ids"])
 
     def pad(self, sequences: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:

@@ -132,6 +132,14 @@ def test_missing_and_empty_captions_are_wrong_and_items_without_category_left_ou
     assert none.details["Acc"]["confusion"]["counts"] == []
 
 
+def test_captions_longer_than_the_classifier_reads_are_counted(classifier: Path) -> None:
+    """It reads 512 tokens, two of which frame the caption."""
+    captions = ["dress " * 510, "dress " * 511, caption("Dress", 3), ""]
+    (result,) = measured(classifier, items(4), system("long", list(captions))).results
+    assert result.details["Acc"]["cut_captions"] == 1
+    assert not np.isnan(result.scores["all"]["Acc"].per_item).any()
+
+
 def test_a_category_that_the_classifier_does_not_know_is_refused(classifier: Path) -> None:
     references = [*items(4), CaptionRecord("4", references=("a dress.",), category="dresses")]
     with pytest.raises(UserError, match=r"does not know 1 categories of the items: 'dresses' \(it has 'Dress'\)"):

@@ -82,6 +82,7 @@ def test_each_reference_is_an_example_and_what_is_left_out_is_named(
     rows[0]["category"] = "Vest top"
     rows[1]["category"] = None
     rows[2]["references"] = []
+    rows[3]["references"] = ["dress " * 600]
     validation = [*garments(8, 500), {"id": "x", "references": ["a silk tie."], "category": "Tie"}]
     out = tmp_path / "out"
     train = write(tmp_path / "train.jsonl", rows)
@@ -100,6 +101,8 @@ def test_each_reference_is_an_example_and_what_is_left_out_is_named(
         assert f"1  with {why}, left out: '{identity}'" in result.stdout
     assert "1  of categories that training lacks, counted wrong: 'Tie'" in result.stdout
     assert data["validation"]["unknown_categories"] == ["Tie"]
+    assert record(out)["cut"] == {"train": 1, "validation": 0}
+    assert "captions of train longer than the model reads, cut: 1\n" in result.stdout
     assert (record(out)["validation_accuracy"][0] * 9) % 1 == pytest.approx(0, abs=1e-9)
     assert max(record(out)["validation_accuracy"]) <= 8 / 9
 
