@@ -43,7 +43,7 @@ class ClassifierSettings:
                 raise UserError(f"classifier: {name} must be {expected}, found {getattr(self, name)}")
 
 
-TINY = ClassifierSettings(base="tiny", tiny=True, epochs=6, learning_rate=3e-3, batch_size=32, dropout=0.1)
+TINY = ClassifierSettings(base="tiny", tiny=True, epochs=5, learning_rate=2e-3, batch_size=32, dropout=0.1)
 
 
 def classifier_settings(tiny: bool, **given: Any) -> ClassifierSettings:

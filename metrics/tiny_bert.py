@@ -26,6 +26,7 @@ def make_tiny_bert(examples: Examples, folder: Path, seed: int) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=4 * _HIDDEN,
+        initializer_range=0.1,  # BERT's 0.02 is for 768; so narrow a model would hardly start to learn
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
