@@ -176,7 +176,7 @@ def test_interrupted_it_goes_on_to_the_same_weights(
     command = [sys.executable, "-m", "metrics", "train-classifier", train, "--validation", validation, "--test", test]
     command += ["--out", out, "--tiny", "--epochs", EPOCHS]
     with subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not list(out.glob("unfinished/checkpoint-*/trainer_state.json")) and process.poll() is None:
             assert time.monotonic() < until
             time.sleep(0.01)
