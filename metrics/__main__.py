@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metrics.captions import read_records
-from metrics.compare import check_choices, write_comparison
-from metrics.compare_tables import notes_on, screen_tables
+from metrics.classifier_settings import classifier_settings
 from metrics.errors import user_errors
 from metrics.report import write_report
 from metrics.suite import Evaluation, score_systems
@@ -75,6 +74,37 @@ def _show(parts: Sequence[Table | Text], width: int = 0) -> None:
     console = Console(width=max(console.width, width))
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, Text))
+
+
+@app.command("train-classifier")
+@user_errors()
+def train_category_classifier(
+    train: Annotated[Path, typer.Argument(help="references-train.jsonl; its records have a category.")],
+    validation: Annotated[Path, typer.Option(help="references-validation.jsonl; says which epoch is kept.")],
+    out: Annotated[Path, typer.Option(help="Folder for the classifier; an interrupted training there goes on.")],
+    test: Annotated[Path | None, typer.Option(help="references-test.jsonl, to tell how good it is.")] = None,
+    base: Annotated[str | None, typer.Option(help="Encoder, Hub id or folder. Default: bert-base-uncased.")] = None,
+    tiny: Annotated[bool, typer.Option("--tiny", help="A tiny BERT made on the spot, as base.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Default: 15; tiny: 5.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: 1e-5; tiny: 2e-3.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Default: 64; tiny: 32.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Before the linear head. Default: 0.5; tiny: 0.1.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Default: 42.")] = None,
+) -> None:
+    """Train the category classifier behind the measure Acc."""
+    from metrics.classifier import read_record, train_classifier
+
+    given = {"base": base, "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
+    given |= {"dropout": dropout, "seed": seed}
+    settings = classifier_settings(tiny, **{name: value for name, value in given.items() if value is not None})
+    record = read_record(train_classifier(train, validation, out, settings, test)) or {}
+    print(f"validation accuracy: {max(record['validation_accuracy']):.1%} (epoch {record['best_epoch']})")
+    for name, value in record.get("test_accuracy", {}).items():
+        print(f"test accuracy, {name}: {value:.1%}")
+    for name, count in record["cut"].items():
+        if count:
+            print(f"captions of {name} longer than the model reads, cut: {count:,}")
+    print(f"classifier: {out}")
 
 
 def _table(evaluation: Evaluation) -> Table:
