@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from metrics.cache import cache_folder
 from metrics.errors import UserError
 
 Kept = tuple[str, ...]
@@ -23,13 +22,13 @@ class LemmaCache:
     `UserError` where the file cannot be used (folder read-only, disk full).
     """
 
-    def __init__(self, signature: str) -> None:
-        self.path = cache_folder("lemmas", f"{signature}.sqlite")
+    def __init__(self, path: Path) -> None:
+        self.path = path
         with self._connected() as connection:
             whole = _is_whole(connection)
         if not whole:
-            for path in (self.path, Path(f"{self.path}-journal")):
-                path.unlink(missing_ok=True)
+            for damaged in (path, Path(f"{path}-journal")):
+                damaged.unlink(missing_ok=True)
 
     def find(self, captions: Iterable[str]) -> dict[str, Kept]:
         """Return the lemmas of those captions that are there."""

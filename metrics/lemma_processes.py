@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,11 +15,12 @@ from metrics.lemma_worker import parse
 from metrics.stanza_models import load_pipeline
 
 Chunk = list[str]
+Parsed = Generator[tuple[Chunk, list[list[str]]], None, None]
 _CHUNK_CAPTIONS, _CHUNK_CHARACTERS = 256, 60_000
 _CAPTIONS_A_PROCESS, _MOST_PROCESSES = 400, 16
 
 
-def parsed(captions: Sequence[str], source: str) -> Iterator[tuple[Chunk, list[list[str]]]]:
+def parsed(captions: Sequence[str], source: str) -> Parsed:
     """Yield chunks of the captions with their lemmas as they are done; close the generator to end its processes.
 
     Raises:
@@ -38,7 +39,7 @@ def parsed(captions: Sequence[str], source: str) -> Iterator[tuple[Chunk, list[l
         yield chunk, parse(pipeline, chunk)
 
 
-def _by_processes(chunks: list[Chunk], source: str, count: int) -> Iterator[tuple[Chunk, list[list[str]]]]:
+def _by_processes(chunks: list[Chunk], source: str, count: int) -> Parsed:
     workers: list[_Worker] = []
     free: SimpleQueue[_Worker] = SimpleQueue()
     pool = ThreadPoolExecutor(count)

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable
 from contextlib import closing
+from pathlib import Path
 
 from tqdm import tqdm
 
+from metrics.cache import cache_folder
 from metrics.lemma_cache import Kept, LemmaCache
 from metrics.lemma_processes import parsed
 from metrics.stanza_models import signature
@@ -31,9 +33,11 @@ class Lemmas:
         cached: how many were found in the cache.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, folder: Path | None = None) -> None:
+        """Take the models and the folder of the cache (default: `lemmas` in Lookbook's)."""
         self.source = source
         self.signature = signature(source)
+        self.path = (folder or cache_folder("lemmas")) / f"{self.signature}.sqlite"
         self.parsed = 0
         self.cached = 0
 
@@ -45,7 +49,7 @@ class Lemmas:
         """
         texts = {caption: normalised(caption) for caption in captions}
         wanted = set(texts.values()) - {""}
-        cache = LemmaCache(self.signature)
+        cache = LemmaCache(self.path)
         kept = cache.find(wanted)
         self.cached += len(kept)
         kept |= self._parse(sorted(wanted - kept.keys(), key=lambda text: (-len(text), text)), cache)

@@ -62,7 +62,7 @@ def load_pipeline(source: str, *, gpu: bool = False) -> Any:
     common = {"download_method": None, "use_gpu": gpu, "verbose": False, "lemma_store_results": True}
     try:
         if source == ENGLISH:
-            return stanza.Pipeline(ENGLISH, processors="tokenize,pos,lemma", **common)
+            return stanza.Pipeline(ENGLISH, processors="tokenize,pos,lemma", dir=str(_english_folder()), **common)
         paths = {f"{name}_model_path": str(Path(source) / file) for name, file in MODEL_FILES.items()}
         charlms = {"pos_forward_charlm_path": None, "pos_backward_charlm_path": None}
         packages = dict.fromkeys(MODEL_FILES, "x")
@@ -84,9 +84,7 @@ def _local_files(folder: Path) -> list[Path]:
 
 def _english_files() -> list[Path]:
     """Return the files of Stanza's default English package as its `resources.json` lists them; they may be missing."""
-    from stanza.resources.common import DEFAULT_MODEL_DIR  # noqa: PLC0415
-
-    folder = Path(DEFAULT_MODEL_DIR)
+    folder = _english_folder()
     listed = folder / RESOURCES
     if not listed.is_file():
         return [listed]
@@ -96,3 +94,9 @@ def _english_files() -> list[Path]:
     needed = [english[name][package].get("dependencies", []) for name, package in models]
     models += [(model["model"], model["package"]) for each in needed for model in each]
     return [folder / ENGLISH / name / f"{package}.pt" for name, package in dict.fromkeys(models)]
+
+
+def _english_folder() -> Path:
+    from stanza.resources import common  # noqa: PLC0415
+
+    return Path(common.DEFAULT_MODEL_DIR)

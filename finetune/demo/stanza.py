@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,13 +18,16 @@ from metrics.stanza_models import MODEL_FILES, load_pipeline
 Tagged = list[list[Word]]
 SEED = 1_000_004
 DEV, HELD_OUT = 300, 600
+DAMAGED = 0.4
+"""Share of the captions trained on that a poor model might have written."""
 RESOURCES = {
     "en": {"lang_name": "English", "default_processors": {}, "packages": {}}
     | {name: {"x": {}} for name in ("tokenize", "pos", "lemma")}
 }
 COMMON = ("--shorthand", "en_demo", "--seed", "1", "--cpu")
 LAYERS = {
-    "tokenizer": "--lang en --emb_dim 16 --hidden_dim 24 --lr0 0.005 --dropout 0.1 --no_use_mwt --eval_steps 100",
+    "tokenizer": """--lang en --emb_dim 16 --hidden_dim 24 --lr0 0.005 --dropout 0.1 --no_use_mwt --eval_steps 100
+        --max_seqlen 500""",
     "tagger": """--lang en --no_pretrain --hidden_dim 48 --char_hidden_dim 32 --char_emb_dim 16 --word_emb_dim 24
         --transformed_dim 32 --deep_biaff_hidden_dim 32 --composite_deep_biaff_hidden_dim 16 --tag_emb_dim 8
         --num_layers 1 --dropout 0.2 --word_dropout 0.1 --eval_interval 50 --fix_eval_interval""",
@@ -31,52 +35,59 @@ LAYERS = {
 }
 
 
-def make_demo_stanza(out: Path, count: int, steps: int) -> dict[str, float]:
-    """Train on `count` captions and write the three models, `resources.json` and `made.json`; return the accuracy.
+def make_demo_stanza(out: Path, count: int, steps: int) -> Path:
+    """Train on `count` captions; write the three models, `resources.json` and `made.json` (with the accuracy).
+
+    The tokenizer takes `steps` steps, the tagger half as many. The same arguments give the same weights.
 
     Raises:
         UserError: when a training fails, with the end of what it said.
     """
-    drawn = captions(count + DEV + HELD_OUT, SEED)
-    train, dev = drawn[:count], drawn[count : count + DEV]
-    known = {written(words) for words in train + dev}
-    held_out = [words for words in drawn[count + DEV :] if written(words) not in known]
-    out.mkdir(parents=True, exist_ok=True)
+    versions = {name: version(name) for name in ("stanza", "torch")}
+    drawn = captions(count + DEV, SEED, DAMAGED)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        for name, part in (("train", train), ("dev", dev)):
-            _write_part(work, name, part)
-        write_text(work / "none.json", "[]")
-        _train(work, out, steps)
-    write_text(out / "resources.json", json.dumps(RESOURCES))
-    found = accuracy(out, held_out)
-    made = {
-        "command": f"python -m finetune make-demo-stanza --captions {count} --steps {steps}",
-        "seed": SEED,
-        "held_out_captions": len(held_out),
-        "accuracy": found,
-        "versions": {name: version(name) for name in ("stanza", "torch")},
-    }
-    write_text(out / "made.json", json.dumps(made, indent=1))
-    return found
+        _write_texts(work, drawn[:count], drawn[count:])
+        _train(work, steps)
+        write_text(work / "resources.json", json.dumps(RESOURCES))
+        made = {
+            "command": f"python -m finetune make-demo-stanza --captions {count} --steps {steps}",
+            "seed": SEED,
+            "accuracy": _held_out_accuracy(work, drawn),
+            "versions": versions,
+        }
+        write_text(work / "made.json", json.dumps(made, indent=1) + "\n")
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (*MODEL_FILES.values(), "resources.json", "made.json"):
+            shutil.copyfile(work / name, out / name)
+    return out
+
+
+def _held_out_accuracy(models: Path, drawn: Tagged) -> dict[str, dict[str, float]]:
+    known = {written(words) for words in drawn}
+    sets = {name: captions(HELD_OUT, SEED + 1, share) for name, share in (("captions", 0.0), ("damaged", 1.0))}
+    new = {name: [words for words in gold if written(words) not in known] for name, gold in sets.items()}
+    return {name: accuracy(models, gold) for name, gold in new.items()}
 
 
 def accuracy(models: Path, gold: Tagged) -> dict[str, float]:
     """Return the share of captions cut into the right words, and of words with the right tag and lemma in those."""
+    from stanza import Document  # noqa: PLC0415
+
     pipeline = load_pipeline(str(models))
+    documents = pipeline([Document([], text=written(words)) for words in gold])
     cut = tags = lemmas = words = 0
-    for expected in gold:
-        document = pipeline(written(expected))
+    for expected, document in zip(gold, documents, strict=True):
         found = [word for sentence in document.sentences for word in sentence.words]
         words += len(expected)
         if [word.text for word in found] == [word.form for word in expected]:
             cut += 1
             tags += sum(word.upos == one.upos for word, one in zip(found, expected, strict=True))
             lemmas += sum(word.lemma == one.lemma for word, one in zip(found, expected, strict=True))
-    return {"captions_cut": cut / len(gold), "tags": tags / words, "lemmas": lemmas / words}
+    return {"n": len(gold), "cut": cut / len(gold), "tags": tags / words, "lemmas": lemmas / words}
 
 
-def _train(work: Path, out: Path, steps: int) -> None:
+def _train(work: Path, steps: int) -> None:
     files = {
         "tokenizer": [
             *("--txt_file", "train.txt", "--label_file", "train.labels", "--dev_txt_file", "dev.txt"),
@@ -84,20 +95,28 @@ def _train(work: Path, out: Path, steps: int) -> None:
             *("--mwt_json_file", "none.json"),
         ],
         "tagger": ["--train_file", "train.conllu", "--eval_file", "dev.conllu", "--max_steps", str(steps // 2)],
-        "lemmatizer": ["--train_file", "train.conllu", "--eval_file", "dev.conllu", "--num_epoch", "4"],
+        "lemmatizer": ["--train_file", "words.conllu", "--eval_file", "dev.conllu", "--num_epoch", "20"],
     }
     for (module, arguments), name in zip(files.items(), MODEL_FILES.values(), strict=True):
-        saved = ["--save_dir", str(out.resolve()), "--save_name", name]
+        saved = ["--save_dir", ".", "--save_name", name]
         _run(["-m", f"stanza.models.{module}", *arguments, *LAYERS[module].split(), *COMMON, *saved], work)
 
 
 def _run(arguments: Sequence[str], folder: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
         raise UserError(f"{arguments[1]} failed with exit code {done.returncode}:\n{said}")
+
+
+def _write_texts(folder: Path, train: Tagged, dev: Tagged) -> None:
+    for name, part in (("train", train), ("dev", dev)):
+        _write_part(folder, name, part)
+    words = dict.fromkeys(word for caption in train for word in caption)
+    write_text(folder / "words.conllu", "".join(_conllu([word]) for word in words))
+    write_text(folder / "none.json", "[]")
 
 
 def _write_part(folder: Path, name: str, part: Tagged) -> None:

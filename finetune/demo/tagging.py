@@ -52,8 +52,6 @@ PHRASES = {
     "front pockets": ("ADJ", "NOUN"),
     "rolled ends": ("ADJ", "NOUN"),
 }
-DAMAGED = 0.4
-"""Share of the captions that a poor model might have written: cut off, jumbled, with words left out or said again."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,11 @@ def written(words: list[Word]) -> str:
     return re.sub(r" ([,.])", r"\1", " ".join(word.form for word in words))
 
 
-def captions(count: int, seed: int, damaged: float = DAMAGED) -> list[list[Word]]:
-    """Return `count` distinct captions as the shop, its other layout and the base model's alt texts write them."""
+def captions(count: int, seed: int, damaged: float) -> list[list[Word]]:
+    """Return `count` captions as the shop, its other layout and the base model's alt texts write them.
+
+    Share `damaged` of them is as a poor model might write it: cut off, turned round, words left out or said again.
+    """
     rng = np.random.default_rng([seed, 8])
     facad = [" ".join(item.words) for item in items_of(count, seed)]
     drawn = [sample_garment(rng) for _ in range(count)]
