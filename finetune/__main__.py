@@ -171,7 +171,7 @@ def make_demo_base(
 def make_demo_stanza(
     out: Annotated[Path, typer.Argument(help="the folder of the models")] = Path("finetune/demo/stanza"),
     captions: Annotated[int, typer.Option(min=50, help="how many captions they are trained on")] = 1500,
-    steps: Annotated[int, typer.Option(min=10, help="steps of the tokenizer; the tagger takes half as many")] = 600,
+    steps: Annotated[int, typer.Option(min=100, help="steps of the tokenizer; the tagger takes half as many")] = 600,
 ) -> None:
     """Train tiny Stanza models on the demo's own captions, whose parts of speech and lemmas are known."""
     from finetune.demo import stanza
