@@ -16,7 +16,7 @@ from metrics.stanza_models import load_pipeline
 
 Chunk = list[str]
 Parsed = Generator[tuple[Chunk, list[list[str]]], None, None]
-_CHUNK_CAPTIONS, _CHUNK_CHARACTERS = 256, 60_000
+_CHUNK_CAPTIONS, _CHUNK_CHARACTERS = 128, 60_000
 _CAPTIONS_A_PROCESS, _MOST_PROCESSES = 400, 16
 
 

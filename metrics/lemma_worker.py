@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from metrics.errors import user_errors
 from metrics.stanza_models import load_pipeline
 
 KEPT_TAGS = frozenset({"NOUN", "ADJ", "PROPN"})
@@ -28,6 +29,7 @@ def parse(pipeline: Any, captions: Sequence[str]) -> list[list[str]]:
     ]
 
 
+@user_errors()
 def main(source: str) -> None:
     """Answer the lines of standard input. Nothing but answers goes to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us

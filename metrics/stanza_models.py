@@ -88,11 +88,14 @@ def _english_files() -> list[Path]:
     listed = folder / RESOURCES
     if not listed.is_file():
         return [listed]
-    english = json.loads(read_bytes(listed))[ENGLISH]
-    packages = english["packages"]["default"]
-    models = [(name, packages[name]) for name in ("tokenize", "mwt", "pos", "lemma") if name in packages]
-    needed = [english[name][package].get("dependencies", []) for name, package in models]
-    models += [(model["model"], model["package"]) for each in needed for model in each]
+    try:
+        english = json.loads(read_bytes(listed))[ENGLISH]
+        packages = english["packages"]["default"]
+        models = [(name, packages[name]) for name in ("tokenize", "mwt", "pos", "lemma") if name in packages]
+        needed = [english[name][package].get("dependencies", []) for name, package in models]
+        models += [(model["model"], model["package"]) for each in needed for model in each]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{listed}: not Stanza's list of English packages ({error!r}); run {DOWNLOAD}") from error
     return [folder / ENGLISH / name / f"{package}.pt" for name, package in dict.fromkeys(models)]
 
 
