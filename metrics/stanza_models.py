@@ -26,7 +26,8 @@ def absent(source: str) -> str | None:
     """
     if source != ENGLISH:
         _local_files(Path(source))
-    if find_spec("stanza") is None:
+    package = find_spec("stanza")
+    if package is None or package.origin is None:  # a folder of that name is no package
         return f"stanza is not installed, run {INSTALL}"
     if source == ENGLISH and not all(path.is_file() for path in _english_files()):
         return f"Stanza's English models are not there, run {DOWNLOAD}"

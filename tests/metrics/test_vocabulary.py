@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from metrics import UserError
+from metrics.__main__ import app
 from metrics.attributes import attribute_table, precision_recall
 from metrics.lemma_cache import LemmaCache
 from metrics.lemmas import normalised
@@ -182,6 +184,14 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"lemmas.sqlite: cannot keep lemmas there .* LOOKBOOK_CACHE"):
         LemmaCache(tmp_path / "file" / "lemmas.sqlite")
+
+
+def test_without_stanza_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("metrics.stanza_models.find_spec", lambda name: None)
+    (tmp_path / "list.txt").write_text("cotton\n")
+    arguments = ["attributes", "--list", str(tmp_path / "list.txt"), "--out", str(tmp_path / "vocabulary.json")]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, "run pip install '.[measures]'" in result.output) == (2, True), result.output
 
 
 def test_the_measure_is_imported_without_torch_or_stanza() -> None:
