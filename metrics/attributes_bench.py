@@ -41,8 +41,8 @@ def _caption(rng: random.Random) -> str:
 
 
 def one_at_a_time(captions: Sequence[str], source: str) -> list[Kept]:
-    """Return each caption's lemmas as the paper's code finds them: one call of the pipeline a caption."""
-    pipeline = load_pipeline(source)
+    """Return each caption's lemmas as the paper's code finds them: one call of Stanza's pipeline as it is for each."""
+    pipeline = load_pipeline(source, remember=False)
     return [tuple(parse(pipeline, [normalised(caption)])[0]) for caption in captions]
 
 

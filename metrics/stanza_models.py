@@ -51,8 +51,10 @@ def signature(source: str) -> str:
     return f"{version('stanza')}-{digest.hexdigest()[:12]}"
 
 
-def load_pipeline(source: str, *, gpu: bool = False) -> Any:
+def load_pipeline(source: str, *, gpu: bool = False, remember: bool = True) -> Any:
     """Return Stanza's pipeline (tokenize, mwt where the package has it, pos, lemma); downloads nothing.
+
+    With `remember` it finds the lemma of a word and its part of speech once; they alone decide about it.
 
     Raises:
         UserError: when the models are missing or cannot be read.
@@ -60,7 +62,7 @@ def load_pipeline(source: str, *, gpu: bool = False) -> Any:
     require(source)
     import stanza  # noqa: PLC0415
 
-    common = {"download_method": None, "use_gpu": gpu, "verbose": False, "lemma_store_results": True}
+    common = {"download_method": None, "use_gpu": gpu, "verbose": False, "lemma_store_results": remember}
     try:
         if source == ENGLISH:
             return stanza.Pipeline(ENGLISH, processors="tokenize,pos,lemma", dir=str(_english_folder()), **common)
