@@ -95,7 +95,7 @@ def _train(work: Path, steps: int) -> None:
             *("--mwt_json_file", "none.json"),
         ],
         "tagger": ["--train_file", "train.conllu", "--eval_file", "dev.conllu", "--max_steps", str(steps // 2)],
-        "lemmatizer": ["--train_file", "words.conllu", "--eval_file", "dev.conllu", "--num_epoch", "20"],
+        "lemmatizer": ["--train_file", "words.conllu", "--eval_file", "words.conllu", "--num_epoch", "60"],
     }
     for (module, arguments), name in zip(files.items(), MODEL_FILES.values(), strict=True):
         saved = ["--save_dir", ".", "--save_name", name]
