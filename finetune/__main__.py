@@ -168,6 +168,20 @@ def make_demo_base(
 @app.command()
 @needs_train
 @user_errors()
+def make_demo_stanza(
+    out: Annotated[Path, typer.Argument(help="the folder of the models")] = Path("finetune/demo/stanza"),
+    captions: Annotated[int, typer.Option(min=50, help="how many captions they are trained on")] = 1500,
+    steps: Annotated[int, typer.Option(min=100, help="steps of the tokenizer; the tagger takes half as many")] = 600,
+) -> None:
+    """Train tiny Stanza models on the demo's own captions, whose parts of speech and lemmas are known."""
+    from finetune.demo import stanza
+
+    print(stanza.make_demo_stanza(out, captions, steps))
+
+
+@app.command()
+@needs_train
+@user_errors()
 def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """The whole path: prepare, baselines, train, caption before and after, score, report. Goes on where it stopped."""
     from finetune import pipeline

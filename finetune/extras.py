@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-EXTRA_OF = {"bitsandbytes": "gpu", "wandb": "track"}
+EXTRA_OF = {"bitsandbytes": "gpu", "wandb": "track", "stanza": "measures"}
 
 
 def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

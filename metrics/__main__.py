@@ -107,6 +107,25 @@ def train_category_classifier(
     print(f"classifier: {out}")
 
 
+@app.command()
+@user_errors()
+def attributes(
+    out: Annotated[Path, typer.Option(help="The vocabulary's file, JSON.")],
+    captions: Annotated[
+        Path | None, typer.Argument(help="References of the training split (references-train.jsonl).")
+    ] = None,
+    stanza: Annotated[str, typer.Option(help="en, or a folder of Stanza models.")] = "en",
+    minimum: Annotated[int, typer.Option(min=1, help="How often a word must stand in the training captions.")] = 10,
+    given: Annotated[
+        Path | None, typer.Option("--list", help="A given list of attributes instead, a word a line or a JSON list.")
+    ] = None,
+) -> None:
+    """Make the vocabulary of attributes that precision and recall (MAP, MAR) are measured by."""
+    from metrics.vocabulary_command import make_vocabulary
+
+    print(make_vocabulary(captions, given, stanza, minimum, out))
+
+
 def _table(evaluation: Evaluation) -> Table:
     table = Table(caption="x100, as papers print them", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("slice", "n", "system"):

@@ -1,0 +1,131 @@
+"""Captions parsed by Stanza: on the GPU where there is one, else by several processes of one thread each."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from queue import SimpleQueue
+
+from metrics.errors import UserError
+from metrics.lemma_worker import parse
+from metrics.stanza_models import load_pipeline
+
+Chunk = list[str]
+Parsed = Generator[tuple[Chunk, list[list[str]]], None, None]
+_CHUNK_CAPTIONS, _CHUNK_CHARACTERS = 128, 60_000
+_CAPTIONS_A_PROCESS, _MOST_PROCESSES = 400, 16
+
+
+def parsed(captions: Sequence[str], source: str) -> Parsed:
+    """Yield chunks of the captions with their lemmas as they are done; close the generator to end its processes.
+
+    Raises:
+        UserError: when the models cannot be loaded or a process dies.
+    """
+    if not captions:
+        return
+    chunks = _chunks(captions)
+    gpu = _has_gpu()
+    count = min(_cores(), _MOST_PROCESSES, -(-len(captions) // _CAPTIONS_A_PROCESS))
+    if not gpu and count > 1:
+        yield from _by_processes(chunks, source, count)
+        return
+    pipeline = load_pipeline(source, gpu=gpu)
+    for chunk in chunks:
+        yield chunk, parse(pipeline, chunk)
+
+
+def _by_processes(chunks: list[Chunk], source: str, count: int) -> Parsed:
+    workers: list[_Worker] = []
+    free: SimpleQueue[_Worker] = SimpleQueue()
+    pool = ThreadPoolExecutor(count)
+    try:
+        for _ in range(count):
+            workers.append(_Worker(source))
+            free.put(workers[-1])
+        running = {pool.submit(_by_any, free, chunk): chunk for chunk in chunks}
+        yield from ((running[future], future.result()) for future in as_completed(running))
+    finally:
+        for worker in workers:
+            worker.process.kill()
+        pool.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.close()
+
+
+def _by_any(free: "SimpleQueue[_Worker]", chunk: Chunk) -> list[list[str]]:
+    worker = free.get()
+    try:
+        return worker.parse(chunk)
+    finally:
+        free.put(worker)
+
+
+class _Worker:
+    """A process of `metrics.lemma_worker`. It ends when this process does, however that comes about."""
+
+    def __init__(self, source: str) -> None:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
+        paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "metrics.lemma_worker", source],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        )
+
+    def parse(self, chunk: Chunk) -> list[list[str]]:
+        """Return the lemmas of each caption; raises `UserError` with the end of its errors when it has died."""
+        given, answers = self.process.stdin, self.process.stdout
+        if given is None or answers is None:
+            raise ValueError("the process has no pipes")
+        answer = b""
+        try:
+            given.write(json.dumps(chunk).encode() + b"\n")
+            given.flush()
+            answer = answers.readline()
+        except BrokenPipeError:
+            pass
+        if not answer.endswith(b"\n"):
+            raise UserError(self._obituary())
+        lemmas: list[list[str]] = json.loads(answer)
+        return lemmas
+
+    def close(self) -> None:
+        """Close its files, once it has ended."""
+        self.process.communicate()
+        self.errors.close()
+
+    def _obituary(self) -> str:
+        code = self.process.wait()
+        self.errors.seek(0)
+        said = self.errors.read().decode("utf-8", "replace").strip().splitlines()[-5:]
+        return "\n".join([f"a process of Stanza ended with exit code {code}", *said])
+
+
+def _chunks(captions: Sequence[str]) -> list[Chunk]:
+    """Cut into batches that fit in memory, whatever the captions' lengths."""
+    chunks: list[Chunk] = []
+    characters = _CHUNK_CHARACTERS
+    for caption in captions:
+        if characters + len(caption) > _CHUNK_CHARACTERS or len(chunks[-1]) == _CHUNK_CAPTIONS:
+            chunks.append([])
+            characters = 0
+        chunks[-1].append(caption)
+        characters += len(caption)
+    return chunks
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _has_gpu() -> bool:
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.is_available()
