@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.corpus import Corpus
 from metrics.java import find_java
@@ -24,7 +24,7 @@ from metrics.statistics import mean_of
 from metrics.tokenization import TOKENIZER
 
 # Parsing takes time in the cube and memory in the square of the words, and a caption that does not fit fails the jar.
-LONGEST = 200
+LONGEST = 150
 _SUBSCORES = {
     "object": "Object",
     "attribute": "Attribute",
@@ -36,7 +36,7 @@ _SUBSCORES = {
 _SHUFFLE = 1
 
 Item = tuple[str, tuple[str, ...]]
-ItemScores = Mapping[str, Mapping[str, float | None]]
+ItemScores = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class SpiceScores:
     """The scores of n items.
 
     Attributes:
-        items: what the jar gives for each: `All` and six kinds of tuples to `f`, `pr`, `re` (None where the references
-            have no such tuple).
+        items: what the jar gives for each: `All` and six kinds of tuples to `f`, `pr`, `re` and counts (NaN where the
+            references have no such tuple).
         uncached: how many distinct captions the jar could not cache and so parses in every run: those whose key is
             longer than 511 bytes, which are all of 508 characters and more.
         cut: how many distinct captions had more than `LONGEST` words and were cut there.
@@ -85,22 +85,20 @@ class Spice(Measure):
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Score every caption; one that is not there scores 0. The sub-scores are those of all items."""
         tokens = corpus.tokens
-        systems = len(tokens.captions)
         given = [caption for captions in tokens.captions for caption in captions]
-        scores = spice_per_item(given, tokens.references * systems)
+        scores = spice_per_item(given, tokens.references * len(tokens.captions))
         _warn(scores)
-        signature = ("spice:1.0", f"java:{java_version(find_java())}")
-        n = len(tokens.references)
+        items = iter(scores.items)
         return [
-            Measured(
-                {"SPICE": mean_of(np.where(present, [item["All"]["f"] for item in items], 0.0).astype(np.float64))},
-                signature,
-                {"subscores": _subscores(items), "uncached": scores.uncached, "cut": scores.cut},
-            )
-            for present, items in (
-                (corpus.present[place], scores.items[place * n : (place + 1) * n]) for place in range(systems)
-            )
+            _measured(scores, [next(items) for _ in captions], present)
+            for captions, present in zip(tokens.captions, corpus.present, strict=True)
         ]
+
+
+def _measured(scores: SpiceScores, items: Sequence[ItemScores], present: NDArray[np.bool_]) -> Measured:
+    per_item = np.where(present, [item["All"]["f"] for item in items], 0.0)
+    details = {"subscores": _subscores(items), "uncached": scores.uncached, "cut": scores.cut}
+    return Measured({"SPICE": mean_of(per_item)}, ("spice:1.0", f"java:{java_version(find_java())}"), details)
 
 
 def _cut(text: str) -> str:
@@ -115,26 +113,31 @@ def _run(captions: list[str], items: list[Item]) -> tuple[list[ItemScores], int]
         job, scores = Path(folder) / "job.json", Path(folder) / "scores.json"
         job.write_text(json.dumps({"captions": captions, "items": numbered}), encoding="ascii")
         uncached = run_spice(job, parses, scores, jar_folder())
-        found = _read(scores)
+        lines = scores.read_text(encoding="utf-8").splitlines()
+    found = {number: item for line in lines for number, item in read_scores(line).items()}
     return [found[number] for number in range(len(items))], uncached
 
 
-def _read(path: Path) -> dict[int, ItemScores]:
-    with path.open(encoding="utf-8") as lines:
-        return {item["image_id"]: item["scores"] for line in lines for item in json.loads(line)}
+def read_scores(text: str) -> dict[int, ItemScores]:
+    """Return the scores in a line of the jar's JSON by the number of their item; null is NaN, as in pycocoevalcap."""
+    return {item["image_id"]: _numbers(item["scores"]) for item in json.loads(text)}
 
 
-def _subscores(items: Sequence[ItemScores]) -> dict[str, dict[str, Any]]:
+def _numbers(scores: Mapping[str, Mapping[str, float | None]]) -> ItemScores:
+    return {
+        kind: {key: np.nan if value is None else float(value) for key, value in of_kind.items()}
+        for kind, of_kind in scores.items()
+    }
+
+
+def _subscores(items: Sequence[ItemScores]) -> dict[str, dict[str, float | int | None]]:
     return {name: _subscore([item[kind] for item in items]) for name, kind in _SUBSCORES.items()}
 
 
-def _subscore(scores: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
-    defined = [score for score in scores if score["f"] is not None]
-
-    def mean(key: str) -> float | None:
-        return float(np.mean([score[key] for score in defined])) if defined else None
-
-    return {"f": mean("f"), "precision": mean("pr"), "recall": mean("re"), "n": len(defined)}
+def _subscore(scores: Sequence[Mapping[str, float]]) -> dict[str, float | int | None]:
+    defined = np.array([[score[key] for key in ("f", "pr", "re")] for score in scores if not np.isnan(score["f"])])
+    means = defined.mean(axis=0).tolist() if len(defined) else [None] * 3
+    return {**dict(zip(("f", "precision", "recall"), means, strict=True)), "n": len(defined)}
 
 
 def _warn(scores: SpiceScores) -> None:

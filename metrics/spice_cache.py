@@ -18,7 +18,7 @@ _SEAL = "seal"
 _OPEN = "open"
 
 
-class UnreadableParses(UserError):
+class UnreadableParsesError(UserError):
     """The jar failed before it had read the parses that are there."""
 
 
@@ -56,7 +56,7 @@ def _sealed(folder: Path) -> Iterator[None]:
     write_text(seal, _OPEN)
     try:
         yield
-    except UnreadableParses:
+    except UnreadableParsesError:
         if found == _OPEN:
             _forget(folder)
         raise

@@ -117,7 +117,7 @@ def install(source: Path | None = None) -> Path:
                 _check(jar, arrived, source / jar.name if source else jar.address)
                 arrived.replace(folder / jar.name)
     except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
+        raise UserError(f"cannot install SPICE in {folder}: {error}") from error
     print(f"SPICE is installed: {folder}", file=sys.stderr)
     return folder
 

@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from metrics.errors import UserError
 from metrics.java import find_java
-from metrics.spice_cache import UnreadableParses
+from metrics.spice_cache import UnreadableParsesError
 
 JAR = "spice-1.0.jar"
 _SCRIPT = Path(__file__).parent / "templates" / "spice.js"
 _OPENED = ("lang", "math", "util", "util.concurrent", "net", "text")
 _MOST_HEAP = 8 * 2**30  # as pycocoevalcap
-_STALL_SECONDS = 900.0  # no sign of life: a batch is some 4 s of work, one caption of 200 words a minute or two
+_STALL_SECONDS = 900.0  # no sign of life: a batch is some 4 s of work, one caption of 150 words a minute or two
 _STARVED = re.compile('OutOfMemoryError|out of memory|NOT ENOUGH MEMORY|Could not reserve enough space|sg" is null')
 _TASKS = {"parse": "SPICE: parsing new captions", "score": "SPICE: scoring"}
 
@@ -34,7 +34,7 @@ def run_spice(job: Path, parses: Path, scores: Path, jars: Path) -> int:
     The process ends when this one does, whatever ends it.
 
     Raises:
-        UnreadableParses: when it failed before it had read `parses`.
+        UnreadableParsesError: when it failed before it had read `parses`.
         UserError: when Java or the jar is missing or fails, or shows no progress for 15 minutes.
     """
     command = [*_java(jars), str(job), str(parses), str(scores)]
@@ -49,7 +49,7 @@ def run_spice(job: Path, parses: Path, scores: Path, jars: Path) -> int:
             process.kill()
             process.wait()
         if fleeting is None:
-            raise (UserError if read else UnreadableParses)(_failure(process, errors))
+            raise (UserError if read else UnreadableParsesError)(_failure(process, errors))
     return fleeting
 
 
@@ -71,11 +71,16 @@ def java_version(java: Path) -> int:
     return int(found[1]) if found else 8
 
 
+def module_options(java: Path) -> list[str]:
+    """Return what opens Java's own classes to the jar's serialisation; from Java 9 on, which knows modules."""
+    names = _OPENED if java_version(java) >= 9 else ()
+    return [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in names]
+
+
 def _java(jars: Path) -> list[str]:
     java = find_java()
-    opened = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED] if java_version(java) >= 9 else []
     class_path = os.pathsep.join((str(spice_folder() / JAR), str(jars / "*")))  # the jar names its libraries itself
-    options = (*opened, _heap(), "-Duser.language=en", "-Dfile.encoding=UTF-8", "-cp", class_path)
+    options = (*module_options(java), _heap(), "-Duser.language=en", "-Dfile.encoding=UTF-8", "-cp", class_path)
     return [str(java), *options, "org.mozilla.javascript.tools.shell.Main", "-opt", "-1", str(_SCRIPT)]
 
 
