@@ -43,11 +43,11 @@ def run_spice(job: Path, parses: Path, scores: Path, jars: Path) -> int:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603
         except OSError as error:
             raise UserError(f"Java ({command[0]}) could not be started: {error.strerror or error}") from error
-        try:
-            read, fleeting = _follow(process)
-        finally:
-            process.kill()
-            process.wait()
+        with process:
+            try:
+                read, fleeting = _follow(process)
+            finally:
+                process.kill()
         if fleeting is None:
             raise (UserError if read else UnreadableParsesError)(_failure(process, errors))
     return fleeting
@@ -146,4 +146,6 @@ def _failure(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
     reason = "\n".join(telling[-5:])
     if _STARVED.search(text):
         reason = f"not enough memory (Java may use {_heap()[4:]}B); score on a machine with more\n{reason}"
+    if "UnsatisfiedLinkError" in text:
+        reason = "the jar's cache only runs on a 64-bit x86 Java (Linux, macOS, Windows); name one by JAVA_HOME"
     return f"SPICE failed with exit code {process.returncode}: {reason}"

@@ -136,6 +136,12 @@ def test_too_little_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         spice_per_item(["a caption never seen"], [["a dress"]])
 
 
+def test_a_platform_without_the_jars_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dos.name=Plan9")
+    with pytest.raises(UserError, match="only runs on a 64-bit x86 Java"):
+        spice_per_item(["a dress"], [["a dress"]])
+
+
 def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metrics.spice_java._STALL_SECONDS", 0.1)
     with pytest.raises(UserError, match="showed no progress"):
