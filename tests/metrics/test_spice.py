@@ -131,7 +131,7 @@ def test_what_is_too_long_is_counted_and_cut(
 
 
 def test_too_little_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics.spice_java._MOST_HEAP", 200 << 20)
+    monkeypatch.setattr("metrics.spice_java._MOST_HEAP", 12 << 20)
     with pytest.raises(UserError, match="not enough memory"):
         spice_per_item(["a caption never seen"], [["a dress"]])
 
