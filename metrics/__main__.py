@@ -126,6 +126,19 @@ def attributes(
     print(make_vocabulary(captions, given, stanza, minimum, out))
 
 
+@app.command()
+@user_errors()
+def install_spice(
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder with the four jars, where there is no network.")
+    ] = None,
+) -> None:
+    """Bring what SPICE needs: Stanford CoreNLP 3.6.0 (387 MB, GPL v3 or later) and a JavaScript engine (MPL 2.0)."""
+    from metrics.spice_install import install
+
+    install(source)
+
+
 def _table(evaluation: Evaluation) -> Table:
     table = Table(caption="x100, as papers print them", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("slice", "n", "system"):

