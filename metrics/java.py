@@ -17,7 +17,8 @@ from metrics.errors import UserError
 
 _EXECUTABLE = "java.exe" if os.name == "nt" else "java"
 _PROBE_SECONDS = 30
-_ALWAYS = ("-Duser.language=en", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
+_ALWAYS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
+_PATHS_IN_UTF8 = {"LC_ALL": "C.UTF-8"}
 _running: set[subprocess.Popen[bytes]] = set()
 _interrupted = threading.Event()
 
@@ -133,7 +134,9 @@ class _Run:
     def _started(self) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
         try:
-            process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=self._folder)  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603
+                self._command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=self._folder, env=os.environ | _PATHS_IN_UTF8
+            )
         except OSError as error:
             raise UserError(
                 f"{self._shown} could not be started in {self._folder}: {error.strerror or error}"
@@ -175,5 +178,6 @@ def _fault(java: Path) -> str | None:
 
 
 def _tail(stderr: bytes | None, lines: int = 5) -> str:
-    text = (stderr or b"").decode("utf-8", "replace").strip()
-    return ": " + "\n".join(text.splitlines()[-lines:]) if text else ""
+    said = (stderr or b"").decode("utf-8", "replace").strip().splitlines()
+    without_trace = [line for line in said if not line.startswith("\tat ")]
+    return ": " + "\n".join(without_trace[-lines:]) if said else ""

@@ -3,12 +3,14 @@
 Formula: Denkowski and Lavie 2014, as in the jar's MeteorScorer.computeMetrics; parameters of English, task "rank".
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from metrics.corpus import Corpus
+from metrics.errors import UserError
 from metrics.measures import Measure, Measured
 from metrics.meteor_jar import Segments, align, powers
 from metrics.statistics import Floats, Statistics
@@ -19,6 +21,10 @@ WEIGHTS = (1.0, 0.6, 0.8, 0.6)  # exact, stem, synonym, paraphrase
 # Columns: length of test and reference, function words of both; for each module content words matched in test and
 # reference, function words in both; chunks; words matched in test and reference.
 _CHUNKS, _TEST_WORDS, _REFERENCE_WORDS = 20, 21, 22
+_JAVA_SPACE = "".join(map(chr, range(0x21)))  # what String.trim takes off
+_BEAM = 40
+_SHORT = 500
+_MOST_COPIED, _MOST_AT_ONCE = 200e9, 1e9
 Powers = Mapping[tuple[float, float], float]
 
 
@@ -36,6 +42,7 @@ class Meteor(Measure):
             for captions in corpus.tokens.captions
             for caption, texts in zip(captions, references, strict=True)
         ]
+        _refuse_endless(corpus, lines)
         columns = additive(align(lines)).reshape(len(corpus.systems), len(corpus.items), -1)
         known = powers(_ratios(corpus, columns), BETA)
         return [
@@ -80,7 +87,31 @@ def _segments(caption: str, references: Sequence[str]) -> Segments:
     return tuple(part.strip(_JAVA_SPACE) for part in " ||| ".join((*references, hypothesis)).split("|||"))
 
 
-_JAVA_SPACE = "".join(map(chr, range(0x21)))
+def _refuse_endless(corpus: Corpus, lines: Sequence[Segments]) -> None:
+    """Refuse captions with which the jar would run out of memory, or be busy for many minutes."""
+    for number, (*references, hypothesis) in enumerate(lines):
+        for reference in references if len(hypothesis) > _SHORT else ():
+            copied, at_once = _copied(hypothesis.split(), reference.split())
+            if copied > _MOST_COPIED or at_once > _MOST_AT_ONCE:
+                system, item = divmod(number, len(corpus.items))
+                name, words = corpus.systems[system].name, len(hypothesis.split())
+                raise UserError(
+                    f"{name}: the caption of item {corpus.items[item].id!r}, {words} words, repeats those of its "
+                    f"reference too often: METEOR's aligner would copy {copied / 1e9:.0f} GB, {at_once / 1e9:.1f} GB "
+                    "of them at once; shorten the caption"
+                )
+
+
+def _copied(test: list[str], reference: list[str]) -> tuple[int, int]:
+    """Return how many bytes the aligner's beam copies to match equal words: in all, and for one word of the reference.
+
+    Each of `_BEAM` partial alignments is copied for every place of the word in the test, with a byte for every word of
+    the test, and five for every one of the reference.
+    """
+    counts = Counter(test)
+    places = [counts[word] for word in reference]
+    copy = _BEAM * (len(test) + 5 * len(reference))
+    return copy * sum(places), copy * max(places, default=0)
 
 
 def _matched(content: Floats, function: Floats) -> Floats:

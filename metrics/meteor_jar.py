@@ -53,12 +53,13 @@ def align(lines: Sequence[Segments]) -> Floats:
 def powers(ratios: Sequence[tuple[float, float]], exponent: float) -> dict[tuple[float, float], float]:
     """Return `(numerator / denominator) ** exponent` as this machine's Java computes it, for each of `ratios`.
 
+    A numerator is a whole number and a denominator a multiple of one half, as chunks and mean matches are.
     Java and the C library round one power in a thousand differently. The jar's own EVAL computes it here, with
     parameters that make the score of a perfect match 1 + 2^80 times the power, which is 2^80 times the power.
     """
     distinct = list(dict.fromkeys(ratios))
     matched = "1 3 0 3 1 1 0 0" + " 0" * 12
-    line = " ||| ".join(["EVAL", *(f"{matched} {over!r} {under!r} {under!r}" for over, under in distinct)])
+    line = " ||| ".join(["EVAL", *(f"{matched} {over:.0f} {2 * under:.0f} 0" for over, under in distinct)])
     parameters = ("-m", "exact", "-p", f"0.5 {exponent!r} {-_SCALE!r} 0.75")
     text = f"{line}\n".encode()
     output = run_jar(_folder(), _JAR, (*_METEOR, *parameters), text, _limit(len(distinct)), _OPTIONS)
