@@ -173,7 +173,7 @@ def _started(command: list[str], out: IO[bytes], environment: Mapping[str, str])
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)  # noqa: S603
 
 
-def _environment() -> Mapping[str, str]:
+def _environment() -> dict[str, str]:
     """The official scorers call `java` of the PATH, and read and write in the machine's encoding."""
     path = os.environ.get("PATH", "")
     if not shutil.which("java"):

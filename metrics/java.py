@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -149,7 +148,7 @@ class _Run:
 
 
 def _how_it_ended(code: int) -> str:
-    if code == -signal.SIGKILL:
+    if code == -9:
         return "was killed, often by the system when memory runs out: score fewer captions at a time, or free memory"
     return f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
 

@@ -100,7 +100,8 @@ def _words(texts: Iterable[str]) -> Set[str]:
 
 
 def _score(folder: Path, lines: Sequence[str], table: Path) -> Floats:
-    jvms = max(1, min(len(os.sched_getaffinity(0)), len(lines) // _LINES_A_JVM))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jvms = max(1, min(cores, len(lines) // _LINES_A_JVM))
     shards = [lines[start::jvms] for start in range(jvms)]
     texts = ["".join(f"{line}\n" for line in shard).encode() for shard in shards]
     arguments = (*_METEOR, "-lower", "-a", str(table))
