@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LIGHT := .venv-light
 GRID ?= recipes/grids/published.yaml
 
-.PHONY: help install demo reproduce test lint types light check clean
+.PHONY: help install demo reproduce test bench bench-full lint types light check clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -26,6 +26,12 @@ reproduce: install  ## all published runs, what is finished skipped, and the pub
 
 test: install  ## all tests
 	$(BIN)/python -m pytest
+
+bench: install  ## time, memory and values beside those of the official scorers, 10,000 captions
+	$(BIN)/python -m metrics bench
+
+bench-full: install  ## the same on 101,225 captions, a whole catalogue
+	$(BIN)/python -m metrics bench --full
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

@@ -139,6 +139,18 @@ def install_spice(
     install(source)
 
 
+@app.command()
+@user_errors()
+def bench(
+    full: Annotated[bool, typer.Option("--full", help="101,225 pairs, a whole catalogue, instead of 10,000.")] = False,
+) -> None:
+    """Compare time, memory and values with those of the official scorers."""
+    from metrics.benchmark import ALL_PAIRS, PAIRS
+    from metrics.benchmark_table import print_bench
+
+    print_bench(ALL_PAIRS if full else PAIRS)
+
+
 def _table(evaluation: Evaluation) -> Table:
     table = Table(caption="x100, as papers print them", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("slice", "n", "system"):

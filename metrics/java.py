@@ -3,7 +3,11 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +16,10 @@ from metrics.errors import UserError
 
 _EXECUTABLE = "java.exe" if os.name == "nt" else "java"
 _PROBE_SECONDS = 30
+_ALWAYS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
+_PATHS_IN_UTF8 = {"LC_ALL": "C.UTF-8"}
+_running: set[subprocess.Popen[bytes]] = set()
+_interrupted = threading.Event()
 
 
 def find_java() -> Path:
@@ -49,18 +57,100 @@ def run_jar(
         UserError: when there is no Java, or when the program fails or takes longer than `seconds`; with the end of
             its standard error.
     """
-    always = ("-Duser.language=en", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
-    command = [str(find_java()), *always, *options, "-cp", class_path, *arguments]
-    shown = f"Java ({command[0]}, {arguments[0]})"
+    return run_all(folder, class_path, arguments, [text], seconds, options)[0]
+
+
+def run_all(
+    folder: Path,
+    class_path: str,
+    arguments: Sequence[str],
+    texts: Sequence[bytes],
+    seconds: float,
+    options: Sequence[str] = (),
+) -> list[bytes]:
+    """Run a Java class side by side, once for each of `texts`; as `run_jar`, and when one fails the others are ended.
+
+    Standard input is written and both outputs are read at once, so no pipe can fill up and stop the program. When this
+    Python ends, however it ends, the program finds its input closed and ends as well.
+    """
+    command = [str(find_java()), *_ALWAYS, *options, "-cp", class_path, *arguments]
+    run = _Run(command, folder, time.monotonic() + seconds, seconds)
+    with ThreadPoolExecutor(len(texts)) as pool, run:
+        pending = [pool.submit(run.one, text) for text in texts]
+        for done in as_completed(pending):
+            done.result()
+    return [done.result() for done in pending]
+
+
+@contextmanager
+def ended_when_interrupted() -> Iterator[None]:
+    """End every Java that another thread of this process runs, or starts, once the block is interrupted."""
+    _interrupted.clear()
     try:
-        done = subprocess.run(command, input=text, capture_output=True, cwd=folder, timeout=seconds, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"{shown} did not end within {seconds:.0f} s{_tail(error.stderr)}") from error
-    except OSError as error:
-        raise UserError(f"{shown} could not be started in {folder}: {error.strerror or error}") from error
-    if done.returncode:
-        raise UserError(f"{shown} failed with exit code {done.returncode}{_tail(done.stderr)}")
-    return done.stdout
+        yield
+    except KeyboardInterrupt:
+        _interrupted.set()
+        for process in list(_running):
+            process.kill()
+        raise
+
+
+class _Run:
+    """Programs that belong together: they are ended together when one fails."""
+
+    def __init__(self, command: list[str], folder: Path, deadline: float, seconds: float) -> None:
+        self._command, self._folder, self._deadline, self._seconds = command, folder, deadline, seconds
+        self._shown = f"Java ({command[0]}, {command[command.index('-cp') + 2]})"
+        self._mine: set[subprocess.Popen[bytes]] = set()
+        self._over = False
+
+    def __enter__(self) -> "_Run":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind:
+            self._over = True
+            for process in list(self._mine):
+                process.kill()
+
+    def one(self, text: bytes) -> bytes:
+        """Run one program and return its standard output."""
+        with self._started() as process:
+            try:
+                output, errors = process.communicate(text, timeout=self._deadline - time.monotonic())
+            except subprocess.TimeoutExpired as error:
+                raise UserError(
+                    f"{self._shown} did not end within {self._seconds:.0f} s{_tail(error.stderr)}"
+                ) from error
+            finally:
+                process.kill()
+                self._mine.discard(process)
+                _running.discard(process)
+        if process.returncode:
+            raise UserError(f"{self._shown} {_how_it_ended(process.returncode)}{_tail(errors)}")
+        return output
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                self._command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=self._folder, env=os.environ | _PATHS_IN_UTF8
+            )
+        except OSError as error:
+            raise UserError(
+                f"{self._shown} could not be started in {self._folder}: {error.strerror or error}"
+            ) from error
+        self._mine.add(process)
+        _running.add(process)
+        if self._over or _interrupted.is_set():
+            process.kill()
+        return process
+
+
+def _how_it_ended(code: int) -> str:
+    if code == -9:
+        return "was killed, often by the system when memory runs out: score fewer captions at a time, or free memory"
+    return f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
 
 
 def _candidates() -> list[Path]:
@@ -87,5 +177,6 @@ def _fault(java: Path) -> str | None:
 
 
 def _tail(stderr: bytes | None, lines: int = 5) -> str:
-    text = (stderr or b"").decode("utf-8", "replace").strip()
-    return ": " + "\n".join(text.splitlines()[-lines:]) if text else ""
+    said = (stderr or b"").decode("utf-8", "replace").strip().splitlines()
+    without_trace = [line for line in said if not line.startswith("\tat ")]
+    return ": " + "\n".join(without_trace[-lines:]) if said else ""

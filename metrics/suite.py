@@ -14,6 +14,7 @@ from metrics.captions import CaptionRecord
 from metrics.cider import Cider
 from metrics.corpus import Corpus
 from metrics.errors import UserError
+from metrics.java import ended_when_interrupted
 from metrics.measures import ORDER, Measure, Measured
 from metrics.ngrams import Integers
 from metrics.rouge import RougeL
@@ -145,7 +146,7 @@ def _run(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Seq
     side_by_side = [measure for measure in measures if not measure.uses_torch]
     if any(measure.tokenizer == TOKENIZER for measure in side_by_side):
         _ = corpus.tokens
-    with ThreadPoolExecutor(max(len(side_by_side), 1)) as pool:
+    with ThreadPoolExecutor(max(len(side_by_side), 1)) as pool, ended_when_interrupted():
         done = list(pool.map(lambda measure: measure.measure(corpus), side_by_side))
     alone = [measure for measure in measures if measure.uses_torch]
     done += [measure.measure(corpus) for measure in alone]

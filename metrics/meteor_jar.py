@@ -1,0 +1,126 @@
+"""What the official METEOR 1.5 jar is asked, over all cores: normal forms, alignments, powers."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence, Set
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from metrics.errors import UserError
+from metrics.java import run_all, run_jar
+from metrics.paraphrases import cut_table
+from metrics.statistics import Floats
+
+COLUMNS = 23
+_JAR = "meteor-1.5.jar"
+_TABLE = Path("data", "paraphrase-en.gz")
+# Short runs: compiling more than the first tier does not pay, and one collector thread leaves the other cores alone.
+_OPTIONS = ("-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_METEOR = ("Meteor", "-", "-", "-l", "en", "-stdio")
+_NORMALIZER = ("edu.cmu.meteor.util.Normalizer", "english", "true")
+_SECONDS = 300.0
+_SECONDS_A_LINE = 0.1
+_LINES_A_JVM = 1000
+_SCALE = 2.0**80
+
+Segments = tuple[str, ...]
+# Java splits words at these alone.
+_WORD = re.compile(r"[^ \t\n\r\f]+")
+_PLAIN = re.compile(r"[a-z0-9 \-]*")
+_HYPHEN = re.compile(r"([a-z0-9])-([a-z0-9])")
+
+
+def align(lines: Sequence[Segments]) -> Floats:
+    """Return METEOR's statistics, (n, 23), of n lines: references, one or more, then the hypothesis.
+
+    They are those of the reference that scores best. Lines that come twice are aligned once.
+
+    Raises:
+        UserError: when Java or the jar is missing, fails, takes too long or returns something else than asked for.
+    """
+    folder = _folder()
+    distinct = list(dict.fromkeys(lines))
+    normal = _normalize(folder, sorted({text for segments in distinct for text in segments}))
+    table = cut_table(folder / _TABLE, _words(normal.values()))
+    ready = [" ||| ".join(("SCORE", *(normal[text] for text in segments))) for segments in distinct]
+    found = _score(folder, ready, table)
+    place = {segments: number for number, segments in enumerate(distinct)}
+    return found[[place[segments] for segments in lines]]
+
+
+def powers(ratios: Sequence[tuple[float, float]], exponent: float) -> dict[tuple[float, float], float]:
+    """Return `(numerator / denominator) ** exponent` as this machine's Java computes it, for each of `ratios`.
+
+    A numerator is a whole number and a denominator a multiple of one half, as chunks and mean matches are.
+    Java and the C library round one power in a thousand differently. The jar's own EVAL computes it here, with
+    parameters that make the score of a perfect match 1 + 2^80 times the power, which is 2^80 times the power.
+    """
+    distinct = list(dict.fromkeys(ratios))
+    matched = "1 3 0 3 1 1 0 0" + " 0" * 12
+    line = " ||| ".join(["EVAL", *(f"{matched} {over:.0f} {2 * under:.0f} 0" for over, under in distinct)])
+    parameters = ("-m", "exact", "-p", f"0.5 {exponent!r} {-_SCALE!r} 0.75")
+    text = f"{line}\n".encode()
+    output = run_jar(_folder(), _JAR, (*_METEOR, *parameters), text, _limit(len(distinct)), _OPTIONS)
+    scores = [float(score) for score in output.split()]
+    if len(scores) != len(distinct) + 1:
+        raise UserError(f"METEOR returned {len(scores) - 1} values for {len(distinct)}; no score can be trusted")
+    return {ratio: score / _SCALE for ratio, score in zip(distinct, scores[:-1], strict=True)}
+
+
+def _folder() -> Path:
+    package = find_spec("pycocoevalcap")
+    for location in (package.submodule_search_locations or ()) if package else ():
+        folder = Path(location) / "meteor"
+        if (folder / _JAR).is_file() and (folder / _TABLE).is_file():
+            return folder
+    raise UserError(f"{_JAR} or its {_TABLE} is missing; both come with `pip install pycocoevalcap`")
+
+
+def _normalize(folder: Path, texts: Sequence[str]) -> dict[str, str]:
+    """Return each text as METEOR's `-norm` writes it: by rule where only hyphens matter, else by the jar itself."""
+    normal = {text: _plain(text) for text in texts if _PLAIN.fullmatch(text)}
+    others = [text for text in texts if text not in normal]
+    if others:
+        given = "".join(f"{text}\n" for text in others).encode()
+        output = run_jar(folder, _JAR, _NORMALIZER, given, _limit(len(others)), _OPTIONS).decode().split("\n")
+        if len(output) != len(others) + 1:
+            raise UserError(f"METEOR normalised {len(output) - 1} of {len(others)} texts; no score can be trusted")
+        normal.update(zip(others, output[:-1], strict=True))
+    return normal
+
+
+def _plain(text: str) -> str:
+    return " ".join(_HYPHEN.sub(r"\1 \2", text.replace("--", "-")).split())
+
+
+def _words(texts: Iterable[str]) -> Set[str]:
+    return {word for text in texts for word in _WORD.findall(text.lower())}
+
+
+def _score(folder: Path, lines: Sequence[str], table: Path) -> Floats:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jvms = max(1, min(cores, len(lines) // _LINES_A_JVM))
+    shards = [lines[start::jvms] for start in range(jvms)]
+    texts = ["".join(f"{line}\n" for line in shard).encode() for shard in shards]
+    arguments = (*_METEOR, "-lower", "-a", str(table))
+    outputs = run_all(folder, _JAR, arguments, texts, _limit(len(lines)), _OPTIONS)
+    found = np.empty((len(lines), COLUMNS))
+    for start, (shard, output) in enumerate(zip(shards, outputs, strict=True)):
+        found[start::jvms] = _parse(output, len(shard))
+    return found
+
+
+def _parse(output: bytes, lines: int) -> Floats:
+    values, found = output.split(), output.count(b"\n")
+    if found != lines or len(values) != lines * COLUMNS:
+        raise UserError(
+            f"METEOR returned {found} lines with {len(values)} values for {lines} captions with {COLUMNS} values each; "
+            "no score can be trusted"
+        )
+    return np.array(values, dtype=np.float64).reshape(lines, COLUMNS)
+
+
+def _limit(lines: int) -> float:
+    return _SECONDS + _SECONDS_A_LINE * lines
