@@ -28,10 +28,10 @@ test: install  ## all tests
 	$(BIN)/python -m pytest
 
 bench: install  ## time, memory and values beside those of the official scorers, 10,000 captions
-	$(BIN)/python -m metrics bench
+	$(BIN)/python -m metrics bench --stanza finetune/demo/stanza
 
 bench-full: install  ## the same on 101,225 captions, a whole catalogue
-	$(BIN)/python -m metrics bench --full
+	$(BIN)/python -m metrics bench --stanza finetune/demo/stanza --full
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

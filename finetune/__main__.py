@@ -79,10 +79,11 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
-    from finetune import mixture, validation
+    from finetune import mixture, scoring, validation
 
     loaded = _recipe(recipe, overrides, limit)
     validation.check_recipe(loaded)
+    scoring.check_scoring(loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
     validation.check_splits(prepared.whole)

@@ -106,6 +106,21 @@ class Decoding(Section):
     batch_size: PositiveInt = 16
 
 
+class Classifier(Section):
+    """The BERT that reads an item's category from its caption, by default with the published hyper-parameters.
+
+    `tiny` makes its base on the spot, from random weights, and has defaults of its own.
+    """
+
+    tiny: bool = False
+    base: str | None = None
+    epochs: PositiveInt | None = None
+    learning_rate: PositiveFloat | None = None
+    batch_size: PositiveInt | None = None
+    dropout: Share | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+
 def _expanded(path: Path) -> Path:
     expanded = Path(os.path.expandvars(path)).expanduser()
     if "$" in str(expanded):
@@ -149,6 +164,18 @@ Data = Annotated[
 ]
 
 
+class Scoring(Section):
+    """The measures that need models of their own, made of the training captions; the others always run.
+
+    `stanza` is `en` or a folder of models; `attributes` a file of those to look for, or `catalogue`: those that the
+    catalogue gives its training items. Default: nouns and adjectives that training captions have 10 times.
+    """
+
+    classifier: Classifier | None = None
+    stanza: str | None = None
+    attributes: Literal["catalogue"] | Annotated[Path, AfterValidator(_expanded)] | None = None
+
+
 Output = Annotated[Path, AfterValidator(_expanded)]
 
 
@@ -167,6 +194,7 @@ class Recipe(Section):
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
     decoding: Decoding = Decoding()
+    scoring: Scoring = Scoring()
 
     @property
     def catalogues(self) -> dict[str, CatalogueSection]:

@@ -17,11 +17,12 @@ from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
 from finetune.processes import call, locked
 from finetune.runs import check_output, claim_output, load_system, read_run
+from finetune.scoring import check_scoring, is_complete, measures_of, prepare_scoring
 from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
-from metrics.__main__ import score
 from metrics.errors import UserError
-from metrics.suite import default_measures, installed_version
+from metrics.scoring import score_files
+from metrics.suite import installed_version
 
 REPORT = "report"
 SYSTEMS = ("pretrained", "fine-tuned")
@@ -30,6 +31,7 @@ SYSTEMS = ("pretrained", "fine-tuned")
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     """Do all that is not done yet and return each catalogue's report folder. Killed and started again, it goes on."""
     check_recipe(recipe)
+    check_scoring(recipe)
     with locked(recipe.output):
         trained = check_output(recipe, resume=True)
         parts = _begin(recipe)
@@ -39,7 +41,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     with locked(recipe.output):
         trained_captions = _caption(recipe, parts)
         return [
-            _report([*files, *captions], folder)
+            _report(recipe, [*files, *captions], folder)
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
 
@@ -54,6 +56,8 @@ def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
         write_card(part, folder)
     ensure_base(recipe, mixture.whole)
     check_splits(mixture.whole)
+    for _, folder in parts:
+        prepare_scoring(recipe, folder)
     return parts
 
 
@@ -68,11 +72,11 @@ def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[list[Pa
     return files
 
 
-def _report(files: list[Path], folder: Path) -> Path:
+def _report(recipe: Recipe, files: list[Path], folder: Path) -> Path:
     """Score one catalogue's systems; the last one also with its photos shuffled."""
-    report = folder / REPORT
-    score([*files, write_shuffled(files[-1], folder / "captions" / "shuffled")], report)
-    return report
+    shuffled = write_shuffled(files[-1], folder / "captions" / "shuffled")
+    score_files([*files, shuffled], folder / REPORT, measures_of(recipe, folder))
+    return folder / REPORT
 
 
 def finished_report(recipe: Recipe) -> dict[str, Any] | None:
@@ -87,17 +91,11 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     try:
         report = dict(json.loads(path.read_text(encoding="utf-8")))
         scored = [system["run"] for system in report["systems"]]
-        current = report["lookbook"] == installed_version() and set(_wanted()) <= {
-            *report["measures"],
-            *report["absent"],
-        }
-    except (ValueError, KeyError, TypeError):
+        complete = is_complete(report["measures"], measures_of(recipe, recipe.output))
+        current = report["lookbook"] == installed_version() and complete
+    except (ValueError, KeyError, TypeError, UserError):
         return None
     return report if current and all(_is_scored(recipe, folder, scored) for folder in SYSTEMS) else None
-
-
-def _wanted() -> list[str]:
-    return [name for measure in default_measures() for name in measure.names]
 
 
 def _is_scored(recipe: Recipe, folder: str, scored: Sequence[Any]) -> bool:

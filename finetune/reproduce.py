@@ -16,6 +16,7 @@ from finetune.comparison import NAME, lines, write_comparison
 from finetune.grid import Planned, collected, load_grid, plan, refuse
 from finetune.pipeline import finished_report
 from finetune.processes import call
+from finetune.scoring import check_scoring
 from finetune.validation import check_recipe
 from metrics.errors import UserError
 from metrics.formats import duration, figure
@@ -55,6 +56,7 @@ def _finished(planned: Sequence[Planned], source: str) -> dict[str, Any]:
             report = finished_report(one.recipe)
             if report is None:
                 check_recipe(one.recipe, max(torch.cuda.device_count(), 1))
+                check_scoring(one.recipe)
             else:
                 reports[one.cell.title] = report
     refuse(faults, source)

@@ -126,13 +126,13 @@ def recipe_values(recipe: Recipe) -> dict[str, Any]:
 
 
 def _differing(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted keys of training that two recipes do not share; decoding may change between captions."""
+    """Dotted keys of training that two recipes do not share; decoding and scoring may change after it."""
     keys = []
     for key in sorted(found.keys() | wanted.keys()):
         one, other = _by_place(found.get(key)), _by_place(wanted.get(key))
         if isinstance(one, dict) and isinstance(other, dict):
             keys += _differing(one, other, f"{prefix}{key}.")
-        elif one != other and not prefix.startswith("decoding."):
+        elif one != other and not f"{prefix}{key}".startswith(("decoding", "scoring")):
             keys.append(prefix + key)
     return keys
 

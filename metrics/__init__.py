@@ -12,27 +12,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metrics.attributes import Attributes
     from metrics.bleu import Bleu
     from metrics.captions import CaptionRecord, read_captions, read_records, to_json, write_records
+    from metrics.category import Category
+    from metrics.choice import choose_measures
     from metrics.cider import Cider
     from metrics.compare import build_comparison, write_comparison
     from metrics.errors import UserError, user_errors
     from metrics.measures import Measure
+    from metrics.meteor import Meteor
     from metrics.report import build_report, write_report
     from metrics.rouge import RougeL
+    from metrics.spice import Spice
     from metrics.statistics import Statistics, intervals, p_values
     from metrics.suite import Evaluation, Score, SystemScores, default_measures, score_captions, score_systems
     from metrics.systems import System, load_systems
 
 _HOMES = {
+    "attributes": ("Attributes",),
     "bleu": ("Bleu",),
     "captions": ("CaptionRecord", "read_captions", "read_records", "to_json", "write_records"),
+    "category": ("Category",),
+    "choice": ("choose_measures",),
     "cider": ("Cider",),
     "compare": ("build_comparison", "write_comparison"),
     "errors": ("UserError", "user_errors"),
     "measures": ("Measure",),
+    "meteor": ("Meteor",),
     "report": ("build_report", "write_report"),
     "rouge": ("RougeL",),
+    "spice": ("Spice",),
     "statistics": ("Statistics", "intervals", "p_values"),
     "suite": ("Evaluation", "Score", "SystemScores", "default_measures", "score_captions", "score_systems"),
     "systems": ("System", "load_systems"),
@@ -40,19 +50,24 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Attributes",
     "Bleu",
     "CaptionRecord",
+    "Category",
     "Cider",
     "Evaluation",
     "Measure",
+    "Meteor",
     "RougeL",
     "Score",
+    "Spice",
     "Statistics",
     "System",
     "SystemScores",
     "UserError",
     "build_comparison",
     "build_report",
+    "choose_measures",
     "default_measures",
     "intervals",
     "load_systems",

@@ -1,56 +1,57 @@
-"""Command line: `python -m metrics score|compare captions.jsonl ... --out DIR`."""
+"""Command line: `python -m metrics COMMAND`."""
 
-import sys
-from collections.abc import Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from metrics.captions import read_records
+from metrics.choice import choose_measures
 from metrics.classifier_settings import classifier_settings
 from metrics.errors import user_errors
-from metrics.report import write_report
-from metrics.suite import Evaluation, score_systems
-from metrics.systems import load_systems
+from metrics.scoring import compare_files, score_files
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Captions = Annotated[list[Path], typer.Argument(help="captions.jsonl of each system, side by side.")]
+References = Annotated[
+    Path | None, typer.Option(help="File of references; it says which items there are. Default: the records' own.")
+]
+Names = Annotated[list[str] | None, typer.Option("--measure", help="One to compute, such as CIDEr. Default: all.")]
+Classifier = Annotated[Path | None, typer.Option(help="Folder of a category classifier, for Acc.")]
+Vocabulary = Annotated[Path | None, typer.Option(help="File of an attribute vocabulary, for MAP and MAR.")]
+StanzaModels = Annotated[str, typer.Option("--stanza", help="Stanza's language, or a folder of its models.")]
 
 
 @app.callback()
 def main() -> None:
-    """Measure captions: BLEU-1..4, ROUGE-L and CIDEr, as the COCO caption tools compute them."""
+    """Measure captions: BLEU, METEOR, ROUGE-L, CIDEr, SPICE, category accuracy, attribute precision and recall."""
 
 
 @app.command()
 @user_errors()
 def score(
-    captions: Annotated[list[Path], typer.Argument(help="captions.jsonl of each system, side by side in the report.")],
+    captions: Captions,
     out: Annotated[Path, typer.Option(help="Folder for report.html, report.md, report.json and items.jsonl.")],
-    references: Annotated[
-        Path | None, typer.Option(help="File of references; it says which items there are. Default: the records' own.")
-    ] = None,
+    references: References = None,
+    measure: Names = None,
+    classifier: Classifier = None,
+    vocabulary: Vocabulary = None,
+    stanza: StanzaModels = "en",
 ) -> None:
     """Score captions and write the report."""
-    given = read_records(references) if references else None
-    evaluation = score_systems(load_systems(captions), given)
-    report = write_report(evaluation, out)
-    _show([_table(evaluation), Text(f"report: {report}")])
+    score_files(captions, out, choose_measures(measure or (), classifier, vocabulary, stanza), references)
 
 
 @app.command()
 @user_errors()
 def compare(
-    captions: Annotated[list[Path], typer.Argument(help="captions.jsonl of each system.")],
+    captions: Captions,
     out: Annotated[Path, typer.Option(help="Folder for comparison.json, .md, .tex, .html and .csv.")],
-    references: Annotated[
-        Path | None, typer.Option(help="File of references; it says which items there are. Default: the records' own.")
-    ] = None,
+    references: References = None,
+    measure: Names = None,
+    classifier: Classifier = None,
+    vocabulary: Vocabulary = None,
+    stanza: StanzaModels = "en",
     published: Annotated[
         str | None, typer.Option(help="hm or facad: the paper's rows of that catalogue beside ours.")
     ] = None,
@@ -59,21 +60,8 @@ def compare(
     ] = None,
 ) -> None:
     """Compare systems as the paper's tables do: intervals, significance, improvement by fine-tuning."""
-    given = read_records(references) if references else None
-    systems = load_systems(captions)
-    check_choices([system.name for system in systems], published, against)
-    comparison = write_comparison(score_systems(systems, given), out, published, against)
-    notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]
-    _show([*screen_tables(comparison), *map(Text, notes)], width=48 + 14 * len(comparison["measures"]))
-
-
-def _show(parts: Sequence[Table | Text], width: int = 0) -> None:
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    console = Console()
-    console = Console(width=max(console.width, width))
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
+    measures = choose_measures(measure or (), classifier, vocabulary, stanza)
+    compare_files(captions, out, measures, references, published, against)
 
 
 @app.command("train-classifier")
@@ -142,27 +130,13 @@ def install_spice(
 @app.command()
 @user_errors()
 def bench(
-    full: Annotated[bool, typer.Option("--full", help="101,225 pairs, a whole catalogue, instead of 10,000.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="A whole catalogue; takes half an hour.")] = False,
+    stanza: StanzaModels = "en",
 ) -> None:
     """Compare time, memory and values with those of the official scorers."""
-    from metrics.benchmark import ALL_PAIRS, PAIRS
     from metrics.benchmark_table import print_bench
 
-    print_bench(ALL_PAIRS if full else PAIRS)
-
-
-def _table(evaluation: Evaluation) -> Table:
-    table = Table(caption="x100, as papers print them", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading in ("slice", "n", "system"):
-        table.add_column(heading, overflow="fold")
-    for measure in evaluation.measures:
-        table.add_column(measure, justify="right")
-    for name, places in evaluation.slices.items():
-        for result in evaluation.results:
-            values = [f"{result.scores[name][measure].value * 100:.1f}" for measure in evaluation.measures]
-            table.add_row(name, str(len(places)), Text(result.system.name), *values)
-        table.add_section()
-    return table
+    print_bench(full, stanza)
 
 
 if __name__ == "__main__":

@@ -7,18 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from metrics.errors import UserError
-from metrics.files import write_text
 from metrics.java import find_java
-from metrics.made_up import made_up_captions
 
-Values = dict[str, list[float]]
-PAIRS, ALL_PAIRS = 10_000, 101_225
+Values = dict[str, list[Any]]
 _LOOK_S = 0.05
 
 
@@ -28,15 +25,19 @@ class Contest:
 
     Attributes:
         name: what is computed.
+        sizes: how many inputs there are, and how many in full.
         inputs: takes a folder and the number of pairs, writes the inputs into it and says what they are.
         ours: takes the folder and returns each measure's values, the corpus's first, then the items'.
         theirs: the same, by the official scorers.
+        again: Lookbook does it a second time, from its cache.
     """
 
     name: str
+    sizes: tuple[int, int]
     inputs: Callable[[Path, int], str]
     ours: Callable[[Path], Values]
     theirs: Callable[[Path], Values]
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Run:
 class Outcome:
     """Both sides of a contest over the same inputs."""
 
-    contest: Contest
+    name: str
     inputs: str
     ours: Run
     theirs: Run
@@ -69,79 +70,20 @@ class Outcome:
         return [name for name, values in self.theirs.values.items() if self.ours.values.get(name) != values]
 
 
-def write_pairs(folder: Path, pairs: int) -> str:
-    """Write captions and references as `captions.jsonl`; return what they are."""
-    records = made_up_captions(pairs)
-    write_text(folder / "captions.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-    references = [record["references"][0] for record in records]
-    words = sum(len(text.split()) for text in references) / pairs
-    distinct = len({(record["caption"], record["references"][0]) for record in records}) / pairs
-    return (
-        f"{pairs:,} made-up captions, one reference each; references of {words:.1f} words, "
-        f"{len(set(references)) / pairs:.0%} of them distinct (pairs: {distinct:.0%})"
-    )
-
-
-def our_scores(folder: Path) -> Values:
-    """Score the pairs by Lookbook, without the intervals, which the official scorers do not have."""
-    import numpy as np  # noqa: PLC0415
-
-    from metrics.bleu import Bleu  # noqa: PLC0415
-    from metrics.captions import read_records  # noqa: PLC0415
-    from metrics.cider import Cider  # noqa: PLC0415
-    from metrics.corpus import Corpus  # noqa: PLC0415
-    from metrics.meteor import Meteor  # noqa: PLC0415
-    from metrics.rouge import RougeL  # noqa: PLC0415
-    from metrics.suite import _run  # noqa: PLC0415
-    from metrics.systems import System  # noqa: PLC0415
-
-    records = read_records(folder / "captions.jsonl")
-    corpus = Corpus([System("captions", {record.id: record for record in records})], records)
-    everything = np.arange(len(records))
-    measured = [of_all[0] for _, of_all in _run([Bleu(), Meteor(), RougeL(), Cider()], corpus)]
-    statistics = {name: one for found in measured for name, one in found.statistics.items()}
-    return {name: [one.value(everything), *one.per_item.tolist()] for name, one in statistics.items()}
-
-
-def pycocoevalcap_scores(folder: Path) -> Values:
-    """Score the pairs as pycocoevalcap's `COCOEvalCap.evaluate` does, without SPICE."""
-    from pycocoevalcap.bleu.bleu import Bleu  # noqa: PLC0415
-    from pycocoevalcap.cider.cider import Cider  # noqa: PLC0415
-    from pycocoevalcap.meteor.meteor import Meteor  # noqa: PLC0415
-    from pycocoevalcap.rouge.rouge import Rouge  # noqa: PLC0415
-    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer  # noqa: PLC0415
-
-    records = [json.loads(line) for line in (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()]
-    tokenizer = PTBTokenizer()
-    references = tokenizer.tokenize({r["id"]: [{"caption": text} for text in r["references"]] for r in records})
-    captions = tokenizer.tokenize({r["id"]: [{"caption": r["caption"]}] for r in records})
-    values: Values = {}
-    bleu, of_items = Bleu(4).compute_score(references, captions)
-    for order in range(4):
-        values[f"BLEU-{order + 1}"] = [bleu[order], *of_items[order]]
-    for name, scorer in (("METEOR", Meteor()), ("ROUGE-L", Rouge()), ("CIDEr", Cider())):
-        score, of_items = scorer.compute_score(references, captions)
-        values[name] = [float(score), *map(float, of_items)]
-    return values
-
-
-CONTESTS: Sequence[Contest] = (Contest("all but SPICE", write_pairs, our_scores, pycocoevalcap_scores),)
-
-
-def bench(pairs: int, contests: Sequence[Contest] = CONTESTS) -> list[Outcome]:
-    """Run both sides of every contest, one process after the other, and return what came of it.
+def bench(contests: Sequence[Contest], full: bool = False) -> Iterator[Outcome]:
+    """Run both sides of every contest, one process after the other, and yield what came of it.
 
     Raises:
         UserError: when a side fails, with the end of what it said.
     """
-    outcomes = []
     for contest in contests:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            inputs = contest.inputs(folder, pairs)
+            inputs = contest.inputs(folder, contest.sizes[full])
             theirs, ours = (_measure(contest, side, folder) for side in ("theirs", "ours"))
-            outcomes.append(Outcome(contest, inputs, ours, theirs))
-    return outcomes
+            yield Outcome(contest.name, inputs, ours, theirs)
+            if contest.again:
+                yield Outcome(f"{contest.name}, again", inputs, _measure(contest, "ours", folder), theirs)
 
 
 def _measure(contest: Contest, side: str, folder: Path) -> Run:

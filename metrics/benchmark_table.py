@@ -11,23 +11,32 @@ from rich.console import Console
 from rich.table import Table
 
 from metrics.benchmark import Outcome, bench
+from metrics.contests import contests, lacking
 from metrics.errors import UserError
 from metrics.java import find_java
 
 
-def print_bench(pairs: int) -> None:
-    """Run all contests over `pairs` and print inputs, versions, machine, and both sides' time and memory.
+def print_bench(full: bool, stanza: str) -> None:
+    """Hold all contests that can be held here; print inputs, versions, machine, and both sides' time and memory.
 
     Raises:
         UserError: when a side fails, or values differ.
     """
     console = Console()
     console.print(_surroundings(), highlight=False, soft_wrap=True)
-    outcomes = bench(pairs)
-    for outcome in outcomes:
-        console.print(f"{outcome.contest.name}: {outcome.inputs}", highlight=False, soft_wrap=True)
+    held = []
+    for contest in contests(stanza):
+        reason = lacking(contest, stanza)
+        if reason:
+            console.print(f"{contest.name}: {reason}", highlight=False, soft_wrap=True)
+        else:
+            held.append(contest)
+    outcomes = []
+    for outcome in bench(held, full):
+        console.print(f"{outcome.name}: {outcome.inputs}", highlight=False, soft_wrap=True)
+        outcomes.append(outcome)
     console.print(_table(outcomes))
-    wrong = [f"{outcome.contest.name}: {', '.join(outcome.different)}" for outcome in outcomes if outcome.different]
+    wrong = [f"{outcome.name}: {', '.join(outcome.different)}" for outcome in outcomes if outcome.different]
     if wrong:
         raise UserError(f"the values are not the same: {'; '.join(wrong)}")
 
@@ -49,7 +58,7 @@ def _table(outcomes: list[Outcome]) -> Table:
             for number, places in ((run.seconds, 1), (run.cpu_seconds, 1), (run.megabytes, 0))
         ]
         values = "differ" if outcome.different else "equal"
-        table.add_row(outcome.contest.name, *sides, f"{outcome.ratio:.1f}", values)
+        table.add_row(outcome.name, *sides, f"{outcome.ratio:.1f}", values)
     return table
 
 

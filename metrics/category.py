@@ -40,6 +40,7 @@ class Category(Measure):
         self.folder = folder
         self.labels = tuple(config["id2label"][str(number)] for number in range(len(config["id2label"])))
         self.record = read_record(folder) or {}
+        self.categories = (*self.labels, *_unlearnt(self.record))
         self.tokenizer = str(config["model_type"])
 
     def absent(self) -> str | None:
@@ -49,7 +50,8 @@ class Category(Measure):
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Predict from all distinct captions and references once.
 
-        A caption that is missing or empty scores 0; an item without a category is left out.
+        A caption that is missing or empty scores 0, and so does every caption of a category that `train-classifier`
+        met in no training caption, and named; an item without a category is left out.
 
         Raises:
             UserError: when an item is of a category that the classifier does not know, or no item has any.
@@ -66,7 +68,7 @@ class Category(Measure):
         measured = []
         for captions in corpus.captions:
             predicted = np.array([ranked.get(caption, nothing) for caption in captions])
-            details = category_details(truth, predicted, self.labels)
+            details = category_details(truth, predicted, self.categories)
             found = {"accuracy_of_references": ceiling, "classifier": self._account(), **details}
             found["cut_captions"] = classifier.too_long(captions)
             hits = np.where(truth == NO_CATEGORY, np.nan, predicted[:, 0] == truth)
@@ -75,12 +77,12 @@ class Category(Measure):
 
     def _truth(self, items: Sequence[CaptionRecord]) -> Integers:
         """Return the number of each item's category, `NO_CATEGORY` where it has none, (n,)."""
-        numbers = {label: number for number, label in enumerate(self.labels)}
+        numbers = {label: number for number, label in enumerate(self.categories)}
         unknown = sorted({item.category for item in items if item.category} - set(numbers))
         if unknown:
             raise UserError(
                 f"Acc: {self.folder} does not know {len(unknown)} categories of the items: "
-                f"{_suggestions(unknown, self.labels)}. Its own are {named(self.labels)}. Train one on this "
+                f"{_suggestions(unknown, self.categories)}. Its own are {named(self.categories)}. Train one on this "
                 "catalogue: python -m metrics train-classifier"
             )
         if not any(item.category for item in items):
@@ -93,6 +95,11 @@ class Category(Measure):
         known: dict[str, Any] = {key: self.record[key] for key in told if key in self.record}
         base = self.record.get("settings", {}).get("base", self.folder.resolve().name)
         return {"folder": str(self.folder), "base": base, "categories": len(self.labels), **known}
+
+
+def _unlearnt(record: Mapping[str, Any]) -> list[str]:
+    """The categories of the other splits that training lacked."""
+    return sorted({name for part in record.get("data", {}).values() for name in part["unknown_categories"]})
 
 
 def _texts(corpus: Corpus) -> list[str]:

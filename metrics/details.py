@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metrics.charts import HEIGHT, WIDTH, Chart, Tick, across, down
+from metrics.formats import percent
 
 _CATEGORIES = 15
 OTHERS = "all others"
@@ -44,9 +45,9 @@ def attribute_dots(details: Json) -> list[Dot]:
     return [
         Dot(
             across(row["recall"], (0.0, 1.0)),
-            down(row["precision"], (0.0, 1.0)),
+            down(row["precision"] or 0.0, (0.0, 1.0)),
             round(1.5 + (_LARGEST - 1.5) * (row["support"] / most) ** 0.5, 1),
-            f"{row['attribute']}: precision {row['precision']:.1%}, recall {row['recall']:.1%}, "
+            f"{row['attribute']}: precision {percent(row['precision'])}, recall {row['recall']:.1%}, "
             f"in {row['support']:,} references",
         )
         for row in rows
@@ -69,14 +70,16 @@ def attribute_axes() -> Chart:
 def confusion(details: Json) -> Confusion:
     """Return the confusion matrix of the most frequent true categories, with all others in one row and column."""
     support: dict[str, int] = {}
-    for true, _, count in details["confusion"]:
+    labels = details["confusion"]["labels"]
+    pairs = [(labels[true], labels[read], count) for true, read, count in details["confusion"]["counts"]]
+    for true, _, count in pairs:
         support[true] = support.get(true, 0) + count
     kept = sorted(support, key=lambda label: (-support[label], label))[:_CATEGORIES]
     place = {label: number for number, label in enumerate(kept)}
     counts = [[0] * (len(kept) + 1) for _ in range(len(kept) + 1)]
-    for true, predicted, count in details["confusion"]:
+    for true, predicted, count in pairs:
         counts[place.get(true, len(kept))][place.get(predicted, len(kept))] += count
     if not any(counts[-1]) and not any(row[-1] for row in counts):
         counts = [row[:-1] for row in counts[:-1]]
-    labels = [*kept, OTHERS][: len(counts)]
-    return Confusion(labels, counts, [[count / max(sum(row), 1) for count in row] for row in counts])
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    return Confusion([*kept, OTHERS][: len(counts)], counts, shares)

@@ -11,9 +11,15 @@ def figure(value: float | None, form: str = ".1f") -> str:
     return "–" if value is None else format(value, form)
 
 
-def times_100(value: float) -> str:
-    """Print a score as the papers do: 0.4142 as `41.4`."""
-    return f"{value * 100:.1f}"
+def times_100(value: float | None) -> str:
+    """Print a score as the papers do: 0.4142 as `41.4`; a dash for None."""
+    return figure(None if value is None else value * 100)
+
+
+def between(interval: Sequence[float]) -> str:
+    """Print an interval of scores as the papers print scores: `40.1–42.6`."""
+    low, high = interval
+    return f"{times_100(low)}–{times_100(high)}"
 
 
 def percent(value: float | None) -> str:

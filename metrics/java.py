@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 from metrics.errors import UserError
 
@@ -18,6 +19,7 @@ _EXECUTABLE = "java.exe" if os.name == "nt" else "java"
 _PROBE_SECONDS = 30
 _ALWAYS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
 _PATHS_IN_UTF8 = {"LC_ALL": "C.UTF-8"}
+Result = TypeVar("Result")
 _running: set[subprocess.Popen[bytes]] = set()
 _interrupted = threading.Event()
 
@@ -82,17 +84,46 @@ def run_all(
     return [done.result() for done in pending]
 
 
+def side_by_side(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Run tasks in threads and return what they return; when one fails, or this thread is interrupted, their Javas end.
+
+    Raises:
+        Exception: what the first task to fail has raised.
+    """
+    try:
+        with ThreadPoolExecutor(max(len(tasks), 1)) as pool, _javas_end_with_failure():
+            pending = [pool.submit(task) for task in tasks]
+            for done in as_completed(pending):
+                done.result()
+    finally:
+        _interrupted.clear()
+    return [done.result() for done in pending]
+
+
 @contextmanager
-def ended_when_interrupted() -> Iterator[None]:
-    """End every Java that another thread of this process runs, or starts, once the block is interrupted."""
-    _interrupted.clear()
+def _javas_end_with_failure() -> Iterator[None]:
+    """End every Java that another thread of this process runs, or starts, once the block is interrupted or fails."""
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException:
         _interrupted.set()
         for process in list(_running):
             process.kill()
         raise
+
+
+@contextmanager
+def ended_with_block(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a Java that somebody else has started when the block is over, or by `side_by_side`."""
+    _running.add(process)
+    try:
+        if _interrupted.is_set():
+            process.kill()
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        _running.discard(process)
 
 
 class _Run:

@@ -34,6 +34,18 @@ adjustable shoulder strap.|The skirt falls softly from a seam at the waist.|Worn
 a spare button on the inside.|Wide, ribbed hem at the cuffs and waist that holds its shape."""
 
 
+def descriptions(count: int, seed: int = 17, share: float = _DISTINCT) -> list[str]:
+    """Return `count` descriptions of about 24 words, a `share` of them distinct, in a random order."""
+    draw = random.Random(seed)  # noqa: S311
+    distinct: dict[str, None] = {}
+    while len(distinct) < max(1, round(share * count)):
+        distinct[_description(draw)] = None
+    texts = list(distinct)
+    texts += draw.choices(texts, k=count - len(texts))
+    draw.shuffle(texts)
+    return texts
+
+
 def made_up_captions(pairs: int, seed: int = 17) -> list[dict[str, Any]]:
     """Return `pairs` records with `id`, `caption` and one reference, of about 24 words.
 
@@ -41,12 +53,8 @@ def made_up_captions(pairs: int, seed: int = 17) -> list[dict[str, Any]]:
     go on like another, and three in ten are another item's.
     """
     draw = random.Random(seed)  # noqa: S311
-    distinct: dict[str, None] = {}
-    while len(distinct) < max(1, round(_DISTINCT * pairs)):
-        distinct[_description(draw)] = None
-    texts = list(distinct)
-    references = texts + draw.choices(texts, k=pairs - len(texts))
-    draw.shuffle(references)
+    references = descriptions(pairs, seed)
+    texts = sorted(set(references))
     return [
         {"id": str(number), "caption": _caption(draw, text, draw.choice(texts)), "references": [text]}
         for number, text in enumerate(references)

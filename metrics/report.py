@@ -8,8 +8,7 @@ from typing import Any
 
 from metrics import details
 from metrics.charts import loss_chart
-from metrics.errors import UserError
-from metrics.files import atomic_writer, one_line, write_text
+from metrics.files import atomic_writer, make_folder, one_line, write_text
 from metrics.measures import HEADLINE, MAXIMUM
 from metrics.pages import render
 from metrics.run import Catalogue
@@ -25,10 +24,7 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
     Raises:
         UserError: when the folder or a file cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error.strerror or error}; give another --out") from error
+    make_folder(out)
     report = build_report(evaluation)
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))

@@ -16,7 +16,7 @@ from typing import IO, NoReturn
 from tqdm import tqdm
 
 from metrics.errors import UserError
-from metrics.java import find_java
+from metrics.java import ended_with_block, find_java
 from metrics.spice_cache import UnreadableParsesError
 
 JAR = "spice-1.0.jar"
@@ -43,11 +43,8 @@ def run_spice(job: Path, parses: Path, scores: Path, jars: Path) -> int:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603
         except OSError as error:
             raise UserError(f"Java ({command[0]}) could not be started: {error.strerror or error}") from error
-        with process:
-            try:
-                read, fleeting = _follow(process)
-            finally:
-                process.kill()
+        with process, ended_with_block(process):
+            read, fleeting = _follow(process)
         if fleeting is None:
             raise (UserError if read else UnreadableParsesError)(_failure(process, errors))
     return fleeting

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,10 +14,12 @@ from metrics.captions import CaptionRecord
 from metrics.cider import Cider
 from metrics.corpus import Corpus
 from metrics.errors import UserError
-from metrics.java import ended_when_interrupted
+from metrics.java import side_by_side
 from metrics.measures import ORDER, Measure, Measured
+from metrics.meteor import Meteor
 from metrics.ngrams import Integers
 from metrics.rouge import RougeL
+from metrics.spice import Spice
 from metrics.statistics import Floats, Interval, Statistics, intervals
 from metrics.systems import System, reference_items
 from metrics.tokenization import TOKENIZER
@@ -85,7 +87,7 @@ class Evaluation:
 
 def default_measures() -> list[Measure]:
     """Return the measures that need no model of the user's."""
-    return [Bleu(), RougeL(), Cider()]
+    return [Bleu(), Meteor(), RougeL(), Cider(), Spice()]
 
 
 def score_captions(
@@ -125,7 +127,7 @@ def score_systems(
     able = [measure for measure, reason in reasons if reason is None]
     if not able:
         raise UserError("; ".join(f"{measure.names[0]}: {reason}" for measure, reason in reasons))
-    measured = _run(able, Corpus(systems, items))
+    measured = run_measures(able, Corpus(systems, items))
     slices = _slices(items)
     by_system = [[(measure, of_all[place]) for measure, of_all in measured] for place in range(len(systems))]
     sure = {name: _intervals(by_system, places) for name, places in slices.items()}
@@ -141,16 +143,15 @@ def score_systems(
     )
 
 
-def _run(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
+def run_measures(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
     """Run what needs no torch side by side, then the rest one after the other."""
-    side_by_side = [measure for measure in measures if not measure.uses_torch]
-    if any(measure.tokenizer == TOKENIZER for measure in side_by_side):
+    together = [measure for measure in measures if not measure.uses_torch]
+    if any(measure.tokenizer == TOKENIZER for measure in together):
         _ = corpus.tokens
-    with ThreadPoolExecutor(max(len(side_by_side), 1)) as pool, ended_when_interrupted():
-        done = list(pool.map(lambda measure: measure.measure(corpus), side_by_side))
+    done = side_by_side([partial(measure.measure, corpus) for measure in together])
     alone = [measure for measure in measures if measure.uses_torch]
     done += [measure.measure(corpus) for measure in alone]
-    return list(zip([*side_by_side, *alone], done, strict=True))
+    return list(zip([*together, *alone], done, strict=True))
 
 
 def _slices(items: Sequence[CaptionRecord]) -> dict[str, Integers]:

@@ -3,7 +3,18 @@
 import json
 from pathlib import Path
 
+from metrics.measures import ORDER
+
 RUNS = Path(__file__).parent.parent / "runs"
+
+
+def test_all_seven_measures_are_there() -> None:
+    report = json.loads((RUNS / "demo" / "report" / "report.json").read_text())
+    assert report["measures"] == list(ORDER)
+    unseen = {system["name"]: system["scores"]["unseen"] for system in report["systems"]}
+    for measure in ("METEOR", "SPICE", "MAP", "MAR", "Acc"):
+        tuned, shuffled = unseen["fine-tuned"][measure], unseen["fine-tuned, photos shuffled"][measure]
+        assert tuned["interval"][0] > shuffled["interval"][1]
 
 
 def test_the_fine_tuned_model_reads_its_images() -> None:
@@ -19,6 +30,6 @@ def test_all_cells_of_the_grid_stand_beside_the_published_ones() -> None:
     datasets = json.loads((RUNS / "reproduce-demo" / "reproduction.json").read_text())["datasets"]
     cells = [row for dataset in datasets for row in dataset["rows"] if row["setting"] in ("PT", "FT")]
     assert len(cells) == 16
-    assert all({"BLEU-4", "ROUGE-L", "CIDEr"} <= row["ours"].keys() & row["published"].keys() for row in cells)
+    assert all({"BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "MAP", "MAR", "Acc"} <= row["ours"].keys() & row["published"].keys() for row in cells)
     tuned, untuned = ([row["ours"]["CIDEr"] for row in cells if row["setting"] == kind] for kind in ("FT", "PT"))
     assert all(after > 5 > 2 * before for after, before in zip(tuned, untuned, strict=True))

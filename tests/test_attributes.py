@@ -24,9 +24,10 @@ from finetune.demo.tagging import captions, tagged, written
 from metrics import CaptionRecord, UserError, score_captions
 from metrics.__main__ import app
 from metrics.attributes import Attributes
-from metrics.attributes_bench import all_at_once, made_up_captions, one_at_a_time
+from metrics.contests import one_at_a_time
 from metrics.lemma_worker import parse
 from metrics.lemmas import Lemmas
+from metrics.made_up import descriptions
 from metrics.stanza_models import load_pipeline, signature
 from metrics.vocabulary import Vocabulary, read_vocabulary
 
@@ -210,7 +211,7 @@ def test_stanzas_own_english_models(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_a_batch_gives_what_each_caption_gives_alone(models: str) -> None:
     rng = random.Random(1)  # noqa: S311
-    shop = made_up_captions(200 if models == str(DEMO) else 400)
+    shop = descriptions(200 if models == str(DEMO) else 400)
     words = [*ODD, "dress", "in", "soft", "cotton", "pockets", ".", ",", "and", "the", "Top-Front"]
     jumbled = ["".join(rng.choice(words) + rng.choice(["", " "]) for _ in range(rng.randrange(9))) for _ in range(80)]
     given = list(dict.fromkeys([*ODD, *jumbled, *shop, *map(written, captions(60, 3, 0.5))]))
@@ -232,13 +233,13 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_several_processes_give_the_same_as_one_caption_at_a_time(two_processes: None) -> None:
-    given = [*made_up_captions(100), *ODD]
-    assert all_at_once(given, str(DEMO)) == one_at_a_time(given, str(DEMO))
+    given = [*descriptions(100), *ODD]
+    assert [Lemmas(str(DEMO)).of(given)[caption] for caption in given] == one_at_a_time(given, str(DEMO))
     assert not children()
 
 
 def test_nothing_is_parsed_twice() -> None:
-    given = made_up_captions(50)
+    given = descriptions(50)
     first, again = Lemmas(str(DEMO)), Lemmas(str(DEMO))
     found = first.of(given)
     shouted = [f"  {caption}\n".upper() for caption in given]
@@ -250,7 +251,7 @@ def test_nothing_is_parsed_twice() -> None:
 def test_a_process_that_dies_ends_in_a_message(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metrics.lemma_processes._Worker.parse", killing(signal.SIGKILL))
     with pytest.raises(UserError, match="a process of Stanza ended with exit code -9"):
-        Lemmas(str(DEMO)).of(made_up_captions(100))
+        Lemmas(str(DEMO)).of(descriptions(100))
     assert not children()
 
 
@@ -268,7 +269,7 @@ def killing(number: int) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whatever_ends_the_command_ends_its_processes(number: int, tmp_path: Path) -> None:
-    path = references_file(tmp_path, made_up_captions(6000, distinct=1.0))
+    path = references_file(tmp_path, descriptions(6000, share=1.0))
     code = "import metrics.lemma_processes as p; p._cores = lambda: 2; p._has_gpu = lambda: False\n"
     code += "from metrics.__main__ import app; app()"
     command = [sys.executable, "-c", code, "attributes", str(path), "--stanza", str(DEMO), "--out", str(tmp_path / "v")]

@@ -15,6 +15,7 @@ from tiny_models import write_recipe
 
 from finetune.processes import locked
 from metrics.errors import UserError
+from metrics.measures import ORDER
 
 SYSTEMS = [
     "sibling's caption",
@@ -45,9 +46,15 @@ def report(recipe: Path) -> dict[str, Any]:
     return dict(json.loads((recipe.parent / "run" / "report" / "report.json").read_text()))
 
 
-def test_one_command_makes_the_report_and_repeats_nothing(recipe: Path) -> None:
+def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path) -> None:
+    stanza = Path(__file__).parent.parent / "finetune" / "demo" / "stanza"
+    scoring = {"classifier": {"tiny": True, "epochs": 1}, "stanza": str(stanza)}
+    decoding = {"max_new_tokens": 20}
+    recipe = write_recipe(tmp_path, training={"epochs": 3}, decoding=decoding, scoring=scoring, data={"limit": 60})
     finish(recipe)
     made = report(recipe)
+    assert made["measures"] == [name for name in ORDER if name != "SPICE"]
+    assert made["absent"] == {"SPICE": "not installed, run `python -m metrics install-spice`"}
     assert [system["name"] for system in made["systems"]] == SYSTEMS
     assert (recipe.parent / "run" / "report" / "report.html").is_file()
     assert (recipe.parent / "run" / "model" / "adapter_model.safetensors").is_file()

