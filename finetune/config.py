@@ -106,6 +106,16 @@ class Decoding(Section):
     batch_size: PositiveInt = 16
 
 
+def _expanded(path: Path) -> Path:
+    expanded = Path(os.path.expandvars(path)).expanduser()
+    if "$" in str(expanded):
+        raise ValueError(f"set the environment variable in {path}")
+    return expanded
+
+
+Source = Annotated[str, AfterValidator(lambda told: str(_expanded(Path(told))))]
+
+
 class Classifier(Section):
     """The BERT that reads an item's category from its caption, by default with the published hyper-parameters.
 
@@ -113,19 +123,12 @@ class Classifier(Section):
     """
 
     tiny: bool = False
-    base: str | None = None
+    base: Source | None = None
     epochs: PositiveInt | None = None
     learning_rate: PositiveFloat | None = None
     batch_size: PositiveInt | None = None
     dropout: Share | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
-
-
-def _expanded(path: Path) -> Path:
-    expanded = Path(os.path.expandvars(path)).expanduser()
-    if "$" in str(expanded):
-        raise ValueError(f"set the environment variable in {path}")
-    return expanded
 
 
 def _without_last_blank(prompt: str) -> str:
@@ -172,7 +175,7 @@ class Scoring(Section):
     """
 
     classifier: Classifier | None = None
-    stanza: str | None = None
+    stanza: Source | None = None
     attributes: Literal["catalogue"] | Annotated[Path, AfterValidator(_expanded)] | None = None
 
 

@@ -21,10 +21,11 @@ from finetune.scoring import check_scoring, is_complete, measures_of, prepare_sc
 from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
 from metrics.errors import UserError
+from metrics.files import read_bytes, write_text
 from metrics.scoring import score_files
 from metrics.suite import installed_version
 
-REPORT = "report"
+REPORT, SCORING = "report", "scoring.json"
 SYSTEMS = ("pretrained", "fine-tuned")
 
 
@@ -76,6 +77,7 @@ def _report(recipe: Recipe, files: list[Path], folder: Path) -> Path:
     """Score one catalogue's systems; the last one also with its photos shuffled."""
     shuffled = write_shuffled(files[-1], folder / "captions" / "shuffled")
     score_files([*files, shuffled], folder / REPORT, measures_of(recipe, folder))
+    write_text(folder / REPORT / SCORING, recipe.scoring.model_dump_json())
     return folder / REPORT
 
 
@@ -92,6 +94,7 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
         report = dict(json.loads(path.read_text(encoding="utf-8")))
         scored = [system["run"] for system in report["systems"]]
         complete = is_complete(report["measures"], measures_of(recipe, recipe.output))
+        complete &= read_bytes(path.with_name(SCORING)).decode() == recipe.scoring.model_dump_json()
         current = report["lookbook"] == installed_version() and complete
     except (ValueError, KeyError, TypeError, UserError):
         return None

@@ -33,7 +33,8 @@ def print_bench(full: bool, stanza: str) -> None:
             held.append(contest)
     outcomes = []
     for outcome in bench(held, full):
-        console.print(f"{outcome.name}: {outcome.inputs}", highlight=False, soft_wrap=True)
+        told = f"{outcome.name}: {outcome.inputs}; {outcome.ratio:.1f} times faster"
+        console.print(told, highlight=False, soft_wrap=True)
         outcomes.append(outcome)
     console.print(_table(outcomes))
     wrong = [f"{outcome.name}: {', '.join(outcome.different)}" for outcome in outcomes if outcome.different]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from metrics.compare_tables import FILTERS, FORMS, NAME, SIGNIFICANT, SLICES, csv_text, dump, notes_on
+from metrics.compare_tables import FILTERS, FORMS, NAME, SIGNIFICANT, csv_text, dump, notes_on
 from metrics.errors import UserError
 from metrics.files import make_folder, write_text
 from metrics.pages import render
@@ -24,7 +24,7 @@ from metrics.published import (
 )
 from metrics.run import RunInfo
 from metrics.statistics import SAMPLES, TRIALS, p_values
-from metrics.suite import Evaluation, SystemScores, installed_version
+from metrics.suite import SLICES, Evaluation, SystemScores, installed_version
 
 _SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no picture", "control": "other picture"}
 _DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}

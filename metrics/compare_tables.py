@@ -13,16 +13,12 @@ from rich.text import Text
 from metrics.files import one_line
 from metrics.formats import figure
 from metrics.published import IMPROVED
+from metrics.suite import SLICES
 
 NAME = "comparison"
 FORMS = ("md", "tex", "html")
 IMPROVEMENT = "% Impr."
 SIGNIFICANT = 0.05
-SLICES = {
-    "all": "All items",
-    "seen": "Seen: the reference stands word for word in training",
-    "unseen": "Unseen: the reference is new",
-}
 _SETTINGS = "PT: as pre-trained; FT: fine-tuned; no picture: a baseline; other picture: a control with photos shuffled"
 Values = Mapping[str, Any]
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -101,9 +97,21 @@ def csv_text(comparison: Values) -> str:
     writer.writerow((*head, "signature"))
     for part in comparison["slices"]:
         for row in part["rows"]:
-            first = (part["name"], part["n"], row["name"], row["setting"], row["model"], row["published"])
+            first = (
+                part["name"],
+                part["n"],
+                _plain(row["name"]),
+                row["setting"],
+                _plain(row["model"]),
+                row["published"],
+            )
             writer.writerows((*first, *rest) for rest in _csv_values(row))
     return text.getvalue()
+
+
+def _plain(text: str | None) -> str | None:
+    """Put an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if text and text[0] in "=+-@\t\r" else text
 
 
 def _csv_values(row: Values) -> Iterator[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from metrics.measures import HEADLINE, MAXIMUM
 from metrics.pages import render
 from metrics.run import Catalogue
 from metrics.samples import choose_samples, shown_measures
-from metrics.suite import Evaluation, SystemScores, finite, installed_version
+from metrics.suite import SLICES, Evaluation, SystemScores, finite, installed_version
 
 
 def write_report(evaluation: Evaluation, out: Path) -> Path:
@@ -30,7 +30,7 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
     view = {"report": report, "evaluation": evaluation, "sections": choose_samples(evaluation)}
-    view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart}
+    view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
     write_text(out / "report.md", render("report.md.j2", view))
     write_text(out / "report.html", render("report.html.j2", view))

@@ -24,7 +24,11 @@ from metrics.statistics import Floats, Interval, Statistics, intervals
 from metrics.systems import System, reference_items
 from metrics.tokenization import TOKENIZER
 
-SLICES = ("all", "seen", "unseen")
+SLICES = {
+    "all": "All items",
+    "seen": "Seen: the reference stands word for word in training",
+    "unseen": "Unseen: the reference is new",
+}
 Found = Sequence[tuple[Measure, Measured]]
 
 

@@ -30,6 +30,10 @@ def test_all_cells_of_the_grid_stand_beside_the_published_ones() -> None:
     datasets = json.loads((RUNS / "reproduce-demo" / "reproduction.json").read_text())["datasets"]
     cells = [row for dataset in datasets for row in dataset["rows"] if row["setting"] in ("PT", "FT")]
     assert len(cells) == 16
-    assert all({"BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "MAP", "MAR", "Acc"} <= row["ours"].keys() & row["published"].keys() for row in cells)
+    assert all(
+        {"BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "MAP", "MAR", "Acc"}
+        <= row["ours"].keys() & row["published"].keys()
+        for row in cells
+    )
     tuned, untuned = ([row["ours"]["CIDEr"] for row in cells if row["setting"] == kind] for kind in ("FT", "PT"))
     assert all(after > 5 > 2 * before for after, before in zip(tuned, untuned, strict=True))

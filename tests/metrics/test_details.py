@@ -17,7 +17,7 @@ from metrics.rouge import RougeL
 from metrics.statistics import mean_of
 
 EVIL = "<script>alert(1)</script>|`"
-SPICE = {"subscores": {"object": {"f": 0.5, "n": 3}, EVIL: {"f": None, "n": 0}}}
+SPICE = {"cut": 2, "uncached": 1, "subscores": {"object": {"f": 0.5, "n": 3}, EVIL: {"f": None, "n": 0}}}
 ATTRIBUTES = {
     "vocabulary": 1014,
     "left_out": 1,
@@ -36,6 +36,7 @@ CATEGORY = {
     "confusion": {"labels": ["dress", EVIL], "counts": [[0, 0, 3], [0, 1, 1], [1, 0, 2]]},
     "classifier": {"base": EVIL, "categories": 89, "test_accuracy": {"all": 0.885}},
     "without_category": 2,
+    "cut_captions": 3,
 }
 
 
@@ -97,6 +98,9 @@ def test_the_page_shows_them_and_nothing_is_markup(folder: Path) -> None:
         "Hallucinated most: &lt;script&gt;",
         "right in 88.5% of all",
         "the references: the ceiling 94.7 – –",
+        "2 are longer than SPICE reads",
+        "1 are too long for its cache",
+        "3 captions of captions are longer than it reads",
         "METEOR : not installed, run &lt;script&gt;",
     ):
         assert part in text
