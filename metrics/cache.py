@@ -5,5 +5,5 @@ from pathlib import Path
 
 
 def cache_folder(*inside: str) -> Path:
-    """Return `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`), or a folder inside it; it need not exist yet."""
-    return Path(os.environ.get("LOOKBOOK_CACHE") or "~/.cache/lookbook").expanduser().joinpath(*inside)
+    """Return the absolute path of `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`) or a folder in it, made or not."""
+    return Path(os.environ.get("LOOKBOOK_CACHE") or "~/.cache/lookbook").expanduser().absolute().joinpath(*inside)

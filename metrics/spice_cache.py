@@ -1,17 +1,19 @@
 """The folder in which the SPICE jar keeps its parses: one user at a time, and nobody else's contents."""
 
+import errno
 import hashlib
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 from metrics.cache import cache_folder
 from metrics.errors import UserError
 from metrics.files import write_text
+from metrics.side_by_side import go_on
 
 _DATA = "data.mdb"
 _SEAL = "seal"
@@ -19,7 +21,7 @@ _OPEN = "open"
 
 
 class UnreadableParsesError(UserError):
-    """The jar failed before it had read the parses that are there."""
+    """The jar cannot read the parses that are there."""
 
 
 @contextmanager
@@ -29,21 +31,19 @@ def parse_cache() -> Iterator[Path]:
     Afterwards the folder is sealed by the SHA-256 of its database. What does not fit its seal was changed or damaged
     by others and is removed, so that every parse in it is the jar's. A database left open by a run that was killed is
     kept, since LMDB holds whole transactions only, unless it turns out to be unreadable. Where the folder cannot be
-    written, a temporary one takes its place.
+    written or locked, a temporary one takes its place.
 
     Raises:
-        UserError: when the folder is too full to be sealed.
+        UserError: when the folder is too full to be sealed, or another measure fails meanwhile.
     """
     folder = cache_folder("spice", "parses")
-    if not _writable(folder):
-        print(f"SPICE: {folder} cannot be written, so parses are not kept", file=sys.stderr)
+    lock = _lock(folder)
+    if lock is None:
         with tempfile.TemporaryDirectory() as temporary:
             yield Path(temporary)
         return
-    with (folder / "lock").open("a+b") as lock:
-        _wait_for(lock, folder)
-        with _sealed(folder):
-            yield folder
+    with lock, _sealed(folder):
+        yield folder
 
 
 @contextmanager
@@ -54,14 +54,18 @@ def _sealed(folder: Path) -> Iterator[None]:
         print(f"SPICE: the parses in {folder} are damaged or not its own; they are made again", file=sys.stderr)
         _forget(folder)
     write_text(seal, _OPEN)
+    trusted = found != _OPEN
     try:
         yield
-    except UnreadableParsesError:
-        if found == _OPEN:
+        trusted = True
+    except UnreadableParsesError as error:
+        if not trusted:
             _forget(folder)
-        raise
+        remedy = f"if that stays so, remove {folder}" if trusted else "they are removed now, so run it again"
+        raise UnreadableParsesError(f"{error}\nSPICE cannot read the parses that it has kept; {remedy}") from error
     finally:
-        write_text(seal, _digest(folder))
+        if trusted:
+            write_text(seal, _digest(folder))
 
 
 def _forget(folder: Path) -> None:
@@ -76,13 +80,21 @@ def _digest(folder: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+def _lock(folder: Path) -> IO[bytes] | None:
+    """Return the folder's lock, taken; None, and why on stderr, where the folder cannot be written or locked."""
+    with ExitStack() as opened:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+            lock = opened.enter_context((folder / "lock").open("a+b"))
+            _wait_for(lock, folder)
+        except OSError as error:
+            why = error.strerror or error
+            print(f"SPICE: {folder} cannot be written or locked ({why}), so parses are not kept", file=sys.stderr)
+            return None
+        opened.pop_all()
+        return lock
 
 
 def _wait_for(lock: IO[bytes], folder: Path) -> None:
@@ -92,6 +104,7 @@ def _wait_for(lock: IO[bytes], folder: Path) -> None:
             print(f"SPICE: waiting for another process that uses {folder}", file=sys.stderr)
         waiting = True
         time.sleep(0.5)
+        go_on()
 
 
 def _taken(lock: IO[bytes]) -> bool:
@@ -104,6 +117,8 @@ def _taken(lock: IO[bytes]) -> bool:
             import fcntl  # noqa: PLC0415
 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN):
+            raise
         return False
     return True

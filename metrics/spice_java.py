@@ -6,66 +6,54 @@ import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, NoReturn
 
 from tqdm import tqdm
 
 from metrics.errors import UserError
-from metrics.java import ended_with_block, find_java
+from metrics.java import find_java, java_version, package_folder, start
+from metrics.side_by_side import ended_with_block, how_it_ended
 from metrics.spice_cache import UnreadableParsesError
+from metrics.spice_install import JARS
 
 JAR = "spice-1.0.jar"
+_CLASS_PATH = "class-path.jar"
 _SCRIPT = Path(__file__).parent / "templates" / "spice.js"
 _OPENED = ("lang", "math", "util", "util.concurrent", "net", "text")
 _MOST_HEAP = 8 * 2**30  # as pycocoevalcap
 _STALL_SECONDS = 900.0  # no sign of life: a batch is some 4 s of work, one caption of 150 words a minute or two
 _STARVED = re.compile('OutOfMemoryError|out of memory|NOT ENOUGH MEMORY|Could not reserve enough space|sg" is null')
+_CRASHES = ("#  SIGBUS", "#  SIGSEGV")  # what Java says when the file is shorter than the database
 _TASKS = {"parse": "SPICE: parsing new captions", "score": "SPICE: scoring"}
 
 
 def run_spice(job: Path, parses: Path, scores: Path, jars: Path) -> int:
     """Parse and score what `job` holds, with progress bars; return how many captions the jar could not cache.
 
-    The process ends when this one does, whatever ends it.
+    The process ends when this one does, whatever ends it. A file that names the class path comes to lie beside `job`.
 
     Raises:
-        UnreadableParsesError: when it failed before it had read `parses`.
+        UnreadableParsesError: when the jar cannot read `parses`.
         UserError: when Java or the jar is missing or fails, or shows no progress for 15 minutes.
     """
-    command = [*_java(jars), str(job), str(parses), str(scores)]
+    _write_class_path(job.parent / _CLASS_PATH, [spice_folder() / JAR, *(jars / jar.name for jar in JARS)])
+    arguments = [*_options(), str(_SCRIPT), *(str(path.absolute()) for path in (job, parses, scores))]
     with tempfile.TemporaryFile() as errors:
-        try:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603
-        except OSError as error:
-            raise UserError(f"Java ({command[0]}) could not be started: {error.strerror or error}") from error
+        process = start(arguments, job.parent, errors.fileno())
         with process, ended_with_block(process):
-            read, fleeting = _follow(process)
+            unreadable, fleeting = _follow(process)
         if fleeting is None:
-            raise (UserError if read else UnreadableParsesError)(_failure(process, errors))
+            raise (UnreadableParsesError if unreadable else UserError)(_failure(process.returncode, errors))
     return fleeting
 
 
 def spice_folder() -> Path:
-    """Return the folder of the official jar, inside the package `pycocoevalcap`."""
-    package = find_spec("pycocoevalcap")
-    for location in (package.submodule_search_locations or ()) if package else ():
-        folder = Path(location) / "spice"
-        if (folder / JAR).is_file():
-            return folder
-    raise UserError(f"{JAR} is missing; it comes with `pip install pycocoevalcap`")
-
-
-@cache
-def java_version(java: Path) -> int:
-    """Return the feature version of a Java that runs: 8, 17, 25."""
-    done = subprocess.run([java, "-version"], capture_output=True, timeout=60, check=False)  # noqa: S603
-    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr.decode("utf-8", "replace"))
-    return int(found[1]) if found else 8
+    """Return the folder of the official jar."""
+    return package_folder("spice", JAR)
 
 
 def module_options(java: Path) -> list[str]:
@@ -74,11 +62,18 @@ def module_options(java: Path) -> list[str]:
     return [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in names]
 
 
-def _java(jars: Path) -> list[str]:
-    java = find_java()
-    class_path = os.pathsep.join((str(spice_folder() / JAR), str(jars / "*")))  # the jar names its libraries itself
-    options = (*module_options(java), _heap(), "-Duser.language=en", "-Dfile.encoding=UTF-8", "-cp", class_path)
-    return [str(java), *options, "org.mozilla.javascript.tools.shell.Main", "-opt", "-1", str(_SCRIPT)]
+def _write_class_path(path: Path, jars: Sequence[Path]) -> None:
+    """Write a jar that names other jars, each of which names its own libraries; so their paths may hold anything."""
+    line = "Class-Path: " + " ".join(jar.absolute().as_uri() for jar in jars)
+    lines = ["Manifest-Version: 1.0", *(line[at : at + 70] for at in range(0, len(line), 70))]
+    folded = "\r\n".join([*lines[:2], *(f" {part}" for part in lines[2:]), ""])
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("META-INF/MANIFEST.MF", folded)
+
+
+def _options() -> list[str]:
+    shell = ("org.mozilla.javascript.tools.shell.Main", "-opt", "-1")
+    return [*module_options(find_java()), _heap(), "-cp", _CLASS_PATH, *shell]
 
 
 def _heap() -> str:
@@ -93,9 +88,9 @@ def _heap() -> str:
 
 
 def _follow(process: subprocess.Popen[bytes]) -> tuple[bool, int | None]:
-    """Show the process's progress until it ends; return whether it began to work, and what it counted at the end."""
+    """Show its progress until it ends; return whether it could not read the parses, and what it counted at the end."""
     bar: tqdm[NoReturn] | None = None
-    fleeting = None
+    unreadable, fleeting = False, None
     try:
         for line in _lines(process):
             task, _, number = line.partition(" ")
@@ -103,12 +98,14 @@ def _follow(process: subprocess.Popen[bytes]) -> tuple[bool, int | None]:
                 bar = _next_bar(bar, _TASKS[task], int(number))
             elif task == "done" and bar is not None:
                 bar.update(int(number))
+            elif task == "unreadable" or (bar is None and line.startswith(_CRASHES)):
+                unreadable = True
             elif task == "fleeting":
                 fleeting = int(number)
     finally:
         if bar is not None:
             bar.close()
-    return bar is not None, fleeting if process.wait() == 0 else None
+    return unreadable, fleeting if process.wait() == 0 else None
 
 
 def _next_bar(bar: "tqdm[NoReturn] | None", task: str, total: int) -> "tqdm[NoReturn]":
@@ -136,7 +133,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
         yield line
 
 
-def _failure(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
+def _failure(code: int, errors: IO[bytes]) -> str:
     errors.seek(0)
     text = errors.read().decode("utf-8", "replace").strip()
     telling = [line for line in text.splitlines() if not line.lstrip().startswith(("at ", "..."))]
@@ -145,4 +142,4 @@ def _failure(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
         reason = f"not enough memory (Java may use {_heap()[4:]}B); score on a machine with more\n{reason}"
     if "UnsatisfiedLinkError" in text:
         reason = "the jar's cache only runs on a 64-bit x86 Java (Linux, macOS, Windows); name one by JAVA_HOME"
-    return f"SPICE failed with exit code {process.returncode}: {reason}"
+    return f"SPICE {how_it_ended(code)}" + (f": {reason}" if reason else "")

@@ -14,11 +14,11 @@ from metrics.captions import CaptionRecord
 from metrics.cider import Cider
 from metrics.corpus import Corpus
 from metrics.errors import UserError
-from metrics.java import side_by_side
 from metrics.measures import ORDER, Measure, Measured
 from metrics.meteor import Meteor
 from metrics.ngrams import Integers
 from metrics.rouge import RougeL
+from metrics.side_by_side import side_by_side
 from metrics.spice import Spice
 from metrics.statistics import Floats, Interval, Statistics, intervals
 from metrics.systems import System, reference_items

@@ -1,11 +1,10 @@
 """Penn Treebank tokenisation by Stanford CoreNLP 3.4.1, as the COCO caption tools do it."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from metrics.errors import UserError
-from metrics.java import run_jar
+from metrics.java import package_folder, run_jar
 
 TOKENIZER = "ptb-3.4.1"
 _JAR = "stanford-corenlp-3.4.1.jar"
@@ -59,9 +58,4 @@ def _strip_punctuation(line: str) -> str:
 
 
 def _jar_folder() -> Path:
-    package = find_spec("pycocoevalcap")
-    for location in (package.submodule_search_locations or ()) if package else ():
-        folder = Path(location) / "tokenizer"
-        if (folder / _JAR).is_file():
-            return folder
-    raise UserError(f"{_JAR} is missing; it comes with `pip install pycocoevalcap`")
+    return package_folder("tokenizer", _JAR)

@@ -1,5 +1,6 @@
 // Drives the official SPICE classes, unmodified, as SpiceScorer.main does: parses each new caption once, then scores.
-// Arguments: job file, cache folder, file for the scores. Prints "parse N", "score N" (work ahead), "done N" (done of it).
+// Arguments: job file, cache folder, file for the scores. Prints "parse N", "score N" (work ahead), "done N" (done of it),
+// and "unreadable" when the database of the cache is.
 // Standard input stays open as long as anybody wants the answer.
 var spice = Packages.edu.anu.spice;
 var job = JSON.parse(readFile(arguments[0], "UTF-8")), cache = arguments[1], scores = arguments[2];
@@ -10,9 +11,8 @@ var GRAPH_BYTES = 60000;       // heap of a parse chart for each pair of words, 
 var MODEL_BYTES = 1.3e9;       // heap of the models
 
 watchStandardInput();
-var db = new spice.LmdbTupleDB(cache);
 var coder = tupleCoder();
-var cached = db.getTransaction(list(job.captions)).keySet();
+var cached = readParses();
 var fleeting = new java.util.HashSet();
 var fresh = job.captions.filter(function (caption) {
   var keeps = coder.asByteArray(caption).length <= KEY_BYTES;
@@ -33,6 +33,20 @@ out.close();
 if (out.checkError()) throw new Error("could not write " + scores);
 print("fleeting " + fleeting.size());
 java.lang.System.exit(0);
+
+function readParses() {
+  try {
+    return new spice.LmdbTupleDB(cache).getTransaction(list(job.captions)).keySet();
+  } catch (error) {            // exceptions only: Java's errors, as out of memory, pass by
+    if (!refused(error.javaException)) print("unreadable");
+    throw error;
+  }
+}
+
+// Whether it was the system that refused to open or read the file; LMDB's own errors are negative.
+function refused(cause) {
+  return cause instanceof Packages.org.fusesource.lmdbjni.LMDBException && cause.getErrorCode() > 0;
+}
 
 function score(items) {
   var references = [], sizes = [], tests = [];

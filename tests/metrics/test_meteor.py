@@ -105,6 +105,14 @@ def test_locale_java_and_paths_do_not_matter(monkeypatch: pytest.MonkeyPatch, ja
     assert power[6.0, 23.5] == pytest.approx((6 / 23.5) ** 0.2, rel=1e-15)
 
 
+def test_the_cache_may_be_relative(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    expected = jar.align(LINES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOOKBOOK_CACHE", "a cache")
+    assert jar.align(LINES).tolist() == expected.tolist()
+    assert list((tmp_path / "a cache").iterdir())
+
+
 def test_a_damaged_cut_table_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKBOOK_CACHE", str(tmp_path))
     table = cut_table(jar._folder() / jar._TABLE, {"soft", "smooth", "qwd", "qwe"})
@@ -124,8 +132,8 @@ def test_no_place_for_the_cut_table(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_no_java_and_no_jar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jar, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"meteor-1\.5\.jar or its .* missing; .*pip install pycocoevalcap"):
+    monkeypatch.setattr("metrics.java.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"meteor-1\.5\.jar or data/.* is missing; .*pip install pycocoevalcap"):
         FOLDER()
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     with pytest.raises(UserError, match="JAVA_HOME is /nowhere"):

