@@ -27,6 +27,7 @@ from metrics.contests import one_at_a_time
 from metrics.lemma_worker import parse
 from metrics.lemmas import Lemmas
 from metrics.made_up import descriptions
+from metrics.rouge import RougeL
 from metrics.stanza_models import load_pipeline, signature
 from metrics.vocabulary import Vocabulary, read_vocabulary
 
@@ -166,11 +167,16 @@ def test_scores_through_the_suite() -> None:
     assert details["hallucinated"] == [{"attribute": word, "count": 1} for word in ("hood", "linen", "skirt")]
 
 
-def test_a_vocabulary_of_other_models_is_refused(tmp_path: Path) -> None:
+def test_a_vocabulary_of_other_models_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     record = CaptionRecord("1", "a dress", references=("a dress",))
     other = Vocabulary({"dress": 10}, "1.0.0-other")
+    monkeypatch.setattr(RougeL, "measure", lambda *_: pytest.fail("a measure ran"))
     with pytest.raises(UserError, match=rf"made by Stanza 1.0.0-other, but .* is {signature(str(DEMO))}"):
-        score_captions([record], measures=[Attributes(other, str(DEMO))])
+        score_captions([record], measures=[RougeL(), Attributes(other, str(DEMO))])
+
+
+def test_a_vocabulary_that_no_reference_has_is_refused() -> None:
+    record = CaptionRecord("1", "a dress", references=("a dress",))
     with pytest.raises(UserError, match="no reference has one of the vocabulary's 1 attributes"):
         score_captions([record], measures=[Attributes(vocabulary("hem"), str(DEMO))])
 

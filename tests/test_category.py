@@ -19,6 +19,8 @@ from metrics.captions import CaptionRecord
 from metrics.category import Category
 from metrics.category_details import category_details
 from metrics.errors import UserError
+from metrics.report import write_report
+from metrics.rouge import RougeL
 from metrics.suite import Evaluation, score_systems
 from metrics.systems import System
 
@@ -140,13 +142,17 @@ def test_captions_longer_than_the_classifier_reads_are_counted(classifier: Path)
     assert not np.isnan(result.scores["all"]["Acc"].per_item).any()
 
 
-def test_a_category_that_the_classifier_does_not_know_is_refused(classifier: Path) -> None:
+def test_a_category_that_the_classifier_does_not_know_is_refused_before_anything_runs(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RougeL, "measure", lambda *_: pytest.fail("a measure ran"))
+    measures = [RougeL(), Category(classifier)]
     references = [*items(4), CaptionRecord("4", references=("a dress.",), category="dresses")]
     with pytest.raises(UserError, match=r"does not know 1 categories of the items: 'dresses' \(it has 'Dress'\)"):
-        measured(classifier, references, system("a", ["a dress"] * 5))
+        score_systems([system("a", ["a dress"] * 5)], references, measures)
     nameless = [CaptionRecord(item.id, references=item.references) for item in items(4)]
     with pytest.raises(UserError, match='no item has a "category"'):
-        measured(classifier, nameless, system("a", ["a dress"] * 4))
+        score_systems([system("a", ["a dress"] * 4)], nameless, measures)
 
 
 def test_the_signature_tells_the_classifier(classifier: Path, tmp_path: Path) -> None:
