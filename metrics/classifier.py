@@ -57,8 +57,7 @@ def train_classifier(
         print(f"{out}: this classifier is trained already")
         return out
     print(_describe(accounts))
-    place = out.resolve()
-    with alone(place.parent / f".{place.name}.lock", f"{out}: waiting for another process that trains it"):
+    with alone(out, f"{out}: waiting for another process that trains it"):
         if not _is_finished(out, record):  # the other may have trained it
             _refuse_others(out)
             _train(data, settings, out, record)

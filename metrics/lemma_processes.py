@@ -122,8 +122,10 @@ class _Worker:
         code = self.process.wait()
         self.errors.seek(0)
         said = self.errors.read().decode("utf-8", "replace").strip().splitlines()[-5:]
-        end = f"gave no answer for {self.silent_for} s" if self.silent_for else f"ended with exit code {code}"
-        return "\n".join([f"a process of Stanza {end}; what was parsed is kept, run it again to go on", *said])
+        end = f"ended with exit code {code}"
+        if self.silent_for:
+            end = f"gave no answer for {self.silent_for} s; what was parsed is kept, run it again to go on"
+        return "\n".join([f"a process of Stanza {end}", *said])
 
 
 def _patience(chunk: Chunk) -> int:
