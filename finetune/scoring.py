@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 
 from finetune.config import Recipe
 from metrics.cache import cache_folder
@@ -45,9 +44,7 @@ def prepare_scoring(recipe: Recipe, folder: Path) -> None:
     settings = _settings(recipe)
     if settings:
         out = classifier_folder(recipe, folder)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{out}.lock"):  # another run on the same references may be training it
-            train_classifier(train, validation, out, settings, test)
+        train_classifier(train, validation, out, settings, test)
         gc.collect()
         torch.cuda.empty_cache()  # the captioning model is trained by another process
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from metrics import stanza_models
+from metrics.captions import CaptionRecord
 from metrics.corpus import Corpus
 from metrics.errors import UserError
 from metrics.lemmas import Lemmas
@@ -42,18 +43,22 @@ class Attributes(Measure):
         """Say that Stanza or its models are missing."""
         return stanza_models.absent(self.stanza)
 
+    def check(self, items: Sequence[CaptionRecord]) -> None:
+        """Raise `UserError` when the vocabulary was made by other models."""
+        signature = stanza_models.signature(self.stanza)
+        if signature != self.vocabulary.pipeline:
+            raise UserError(
+                f"the vocabulary was made by Stanza {self.vocabulary.pipeline}, but {self.stanza} is "
+                f"{signature}; make it anew with `python -m metrics attributes ... --stanza {self.stanza}`"
+            )
+
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Measure every system; every distinct text is parsed once.
 
         Raises:
-            UserError: when the vocabulary was made by other models, no reference has an attribute, or Stanza fails.
+            UserError: when no reference has an attribute, or Stanza fails.
         """
         lemmas = Lemmas(self.stanza)
-        if lemmas.signature != self.vocabulary.pipeline:
-            raise UserError(
-                f"the vocabulary was made by Stanza {self.vocabulary.pipeline}, but {self.stanza} is "
-                f"{lemmas.signature}; make it anew with `python -m metrics attributes ... --stanza {self.stanza}`"
-            )
         groups = [*corpus.references, *corpus.captions]
         kept = lemmas.of(text for group in groups for text in group)
         known = frozenset(self.vocabulary.attributes)

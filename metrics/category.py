@@ -47,6 +47,10 @@ class Category(Measure):
         """Without torch or transformers there is no classifier."""
         return missing_packages()
 
+    def check(self, items: Sequence[CaptionRecord]) -> None:
+        """Raise `UserError` when an item is of a category that the classifier does not know, or no item has any."""
+        self._truth(items)
+
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Predict from all distinct captions and references once.
 
@@ -54,7 +58,7 @@ class Category(Measure):
         met in no training caption, and named; an item without a category is left out.
 
         Raises:
-            UserError: when an item is of a category that the classifier does not know, or no item has any.
+            UserError: as `check`, and when the folder holds no whole model.
         """
         from metrics.text_classifier import load_classifier  # noqa: PLC0415
 
@@ -90,9 +94,9 @@ class Category(Measure):
         return np.array([numbers[item.category] if item.category else NO_CATEGORY for item in items])
 
     def _account(self) -> dict[str, Any]:
-        """What is known of how the classifier came about; nothing but its folder where it is somebody else's."""
+        """What is known of how the classifier came about; None where it was not tested or is somebody else's."""
         told = ("best_epoch", "validation_accuracy", "test_accuracy")
-        known: dict[str, Any] = {key: self.record[key] for key in told if key in self.record}
+        known = {key: self.record.get(key) for key in told}
         base = self.record.get("settings", {}).get("base", self.folder.resolve().name)
         return {"folder": str(self.folder), "base": base, "categories": len(self.labels), **known}
 

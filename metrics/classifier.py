@@ -17,7 +17,8 @@ from typing import Any
 from metrics.classifier_examples import Examples, named, read_examples
 from metrics.classifier_settings import ClassifierSettings
 from metrics.errors import UserError
-from metrics.files import read_bytes, write_text
+from metrics.files import make_folder, read_bytes, write_text
+from metrics.locks import alone
 
 RECORD = "classifier.json"
 _WORK = "unfinished"
@@ -38,11 +39,11 @@ def train_classifier(
     Equal pairs of caption and category are trained once, weighted by their count (weighted cross-entropy of mean
     weight 1), so that the objective equals that of all rows. `out` becomes an ordinary transformers folder with
     `classifier.json` beside. Nothing is done where it is finished already; an interrupted training goes on from
-    the last whole epoch.
+    the last whole epoch; where another process trains in `out`, its end is waited for.
 
     Raises:
         UserError: when packages or files are missing, there are fewer than two categories, the base cannot be used,
-            or `out` holds anything else, a classifier of other data or settings among it.
+            `out` holds anything else, a classifier of other data or settings among it, or cannot be written.
     """
     if absent := missing_packages():
         raise UserError(absent)
@@ -56,17 +57,34 @@ def train_classifier(
         print(f"{out}: this classifier is trained already")
         return out
     print(_describe(accounts))
-    _train(data, settings, out, record)
-    shutil.rmtree(out / _WORK)
+    with alone(out, f"{out}: waiting for another process that trains it"):
+        if not _is_finished(out, record):  # the other may have trained it
+            _refuse_others(out)
+            _train(data, settings, out, record)
+            shutil.rmtree(out / _WORK)
     return out
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return what `classifier.json` says, None where there is none that can be read."""
+    """Return what `classifier.json` says, None where there is none of `train-classifier`."""
     try:
-        return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        record = dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+        return record if _is_ours(record) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _is_ours(record: Mapping[str, Any]) -> bool:
+    """Whether all that is read of a record is there, as it should be; raises KeyError and the like where not."""
+    texts = [record["settings"]["base"]]
+    for account in record["data"].values():
+        texts += [account["sha256"], *account["unknown_categories"]]
+    shares = record.get("test_accuracy", {}).values()
+    return (
+        isinstance(record["finished"], bool)
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(share, int | float) for share in shares)
+    )
 
 
 def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tuple[str, str]:
@@ -78,13 +96,13 @@ def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tupl
 
 
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
-    from metrics.classifier_training import accuracy, fit, open_base  # noqa: PLC0415
+    from metrics.classifier_training import accuracy, disk_faults, fit, open_base  # noqa: PLC0415
     from metrics.suite import installed_version  # noqa: PLC0415
     from metrics.text_classifier import quiet  # noqa: PLC0415
 
-    with quiet():
+    with quiet(), disk_faults(out):
         classifier = open_base(data["train"], settings)
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         _write(out, record)
         cut = {name: classifier.too_long([row.caption for row in part.rows]) for name, part in data.items()}
         history = fit(classifier, data["train"], data["validation"], settings, out / _WORK)
@@ -100,16 +118,19 @@ def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path
 
 
 def _is_finished(out: Path, record: Mapping[str, Any]) -> bool:
-    """Tell whether `out` holds this classifier, finished; raises `UserError` where it holds anything else."""
+    """Tell whether `out` holds this classifier, finished; raises `UserError` where it holds another one."""
     there = read_record(out)
     if there is None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UserError(f"{out}: stands already and is no classifier of train-classifier; name another --out")
         return False
     differing = _differing(there, record)
     if differing:
         raise UserError(f"{out}: holds a classifier of other {'; '.join(differing)}; name another --out or remove it")
-    return bool(there.get("finished"))
+    return bool(there["finished"])
+
+
+def _refuse_others(out: Path) -> None:
+    if read_record(out) is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: stands already and is no classifier of train-classifier; name another --out")
 
 
 def _differing(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

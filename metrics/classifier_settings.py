@@ -8,7 +8,10 @@ from metrics.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSettings:
-    """How a category classifier is trained; the defaults are those of the published results.
+    """How a category classifier is trained; the default values are those of the published results.
+
+    Not as published: the rate rises over the first tenth of the steps and falls linearly to 0 after, and an epoch
+    passes over distinct pairs of caption and category, weighted by their count, so that it has fewer steps.
 
     Attributes:
         base: the encoder it starts from, a Hub id or a folder.

@@ -1,9 +1,10 @@
 """Fine-tuning a text encoder to tell the category of a caption, by transformers' Trainer. Imports torch."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from metrics.text_classifier import TextClassifier, load_base
 from metrics.tiny_bert import make_tiny_bert
 
 WARMUP = 0.1
+_TORCH_FILES = "inline_container"  # names the part of torch that writes checkpoints, in its errors
 
 
 def open_base(train: Examples, settings: ClassifierSettings) -> TextClassifier:
@@ -48,14 +50,25 @@ def fit(
     Returns the validation accuracy (0..1) after each epoch.
 
     Raises:
-        UserError: when training diverges or the disk is full.
+        UserError: when training diverges.
     """
     trainer = CategoryTrainer(classifier, train, validation, training_arguments(settings, work))
-    try:
-        trainer.train(resume_from_checkpoint=_last_checkpoint(work))
-    except SafetensorError as error:
-        raise UserError(f"{work}: cannot write a checkpoint: {error}; make room and run it again to go on") from error
+    trainer.train(resume_from_checkpoint=_last_checkpoint(work))
     return [entry["eval_accuracy"] for entry in trainer.state.log_history if "eval_accuracy" in entry]
+
+
+@contextmanager
+def disk_faults(folder: Path) -> Iterator[None]:
+    """Turn what the libraries raise where they cannot write into a `UserError` that names the folder."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and _TORCH_FILES not in str(error):
+            raise
+        raise UserError(
+            f"{folder}: the classifier cannot be written there or to {gettempdir()}: {error}; make room and run it "
+            "again to go on"
+        ) from error
 
 
 class CategoryTrainer(Trainer):  # type: ignore[misc]

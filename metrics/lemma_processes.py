@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event, Thread
 
 from metrics.errors import UserError
 from metrics.lemma_worker import parse
@@ -18,13 +19,14 @@ Chunk = list[str]
 Parsed = Generator[tuple[Chunk, list[list[str]]], None, None]
 _CHUNK_CAPTIONS, _CHUNK_CHARACTERS = 128, 60_000
 _CAPTIONS_A_PROCESS, _MOST_PROCESSES = 400, 16
+_LOADING_SECONDS, _SECONDS_A_WORD = 600, 0.1  # a hundred times what a slow core takes
 
 
 def parsed(captions: Sequence[str], source: str) -> Parsed:
     """Yield chunks of the captions with their lemmas as they are done; close the generator to end its processes.
 
     Raises:
-        UserError: when the models cannot be loaded or a process dies.
+        UserError: when the models cannot be loaded, or a process dies or does not answer.
     """
     if not captions:
         return
@@ -70,6 +72,7 @@ class _Worker:
 
     def __init__(self, source: str) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self.silent_for = 0
         paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "metrics.lemma_worker", source],
@@ -80,17 +83,24 @@ class _Worker:
         )
 
     def parse(self, chunk: Chunk) -> list[list[str]]:
-        """Return the lemmas of each caption; raises `UserError` with the end of its errors when it has died."""
+        """Return the lemmas of each caption.
+
+        Raises:
+            UserError: with the end of its errors, when it has died or does not answer in time; it is killed then.
+        """
         given, answers = self.process.stdin, self.process.stdout
         if given is None or answers is None:
             raise ValueError("the process has no pipes")
-        answer = b""
+        answer, answered = b"", Event()
+        Thread(target=self._watch, args=(answered, _patience(chunk)), daemon=True).start()
         try:
             given.write(json.dumps(chunk).encode() + b"\n")
             given.flush()
             answer = answers.readline()
         except BrokenPipeError:
             pass
+        finally:
+            answered.set()
         if not answer.endswith(b"\n"):
             raise UserError(self._obituary())
         lemmas: list[list[str]] = json.loads(answer)
@@ -101,11 +111,25 @@ class _Worker:
         self.process.communicate()
         self.errors.close()
 
+    def _watch(self, answered: Event, seconds: int) -> None:
+        for _ in range(seconds):  # one by one, so that the time in which we are stopped ourselves does not count
+            if answered.wait(1):
+                return
+        self.silent_for = seconds
+        self.process.kill()
+
     def _obituary(self) -> str:
         code = self.process.wait()
         self.errors.seek(0)
         said = self.errors.read().decode("utf-8", "replace").strip().splitlines()[-5:]
-        return "\n".join([f"a process of Stanza ended with exit code {code}", *said])
+        end = f"ended with exit code {code}"
+        if self.silent_for:
+            end = f"gave no answer for {self.silent_for} s; what was parsed is kept, run it again to go on"
+        return "\n".join([f"a process of Stanza {end}", *said])
+
+
+def _patience(chunk: Chunk) -> int:
+    return round(_LOADING_SECONDS + _SECONDS_A_WORD * sum(len(caption.split()) for caption in chunk))
 
 
 def _chunks(captions: Sequence[str]) -> list[Chunk]:

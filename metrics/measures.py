@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrics.captions import CaptionRecord
 from metrics.corpus import Corpus
 from metrics.statistics import Statistics
 
@@ -63,6 +64,13 @@ class Measure(ABC):
         """Say why it cannot run here, and what to do (`not installed, run ...`); None where it can. Loads nothing."""
         return None
 
+    def check(self, items: Sequence[CaptionRecord]) -> None:  # noqa: B027
+        """Raise `UserError` on what can be seen to be wrong with it or these items before any measure runs."""
+
     @abstractmethod
     def measure(self, corpus: Corpus) -> Sequence[Measured]:
-        """Measure every system of the corpus, in its order. Raises `UserError` on what the user can put right."""
+        """Measure every system of the corpus, in its order; `check` was called before.
+
+        Raises:
+            UserError: on what the user can put right.
+        """

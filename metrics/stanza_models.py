@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import runpy
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -19,15 +21,14 @@ RESOURCES = "resources.json"
 
 
 def absent(source: str) -> str | None:
-    """Say why the models of `source` cannot be used here and what to do, None where they can; loads no model.
+    """Say why the models of `source` cannot be used here and what to do, None where they can; imports no Stanza.
 
     Raises:
         UserError: when `source` is neither `en` nor a folder with the files of `MODEL_FILES` and `RESOURCES`.
     """
     if source != ENGLISH:
         _local_files(Path(source))
-    package = find_spec("stanza")
-    if package is None or package.origin is None:  # a folder of that name is no package
+    if _package() is None:
         return f"stanza is not installed, run {INSTALL}"
     if source == ENGLISH and not all(path.is_file() for path in _english_files()):
         return f"Stanza's English models are not there, run {DOWNLOAD}"
@@ -102,7 +103,20 @@ def _english_files() -> list[Path]:
     return [folder / ENGLISH / name / f"{package}.pt" for name, package in dict.fromkeys(models)]
 
 
-def _english_folder() -> Path:
-    from stanza.resources import common  # noqa: PLC0415
+def _package() -> Path | None:
+    spec = find_spec("stanza")
+    return Path(spec.origin).parent if spec and spec.origin else None  # a folder of that name is no package
 
-    return Path(common.DEFAULT_MODEL_DIR)
+
+def _english_folder() -> Path:
+    """Return the folder of Stanza's `resources.common.DEFAULT_MODEL_DIR`, whose import would take torch's."""
+    told = os.environ.get("STANZA_RESOURCES_DIR")
+    if told is not None:
+        return Path(told)
+    from platformdirs import user_cache_dir  # noqa: PLC0415
+
+    package = _package()
+    if package is None:
+        raise UserError(f"stanza is not installed, run {INSTALL}")
+    resources = runpy.run_path(str(package / "_version.py"))["__resources_version__"]
+    return Path(user_cache_dir("stanza", "StanfordNLP", resources), "resources")

@@ -148,7 +148,9 @@ def score_systems(
 
 
 def run_measures(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
-    """Run what needs no torch side by side, then the rest one after the other."""
+    """Check all, run what needs no torch side by side, then the rest one after the other."""
+    for measure in measures:
+        measure.check(corpus.items)
     together = [measure for measure in measures if not measure.uses_torch]
     if any(measure.tokenizer == TOKENIZER for measure in together):
         _ = corpus.tokens

@@ -33,7 +33,7 @@ class Vocabulary:
     def signature(self) -> str:
         """Size and hash of its words, whatever their order."""
         words = "\n".join(sorted(self.attributes))
-        return f"{len(self.attributes)}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+        return f"{len(self.attributes)}-{hashlib.sha256(words.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def training_captions(records: Sequence[CaptionRecord], path: Path) -> list[str]:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-import stanza.resources.common
 import torch
 from typer.testing import CliRunner, Result
 
@@ -28,6 +27,7 @@ from metrics.contests import one_at_a_time
 from metrics.lemma_worker import parse
 from metrics.lemmas import Lemmas
 from metrics.made_up import descriptions
+from metrics.rouge import RougeL
 from metrics.stanza_models import load_pipeline, signature
 from metrics.vocabulary import Vocabulary, read_vocabulary
 
@@ -167,11 +167,16 @@ def test_scores_through_the_suite() -> None:
     assert details["hallucinated"] == [{"attribute": word, "count": 1} for word in ("hood", "linen", "skirt")]
 
 
-def test_a_vocabulary_of_other_models_is_refused(tmp_path: Path) -> None:
+def test_a_vocabulary_of_other_models_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     record = CaptionRecord("1", "a dress", references=("a dress",))
     other = Vocabulary({"dress": 10}, "1.0.0-other")
+    monkeypatch.setattr(RougeL, "measure", lambda *_: pytest.fail("a measure ran"))
     with pytest.raises(UserError, match=rf"made by Stanza 1.0.0-other, but .* is {signature(str(DEMO))}"):
-        score_captions([record], measures=[Attributes(other, str(DEMO))])
+        score_captions([record], measures=[RougeL(), Attributes(other, str(DEMO))])
+
+
+def test_a_vocabulary_that_no_reference_has_is_refused() -> None:
+    record = CaptionRecord("1", "a dress", references=("a dress",))
     with pytest.raises(UserError, match="no reference has one of the vocabulary's 1 attributes"):
         score_captions([record], measures=[Attributes(vocabulary("hem"), str(DEMO))])
 
@@ -185,12 +190,28 @@ def test_broken_models_are_named(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said_and_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(stanza.resources.common, "DEFAULT_MODEL_DIR", str(tmp_path))
+    monkeypatch.setenv("STANZA_RESOURCES_DIR", str(tmp_path))
     assert "stanza.download('en')" in str(Attributes(vocabulary("hem")).absent())
     assert Attributes(vocabulary("hem"), str(DEMO)).absent() is None
     monkeypatch.setattr("metrics.stanza_models.find_spec", lambda name: None)
     for source in ("en", str(DEMO)):
         assert "pip install '.[measures]'" in str(Attributes(vocabulary("hem"), source).absent())
+
+
+def test_its_models_are_looked_for_where_stanza_keeps_them_and_nothing_is_loaded(tmp_path: Path) -> None:
+    code = """import sys
+from metrics.stanza_models import _english_folder, absent
+said, folder = absent("en"), _english_folder()
+assert not {"torch", "stanza"} & sys.modules.keys()
+import stanza.resources.common
+assert str(folder) == stanza.resources.common.DEFAULT_MODEL_DIR
+print(said)"""
+    for told in ({}, {"STANZA_RESOURCES_DIR": str(tmp_path / "models")}):
+        environment = os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+        environment.pop("STANZA_RESOURCES_DIR", None)
+        command = [sys.executable, "-c", code]
+        said = subprocess.check_output(command, cwd=ROOT, env=environment | told, text=True)
+        assert "stanza.download('en')" in said
 
 
 def test_stanzas_own_english_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -201,7 +222,7 @@ def test_stanzas_own_english_models(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for (name, package), file in zip(packages.items(), ("tokenizer.pt", "pos.pt", "lemma.pt"), strict=True):
         (tmp_path / "en" / name).mkdir(parents=True)
         shutil.copy(DEMO / file, tmp_path / "en" / name / f"{package}.pt")
-    monkeypatch.setattr(stanza.resources.common, "DEFAULT_MODEL_DIR", str(tmp_path))
+    monkeypatch.setenv("STANZA_RESOURCES_DIR", str(tmp_path))
     assert Attributes(vocabulary("hem")).absent() is None
     assert parse(load_pipeline("en"), ["a striped dress"]) == [["striped", "dress"]]
     signature.cache_clear()
@@ -251,6 +272,14 @@ def test_nothing_is_parsed_twice() -> None:
 def test_a_process_that_dies_ends_in_a_message(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metrics.lemma_processes._Worker.parse", killing(signal.SIGKILL))
     with pytest.raises(UserError, match="a process of Stanza ended with exit code -9"):
+        Lemmas(str(DEMO)).of(descriptions(100))
+    assert not children()
+
+
+def test_a_process_that_hangs_ends_in_a_message(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metrics.lemma_processes._LOADING_SECONDS", 2)
+    monkeypatch.setattr("metrics.lemma_processes._Worker.parse", killing(signal.SIGSTOP))
+    with pytest.raises(UserError, match=r"a process of Stanza gave no answer for \d+ s; .* run it again"):
         Lemmas(str(DEMO)).of(descriptions(100))
     assert not children()
 

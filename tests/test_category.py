@@ -19,6 +19,8 @@ from metrics.captions import CaptionRecord
 from metrics.category import Category
 from metrics.category_details import category_details
 from metrics.errors import UserError
+from metrics.report import write_report
+from metrics.rouge import RougeL
 from metrics.suite import Evaluation, score_systems
 from metrics.systems import System
 
@@ -140,13 +142,17 @@ def test_captions_longer_than_the_classifier_reads_are_counted(classifier: Path)
     assert not np.isnan(result.scores["all"]["Acc"].per_item).any()
 
 
-def test_a_category_that_the_classifier_does_not_know_is_refused(classifier: Path) -> None:
+def test_a_category_that_the_classifier_does_not_know_is_refused_before_anything_runs(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RougeL, "measure", lambda *_: pytest.fail("a measure ran"))
+    measures = [RougeL(), Category(classifier)]
     references = [*items(4), CaptionRecord("4", references=("a dress.",), category="dresses")]
     with pytest.raises(UserError, match=r"does not know 1 categories of the items: 'dresses' \(it has 'Dress'\)"):
-        measured(classifier, references, system("a", ["a dress"] * 5))
+        score_systems([system("a", ["a dress"] * 5)], references, measures)
     nameless = [CaptionRecord(item.id, references=item.references) for item in items(4)]
     with pytest.raises(UserError, match='no item has a "category"'):
-        measured(classifier, nameless, system("a", ["a dress"] * 4))
+        score_systems([system("a", ["a dress"] * 4)], nameless, measures)
 
 
 def test_the_signature_tells_the_classifier(classifier: Path, tmp_path: Path) -> None:
@@ -173,9 +179,39 @@ def test_a_classifier_of_somebody_else_s_needs_no_record(classifier: Path, tmp_p
     other = tmp_path / "theirs"
     shutil.copytree(classifier, other)
     (other / "classifier.json").unlink()
-    (result,) = measured(other, items(4), system("a", [caption("Dress", 0)] * 4)).results
+    evaluation = measured(other, items(4), system("a", [caption("Dress", 0)] * 4))
+    (result,) = evaluation.results
     assert result.scores["all"]["Acc"].value == 1 / 4
-    assert result.details["Acc"]["classifier"] == {"folder": str(other), "base": "theirs", "categories": 4}
+    untold = dict.fromkeys(("best_epoch", "validation_accuracy", "test_accuracy"))
+    about = {"folder": str(other), "base": "theirs", "categories": 4}
+    assert result.details["Acc"]["classifier"] == about | untold
+    assert "(theirs,\n4 categories)" in write_report(evaluation, tmp_path / "report").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": {"test": {}}},
+        {"data": []},
+        {"settings": None},
+        {"settings": {"base": 7}},
+        {"test_accuracy": {"all": "good"}},
+        {"test_accuracy": 0.9},
+        {"finished": "yes"},
+    ],
+)
+def test_a_record_that_is_none_of_ours_counts_for_nothing(
+    classifier: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    theirs = tmp_path / "theirs"
+    shutil.copytree(classifier, theirs)
+    told = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
+    (theirs / "classifier.json").write_text(json.dumps(told | change), encoding="utf-8")
+    assert Category(theirs).record == {}
+    train, validation, _ = splits(tmp_path)
+    refused = tiny(train, validation, theirs)
+    assert refused.exit_code == 2
+    assert "stands already and is no classifier of train-classifier" in refused.stderr
 
 
 def test_a_folder_without_a_whole_classifier_is_refused(classifier: Path, tmp_path: Path) -> None:
@@ -185,7 +221,8 @@ def test_a_folder_without_a_whole_classifier_is_refused(classifier: Path, tmp_pa
         Category(tmp_path)
     unfinished = tmp_path / "unfinished"
     shutil.copytree(classifier, unfinished)
-    (unfinished / "classifier.json").write_text('{"finished": false}', encoding="utf-8")
+    told = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
+    (unfinished / "classifier.json").write_text(json.dumps(told | {"finished": False}), encoding="utf-8")
     with pytest.raises(UserError, match="has not ended"):
         Category(unfinished)
     headless = tmp_path / "headless"

@@ -194,6 +194,48 @@ def test_interrupted_it_goes_on_to_the_same_weights(
     assert record(out)["validation_accuracy"] == record(trained)["validation_accuracy"]
 
 
+def command(train: Path, validation: Path, out: Path) -> list[str]:
+    """What `tiny` runs, for a process of its own."""
+    words = ["train-classifier", train, "--validation", validation, "--out", out, "--tiny", "--epochs", EPOCHS]
+    return [sys.executable, "-m", "metrics", *map(str, words)]
+
+
+@pytest.mark.parametrize("bytes_a_file", [100_000, 700_000])
+def test_a_full_disk_ends_in_a_message_and_with_room_it_goes_on(
+    bytes_a_file: int, trained: Path, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    """The weights take 577 kB, the optimizer's state more than 800."""
+    resource = pytest.importorskip("resource")
+    out = tmp_path / "out"
+    limit = (bytes_a_file, bytes_a_file)
+    full = subprocess.run(  # noqa: PLW1510
+        command(*files[:2], out),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        capture_output=True,
+        text=True,
+    )
+    assert full.returncode == 2, full.stderr
+    assert f"error: {out}: the classifier cannot be written there" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert tiny(*files[:2], out).exit_code == 0
+    assert (out / WEIGHTS).read_bytes() == (trained / WEIGHTS).read_bytes()
+
+
+def test_of_two_at_once_the_second_waits_for_the_first(
+    trained: Path, files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    train = command(*files[:2], out)
+    processes = [subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    late = ("waiting for another process that trains it", "trained already")
+    assert sum(any(words in text for words in late) for text in said) == 1
+    assert sum("classifier: 100%" in text for text in said) == 1
+    assert (out / WEIGHTS).read_bytes() == (trained / WEIGHTS).read_bytes()
+    assert not (out / "unfinished").exists()
+
+
 def test_finished_it_is_left_as_it_is_and_others_are_refused(trained: Path, files: tuple[Path, Path, Path]) -> None:
     train, validation, test = files
     before = (trained / "classifier.json").stat().st_mtime_ns

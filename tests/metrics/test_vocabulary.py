@@ -67,8 +67,11 @@ def test_a_list_that_is_none_is_named(tmp_path: Path, content: bytes, says: str)
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.json"
     one = Vocabulary({"crêpe": 12, "top": None}, "1.15.0-abc", {"file": "x", "minimum": 10})
-    write_vocabulary(path, one)
-    assert read_vocabulary(path) == one
+    odd = Vocabulary({"\ud800": 3}, "1.15.0-abc")
+    for vocabulary in (one, odd):
+        write_vocabulary(path, vocabulary)
+        assert read_vocabulary(path) == vocabulary
+    assert read_vocabulary(path).signature == odd.signature != one.signature
     assert (
         one.signature == Vocabulary({"top": 3, "crêpe": 4}, "other").signature != Vocabulary({"top": 1}, "").signature
     )
