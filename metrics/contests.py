@@ -89,8 +89,10 @@ def write_spice_pairs(folder: Path, pairs: int) -> str:
     """Write tokenised pairs as `items.json`, and give both sides' empty caches SPICE's jars; return what they are."""
     from metrics.tokenization import tokenize  # noqa: PLC0415
 
-    texts = tokenize(descriptions(2 * pairs))
-    write_text(folder / "items.json", json.dumps(list(zip(texts[::2], ([text] for text in texts[1::2]), strict=True))))
+    texts = tokenize([*descriptions(pairs, seed=18), *descriptions(pairs)])
+    candidates, references = texts[:pairs], texts[pairs:]
+    items = [[candidate, [reference]] for candidate, reference in zip(candidates, references, strict=True)]
+    write_text(folder / "items.json", json.dumps(items))
     jars = jar_folder().resolve()
     for side in ("ours", "theirs"):
         (folder / f"cache of {side}" / "spice").mkdir(parents=True)

@@ -43,7 +43,7 @@ class Corpus:
 
     @cached_property
     def tokens(self) -> Tokens:
-        """All texts after PTB tokenisation, by one JVM; raises `UserError` where it fails."""
+        """All texts after PTB tokenisation; raises `UserError` where it fails."""
         groups = [*self.references, *self.captions]
         tokens = iter(tokenize([text for group in groups for text in group]))
         tokenised = [[next(tokens) for _ in group] for group in groups]

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.errors import UserError
-from metrics.java import package_folder, run_jar
+from metrics.java import package_folder, run_all
+from metrics.side_by_side import cores
 
 TOKENIZER = "ptb-3.4.1"
 _JAR = "stanford-corenlp-3.4.1.jar"
 _COMMAND = ("edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase")
 _SECONDS = 900.0
+_LINES_A_JVM = 10_000
 
 # pycocoevalcap/tokenizer/ptbtokenizer.py, PUNCTUATIONS; the brackets' capitals never match after -lowerCase.
 _PUNCTUATION = frozenset(
@@ -23,7 +25,7 @@ _LINE_BREAKS = str.maketrans(dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029
 
 
 def tokenize(captions: Sequence[str]) -> list[str]:
-    """Tokenise, lower-case and strip the punctuation of each caption; one JVM for all of them.
+    """Tokenise, lower-case and strip the punctuation of each caption; by as few JVMs as is fast.
 
     Line breaks of any kind count as spaces. The strings equal those of pycocoevalcap's `PTBTokenizer` for each caption
     alone, and so never depend on its neighbours (there, "no." before a caption that starts with a digit does). Tokens
@@ -42,15 +44,22 @@ def _one_line(caption: str) -> str:
 
 
 def _run(lines: list[str]) -> list[str]:
-    if not lines:
-        return []
-    text = "".join(f"{line}\n{_GUARD}\n" for line in lines).encode("utf-8", "replace")
-    output = run_jar(_jar_folder(), _JAR, _COMMAND, text, _SECONDS).decode("utf-8").split("\n")
-    if len(output) != 2 * len(lines) + 1:
+    """Cut the lines into tokens; many of them by several JVMs at once, since no line knows of another."""
+    jvms = max(1, min(cores(), len(lines) // _LINES_A_JVM))
+    parts = [lines[len(lines) * place // jvms : len(lines) * (place + 1) // jvms] for place in range(jvms)]
+    texts = ["".join(f"{line}\n{_GUARD}\n" for line in part).encode("utf-8", "replace") for part in parts]
+    outputs = run_all(_jar_folder(), _JAR, _COMMAND, texts, _SECONDS) if lines else []
+    return [token for part, output in zip(parts, outputs, strict=False) for token in _checked(part, output)]
+
+
+def _checked(lines: list[str], output: bytes) -> list[str]:
+    """Return the output of the lines without that of their guards; raises `UserError` where some are missing."""
+    found = output.decode("utf-8").split("\n")
+    if len(found) != 2 * len(lines) + 1:
         raise UserError(
-            f"the PTB tokeniser returned {len(output) - 1} lines for {2 * len(lines)}; no score can be trusted"
+            f"the PTB tokeniser returned {len(found) - 1} lines for {2 * len(lines)}; no score can be trusted"
         )
-    return output[:-1:2]
+    return found[:-1:2]
 
 
 def _strip_punctuation(line: str) -> str:

@@ -5,7 +5,7 @@
 var spice = Packages.edu.anu.spice;
 var job = JSON.parse(readFile(arguments[0], "UTF-8")), cache = arguments[1], scores = arguments[2];
 var KEY_BYTES = 511;           // LMDB's longest key: the jar cannot cache a caption whose key is longer
-var BATCH_SECONDS = 4;         // of parsing between two lines of progress, by the estimate below
+var BATCH_SECONDS = 30;         // of parsing between two lines of progress, by the estimate below
 var ITEMS = 500;               // scored at once
 var GRAPH_BYTES = 60000;       // heap of a parse chart for each pair of words, with room to spare
 var MODEL_BYTES = 1.3e9;       // heap of the models

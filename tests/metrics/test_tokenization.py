@@ -98,9 +98,17 @@ def test_a_hanging_program_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_a_wrong_number_of_lines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics.tokenization.run_jar", lambda *_: b"only one\n")
+    monkeypatch.setattr("metrics.tokenization.run_all", lambda *_: [b"only one\n"])
     with pytest.raises(UserError, match="returned 1 lines for 4"):
         tokenize(["a", "b"])
+
+
+def test_several_programs_cut_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    captions = [f"Style no. {number}, {number} cm wide" for number in range(7)]
+    expected = tokenize(captions)
+    monkeypatch.setattr("metrics.tokenization._LINES_A_JVM", 3)
+    monkeypatch.setattr("metrics.tokenization.cores", lambda: 2)
+    assert tokenize(captions) == expected
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Java is a shell script")
