@@ -13,6 +13,7 @@ from threading import Event, Thread
 
 from metrics.errors import UserError
 from metrics.lemma_worker import parse
+from metrics.side_by_side import cores
 from metrics.stanza_models import load_pipeline
 
 Chunk = list[str]
@@ -32,7 +33,7 @@ def parsed(captions: Sequence[str], source: str) -> Parsed:
         return
     chunks = _chunks(captions)
     gpu = _has_gpu()
-    count = min(_cores(), _MOST_PROCESSES, -(-len(captions) // _CAPTIONS_A_PROCESS))
+    count = min(cores(), _MOST_PROCESSES, -(-len(captions) // _CAPTIONS_A_PROCESS))
     if not gpu and count > 1:
         yield from _by_processes(chunks, source, count)
         return
@@ -143,10 +144,6 @@ def _chunks(captions: Sequence[str]) -> list[Chunk]:
         chunks[-1].append(caption)
         characters += len(caption)
     return chunks
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_gpu() -> bool:

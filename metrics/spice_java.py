@@ -73,7 +73,7 @@ def _write_class_path(path: Path, jars: Sequence[Path]) -> None:
 
 def _options() -> list[str]:
     shell = ("org.mozilla.javascript.tools.shell.Main", "-opt", "-1")
-    return [*module_options(find_java()), _heap(), "-cp", _CLASS_PATH, *shell]
+    return [*module_options(find_java()), _heap(), "-XX:+UseParallelGC", "-cp", _CLASS_PATH, *shell]
 
 
 def _heap() -> str:

@@ -247,7 +247,7 @@ def test_a_caption_of_ten_thousand_words() -> None:
 
 @pytest.fixture
 def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics.lemma_processes._cores", lambda: 2)
+    monkeypatch.setattr("metrics.lemma_processes.cores", lambda: 2)
     monkeypatch.setattr("metrics.lemma_processes._CAPTIONS_A_PROCESS", 20)
     monkeypatch.setattr("metrics.lemma_processes._CHUNK_CAPTIONS", 16)
     monkeypatch.setattr("metrics.lemma_processes._has_gpu", lambda: False)
@@ -299,7 +299,7 @@ def killing(number: int) -> Callable[..., Any]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whatever_ends_the_command_ends_its_processes(number: int, tmp_path: Path) -> None:
     path = references_file(tmp_path, descriptions(6000, share=1.0))
-    code = "import metrics.lemma_processes as p; p._cores = lambda: 2; p._has_gpu = lambda: False\n"
+    code = "import metrics.lemma_processes as p; p.cores = lambda: 2; p._has_gpu = lambda: False\n"
     code += "from metrics.__main__ import app; app()"
     command = [sys.executable, "-c", code, "attributes", str(path), "--stanza", str(DEMO), "--out", str(tmp_path / "v")]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
