@@ -47,7 +47,7 @@ def choose_measures(
         stanza: `en`, or the folder of the Stanza models that the vocabulary was made with.
 
     Raises:
-        UserError: when a name is unknown, or classifier or vocabulary cannot be read.
+        UserError: when a name is unknown or its measure cannot run here, or classifier or vocabulary cannot be read.
     """
     measures = [
         *default_measures(),
@@ -60,5 +60,8 @@ def choose_measures(
         near = get_close_matches(unknown[0].lower(), known, n=1)
         meant = f"; did you mean {near[0].upper()}?" if near else ""
         raise UserError(f"--measure {unknown[0]}: expected one of {', '.join(ORDER)}{meant}")
+    for name in names:
+        if reason := known[name.lower()].absent():
+            raise UserError(f"--measure {name}: {reason}")
     wanted = [known[name.lower()] for name in names] or measures
     return [measure for measure in measures if measure in wanted]

@@ -24,7 +24,7 @@ def contests(stanza: str) -> list[Contest]:
     return [
         Contest("all but SPICE", (10_000, 101_225), write_pairs, our_scores, pycocoevalcap_scores),
         Contest("SPICE", (100, 2_000), write_spice_pairs, our_spice, spice_jar, again=True),
-        Contest("attributes", (1_000, 3_000), partial(write_descriptions, stanza), our_lemmas, lemmas_one_at_a_time),
+        Contest("attributes", (1_000, 4_000), partial(write_descriptions, stanza), our_lemmas, lemmas_one_at_a_time),
     ]
 
 

@@ -41,6 +41,15 @@ def write_text(path: Path, text: str) -> None:
         handle.write(text)
 
 
+def check_folder(path: Path) -> None:
+    """Raise `UserError` where the folder `path` is a file or could not be made; makes nothing."""
+    existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(
+            f"cannot make the folder {path}: {existing} is not a folder that can be written; give another --out"
+        )
+
+
 def make_folder(path: Path) -> None:
     """Make the folder `path` with its parents where it is missing; raises `UserError` when it cannot be made."""
     try:

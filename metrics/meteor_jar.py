@@ -57,6 +57,8 @@ def powers(ratios: Sequence[tuple[float, float]], exponent: float) -> dict[tuple
     parameters that make the score of a perfect match 1 + 2^80 times the power, which is 2^80 times the power.
     """
     distinct = list(dict.fromkeys(ratios))
+    if not distinct:
+        return {}
     matched = "1 3 0 3 1 1 0 0" + " 0" * 12
     line = " ||| ".join(["EVAL", *(f"{matched} {over:.0f} {2 * under:.0f} 0" for over, under in distinct)])
     parameters = ("-m", "exact", "-p", f"0.5 {exponent!r} {-_SCALE!r} 0.75")

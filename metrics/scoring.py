@@ -13,6 +13,7 @@ from rich.text import Text
 from metrics.captions import CaptionRecord, read_records
 from metrics.compare import check_choices, write_comparison
 from metrics.compare_tables import notes_on, screen_tables
+from metrics.files import check_folder
 from metrics.measures import Measure
 from metrics.published import MEASURES
 from metrics.report import write_report
@@ -30,7 +31,9 @@ def score_files(
     Raises:
         UserError: as `load_systems`, `score_systems` and `write_report`.
     """
-    evaluation = score_systems(load_systems(captions), _given(references), measures)
+    systems = load_systems(captions)
+    check_folder(out)
+    evaluation = score_systems(systems, _given(references), measures)
     report = write_report(evaluation, out)
     absent = [f"{measure}: {reason}" for measure, reason in evaluation.absent.items()]
     _show([_table(evaluation), *map(Text, absent), Text(f"report: {report}")])
@@ -51,6 +54,7 @@ def compare_files(
     """
     systems = load_systems(captions)
     check_choices([system.name for system in systems], published, against)
+    check_folder(out)
     evaluation = score_systems(systems, _given(references), measures)
     comparison = write_comparison(evaluation, out, published, against)
     notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]

@@ -96,14 +96,14 @@ def lacking() -> list[Jar]:
 def install(source: Path | None = None) -> Path:
     """Bring what is lacking into `jar_folder`, from a folder that has the jars or else from Maven Central.
 
-    Every jar is checked by its SHA-256 before it gets its place. Says on stderr what it does.
+    Every jar is checked by its SHA-256, those that are there too. Says on stderr what it does.
 
     Raises:
         UserError: when a jar cannot be had or is another than expected, the disk is too small, or nothing can be
             written. Jars that have arrived stay, so that a further call only brings the rest.
     """
-    wanted = lacking()
     folder = jar_folder()
+    wanted = [jar for jar in JARS if jar in lacking() or _digest(folder / jar.name) != jar.sha256]
     if not wanted:
         print(f"SPICE is there already: {folder}", file=sys.stderr)
         return folder
@@ -179,8 +179,12 @@ def _bar(name: str, total: int) -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def _check(jar: Jar, path: Path, origin: object) -> None:
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(jar: Jar, path: Path, origin: object) -> None:
+    found = _digest(path)
     if found != jar.sha256:
         raise UserError(f"{origin} is not the expected file: its SHA-256 is {found}, expected {jar.sha256}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from metrics.captions import read_records
 from metrics.errors import UserError
+from metrics.files import check_folder, make_folder
 from metrics.lemmas import Lemmas
 from metrics.stanza_models import signature
 from metrics.vocabulary import (
@@ -22,13 +23,15 @@ def make_vocabulary(captions: Path | None, given: Path | None, stanza: str, mini
         UserError: unless exactly one of `captions` and `given` is there, and as the parts it is made of.
     """
     if (captions is None) == (given is None):
-        raise UserError("expected either the training captions or --list FILE, not both")
+        raise UserError("expected either the training captions or --list FILE: one of them")
+    check_folder(out.parent)
     if given is not None:
         vocabulary = listed_attributes(given, signature(stanza))
     elif captions is not None:
         texts = training_captions(read_records(captions), captions)
         lemmas = Lemmas(stanza)
         vocabulary = count_attributes(texts, lemmas.of(texts), lemmas.signature, captions, minimum)
+    make_folder(out.parent)
     write_vocabulary(out, vocabulary)
     told = [f"{out}: {len(vocabulary.attributes):,} attributes"]
     idle = never_matching(vocabulary)

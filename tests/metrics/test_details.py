@@ -109,6 +109,7 @@ def test_the_page_shows_them_and_nothing_is_markup(folder: Path) -> None:
     markdown = (folder / "report.md").read_text(encoding="utf-8")
     assert "<script" not in markdown.replace("\\<", "")
     assert all(line.endswith("|") for line in markdown.splitlines() if line.startswith("|"))
+    assert "| dress | 3 | 1 |" in markdown
 
 
 def test_dots_stand_where_precision_and_recall_are() -> None:

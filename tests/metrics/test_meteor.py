@@ -289,3 +289,11 @@ def test_identical_captions_of_four_tokens_are_perfect() -> None:
     references = [[text] for text in texts]
     assert np.abs(bleu_per_item(bleu_statistics(texts, references)) - 1).max() < 1e-8
     assert np.abs(rouge_per_item(texts, references) - 1).max() < 1e-8
+
+
+@pytest.mark.parametrize(("caption", "expected"), [("a red dress", 1.0), ("blue", 0.0), ("", 0.0)])
+def test_nothing_but_perfect_matches_or_none(caption: str, expected: float) -> None:
+    records = [CaptionRecord(str(number), caption, references=("a red dress",)) for number in range(2)]
+    score = score_captions(records, measures=[Meteor()]).results[0].scores["all"]["METEOR"]
+    assert (score.value, score.per_item.tolist()) == (expected, [expected] * 2)
+    assert score.interval == (expected, expected)

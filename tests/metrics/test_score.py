@@ -165,3 +165,20 @@ def test_the_module_runs_as_a_command(systems: list[Path], tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, "")
     assert "fine-tuned" in done.stdout
     assert (tmp_path / "report.md").is_file()
+
+
+def test_a_measure_that_is_asked_for_must_be_able_to_run(score: Callable[..., Result], tmp_path: Path) -> None:
+    captions = write_system(tmp_path, [row(0, "a", "a")])
+    result = score(captions, "--out", tmp_path / "out", "--measure", "Acc")
+    assert result.exit_code == 2
+    assert "--measure Acc: no classifier given" in result.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_scored(
+    score: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metrics.scoring.score_systems", lambda *_: pytest.fail("scored"))
+    captions = write_system(tmp_path, [row(0, "a", "a")])
+    result = score(captions, "--out", captions / "out")
+    assert result.exit_code == 2
+    assert "cannot make the folder" in result.stderr
