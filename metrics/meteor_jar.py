@@ -1,6 +1,7 @@
 """What the official METEOR 1.5 jar is asked, over all cores: normal forms, alignments, powers."""
 
 import re
+import zipfile
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _TABLE = "data/paraphrase-en.gz"
 _OPTIONS = ("-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _METEOR = ("Meteor", "-", "-", "-l", "en", "-stdio")
 _NORMALIZER = ("edu.cmu.meteor.util.Normalizer", "english", "true")
+_FUNCTION_WORDS = "function/english.words"
 _SECONDS = 300.0
 _SECONDS_A_LINE = 0.1
 _LINES_A_JVM = 1000
@@ -34,7 +36,8 @@ _HYPHEN = re.compile(r"([a-z0-9])-([a-z0-9])")
 def align(lines: Sequence[Segments]) -> Floats:
     """Return METEOR's statistics, (n, 23), of n lines: references, one or more, then the hypothesis.
 
-    They are those of the reference that scores best. Lines that come twice are aligned once.
+    They are those of the reference that scores best. Lines that come twice are aligned once, and a hypothesis that
+    equals its only reference not at all: each word is matched exactly, in one chunk.
 
     Raises:
         UserError: when Java or the jar is missing, fails, takes too long or returns something else than asked for.
@@ -43,8 +46,12 @@ def align(lines: Sequence[Segments]) -> Floats:
     distinct = list(dict.fromkeys(lines))
     normal = _normalize(folder, sorted({text for segments in distinct for text in segments}))
     table = cut_table(folder / _TABLE, _words(normal.values()))
-    ready = [" ||| ".join(("SCORE", *(normal[text] for text in segments))) for segments in distinct]
-    found = _score(folder, ready, table)
+    copies = np.array([len(segments) == 2 and normal[segments[0]] == normal[segments[1]] for segments in distinct])
+    found = np.empty((len(distinct), COLUMNS))
+    found[copies] = _copied([normal[distinct[number][0]] for number in np.flatnonzero(copies)], folder)
+    others = [distinct[number] for number in np.flatnonzero(~copies)]
+    ready = [" ||| ".join(("SCORE", *(normal[text] for text in segments))) for segments in others]
+    found[~copies] = _score(folder, ready, table)
     place = {segments: number for number, segments in enumerate(distinct)}
     return found[[place[segments] for segments in lines]]
 
@@ -95,12 +102,25 @@ def _words(texts: Iterable[str]) -> Set[str]:
     return {word for text in texts for word in _WORD.findall(text.lower())}
 
 
+def _copied(texts: Sequence[str], folder: Path) -> Floats:
+    """Return the statistics, (n, 23), of texts aligned with themselves."""
+    with zipfile.ZipFile(folder / _JAR) as jar:
+        function_words = frozenset(jar.read(_FUNCTION_WORDS).decode("utf-8").split())
+    found = np.zeros((len(texts), COLUMNS))
+    for row, text in zip(found, texts, strict=True):
+        words = _WORD.findall(text.lower())
+        function = sum(word in function_words for word in words)
+        row[:8] = np.repeat([len(words), function, len(words) - function, function], 2)
+        row[20:] = min(len(words), 1), len(words), len(words)
+    return found
+
+
 def _score(folder: Path, lines: Sequence[str], table: Path) -> Floats:
     jvms = max(1, min(cores(), len(lines) // _LINES_A_JVM))
     shards = [lines[start::jvms] for start in range(jvms)]
     texts = ["".join(f"{line}\n" for line in shard).encode() for shard in shards]
     arguments = (*_METEOR, "-lower", "-a", str(table))
-    outputs = run_all(folder, _JAR, arguments, texts, _limit(len(lines)), _OPTIONS)
+    outputs = run_all(folder, _JAR, arguments, texts, _limit(len(lines)), _OPTIONS) if lines else [b""]
     found = np.empty((len(lines), COLUMNS))
     for start, (shard, output) in enumerate(zip(shards, outputs, strict=True)):
         found[start::jvms] = _parse(output, len(shard))

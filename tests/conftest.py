@@ -1,5 +1,6 @@
 """What tests share: a cache of their own, a browser, the model families in their turn, a FACAD folder."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import pytest
 from browsing import started_browser
 
 from finetune.families import FAMILIES
+
+# Who starts us in the background of a shell has Ctrl-C ignored, by us and by all that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

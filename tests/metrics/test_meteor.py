@@ -23,6 +23,7 @@ from metrics.made_up import made_up_captions
 from metrics.meteor import Meteor, _segments
 from metrics.paraphrases import cut_table
 from metrics.rouge import RougeL, rouge_per_item
+from metrics.tokenization import tokenize
 
 LINES = [("a soft dress with pockets", "soft skirts with a pocket"), ("the jacket is red", "a red coat")]
 PARAPHRASES = [("qwd qwe", "qwf"), ("soft", "smooth"), ("qwf", "qwd qwe")]
@@ -291,9 +292,29 @@ def test_identical_captions_of_four_tokens_are_perfect() -> None:
     assert np.abs(rouge_per_item(texts, references) - 1).max() < 1e-8
 
 
+ODD_TEXTS = [
+    "",
+    "dress",
+    "the",
+    "V-neck, 3/4-length",
+    'don\'t "quote" $9.99',
+    "café שלום 🧥",
+    "the The THE",
+    "-lrb- - --",
+]
+
+
 @pytest.mark.parametrize(("caption", "expected"), [("a red dress", 1.0), ("blue", 0.0), ("", 0.0)])
 def test_nothing_but_perfect_matches_or_none(caption: str, expected: float) -> None:
     records = [CaptionRecord(str(number), caption, references=("a red dress",)) for number in range(2)]
     score = score_captions(records, measures=[Meteor()]).results[0].scores["all"]["METEOR"]
     assert (score.value, score.per_item.tolist()) == (expected, [expected] * 2)
     assert score.interval == (expected, expected)
+
+
+def test_a_copy_has_the_statistics_that_the_jar_gives_it() -> None:
+    texts = tokenize([*ODD_TEXTS, "a a b a", *(record["references"][0] for record in made_up_captions(200))])
+    normal = jar._normalize(jar._folder(), sorted(set(texts)))
+    table = jar.cut_table(jar._folder() / jar._TABLE, jar._words(normal.values()))
+    by_jar = jar._score(jar._folder(), [f"SCORE ||| {normal[text]} ||| {normal[text]}" for text in texts], table)
+    assert jar.align([(text, text) for text in texts]).tolist() == by_jar.tolist()
