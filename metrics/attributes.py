@@ -67,14 +67,11 @@ class Attributes(Measure):
             raise UserError(
                 f"no reference has one of the vocabulary's {len(known)} attributes; is it this catalogue's?"
             )
-        how = {"parsed": lemmas.parsed, "cached": lemmas.cached}
-        return [
-            self._measured(references, [known & set(kept[text]) for text in texts], how) for texts in corpus.captions
-        ]
+        return [self._measured(references, [known & set(kept[text]) for text in texts]) for texts in corpus.captions]
 
-    def _measured(self, references: Sets, captions: Sets, how: Mapping[str, int]) -> Measured:
+    def _measured(self, references: Sets, captions: Sets) -> Measured:
         statistics = precision_recall(references, captions)
-        details = {"vocabulary": len(self.vocabulary.attributes), **attribute_table(references, captions), **how}
+        details = {"vocabulary": len(self.vocabulary.attributes), **attribute_table(references, captions)}
         return Measured(statistics, (f"vocabulary:{self.vocabulary.signature}",), details)
 
 

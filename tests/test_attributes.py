@@ -162,7 +162,6 @@ def test_scores_through_the_suite() -> None:
     assert 0 <= low <= scores["Attr-F1"].value <= high <= 1
     details = evaluation.results[0].details["MAP"]
     assert (details["vocabulary"], details["left_out"]) == (7, 1)
-    assert (details["parsed"], details["cached"]) == (8, 0)
     assert details["never_produced"] == ["pocket", "short"]
     assert details["hallucinated"] == [{"attribute": word, "count": 1} for word in ("hood", "linen", "skirt")]
 
