@@ -22,9 +22,9 @@ def alone(folder: Path, waiting: str) -> Iterator[None]:
         UserError: when the lock, a file in the cache, cannot be made.
     """
     with _opened(folder) as handle:
-        if not _taken(handle):
+        if not taken(handle):
             print(waiting, file=sys.stderr)
-            while not _taken(handle):
+            while not taken(handle):
                 time.sleep(_POLL_SECONDS)
         yield
 
@@ -39,7 +39,8 @@ def _opened(folder: Path) -> IO[bytes]:
         raise UserError(f"{lock}: cannot lock {folder} by it ({error.strerror}); set LOOKBOOK_CACHE") from error
 
 
-def _taken(handle: IO[bytes]) -> bool:
+def taken(handle: IO[bytes]) -> bool:
+    """Take the lock of an open file, False where another process has it; raises `OSError` where files have no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt  # noqa: PLC0415

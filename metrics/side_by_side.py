@@ -80,6 +80,7 @@ class _Group:
 
     @contextmanager
     def having(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Count a program among those that end with this group, and with those outside it, while the block runs."""
         self._running.add(process)
         try:
             if self._ended.is_set():

@@ -1,6 +1,5 @@
 """The folder in which the SPICE jar keeps its parses: one user at a time, and nobody else's contents."""
 
-import errno
 import hashlib
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from typing import IO
 from metrics.cache import cache_folder
 from metrics.errors import UserError
 from metrics.files import write_text
+from metrics.locks import taken
 from metrics.side_by_side import go_on
 
 _DATA = "data.mdb"
@@ -99,26 +99,9 @@ def _lock(folder: Path) -> IO[bytes] | None:
 
 def _wait_for(lock: IO[bytes], folder: Path) -> None:
     waiting = False
-    while not _taken(lock):
+    while not taken(lock):
         if not waiting:
             print(f"SPICE: waiting for another process that uses {folder}", file=sys.stderr)
         waiting = True
         time.sleep(0.5)
         go_on()
-
-
-def _taken(lock: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415
-
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EAGAIN):
-            raise
-        return False
-    return True
