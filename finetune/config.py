@@ -1,35 +1,29 @@
 """Everything a YAML recipe may say."""
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Discriminator,
     Field,
     PositiveFloat,
     PositiveInt,
     Tag,
-    ValidationError,
 )
 
 from finetune.catalogues import CatalogueConfig
 from finetune.catalogues.base import CatalogueSection
 from finetune.families import FamilyName
+from finetune.faults import ONE, SEVERAL, parse
 from finetune.overrides import apply_override, read_yaml
 from finetune.section import Section
-from metrics.errors import UserError
 
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
-ONE, SEVERAL = "one", "several"
 FOLDERS_OF_A_RUN = ("model", "checkpoints", "tensorboard")
-LONGEST_SHOWN = 200
-Parsed = TypeVar("Parsed", bound=Section)
 
 
 class Tiny(Section):
@@ -53,6 +47,7 @@ class Model(Section):
     revision: str | None = None
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    quantization: Literal["nf4", "int8"] | None = None
     tiny: Tiny | None = None
 
 
@@ -65,13 +60,17 @@ class Tune(Section):
 
 
 class Lora(Section):
-    """Low-rank adapters (Hu et al. 2021), rank-stabilised by default (Kalajdzievski 2023)."""
+    """Low-rank adapters (Hu et al. 2021), rank-stabilised by default (Kalajdzievski 2023); `dora`: Liu et al. 2024.
+
+    `modules`: those of each tower that has LoRA, by a name of the family's or by the last parts of their names.
+    """
 
     rank: PositiveInt = 32
     alpha: PositiveFloat = 64
     dropout: Share = 0.05
     rslora: bool = True
-    modules: Literal["query-value", "all-linear"] = "query-value"
+    dora: bool = False
+    modules: Literal["query-value", "all-linear"] | tuple[str, ...] = "query-value"
 
 
 class Augmentation(Section):
@@ -81,11 +80,28 @@ class Augmentation(Section):
     crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+class Rates(Section):
+    """Learning rates of towers; those not named have `training.learning_rate`."""
+
+    vision: PositiveFloat | None = None
+    connector: PositiveFloat | None = None
+    language: PositiveFloat | None = None
+
+
 class Training(Section):
-    """Optimisation."""
+    """Optimisation.
+
+    `cosine_steps`: after so many optimizer steps the learning rate has fallen, and swings up again as in the published
+    code (500 there); default: one cosine over the run, so that it ends low. `max_steps` ends a run before its epochs.
+    """
 
     epochs: PositiveFloat = 10
+    max_steps: PositiveInt | None = None
     learning_rate: PositiveFloat = 1e-4
+    learning_rates: Rates = Rates()
+    cosine_steps: PositiveInt | None = None
+    optimizer: Literal["adamw", "paged-adamw-8bit"] = "adamw"
+    gradient_checkpointing: bool = False
     minimum_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 1e-6
@@ -95,6 +111,33 @@ class Training(Section):
     seed: Annotated[int, Field(ge=0)] = 42
     workers: Annotated[int, Field(ge=0)] = 4
     tracker: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+
+
+class Labels(Section):
+    """What the loss is counted on; the defaults correct the published code.
+
+    `stop_token`: the caption's end is trained (there LLaVA's is not, so that it never learns to stop). `on`: `all`
+    counts prompt, placeholders and padding too. `pad_to`: pad to so many tokens (512 there) rather than to the longest
+    of the batch.
+    """
+
+    stop_token: bool = True
+    on: Literal["caption", "all"] = "caption"
+    pad_to: PositiveInt | None = None
+
+
+class Judging(Section):
+    """When training is judged, and by what.
+
+    `every`: optimizer steps, default once an epoch. `captions`: for so many photos of the validation split, always the
+    same, captions are written and scored by `measures`. `best`: `loss`, or the measure whose highest value is kept and
+    waited for.
+    """
+
+    every: PositiveInt | None = None
+    captions: Annotated[int, Field(ge=0)] = 0
+    measures: tuple[str, ...] = ("CIDEr",)
+    best: str = "loss"
 
 
 class Decoding(Section):
@@ -196,6 +239,8 @@ class Recipe(Section):
     lora: Lora = Lora()
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
+    labels: Labels = Labels()
+    judging: Judging = Judging()
     decoding: Decoding = Decoding()
     scoring: Scoring = Scoring()
 
@@ -220,69 +265,3 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
     """Validate a recipe's values; `source` names them in error messages."""
     return parse(Recipe, values, source)
-
-
-def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
-    """Validate the values of a YAML file of this `kind`. Raises `UserError` with every fault at once."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        faults = "\n".join(f"  {_explain(kind, fault)}" for fault in error.errors())
-        name = kind.__name__.lower()
-        raise UserError(f"{source}: {error.error_count()} fault(s) in the {name}\n{faults}") from None
-
-
-def _explain(kind: type[BaseModel], fault: Any) -> str:
-    """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
-    section, keys = _located(kind, fault["loc"])
-    where = ".".join(keys) or kind.__name__.lower()
-    if fault["type"].startswith("union_tag"):
-        found = fault["ctx"].get("tag", "nothing")
-        known = list(_catalogues())
-        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
-    if fault["type"] == "missing":
-        return f"{where}: missing; the {kind.__name__.lower()} must give it"
-    if fault["type"] != "extra_forbidden":
-        return f"{where}: {fault['msg'].removeprefix('Value error, ')}, found {_shown(fault['input'])}"
-    known = list(section.model_fields)
-    return f"{where}: unknown key{nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the known one it may have meant."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
-
-
-def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
-    """The section that a fault is in, and its key as the file writes it.
-
-    Pydantic puts `ONE` or `SEVERAL` after `data`, and the catalogue after that or after the place in the list.
-    """
-    section = kind
-    keys = [str(part) for part in location]
-    rest = keys[:-1]
-    if keys[:1] == ["data"] and len(keys) > 1:
-        catalogue = 2 if keys.pop(1) == SEVERAL else 1
-        if len(keys) > catalogue:
-            section = _catalogues()[keys.pop(catalogue)]
-        rest = keys[catalogue:-1]
-    for key in rest:
-        inner = _models(section.model_fields[key].annotation) if key in section.model_fields else []
-        section = inner[0] if inner else section
-    return section, keys
-
-
-def _catalogues() -> dict[str, type[BaseModel]]:
-    return {get_args(model.model_fields["catalogue"].annotation)[0]: model for model in _models(CatalogueConfig)}
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from finetune.config import Output, Recipe, load_recipe, nearest, parse
+from finetune.config import Output, Recipe, load_recipe
+from finetune.faults import nearest, parse
 from finetune.overrides import read_yaml
 from finetune.section import Section
 from metrics.errors import UserError

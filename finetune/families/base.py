@@ -107,9 +107,12 @@ class Captioner(ABC):
         """Whether a parameter of the bare model never meets the caption's loss, and so is never trained."""
         return False
 
-    def lora_target(self, tower: str, modules: str) -> str:
-        """The pattern of the layers of a tower that get an adapter."""
-        return self.lora_targets[tower][modules]
+    def lora_target(self, tower: str, modules: str | Sequence[str]) -> str:
+        """The pattern of the layers of a tower that get an adapter; a list names the last parts of linear layers."""
+        if isinstance(modules, str):
+            return self.lora_targets[tower][modules]
+        names = "|".join(map(re.escape, modules))
+        return rf"(?=.*\.({names})$)({self.lora_targets[tower]['all-linear']})"
 
     @property
     def tokenizer(self) -> Any:

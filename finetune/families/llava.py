@@ -102,7 +102,7 @@ class LlavaCaptioner(Captioner):
         layer = re.search(r"\.layers\.(\d+)\.", parameter)
         return int(layer[1]) >= self._used_layers() if layer else ".post_layernorm." in parameter
 
-    def lora_target(self, tower: str, modules: str) -> str:
+    def lora_target(self, tower: str, modules: str | Sequence[str]) -> str:
         """As declared; in CLIP only the layers that are used: one without a gradient breaks distributed training."""
         used = "|".join(map(str, range(self._used_layers())))
         return super().lora_target(tower, modules).replace("USED", used)
