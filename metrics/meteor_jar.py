@@ -29,8 +29,9 @@ _SCALE = 2.0**80
 Segments = tuple[str, ...]
 # Java splits words at these alone.
 _WORD = re.compile(r"[^ \t\n\r\f]+")
-_PLAIN = re.compile(r"[a-z0-9 \-]*")
-_HYPHEN = re.compile(r"([a-z0-9])-([a-z0-9])")
+_PLAIN = re.compile(r"[a-z0-9à-öø-ž/% \-]*")
+_SIGN = re.compile(r"([/%])")
+_HYPHEN = re.compile(r"([a-z0-9à-öø-ž])-([a-z0-9à-öø-ž])")
 
 
 def align(lines: Sequence[Segments]) -> Floats:
@@ -82,7 +83,7 @@ def _folder() -> Path:
 
 
 def _normalize(folder: Path, texts: Sequence[str]) -> dict[str, str]:
-    """Return each text as METEOR's `-norm` writes it: by rule where only hyphens matter, else by the jar itself."""
+    """Return each text as METEOR's `-norm` writes it: by rule where that is easy, else by the jar itself."""
     normal = {text: _plain(text) for text in texts if _PLAIN.fullmatch(text)}
     others = [text for text in texts if text not in normal]
     if others:
@@ -95,7 +96,8 @@ def _normalize(folder: Path, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_HYPHEN.sub(r"\1 \2", text.replace("--", "-")).split())
+    apart = _SIGN.sub(r" \1 ", text).replace("--", "-")
+    return " ".join(_HYPHEN.sub(r"\1 \2", apart).split())
 
 
 def _words(texts: Iterable[str]) -> Set[str]:

@@ -88,7 +88,7 @@ def test_bars_are_read_as_the_official_scorer_writes_them() -> None:
 
 def test_the_rule_of_plain_texts_is_the_jars_own() -> None:
     draw = random.Random(3)  # noqa: S311
-    texts = ["".join(draw.choices("ab0 -", k=draw.randint(1, 12))) for _ in range(500)]
+    texts = ["".join(draw.choices("ab0éž/% -", k=draw.randint(1, 12))) for _ in range(2000)]
     given = "".join(f"{text}\n" for text in texts).encode()
     output = jar.run_jar(jar._folder(), jar._JAR, jar._NORMALIZER, given, 60).decode().split("\n")
     assert [jar._plain(text) for text in texts] == output[:-1]
