@@ -31,7 +31,7 @@ class Attributes(Measure):
     """
 
     names = ("MAP", "MAR", "Attr-F1")
-    uses_torch = True
+    work = "torch"
 
     def __init__(self, vocabulary: Vocabulary | Path, stanza: str = stanza_models.ENGLISH) -> None:
         """Take a vocabulary or its file, and `en` or a folder of models; raises `UserError` where it is broken."""

@@ -33,7 +33,7 @@ class Category(Measure):
     """
 
     names = ("Acc",)
-    uses_torch = True
+    work = "torch"
 
     def __init__(self, folder: Path) -> None:
         config = _config(folder)

@@ -47,8 +47,11 @@ def choose_measures(
         stanza: `en`, or the folder of the Stanza models that the vocabulary was made with.
 
     Raises:
-        UserError: when a name is unknown or its measure cannot run here, or classifier or vocabulary cannot be read.
+        UserError: when a name is unknown or its measure cannot run here, classifier or vocabulary cannot be read, or
+            Stanza models come without a vocabulary.
     """
+    if stanza != "en" and vocabulary is None:
+        raise UserError(f"--stanza {stanza}: its lemmas are looked up in a vocabulary; give --vocabulary, too")
     measures = [
         *default_measures(),
         Attributes(vocabulary, stanza) if vocabulary else NO_VOCABULARY,

@@ -83,17 +83,19 @@ def _document_frequencies(counts: OrderCounts, slots: list[tuple[Integers, Integ
     for items, texts in slots:
         owner, entry = counts.entries(texts)
         pairs.append(items[owner] * counts.grams + counts.gram[entry])
-    ordered = np.sort(np.concatenate(pairs))  # numpy's hashing `unique` takes minutes on such numbers
+    ordered = np.sort(np.concatenate(pairs), kind="stable")  # numpy's hashing `unique` takes minutes on such numbers
     distinct = ordered[np.diff(ordered, prepend=-1) > 0]
     return np.bincount(distinct % max(counts.grams, 1), minlength=counts.grams)
 
 
 def _weigh(counts: OrderCounts, frequency: Integers, log_items: np.float64) -> tuple[Floats, Floats]:
     """Return the TF-IDF weight of each entry, (E,), and the norm of each text, (T,)."""
-    base = int(frequency.max(initial=0)) + 1
-    kinds, kind = np.unique(counts.count * base + frequency[counts.gram], return_inverse=True)
-    pairs = zip(kinds // base, kinds % base, strict=True)
-    weights = [float(count) * (log_items - np.log(max(1.0, float(documents)))) for count, documents in pairs]
+    documents, rarity = np.unique(frequency, return_inverse=True)
+    pair = counts.count * len(documents) + rarity[counts.gram]
+    pairs = np.flatnonzero(np.bincount(pair))
+    kind = np.searchsorted(pairs, pair)
+    counted = zip(pairs // len(documents), documents[pairs % len(documents)], strict=True)
+    weights = [float(times) * (log_items - np.log(max(1.0, float(items)))) for times, items in counted]
     squares = np.array([pow(weight, 2) for weight in weights], dtype=np.float64)
     texts = len(counts.start) - 1
     norms = np.sqrt(_sum_in_order(counts.text, squares[kind], texts))

@@ -1,19 +1,15 @@
 """Captions parsed by Stanza: on the GPU where there is one, else by several processes of one thread each."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
 
 from metrics.errors import UserError
 from metrics.lemma_worker import parse
-from metrics.side_by_side import cores
+from metrics.side_by_side import cores, start_python
 from metrics.stanza_models import load_pipeline
 
 Chunk = list[str]
@@ -74,14 +70,7 @@ class _Worker:
     def __init__(self, source: str) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.silent_for = 0
-        paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "metrics.lemma_worker", source],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
-        )
+        self.process = start_python("metrics.lemma_worker", source, self.errors)
 
     def parse(self, chunk: Chunk) -> list[list[str]]:
         """Return the lemmas of each caption.

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from metrics.captions import CaptionRecord
 from metrics.corpus import Corpus
@@ -53,12 +53,14 @@ class Measure(ABC):
     Attributes:
         names: the measures it gives, each one of `ORDER`.
         tokenizer: name and version of what cuts the captions into tokens, for the signature.
-        uses_torch: it runs alone then, since two pools of threads on the same cores wait for each other.
+        work: what does its work. `python`: such measures run one after the other, since they would only take turns;
+            `programs`: beside all others; `torch`: alone, since two pools of threads on the same cores wait for each
+            other.
     """
 
     names: tuple[str, ...]
     tokenizer: str
-    uses_torch: bool = False
+    work: Literal["python", "programs", "torch"] = "python"
 
     def absent(self) -> str | None:
         """Say why it cannot run here, and what to do (`not installed, run ...`); None where it can. Loads nothing."""

@@ -33,6 +33,7 @@ class Meteor(Measure):
 
     names = ("METEOR",)
     tokenizer = TOKENIZER
+    work = "programs"
 
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Align every caption; one that is not there is an empty one: it scores 0 and its references count."""

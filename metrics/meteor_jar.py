@@ -2,15 +2,17 @@
 
 import re
 import zipfile
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from metrics.errors import UserError
 from metrics.java import package_folder, run_all, run_jar
 from metrics.paraphrases import cut_table
-from metrics.side_by_side import cores
+from metrics.side_by_side import cores, side_by_side
 from metrics.statistics import Floats
 
 COLUMNS = 23
@@ -29,8 +31,10 @@ _SCALE = 2.0**80
 Segments = tuple[str, ...]
 # Java splits words at these alone.
 _WORD = re.compile(r"[^ \t\n\r\f]+")
-_PLAIN = re.compile(r"[a-z0-9 \-]*")
-_HYPHEN = re.compile(r"([a-z0-9])-([a-z0-9])")
+_PLAIN = re.compile(r"[a-z0-9à-öø-ž/% \-]*")
+_SIGNS = re.compile(r"\W+")
+_SIGN = re.compile(r"([/%])")
+_HYPHEN = re.compile(r"([a-z0-9à-öø-ž])-([a-z0-9à-öø-ž])")
 
 
 def align(lines: Sequence[Segments]) -> Floats:
@@ -44,8 +48,7 @@ def align(lines: Sequence[Segments]) -> Floats:
     """
     folder = _folder()
     distinct = list(dict.fromkeys(lines))
-    normal = _normalize(folder, sorted({text for segments in distinct for text in segments}))
-    table = cut_table(folder / _TABLE, _words(normal.values()))
+    normal, table = _prepare(folder, sorted({text for segments in distinct for text in segments}))
     copies = np.array([len(segments) == 2 and normal[segments[0]] == normal[segments[1]] for segments in distinct])
     found = np.empty((len(distinct), COLUMNS))
     found[copies] = _copied([normal[distinct[number][0]] for number in np.flatnonzero(copies)], folder)
@@ -81,8 +84,22 @@ def _folder() -> Path:
     return package_folder("meteor", _JAR, _TABLE)
 
 
+def _prepare(folder: Path, texts: Sequence[str]) -> tuple[dict[str, str], Path]:
+    """Return the normal form of each text and the table for them, made side by side.
+
+    The table is cut to the words of the texts as they are, their pieces and signs; anew where normal forms have others.
+    """
+    found = _words(texts)
+    pieces = {piece for word in found for part in _SIGNS.split(word) for piece in (part, f"'{part}")}
+    expected = found | pieces | {*"".join(found)}
+    jobs: list[Callable[[], Any]] = [partial(_normalize, folder, texts), partial(cut_table, folder / _TABLE, expected)]
+    normal, table = side_by_side(jobs)
+    words = _words(normal.values())
+    return normal, table if words <= expected else cut_table(folder / _TABLE, expected | words)
+
+
 def _normalize(folder: Path, texts: Sequence[str]) -> dict[str, str]:
-    """Return each text as METEOR's `-norm` writes it: by rule where only hyphens matter, else by the jar itself."""
+    """Return each text as METEOR's `-norm` writes it: by rule where that is easy, else by the jar itself."""
     normal = {text: _plain(text) for text in texts if _PLAIN.fullmatch(text)}
     others = [text for text in texts if text not in normal]
     if others:
@@ -95,7 +112,8 @@ def _normalize(folder: Path, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_HYPHEN.sub(r"\1 \2", text.replace("--", "-")).split())
+    apart = _SIGN.sub(r" \1 ", text).replace("--", "-")
+    return " ".join(_HYPHEN.sub(r"\1 \2", apart).split())
 
 
 def _words(texts: Iterable[str]) -> Set[str]:

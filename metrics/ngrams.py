@@ -1,5 +1,7 @@
 """n-gram counts of many captions at once, in the order in which the official scorers add them up."""
 
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +50,11 @@ class OrderCounts:
         return np.where(self.keys[slot] == wanted, self.place[slot], -1)
 
 
+def numbered() -> dict[str, int]:
+    """Return a dictionary that gives each key it is asked for the next number, from 0."""
+    return defaultdict(itertools.count().__next__)
+
+
 class NgramTable:
     """Counts of all n-grams of 1 to 4 tokens in a set of tokenised texts, split at white space.
 
@@ -59,13 +66,13 @@ class NgramTable:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.index = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-        words: dict[str, int] = {}
+        words = numbered()
         flat: list[int] = []
         lengths: list[int] = []
         for text in self.index:
             tokens = text.split()
             lengths.append(len(tokens))
-            flat.extend(words.setdefault(token, len(words)) for token in tokens)
+            flat.extend(map(words.__getitem__, tokens))
         self.lengths = np.array(lengths, dtype=np.int64)
         self.orders = _count_orders(np.array(flat, dtype=np.int64), self.lengths, len(words))
 
@@ -106,10 +113,11 @@ def _count_orders(words: Integers, lengths: Integers, vocabulary: int) -> tuple[
 
 
 def _count(text: Integers, gram: Integers, grams: int, texts: int) -> OrderCounts:
-    keys, first, count = np.unique(text * grams + gram, return_index=True, return_counts=True)
-    order = np.argsort(first)
-    first = first[order]
-    start = np.searchsorted(text[first], np.arange(texts + 1))
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return OrderCounts(text[first], gram[first], count[order], start, grams, keys, place)
+    keys, first, times = np.unique(text * grams + gram, return_index=True, return_counts=True)
+    is_first = np.zeros(len(text), dtype=np.bool_)
+    is_first[first] = True
+    place = np.cumsum(is_first)[first] - 1
+    count = np.empty_like(times)
+    count[place] = times
+    start = np.searchsorted(text[is_first], np.arange(texts + 1))
+    return OrderCounts(text[is_first], gram[is_first], count, start, grams, keys, place)

@@ -8,16 +8,20 @@ out changes nothing as long as the order of the others stays.
 
 import gzip
 import hashlib
+import subprocess
+import sys
 import zlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from metrics.cache import cache_folder
 from metrics.errors import UserError
 from metrics.files import atomic_writer
+from metrics.side_by_side import ended_with_block, how_it_ended, start_python
 
 _CHUNK = 1 << 24
 _KEPT = 20
+_REFUSED = 2
 
 
 def cut_table(full: Path, words: Set[str]) -> Path:
@@ -31,9 +35,22 @@ def cut_table(full: Path, words: Set[str]) -> Path:
     key = hashlib.sha256("\n".join([_fingerprint(full), *known]).encode()).hexdigest()[:32]
     path = folder / f"paraphrases-{key}.gz"
     if not _is_whole(path):
-        _write(path, b"".join(_entries(full, frozenset(word.encode() for word in known))))
+        _write(path, _cut(full, known))
         _forget_old(folder)
     return path
+
+
+def _cut(full: Path, words: Sequence[str]) -> bytes:
+    """Return the entries, by a Python of its own: this one has other measures to compute."""
+    process = start_python(__name__, str(full), subprocess.PIPE)
+    with process, ended_with_block(process):
+        entries, errors = process.communicate("\n".join(words).encode("utf-8", "replace"))
+    if process.returncode == _REFUSED:
+        raise UserError(errors.decode("utf-8", "replace").strip())
+    if process.returncode:
+        said = errors.decode("utf-8", "replace").strip()
+        raise UserError(f"cutting METEOR's paraphrases {how_it_ended(process.returncode)}: {said}")
+    return entries
 
 
 def _fingerprint(full: Path) -> str:
@@ -112,3 +129,11 @@ def _forget_old(folder: Path) -> None:
     tables = sorted(folder.glob("paraphrases-*.gz"), key=lambda path: path.stat().st_mtime_ns)
     for path in tables[:-_KEPT]:
         path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.buffer.writelines(_entries(Path(sys.argv[1]), frozenset(sys.stdin.buffer.read().split(b"\n"))))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(_REFUSED)

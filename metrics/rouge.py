@@ -11,6 +11,7 @@ from rapidfuzz.distance import LCSseq
 
 from metrics.corpus import Corpus
 from metrics.measures import Measure, Measured
+from metrics.ngrams import numbered
 from metrics.statistics import mean_of
 from metrics.tokenization import TOKENIZER
 
@@ -26,12 +27,12 @@ def rouge_per_item(candidates: Sequence[str], references: Sequence[Sequence[str]
     Raises:
         ValueError: when an item has no reference.
     """
-    numbers: dict[str, int] = {}
+    numbers = numbered()
     sequences: dict[str, list[int]] = {}
 
     def sequence(text: str) -> list[int]:
         if text not in sequences:
-            sequences[text] = [numbers.setdefault(token, len(numbers)) for token in text.split(" ")]
+            sequences[text] = list(map(numbers.__getitem__, text.split(" ")))
         return sequences[text]
 
     scores = [

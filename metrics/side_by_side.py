@@ -2,12 +2,14 @@
 
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from pathlib import Path
+from typing import IO, TypeVar
 
 from metrics.errors import UserError
 
@@ -38,6 +40,18 @@ def side_by_side(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
             group.end()
             raise
     return [done.result() for done in pending]
+
+
+def start_python(module: str, argument: str, errors: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a module of ours in a Python of its own, single-threaded, with pipes to and from it."""
+    paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", module, argument],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+    )
 
 
 @contextmanager

@@ -77,6 +77,7 @@ class Spice(Measure):
 
     names = ("SPICE",)
     tokenizer = TOKENIZER
+    work = "programs"
 
     def absent(self) -> str | None:
         """Say whether CoreNLP is installed."""

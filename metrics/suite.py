@@ -148,16 +148,20 @@ def score_systems(
 
 
 def run_measures(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
-    """Check all, run what needs no torch side by side, then the rest one after the other."""
+    """Check all; run the work of programs and of Python side by side, then what needs torch one after the other."""
     for measure in measures:
         measure.check(corpus.items)
-    together = [measure for measure in measures if not measure.uses_torch]
-    if any(measure.tokenizer == TOKENIZER for measure in together):
+    by_work = {kind: [one for one in measures if one.work == kind] for kind in ("programs", "python", "torch")}
+    groups = [*([one] for one in by_work["programs"]), by_work["python"]]
+    if any(measure.tokenizer == TOKENIZER for group in groups for measure in group):
         _ = corpus.tokens
-    done = side_by_side([partial(measure.measure, corpus) for measure in together])
-    alone = [measure for measure in measures if measure.uses_torch]
-    done += [measure.measure(corpus) for measure in alone]
-    return list(zip([*together, *alone], done, strict=True))
+    done = side_by_side([partial(_measure_in_turn, group, corpus) for group in groups])
+    done.append(_measure_in_turn(by_work["torch"], corpus))
+    return [found for group in done for found in group]
+
+
+def _measure_in_turn(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
+    return [(measure, measure.measure(corpus)) for measure in measures]
 
 
 def _slices(items: Sequence[CaptionRecord]) -> dict[str, Integers]:

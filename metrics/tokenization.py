@@ -1,5 +1,6 @@
 """Penn Treebank tokenisation by Stanford CoreNLP 3.4.1, as the COCO caption tools do it."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ _PUNCTUATION = frozenset(
 # line starts with a digit, and an open tag (<a href="x) runs on to the next quotation mark. This line ends both.
 _GUARD = "\"'<"
 # Everything that Java, the tokeniser or Python could take for the end of a line.
-_LINE_BREAKS = str.maketrans(dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
+_LINE_BREAK = re.compile("[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 
 
 def tokenize(captions: Sequence[str]) -> list[str]:
@@ -34,13 +35,10 @@ def tokenize(captions: Sequence[str]) -> list[str]:
     Raises:
         UserError: when Java or the jar is missing or fails, or gives another number of lines than it was given.
     """
-    distinct = list(dict.fromkeys(_one_line(caption) for caption in captions))
+    lines = [_LINE_BREAK.sub(" ", caption) for caption in captions]
+    distinct = list(dict.fromkeys(lines))
     tokens = dict(zip(distinct, map(_strip_punctuation, _run(distinct)), strict=True))
-    return [tokens[_one_line(caption)] for caption in captions]
-
-
-def _one_line(caption: str) -> str:
-    return caption.translate(_LINE_BREAKS)
+    return [tokens[line] for line in lines]
 
 
 def _run(lines: list[str]) -> list[str]:

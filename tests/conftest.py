@@ -65,3 +65,39 @@ def facad_recipe(facad_folder: Path, tmp_path: Path) -> Path:
     from tiny import recipe
 
     return recipe(tmp_path, {"catalogue": "facad", "folder": str(facad_folder)})
+
+
+@pytest.fixture(scope="module")
+def category_splits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Records with categories: training, validation, test."""
+    from tiny_categories import splits
+
+    return splits(tmp_path_factory.mktemp("references"))
+
+
+@pytest.fixture(scope="module")
+def trained_classifier(category_splits: tuple[Path, Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny classifier trained on them."""
+    from tiny_categories import tiny
+
+    train, validation, test = category_splits
+    out = tmp_path_factory.mktemp("trained") / "classifier"
+    result = tiny(train, validation, out, "--test", test)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Thirty articles with photos in H&M's layout."""
+    from tiny import article, kaggle
+
+    return kaggle(tmp_path / "hm", [article(number) for number in range(30)])
+
+
+@pytest.fixture
+def shop_recipe(shop: Path, tmp_path: Path) -> Path:
+    """A recipe on them."""
+    from tiny import recipe
+
+    return recipe(tmp_path, {"catalogue": "hm", "folder": str(shop)})

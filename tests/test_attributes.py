@@ -1,50 +1,28 @@
-"""Attributes by real Stanza: the demo's own tiny models, and the small real ones where STANZA_DIR names their folder."""
+"""MAP and MAR by real Stanza, with the demo's own tiny models."""
 
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import psutil
 import pytest
-import torch
 from typer.testing import CliRunner, Result
 
-from finetune.demo.stanza import accuracy
-from finetune.demo.tagging import captions, tagged, written
 from metrics import CaptionRecord, UserError, score_captions
 from metrics.__main__ import app
 from metrics.attributes import Attributes
-from metrics.contests import one_at_a_time
 from metrics.lemma_worker import parse
-from metrics.lemmas import Lemmas
-from metrics.made_up import descriptions
 from metrics.rouge import RougeL
 from metrics.stanza_models import load_pipeline, signature
 from metrics.vocabulary import Vocabulary, read_vocabulary
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "finetune" / "demo" / "stanza"
-MODELS = [str(DEMO), *filter(None, [os.environ.get("STANZA_DIR")])]
 REFERENCES = ["Striped dress in linen.", "Striped dress in linen.", "Short, striped skirt with pockets."]
-ODD = [
-    *("", " ", "\n", "-", "...", "!?", "\x00", "😀", "👩‍👩‍👧 dress", "שלום עולם", "\u202edress", "\ufeff", "\u200b", "日本語"),
-    *("a\n\ndress\n\n", "\n\nskirt", "a\u2028b", "\ud800", "İstanbul ﬁne", "<PAD>", "http://a.b/c", "1,000 3/4", "x" * 3000),
-]  # fmt: skip
-
-
-@pytest.fixture(params=MODELS, ids=lambda folder: Path(folder).name)
-def models(request: pytest.FixtureRequest) -> str:
-    """Each set of models in its turn."""
-    return str(request.param)
 
 
 @pytest.fixture
@@ -59,46 +37,6 @@ def references_file(folder: Path, texts: list[str]) -> Path:
     rows = [{"id": str(number), "references": [text]} for number, text in enumerate(texts)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-def test_the_demo_models_are_small_and_hold_weights_alone() -> None:
-    paths = list(DEMO.glob("*.pt"))
-    assert {path.name for path in paths} == {"tokenizer.pt", "pos.pt", "lemma.pt"}
-    assert sum(path.stat().st_size for path in paths) <= 2_000_000
-    for path in paths:
-        torch.load(path, map_location="cpu", weights_only=True)
-    made = json.loads((DEMO / "made.json").read_text())
-    assert made["command"].startswith("python -m finetune make-demo-stanza")
-    assert {"stanza", "torch"} <= made["versions"].keys()
-
-
-@pytest.mark.parametrize("damaged", [0.0, 1.0])
-def test_they_are_right_on_captions_they_never_saw(damaged: float) -> None:
-    found = accuracy(DEMO, captions(150, 77, damaged))
-    assert min(found["cut"], found["tags"], found["lemmas"]) >= 0.99
-
-
-def test_the_grammar_knows_its_words() -> None:
-    words = tagged("A-line skirt with front pockets, pleated. Buttons down the front.")
-    assert [(word.upos, word.lemma) for word in words if word.upos in {"NOUN", "ADJ"}] == [
-        *[("NOUN", "a"), ("NOUN", "line"), ("NOUN", "skirt"), ("ADJ", "front"), ("NOUN", "pocket"), ("ADJ", "pleated")],
-        *[("NOUN", "button"), ("NOUN", "front")],
-    ]
-    assert written(words) == "a line skirt with front pockets, pleated. buttons down the front."
-    with pytest.raises(KeyError, match="spaceship"):
-        tagged("a spaceship")
-
-
-def test_their_command_makes_them(tmp_path: Path) -> None:
-    from finetune.__main__ import app as finetune
-
-    arguments = ["make-demo-stanza", str(tmp_path / "models"), "--captions", "60", "--steps", "100"]
-    result = CliRunner().invoke(finetune, arguments)
-    assert result.exit_code == 0, result.output
-    assert {path.name for path in DEMO.iterdir()} == {path.name for path in (tmp_path / "models").iterdir()}
-    made = json.loads((tmp_path / "models" / "made.json").read_text())
-    assert made.keys() == json.loads((DEMO / "made.json").read_text()).keys()
-    assert parse(load_pipeline(str(tmp_path / "models")), ["a dress"])
 
 
 def test_a_vocabulary_of_training_captions(attributes: Callable[..., Result], tmp_path: Path) -> None:
@@ -227,95 +165,3 @@ def test_stanzas_own_english_models(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     signature.cache_clear()
     assert signature("en") == signature(str(DEMO))
     signature.cache_clear()
-
-
-def test_a_batch_gives_what_each_caption_gives_alone(models: str) -> None:
-    rng = random.Random(1)  # noqa: S311
-    shop = descriptions(200 if models == str(DEMO) else 400)
-    words = [*ODD, "dress", "in", "soft", "cotton", "pockets", ".", ",", "and", "the", "Top-Front"]
-    jumbled = ["".join(rng.choice(words) + rng.choice(["", " "]) for _ in range(rng.randrange(9))) for _ in range(80)]
-    given = list(dict.fromkeys([*ODD, *jumbled, *shop, *map(written, captions(60, 3, 0.5))]))
-    together = Lemmas(models).of(given)
-    assert [together[caption] for caption in given] == one_at_a_time(given, models)
-
-
-def test_a_caption_of_ten_thousand_words() -> None:
-    caption = "striped dress " * 5_000
-    assert len(Lemmas(str(DEMO)).of([caption, "a dress"])[caption]) >= 9_900
-
-
-@pytest.fixture
-def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics.lemma_processes.cores", lambda: 2)
-    monkeypatch.setattr("metrics.lemma_processes._CAPTIONS_A_PROCESS", 20)
-    monkeypatch.setattr("metrics.lemma_processes._CHUNK_CAPTIONS", 16)
-    monkeypatch.setattr("metrics.lemma_processes._has_gpu", lambda: False)
-
-
-def test_several_processes_give_the_same_as_one_caption_at_a_time(two_processes: None) -> None:
-    given = [*descriptions(100), *ODD]
-    assert [Lemmas(str(DEMO)).of(given)[caption] for caption in given] == one_at_a_time(given, str(DEMO))
-    assert not children()
-
-
-def test_nothing_is_parsed_twice() -> None:
-    given = descriptions(50)
-    first, again = Lemmas(str(DEMO)), Lemmas(str(DEMO))
-    found = first.of(given)
-    shouted = [f"  {caption}\n".upper() for caption in given]
-    assert list(again.of(shouted).values()) == list(found.values())
-    assert (first.parsed, first.cached) == (20, 0)  # 41% of 50, rounded
-    assert (again.parsed, again.cached) == (0, 20)
-
-
-def test_a_process_that_dies_ends_in_a_message(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics.lemma_processes._Worker.parse", killing(signal.SIGKILL))
-    with pytest.raises(UserError, match="a process of Stanza ended with exit code -9"):
-        Lemmas(str(DEMO)).of(descriptions(100))
-    assert not children()
-
-
-def test_a_process_that_hangs_ends_in_a_message(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics.lemma_processes._LOADING_SECONDS", 2)
-    monkeypatch.setattr("metrics.lemma_processes._Worker.parse", killing(signal.SIGSTOP))
-    with pytest.raises(UserError, match=r"a process of Stanza gave no answer for \d+ s; .* run it again"):
-        Lemmas(str(DEMO)).of(descriptions(100))
-    assert not children()
-
-
-def killing(number: int) -> Callable[..., Any]:
-    from metrics.lemma_processes import _Worker
-
-    parse_chunk = _Worker.parse
-
-    def parse_after_death(worker: _Worker, chunk: list[str]) -> list[list[str]]:
-        worker.process.send_signal(number)
-        return parse_chunk(worker, chunk)
-
-    return parse_after_death
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whatever_ends_the_command_ends_its_processes(number: int, tmp_path: Path) -> None:
-    path = references_file(tmp_path, descriptions(6000, share=1.0))
-    code = "import metrics.lemma_processes as p; p.cores = lambda: 2; p._has_gpu = lambda: False\n"
-    code += "from metrics.__main__ import app; app()"
-    command = [sys.executable, "-c", code, "attributes", str(path), "--stanza", str(DEMO), "--out", str(tmp_path / "v")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    started: list[psutil.Process] = []
-    deadline = time.monotonic() + 120
-    while len(started) < 2:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-        started = psutil.Process(process.pid).children(recursive=True)
-    time.sleep(0.5)
-    process.send_signal(number)
-    assert process.wait(60) != 0
-    _, alive = psutil.wait_procs(started, timeout=30)
-    assert not alive
-    assert not (tmp_path / "v").exists()
-
-
-def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "metrics.lemma_worker" in one.cmdline()]

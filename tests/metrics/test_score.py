@@ -172,6 +172,9 @@ def test_a_measure_that_is_asked_for_must_be_able_to_run(score: Callable[..., Re
     result = score(captions, "--out", tmp_path / "out", "--measure", "Acc")
     assert result.exit_code == 2
     assert "--measure Acc: no classifier given" in result.stderr
+    result = score(captions, "--out", tmp_path / "out", "--stanza", "a folder")
+    assert result.exit_code == 2
+    assert "--stanza a folder: its lemmas are looked up in a vocabulary" in result.stderr
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_scored(
