@@ -1,5 +1,6 @@
 """Sending a run to the Hub: one commit, tried again where the Hub stumbles, gone on with where it was interrupted."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatch
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import HFValidationError, HTTPError
+from huggingface_hub.errors import HFValidationError, HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import validate_repo_id
 
 from finetune.model_card import write_card
@@ -35,18 +36,17 @@ def push(run: Path, repo: str, *, private: bool = False, model: Path | None = No
     """
     _check_name(repo)
     trained = read_trained(run, model)
-    if not dry_run:
-        hub = Hub(repo)
+    hub = None if dry_run else Hub(repo)
     card = write_card(trained, repo)
     files = publication(trained, card)
     for name in left_out(trained.folder):
         print(f"left out: {name}")
-    if dry_run:
+    if hub:
+        message = f"{trained.kind} trained by Lookbook {trained.record['versions']['lookbook']}"
+        print(hub.publish(files, private, message))
+    else:
         write_text(run / CARD_FILE, card)
         print(_listed(files), f"{run / CARD_FILE}: the card; nothing was sent", sep="\n")
-    else:
-        hub.prepare(private)
-        print(hub.commit(files, f"{trained.kind} trained by Lookbook {trained.record['versions']['lookbook']}"))
 
 
 def _check_name(repo: str) -> None:
@@ -72,12 +72,28 @@ class Hub:
         if self._api.token is None:
             raise UserError(f"the Hub wants a token, and there is none. {self._token_help()}")
         account = self._try(self._api.whoami)
-        role = account.get("auth", {}).get("accessToken", {}).get("role")
-        if role == "read":
+        token = account.get("auth", {}).get("accessToken") or {}
+        if token.get("role") == "read":
             raise UserError(f"the token of {account['name']} may only read. {self._token_help()}")
 
-    def prepare(self, private: bool) -> None:
-        """Make the repository where it is missing. Raises `UserError` where one stands that is not a run's."""
+    def publish(self, files: Mapping[str, Content], private: bool, message: str) -> str:
+        """Upload and commit; what became of it, in one line. Weights of an earlier push that are no more are removed.
+
+        Weights go before the commit, found again by their content, so that none is sent twice, whatever interrupts; the
+        commit takes all or nothing.
+        """
+        found = self._prepared(private)
+        stale = [name for name in _names(found) if name not in files and _is_replaced(name)]
+        operations = [
+            *[CommitOperationAdd(name, content) for name, content in files.items()],
+            *[CommitOperationDelete(name) for name in stale],
+        ]
+        done = self._try(lambda: self._api.create_commit(self._repo, operations, commit_message=message))
+        url = f"{self._api.endpoint}/{self._repo}"
+        return f"{url}: nothing has changed" if done.oid == found.sha else f"{url}: commit {done.oid[:12]}"
+
+    def _prepared(self, private: bool) -> Any:
+        """The repository, made where it was missing. Raises `UserError` where one stands that is not a run's."""
         self._try(lambda: self._api.create_repo(self._repo, private=private, exist_ok=True))
         found = self._try(lambda: self._api.model_info(self._repo))
         if private and not found.private:
@@ -85,25 +101,10 @@ class Hub:
         others = [name for name in _names(found) if name not in HARMLESS]
         if others and not {RECIPE, RECORD} <= set(others):
             raise UserError(
-                f"{self._repo} stands already and holds what no push wrote ({', '.join(others[:3])}); nothing was sent. "
-                "Choose another --repo"
+                f"{self._repo} stands already and holds what no push wrote ({', '.join(others[:3])}); nothing was "
+                "sent. Choose another --repo"
             )
-
-    def commit(self, files: Mapping[str, Content], message: str) -> str:
-        """Upload and commit; what became of it, in one line. Weights of an earlier push that are no more are removed.
-
-        Weights go before the commit, content-addressed, so that none is sent twice, whatever interrupts; the commit
-        takes all or nothing.
-        """
-        before = self._try(lambda: self._api.model_info(self._repo))
-        stale = [name for name in _names(before) if name not in files and _is_replaced(name)]
-        operations = [
-            *[CommitOperationAdd(name, content) for name, content in files.items()],
-            *[CommitOperationDelete(name) for name in stale],
-        ]
-        done = self._try(lambda: self._api.create_commit(self._repo, operations, commit_message=message))
-        url = f"{self._api.endpoint}/{self._repo}"
-        return f"{url}: nothing has changed" if done.oid == before.sha else f"{url}: commit {done.oid[:12]}"
+        return found
 
     def _try(self, action: Callable[[], Result]) -> Result:
         """Do it, again where the Hub or the way to it failed. Raises `UserError` where it refused or kept failing."""
@@ -114,20 +115,20 @@ class Hub:
                 cause = _cause(error)
                 if wait is None or not _is_transient(cause):
                     raise self._explained(cause) from error
-                print(f"the Hub: {_first_line(cause)}; trying again in {wait} s")
+                print(f"the Hub: {_told(cause)}; trying again in {wait} s")
                 time.sleep(wait)
         raise AssertionError("the last wait is None")
 
     def _explained(self, error: BaseException) -> UserError:
-        status, said = _status(error), _first_line(error)
+        status, said = _status(error), _told(error)
         if status in (401, 403):
             return UserError(f"the Hub refused the token ({status}: {said}). {self._token_help()}")
-        if _is_transient(error):
-            return UserError(
-                f"{self._api.endpoint} cannot be reached: {said}. Nothing is lost: start the same command again, and "
-                "what has arrived is not sent again"
-            )
-        return UserError(f"the Hub did not take {self._repo}: {said}")
+        what = (
+            f"{self._api.endpoint} cannot be reached" if _is_transient(error) else f"the Hub did not take {self._repo}"
+        )
+        return UserError(
+            f"{what}: {said}. Nothing is lost: start the same command again, and what has arrived is not sent again"
+        )
 
     def _token_help(self) -> str:
         owner = self._repo.partition("/")[0]
@@ -161,8 +162,10 @@ def _status(error: BaseException) -> int | None:
 def _is_transient(error: BaseException) -> bool:
     if _status(error) is not None:
         return _status(error) in TRANSIENT
-    return isinstance(error, (HTTPError, ConnectionError, TimeoutError))
+    lost = isinstance(error, (HTTPError, ConnectionError, TimeoutError))
+    return lost and not isinstance(error, OfflineModeIsEnabled)
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _told(error: BaseException) -> str:
+    """The message on one line, without the signatures of storage addresses."""
+    return re.sub(r"\?[^\s'\"]+", "", " ".join(str(error).split())) or type(error).__name__

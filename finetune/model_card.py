@@ -62,9 +62,9 @@ def write_card(trained: Trained, repo: str) -> str:
     """
     scored = read_scored(trained)
     recipe = public(trained.recipe)
-    base = recipe["model"]["base"]
+    base, revision = _base(recipe["model"])
     is_local = _is_folder(trained.recipe["model"])
-    licence, note = (None, "a folder, no model of the Hub") if is_local else base_licence(base, _revision(recipe))
+    licence, note = (None, "a folder, no model of the Hub") if is_local else base_licence(base, revision)
     view = {
         "repo": repo,
         "kind": trained.kind,
@@ -85,10 +85,16 @@ def write_card(trained: Trained, repo: str) -> str:
     return str(card)
 
 
+def _base(model: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Name and revision of the base, which a recipe may also write `owner/name@revision`."""
+    name, _, revision = str(model["base"]).partition("@")
+    return name, model.get("revision") or revision or None
+
+
 def _is_folder(model: Mapping[str, Any]) -> bool:
     """Whether the base is no model of the Hub."""
     base = str(model["base"])
-    return bool(model.get("tiny")) or base.count("/") != 1 or base.startswith((".", "~")) or Path(base).exists()
+    return model.get("tiny") is not None or base.count("/") != 1 or base.startswith((".", "~")) or Path(base).exists()
 
 
 def read_scored(trained: Trained) -> list[Scored]:
@@ -113,12 +119,12 @@ def _scored(section: Mapping[str, Any], folder: Path) -> Scored:
 def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
     """A program that captions `photo.jpg` as the scored captions were written (`run`: their `run.json`)."""
     model = public(trained.recipe)["model"]
-    source = repo if trained.kind != "adapter" else model["base"]
+    source, revision = _base(model) if trained.kind == "adapter" else (repo, None)
     view = {
         "repo": repo,
         "source": source,
         "is_adapter": trained.kind == "adapter",
-        "revision": _revision(trained.recipe) if trained.kind == "adapter" else None,
+        "revision": revision,
         "dtype": model["dtype"],
         "float_qformer": model["family"] == "blip2" and model["dtype"] != "float32",
         "ends_with_break": model["family"] == "blip2",
@@ -126,11 +132,6 @@ def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
         "decoding": run["decoding"],
     }
     return render("usage.py.j2", view, "finetune", {"python": _string}).strip()
-
-
-def _revision(recipe: Mapping[str, Any]) -> str | None:
-    revision: str | None = recipe["model"].get("revision")
-    return revision
 
 
 def _metadata(
@@ -184,12 +185,16 @@ def _x100(value: float) -> float:
 def _figures(trained: Trained) -> list[tuple[str, str]]:
     """How it was trained, a row each."""
     record = trained.record
-    hardware, versions, last = record["hardware"], record["versions"], record["loss_history"][-1]
+    hardware, versions, history = record["hardware"], record["versions"], record["loss_history"]
+    last, best = history[-1], min(entry["eval_loss"] for entry in history if "eval_loss" in entry)
     device = f"{hardware['gpus']} x {hardware['gpu']}" if hardware["gpu"] else hardware["cpu"]
     return [
         *[(f"Time ({what.removesuffix('_s').replace('_', ' ')})", duration(s)) for what, s in record["times"].items()],
-        ("Optimizer steps", f"{last['step']:,} ({last['epoch']:.1f} epochs); kept: those of step {record['best_step']:,}"),
-        ("Best validation loss", f"{record['best_validation_loss']:.4f} nats a token"),
+        (
+            "Optimizer steps",
+            f"{last['step']:,} ({last['epoch']:.1f} epochs); kept: those of step {record['best_step']:,}",
+        ),
+        ("Best validation loss", f"{best:.4f} nats a token"),
         ("Hardware", f"{device}, {record['processes']} process(es)"),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
         ("Code", f"Lookbook {versions['lookbook']}, commit {record['git'] or 'unknown'}; seed {record['seed']}"),

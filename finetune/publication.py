@@ -1,4 +1,4 @@
-"""What of a run goes to the Hub: weights, processor, recipe, record and card, without secrets or places on this disk."""
+"""What of a run goes to the Hub: weights, processor, recipe, record and card; no secrets, no places on this disk."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def public(value: Any) -> Any:
     if isinstance(value, list):
         return [public(entry) for entry in value]
     if isinstance(value, str) and _is_place(value):
-        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+        return re.split(r"[/\\]", value.rstrip("/\\"))[-1].lstrip("~")
     return value
 
 
@@ -133,14 +133,22 @@ def _json(value: Any) -> bytes:
 
 def _refuse_private(trained: Trained, files: Mapping[str, Content]) -> None:
     """The last look at what leaves this machine."""
-    places = {"the path of the home folder": str(Path.home()), "the path of the run": str(trained.run.resolve())}
-    secrets = {f"the secret in ${name}": value for name, value in os.environ.items() if SECRET.search(name.upper())}
-    secrets |= {"the Hub's token": get_token() or ""}
-    private = {what: text for what, text in (places | secrets).items() if len(text) >= SHORTEST_SECRET or what in places}
+    private = {
+        what: re.compile(re.escape(text.encode()) + rb"(?![\w.-])") for what, text in _private(trained.run).items()
+    }
     for name, content in files.items():
-        if name.endswith(".safetensors"):
-            continue
-        text = content if isinstance(content, bytes) else read_bytes(content)
-        for what, found in private.items():
-            if len(found) > 1 and re.search(re.escape(found.encode()) + rb"(?![\w.-])", text):
-                raise UserError(f"{name}: holds {what}; nothing was sent. Remove it from {trained.folder} or the recipe")
+        text = b"" if name.endswith(".safetensors") else content if isinstance(content, bytes) else read_bytes(content)
+        for what, pattern in private.items():
+            if pattern.search(text):
+                raise UserError(f"{name}: holds {what}; nothing was sent. Take it out there and start again")
+
+
+def _private(run: Path) -> dict[str, str]:
+    """What must not be read outside, by what it is."""
+    named = {f"the secret in ${name}": value for name, value in os.environ.items() if SECRET.search(name.upper())}
+    secrets = {what: text for what, text in named.items() if len(text) >= SHORTEST_SECRET}
+    places = {"the path of the home folder": str(Path.home()), "the path of the run": str(run.resolve())}
+    token = get_token()
+    return (
+        secrets | {what: text for what, text in places.items() if text != "/"} | ({"the token": token} if token else {})
+    )

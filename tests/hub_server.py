@@ -4,13 +4,17 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+from huggingface_hub import ModelCard
 
 NAME = r"(?P<repo>[\w.-]+/[\w.-]+)"
 Files = dict[str, bytes]
@@ -42,8 +46,8 @@ class Repo:
 class HubServer:
     """What the server keeps, and how it shall misbehave.
 
-    `faults` maps a request ("POST /api/repos/create", by a pattern) to the statuses of its next answers; `drops` counts
-    uploads of weights to cut off in their middle, `stalls` those to leave hanging there.
+    `faults` maps a request ("POST /api/repos/create", by a pattern) to the statuses of its next answers. Uploads of
+    weights are numbered from 1: `drop` is the one that is cut off in its middle, `stall` the one left hanging there.
     """
 
     url: str = ""
@@ -54,8 +58,9 @@ class HubServer:
     stored: list[str] = field(default_factory=list)
     faults: dict[str, list[int]] = field(default_factory=dict)
     stalled: threading.Event = field(default_factory=threading.Event)
-    drop_after: int | None = None
-    stall_after: int | None = None
+    uploads: Iterator[int] = field(default_factory=lambda: count(1))
+    drop: int | None = None
+    stall: int | None = None
 
     def put_folder(self, repo: str, folder: Path) -> None:
         """Publish a folder as somebody else's repository."""
@@ -187,7 +192,9 @@ class _Handler(BaseHTTPRequestHandler):
             if commit is None:
                 return self._say(404, {"error": "no such revision"}, **{"X-Error-Code": "RevisionNotFound"})
             names = [{"rfilename": name} for name in commit[1]]
-            return self._say(200, {"id": repo, "sha": commit[0], "private": kept.private, "siblings": names})
+            card = ModelCard(commit[1].get("README.md", b"---\n{}\n---\n").decode()).data.to_dict()
+            told = {"id": repo, "sha": commit[0], "private": kept.private, "siblings": names, "cardData": card}
+            return self._say(200, told)
         return None
 
     def tree(self, repo: str, revision: str, folder: str | None = None) -> None:
@@ -230,15 +237,14 @@ class _Handler(BaseHTTPRequestHandler):
         return wanted | {"actions": {"upload": {"href": f"{self.hub.url}/storage/{entry['oid']}"}}}
 
     def store(self, name: str) -> None:
-        size, begun = int(self.headers["Content-Length"]), len(self.hub.stored)
-        if begun in (self.hub.drop_after, self.hub.stall_after):
+        size, number = int(self.headers["Content-Length"]), next(self.hub.uploads)
+        if number in (self.hub.drop, self.hub.stall):
             self.rfile.read(size // 2)
-            if begun == self.hub.stall_after:
+            if number == self.hub.stall:
                 self.hub.stalled.set()
                 self.rfile.read(size)  # ends when the client is gone
-            self.hub.drop_after = None
             self.close_connection = True
-            return self.connection.close()
+            return self.connection.shutdown(socket.SHUT_RDWR)
         body = self.rfile.read(size)
         if hashlib.sha256(body).hexdigest() != name:
             return self._say(400, {"error": "content does not fit its name"})
