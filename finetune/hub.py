@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,28 +106,26 @@ class Hub:
             )
         return found
 
-    def _try(self, action: Callable[[], Result]) -> Result:
+    def _try(self, action: Callable[[], Result], waits: Sequence[int] = WAITS) -> Result:
         """Do it, again where the Hub or the way to it failed. Raises `UserError` where it refused or kept failing."""
-        for wait in (*WAITS, None):
-            try:
-                return action()
-            except (HTTPError, OSError, RuntimeError, ValueError) as error:
-                cause = _cause(error)
-                if wait is None or not _is_transient(cause):
-                    raise self._explained(cause) from error
-                print(f"the Hub: {_told(cause)}; trying again in {wait} s")
-                time.sleep(wait)
-        raise AssertionError("the last wait is None")
+        try:
+            return action()
+        except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            cause = _cause(error)
+            if not waits or not _is_transient(cause):
+                raise self._explained(cause) from error
+            print(f"the Hub: {_told(cause)}; trying again in {waits[0]} s")
+        time.sleep(waits[0])
+        return self._try(action, waits[1:])
 
     def _explained(self, error: BaseException) -> UserError:
         status, said = _status(error), _told(error)
         if status in (401, 403):
             return UserError(f"the Hub refused the token ({status}: {said}). {self._token_help()}")
-        what = (
-            f"{self._api.endpoint} cannot be reached" if _is_transient(error) else f"the Hub did not take {self._repo}"
-        )
+        failed = "cannot be reached" if _is_transient(error) else f"did not take {self._repo}"
         return UserError(
-            f"{what}: {said}. Nothing is lost: start the same command again, and what has arrived is not sent again"
+            f"{self._api.endpoint} {failed}: {said}. Nothing is lost: start the same command again, and what has "
+            "arrived is not sent again"
         )
 
     def _token_help(self) -> str:

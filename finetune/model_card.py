@@ -119,19 +119,28 @@ def _scored(section: Mapping[str, Any], folder: Path) -> Scored:
 def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
     """A program that captions `photo.jpg` as the scored captions were written (`run`: their `run.json`)."""
     model = public(trained.recipe)["model"]
-    source, revision = _base(model) if trained.kind == "adapter" else (repo, None)
+    is_adapter = trained.kind == "adapter"
+    source, revision = _base(model) if is_adapter else (repo, None)
+    dtype = model["dtype"] if is_adapter else _saved_dtype(trained.folder) or model["dtype"]
     view = {
         "repo": repo,
         "source": source,
-        "is_adapter": trained.kind == "adapter",
+        "is_adapter": is_adapter,
         "revision": revision,
-        "dtype": model["dtype"],
-        "float_qformer": model["family"] == "blip2" and model["dtype"] != "float32",
+        "dtype": dtype,
+        "float_qformer": model["family"] == "blip2" and dtype != "float32",
         "ends_with_break": model["family"] == "blip2",
         "prompt": run["prompt"],
         "decoding": run["decoding"],
     }
     return render("usage.py.j2", view, "finetune", {"python": _string}).strip()
+
+
+def _saved_dtype(folder: Path) -> str | None:
+    """The number format that a whole model was saved in."""
+    config = read_object(folder / "config.json", "a whole model needs it; train or merge again")
+    dtype: str | None = config.get("dtype")
+    return dtype
 
 
 def _metadata(
@@ -186,15 +195,13 @@ def _figures(trained: Trained) -> list[tuple[str, str]]:
     """How it was trained, a row each."""
     record = trained.record
     hardware, versions, history = record["hardware"], record["versions"], record["loss_history"]
-    last, best = history[-1], min(entry["eval_loss"] for entry in history if "eval_loss" in entry)
+    last, losses = history[-1], [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    steps = f"{last['step']:,} ({last['epoch']:.1f} epochs); weights kept of step {record['best_step'] or last['step']}"
     device = f"{hardware['gpus']} x {hardware['gpu']}" if hardware["gpu"] else hardware["cpu"]
     return [
         *[(f"Time ({what.removesuffix('_s').replace('_', ' ')})", duration(s)) for what, s in record["times"].items()],
-        (
-            "Optimizer steps",
-            f"{last['step']:,} ({last['epoch']:.1f} epochs); kept: those of step {record['best_step']:,}",
-        ),
-        ("Best validation loss", f"{best:.4f} nats a token"),
+        ("Optimizer steps", steps),
+        ("Lowest validation loss", f"{min(losses):.4f} nats a token" if losses else "not measured"),
         ("Hardware", f"{device}, {record['processes']} process(es)"),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
         ("Code", f"Lookbook {versions['lookbook']}, commit {record['git'] or 'unknown'}; seed {record['seed']}"),

@@ -46,7 +46,7 @@ def test_files_arrive_as_they_are_with_recipe_and_card(hub: HubServer, runs: Pat
     assert str(runs).encode() not in texts
 
 
-def test_a_second_push_changes_nothing_and_a_retrained_run_one_commit(
+def test_a_second_push_changes_nothing_and_a_merged_model_replaces_the_adapter(
     hub: HubServer, runs: Path, tmp_path: Path
 ) -> None:
     pushed(hub, runs / "blip2", "--repo", "me/blip2")
