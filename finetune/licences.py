@@ -37,7 +37,7 @@ CATALOGUES = {
     ),
     "demo": Data("Lookbook's demo", "drawn by Lookbook", "made up, nobody's property: Apache-2.0 as Lookbook itself"),
     "folder": Data(
-        "a catalogue of the person who trained", "not published here", "not known here: ask whoever published this"
+        "a catalogue of its own", "whoever trained this has it", "not known here: ask whoever published this model"
     ),
 }
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,14 @@ class Scored:
     def data(self) -> Data:
         """What is known of the catalogue's source and terms."""
         return CATALOGUES[self.section["catalogue"]]
+
+    @property
+    def title(self) -> str:
+        """What readers know the catalogue by."""
+        if self.section["catalogue"] != "folder":
+            return self.data.name
+        told = self.section.get("dataset") or self.section.get("name") or self.section["folder"]
+        return f'the catalogue "{told}"'
 
     @property
     def trained(self) -> Mapping[str, Any]:
@@ -99,7 +107,7 @@ def _is_folder(model: Mapping[str, Any]) -> bool:
 
 def read_scored(trained: Trained) -> list[Scored]:
     """The reports of a run, one for each catalogue. Raises `UserError` where one is missing or of another run."""
-    data = trained.recipe["data"]
+    data = public(trained.recipe["data"])
     if isinstance(data, dict):
         return [_scored(data, trained.run)]
     return [_scored(section, trained.run / (section.get("name") or section["catalogue"])) for section in data]
@@ -144,13 +152,14 @@ def _saved_dtype(folder: Path) -> str | None:
 
 
 def _metadata(
-    trained: Trained, repo: str, scored: Iterable[Scored], base: str | None, licence: str | None
+    trained: Trained, repo: str, scored: Sequence[Scored], base: str | None, licence: str | None
 ) -> ModelCardData:
     results = [result for part in scored for result in _results(part)]
     free = licence and all(part.section["catalogue"] == "demo" for part in scored)
     return ModelCardData(
         base_model=base,
         base_model_relation=base and ("adapter" if trained.kind == "adapter" else "finetune"),
+        datasets=[part.section["dataset"] for part in scored if part.section.get("dataset")] or None,
         library_name="peft" if trained.kind == "adapter" else "transformers",
         pipeline_tag=TASK,
         language="en",
@@ -169,8 +178,8 @@ def _results(scored: Scored) -> list[EvalResult]:
         EvalResult(
             task_type=TASK,
             task_name="Image captioning",
-            dataset_type=re.sub(r"[^a-z0-9]+", "-", scored.data.name.lower()).strip("-"),
-            dataset_name=f"{scored.data.name} ({scored.name})",
+            dataset_type=re.sub(r"[^a-z0-9]+", "-", scored.title.lower()).strip("-"),
+            dataset_name=scored.title,
             dataset_config=part,
             dataset_split="test",
             metric_type=measure.lower(),
@@ -196,11 +205,12 @@ def _figures(trained: Trained) -> list[tuple[str, str]]:
     record = trained.record
     hardware, versions, history = record["hardware"], record["versions"], record["loss_history"]
     last, losses = history[-1], [entry["eval_loss"] for entry in history if "eval_loss" in entry]
-    steps = f"{last['step']:,} ({last['epoch']:.1f} epochs); weights kept of step {record['best_step'] or last['step']}"
+    best_by = trained.recipe.get("judging", {}).get("best", "loss")
+    kept = f"weights kept of step {record['best_step'] or last['step']}, best by validation {best_by}"
     device = f"{hardware['gpus']} x {hardware['gpu']}" if hardware["gpu"] else hardware["cpu"]
     return [
         *[(f"Time ({what.removesuffix('_s').replace('_', ' ')})", duration(s)) for what, s in record["times"].items()],
-        ("Optimizer steps", steps),
+        ("Optimizer steps", f"{last['step']:,} ({last['epoch']:.1f} epochs); {kept}"),
         ("Lowest validation loss", f"{min(losses):.4f} nats a token" if losses else "not measured"),
         ("Hardware", f"{device}, {record['processes']} process(es)"),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),

@@ -15,13 +15,9 @@ from safetensors import SafetensorError, safe_open
 from metrics.errors import UserError
 from metrics.files import read_bytes
 
-ADAPTER, WEIGHTS, CARD, RECIPE, RECORD = (
-    "adapter_config.json",
-    "*.safetensors",
-    "README.md",
-    "recipe.yaml",
-    "training.json",
-)
+ADAPTER, WEIGHTS = "adapter_config.json", "*.safetensors"
+CARD, RECIPE, RECORD = "README.md", "recipe.yaml", "training.json"
+VOCABULARIES = ("tokenizer.json", "vocab.json", "merges.txt")
 PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt")
 SECRET = re.compile(r"TOKEN|API_?KEY|SECRET|PASSWORD")
@@ -136,8 +132,10 @@ def _refuse_private(trained: Trained, files: Mapping[str, Content]) -> None:
     private = {
         what: re.compile(re.escape(text.encode()) + rb"(?![\w.-])") for what, text in _private(trained.run).items()
     }
-    for name, content in files.items():
-        text = b"" if name.endswith(".safetensors") else content if isinstance(content, bytes) else read_bytes(content)
+    readable = {name: content for name, content in files.items() if not name.endswith(".safetensors")}
+    for name in readable.keys() - set(VOCABULARIES):
+        content = readable[name]
+        text = content if isinstance(content, bytes) else read_bytes(content)
         for what, pattern in private.items():
             if pattern.search(text):
                 raise UserError(f"{name}: holds {what}; nothing was sent. Take it out there and start again")
@@ -148,7 +146,5 @@ def _private(run: Path) -> dict[str, str]:
     named = {f"the secret in ${name}": value for name, value in os.environ.items() if SECRET.search(name.upper())}
     secrets = {what: text for what, text in named.items() if len(text) >= SHORTEST_SECRET}
     places = {"the path of the home folder": str(Path.home()), "the path of the run": str(run.resolve())}
-    token = get_token()
-    return (
-        secrets | {what: text for what, text in places.items() if text != "/"} | ({"the token": token} if token else {})
-    )
+    everything = secrets | places | {"the Hub's token": get_token() or ""}
+    return {what: text for what, text in everything.items() if text not in ("", "/")}

@@ -123,11 +123,11 @@ def told(runs: Path, tmp_path: Path) -> Callable[..., str]:
     [
         ("hm", "Salesforce/blip2-opt-2.7b", ["licence mit", "Kaggle competition", "non-commercial"]),
         ("facad", "llava-hf/llava-1.5-7b-hf", ["licence llama2", "published for research"]),
-        ("folder", "Salesforce/blip2-opt-6.7b", ["not known here"]),
+        ("folder", "Salesforce/blip2-opt-6.7b", ["not known here", 'the catalogue "shop"']),
     ],
 )
 def test_terms_of_base_and_data_are_told(told: Callable[..., str], catalogue: str, base: str, terms: list[str]) -> None:
-    card = told(data={"catalogue": catalogue, "limit": None}, model={"base": base})
+    card = told(data={"catalogue": catalogue, "folder": "/data/shop", "limit": None}, model={"base": base})
     assert all(term in card.partition("## Terms")[2] for term in terms)
     assert "at most" not in card.partition("## How")[0]
     assert ModelCard(card).data.license == "other", "whose data it is decides too"
