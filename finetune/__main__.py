@@ -203,6 +203,22 @@ def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML 
 @app.command()
 @needs_train
 @user_errors()
+def push(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run, trained and scored")],
+    repo: Annotated[str, typer.Option(help="owner/name on the Hub")],
+    private: Annotated[bool, typer.Option("--private", help="make the repository private")] = False,
+    model: Annotated[Path | None, typer.Option(help="a folder made by `merge`, instead of the run's adapter")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="write the card, list the files, send nothing")] = False,
+) -> None:
+    """Publish a run on the Hub with its model card. Started again, it goes on; unchanged, it changes nothing."""
+    from finetune import hub
+
+    hub.push(run, repo, private=private, model=model, dry_run=dry_run)
+
+
+@app.command()
+@needs_train
+@user_errors()
 def smoke(
     model: Annotated[str, typer.Option(help="a model's folder or a Hub id")],
     photo: Annotated[Path | None, typer.Option(help="a photo; a drawing where none is given")] = None,

@@ -101,3 +101,20 @@ def shop_recipe(shop: Path, tmp_path: Path) -> Path:
     from tiny import recipe
 
     return recipe(tmp_path, {"catalogue": "hm", "folder": str(shop)})
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with finished runs of both families, `blip2` and `llava`, and their merged models `*-merged`."""
+    from pushing import make_runs
+
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def hub() -> Iterator[Any]:
+    """A small Hub."""
+    from hub_server import hub_server
+
+    with hub_server() as serving:
+        yield serving

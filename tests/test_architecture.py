@@ -32,7 +32,7 @@ def test_imports_run_one_way(package: str) -> None:
     assert not {path: names for path, names in wrong.items() if names}
 
 
-@pytest.mark.parametrize("module", ["metrics.__main__", "metrics.category", "finetune.__main__"])
+@pytest.mark.parametrize("module", ["metrics.__main__", "metrics.category", "finetune.__main__", "finetune.hub"])
 def test_the_command_lines_start_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
