@@ -93,11 +93,19 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
 @app.command()
 @needs_train
 @user_errors()
-def train(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, resume: bool = False) -> None:
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    limit: Limit = None,
+    resume: bool = False,
+    init_from: Annotated[
+        str | None, typer.Option(help="begin from this adapter: a folder, a run's or a Hub id")
+    ] = None,
+) -> None:
     """Fine-tune as RECIPE says; --resume goes on from the last checkpoint."""
     from finetune import training
 
-    training.train(_recipe(recipe, overrides, limit), str(recipe), resume=resume)
+    training.train(_recipe(recipe, overrides, limit), str(recipe), resume=resume, init_from=init_from)
 
 
 @app.command()
@@ -119,8 +127,10 @@ def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit:
 @user_errors()
 def caption(
     photos: Annotated[list[Path] | None, typer.Argument(help="photos to caption on the screen")] = None,
-    model: Annotated[str, typer.Option(help="a run's folder, a model's folder or a Hub id")] = "",
-    adapter: Annotated[str | None, typer.Option(help="a PEFT adapter on that model")] = None,
+    model: Annotated[str, typer.Option(help="a run's folder, a model's or a Hub id, perhaps @revision")] = "",
+    adapter: Annotated[
+        list[str] | None, typer.Option(help="an adapter on that model: a folder, a run's or a Hub id; repeatable")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="a recipe, or a folder of photos")] = None,
     catalogue: Annotated[str | None, typer.Option(help="which one, of a recipe with several catalogues")] = None,
     split: Annotated[str | None, typer.Option(help="train, validation, test, undescribed or all")] = None,
@@ -134,7 +144,10 @@ def caption(
     """Write captions for photos, a split of a catalogue or a folder."""
     from finetune.caption_command import CaptionRequest, run
 
-    run(CaptionRequest(photos or [], model, adapter, data, split, out, ids, form, name, limit, catalogue, change or []))
+    request = CaptionRequest(
+        photos or [], model, adapter or [], data, split, out, ids, form, name, limit, catalogue, change or []
+    )
+    run(request)
 
 
 @app.command()

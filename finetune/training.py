@@ -14,6 +14,7 @@ from transformers import set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from finetune import adapters
+from finetune.adapter_files import start_from, starting_point
 from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator, too_long
 from finetune.config import Recipe
@@ -23,7 +24,16 @@ from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
 from finetune.processes import locked
 from finetune.provenance import git_hash, hardware, versions
-from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, claim_output, recipe_values, write_training
+from finetune.runs import (
+    CHECKPOINTS,
+    MODEL_FOLDER,
+    START,
+    check_output,
+    claim_output,
+    recipe_values,
+    refuse_other_start,
+    write_training,
+)
 from finetune.tiny import make_tiny
 from finetune.trainer import CaptionTrainer, early_stopping, training_arguments
 from finetune.validation import check_recipe, check_splits
@@ -32,30 +42,35 @@ from metrics.errors import UserError
 FULL_DISK = 64 << 20
 
 
-def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False) -> Path:
+def train(
+    recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False, init_from: str | None = None
+) -> Path:
     """Fine-tune as the recipe says, on however many processes `accelerate launch` started.
 
+    Begins from the adapter `init_from` (its folder, its run's, a Hub id) where one is given.
     Keeps the weights of the lowest validation loss in `<output>/model`, and the record in `<output>/training.json`.
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
     state = PartialState()
     check_recipe(recipe, state.num_processes)
+    start = starting_point(recipe, init_from)
     with state.main_process_first():
         finished = check_output(recipe, resume=resume or not state.is_main_process)
+        refuse_other_start(recipe, start)
     if finished:
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
     with locked(recipe.output) if state.is_main_process else nullcontext():
-        return _train(recipe, recipe_path, state, resume)
+        return _train(recipe, recipe_path, state, start)
 
 
-def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
+def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, start: dict[str, str] | None) -> Path:
     set_seed(recipe.training.seed)
     with state.main_process_first():
         mixture = prepare_all(recipe)
         prepared = mixture.whole
         if state.is_main_process:
-            claim_output(recipe, prepared)
+            claim_output(recipe, prepared, start)
             for part, folder in mixture.folders(recipe.output):
                 write_references(part, folder)
             print(mixture.describe())
@@ -65,6 +80,8 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
     check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
     cut = _cut_captions(captioner, recipe, prepared)
     adapters.attach(captioner, recipe.tune, recipe.lora)
+    if start:
+        start_from(captioner, start["adapter"])
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
@@ -82,7 +99,7 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
-        record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut}
+        record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut, START: start}
         data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
         write_training(recipe.output, record | data, prepared)
     state.wait_for_everyone()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
-from finetune import adapters
+from finetune import adapters, quantization
 from finetune.config import Recipe
 from finetune.families import captioner_class
+from finetune.families.loading import check_precision
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared
 from finetune.tiny import check_tiny
@@ -34,6 +35,8 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     Raises `UserError` naming the first key that does not fit.
     """
     _check_precision(recipe)
+    quantization.check_installed(recipe.model)
+    quantization.check_trainable(recipe.model, recipe.tune)
     each_catalogue(recipe, lambda section: section.check())
     family = captioner_class(recipe.model.family)
     family.prompt_of(recipe.prompt)
@@ -56,6 +59,7 @@ def needed_bytes(recipe: Recipe) -> int:
 
 
 def _check_precision(recipe: Recipe) -> None:
+    check_precision(recipe.model)
     _, full = adapters.tuned_towers(recipe.tune)
     if full and recipe.model.dtype == "bfloat16":
         raise UserError(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_models import CAPTIONS, SHAPE, load_tiny, photo, rows, write_tiny
 
-from finetune import adapters
+from finetune import adapter_files
 from finetune.adapters import attach, count_parameters
 from finetune.batching import CaptionCollator
 from finetune.config import Decoding, Lora, Tune
@@ -103,7 +103,7 @@ def test_an_adapter_saved_and_loaded_writes_the_same(base: Path, tmp_path: Path,
         optimizer.zero_grad()
     captioner.model.eval().save_pretrained(tmp_path)
     again = load_tiny(base)
-    adapters.load_adapter(again, str(tmp_path))
+    adapter_files.load_adapter(again, str(tmp_path))
     trained = captioner.generate([photo(0)], "", Decoding(max_new_tokens=8))
     assert again.generate([photo(0)], "", Decoding(max_new_tokens=8)) == trained != untouched
 
@@ -129,7 +129,7 @@ def test_an_adapter_of_another_base_is_one_message(base: Path, tmp_path: Path) -
     other = Tiny(image_size=32, hidden_size=64, layers=1, queries=4, vocabulary=320)
     finetune.tiny.make_tiny("blip2", other, ["a dress"], tmp_path / "other")
     with pytest.raises(UserError, match="does not load on this base"):
-        adapters.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
+        adapter_files.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -141,7 +141,7 @@ def test_an_adapter_of_a_shorter_or_longer_base_is_refused(base: Path, tmp_path:
 
     make_tiny("blip2", SHAPE.model_copy(update={"layers": layers}), CAPTIONS, tmp_path / "other")
     with pytest.raises(UserError, match="stand on one side only"):
-        adapters.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
+        adapter_files.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
 
 
 def test_a_truncated_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_a_truncated_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
     weights = tmp_path / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(UserError, match="does not load"):
-        adapters.load_adapter(load_tiny(base), str(tmp_path))
+        adapter_files.load_adapter(load_tiny(base), str(tmp_path))
 
 
 def test_a_folder_without_an_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not load"):
-        adapters.load_adapter(load_tiny(base), str(tmp_path))
+        adapter_files.load_adapter(load_tiny(base), str(tmp_path))

@@ -32,9 +32,9 @@ class Generated:
 class Captioner(ABC):
     """A captioning model and its processor.
 
-    A family says where its towers are, which layers LoRA may reach, how it is loaded, how many `<image>` a prompt holds
-    (`prompt_placeholders`; the processor adds them where it is 0) and how the prompt becomes tokens. Module names are
-    matched from the start, so that a pattern of one tower never reaches another.
+    A family says where its towers and its head are, which layers LoRA may reach, how it is loaded, how many `<image>` a
+    prompt holds (`prompt_placeholders`; the processor adds them where it is 0) and how the prompt becomes tokens. Module
+    names are matched from the start, so that a pattern of one tower never reaches another.
     """
 
     model_type: ClassVar[str]
@@ -42,6 +42,7 @@ class Captioner(ABC):
     prompt_placeholders: ClassVar[int]
     towers: ClassVar[dict[str, tuple[str, ...]]]
     lora_targets: ClassVar[dict[str, dict[str, str]]]
+    head: ClassVar[str]
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
@@ -61,6 +62,12 @@ class Captioner(ABC):
     @abstractmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[PreTrainedModel, Any]:
         """A randomly initialised model of this family and its processor, with a tokenizer trained on `texts`."""
+
+    @classmethod
+    def unquantized(cls) -> list[str]:
+        """The modules whose weights are never quantised: vision tower, connector and head."""
+        prefixes = (*cls.towers["vision"], *cls.towers["connector"])
+        return [*(prefix.rstrip(".") for prefix in prefixes), cls.head]
 
     @classmethod
     def prompt_of(cls, wanted: str | None) -> str:
@@ -112,19 +119,20 @@ class Captioner(ABC):
         if isinstance(modules, str):
             return self.lora_targets[tower][modules]
         names = "|".join(map(re.escape, modules))
-        return rf"(?=.*\.({names})$)({self.lora_targets[tower]['all-linear']})"
+        return rf"(?=(.*\.)?({names})$)({self.lora_targets[tower]['all-linear']})"
 
     @property
     def tokenizer(self) -> Any:
         """The processor's tokenizer."""
         return self.processor.tokenizer
 
-    def tower_of(self, parameter: str) -> str:
+    @classmethod
+    def tower_of(cls, parameter: str) -> str:
         """The tower a parameter of the bare model belongs to."""
-        for tower, prefixes in self.towers.items():
+        for tower, prefixes in cls.towers.items():
             if parameter.startswith(prefixes):
                 return tower
-        raise ValueError(f"parameter {parameter} belongs to no tower of {type(self).__name__}")
+        raise ValueError(f"parameter {parameter} belongs to no tower of {cls.__name__}")
 
     def checked_inputs(self, images: Sequence[Image.Image], prompt: str) -> dict[str, torch.Tensor]:
         """`prompt_inputs`, the placeholders counted: without them a model is silently blind."""
