@@ -153,6 +153,24 @@ def caption(
 @app.command()
 @needs_train
 @user_errors()
+def merge(
+    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    out: Annotated[Path, typer.Option(help="the new folder of the whole model")],
+    dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: as the run's recipe")] = None,
+) -> None:
+    """Merge a run's adapter into its base, as a model that plain transformers loads, and compare the two."""
+    from finetune import merging
+
+    found = merging.merge(run, out, dtype)
+    print(
+        f"{out}: {found.equal} of {found.photos} captions of validation photos are equal to those of base and adapter; "
+        f"log-probabilities differ by at most {found.largest:.1e} a token"
+    )
+
+
+@app.command()
+@needs_train
+@user_errors()
 def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Write the tiny, randomly initialised base model a recipe's model.tiny describes to its model.base."""
     from finetune import mixture, training

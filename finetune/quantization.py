@@ -5,16 +5,20 @@ and PEFT's `prepare_model_for_kbit_training` would blow up the towers that are n
 """
 
 import importlib.util
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import BitsAndBytesConfig
 
-from finetune.config import Model, Tune
+from finetune.config import Lora, Model, Tune
 from metrics.errors import UserError
 
-QUANTIZED = ("Params4bit", "Int8Params")
+if TYPE_CHECKING:
+    from finetune.families.base import Captioner
+
+BLOCK = 64  # weights that share a scale
 
 
 def check_installed(model: Model) -> None:
@@ -26,8 +30,8 @@ def check_installed(model: Model) -> None:
         )
 
 
-def check_trainable(model: Model, tune: Tune) -> None:
-    """Raise `UserError` where quantised weights would have to be trained, or no adapter would be."""
+def check_trainable(model: Model, tune: Tune, lora: Lora) -> None:
+    """Raise `UserError` where quantised weights would be trained, no adapter would be, or DoRA breaks them."""
     if model.quantization is None:
         return
     if tune.language == "full":
@@ -35,10 +39,30 @@ def check_trainable(model: Model, tune: Tune) -> None:
             f"model.quantization: {model.quantization}: quantised weights cannot be trained; set tune.language: lora, "
             "or leave model.quantization out"
         )
+    if lora.dora and model.quantization == "int8":
+        raise UserError("lora.dora: PEFT loses the scales of weights in 8 bits; set model.quantization: nf4")
     if "lora" not in (tune.vision, tune.connector, tune.language):
         raise UserError(
             f"model.quantization: {model.quantization}: only adapters are trained on a quantised model; set one of "
             "tune.vision, tune.connector, tune.language to lora, or leave model.quantization out"
+        )
+
+
+def check_layers(captioner: "Captioner", model: Model) -> None:
+    """Raise `UserError` where a layer of an outline cannot be in 4 bits."""
+    if model.quantization != "nf4":
+        return
+    layers = re.compile(captioner.lora_target("language", "all-linear"))
+    _refuse_widths(model, [module for name, module in captioner.model.named_modules() if layers.fullmatch(name)])
+
+
+def _refuse_widths(model: Model, layers: Iterable[Any]) -> None:
+    """Where a row is no whole number of blocks, bitsandbytes 0.50 reads the weights wrong on a CPU, and says nothing."""
+    width = next((layer.in_features for layer in layers if layer.in_features % BLOCK), None)
+    if width:
+        raise UserError(
+            f"model.quantization: nf4: {model.base} has linear layers {width} wide, which is no multiple of {BLOCK}; "
+            "set model.quantization: int8"
         )
 
 
@@ -59,22 +83,14 @@ def loading_options(config: Model, kept: Sequence[str], device: str) -> dict[str
 
 
 def settle(model: torch.nn.Module, config: Model) -> None:
-    """Make a model just loaded the same on every CPU. Raises `UserError` where nothing could be quantised.
+    """Make a model just loaded the same on every CPU. Raises `UserError` where a layer cannot be in 4 bits.
 
-    On CPUs with AVX512-BF16 bitsandbytes repacks 4-bit weights at the first look at a photo, for speed: it cannot
-    where a side is no multiple of its blocks, and packed back for training they are no longer the same.
+    On those with AVX512-BF16 bitsandbytes repacks 4-bit weights for captioning; back in training they are others.
     """
-    layers = [module for module in model.modules() if type(getattr(module, "weight", None)).__name__ in QUANTIZED]
-    if not layers:
-        raise UserError(f"{config.base}: model.quantization: {config.quantization}: no linear layer can be quantised")
+    layers: list[Any] = [layer for layer in model.modules() if hasattr(layer, "support_avx512bf16_for_cpu")]
+    _refuse_widths(config, layers)
     for layer in layers:
-        if hasattr(layer, "support_avx512bf16_for_cpu"):
-            layer.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
-
-
-def is_quantized(parameter: torch.nn.Parameter) -> bool:
-    """Whether bitsandbytes holds this weight in 4 or 8 bits."""
-    return type(parameter).__name__ in QUANTIZED
+        layer.support_avx512bf16_for_cpu = False
 
 
 def numel(parameter: torch.nn.Parameter) -> int:

@@ -10,6 +10,7 @@ import torch
 from finetune import adapters, quantization
 from finetune.config import Recipe
 from finetune.families import captioner_class
+from finetune.families.base import Captioner
 from finetune.families.loading import check_precision
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared
@@ -36,7 +37,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     """
     _check_precision(recipe)
     quantization.check_installed(recipe.model)
-    quantization.check_trainable(recipe.model, recipe.tune)
+    quantization.check_trainable(recipe.model, recipe.tune, recipe.lora)
     each_catalogue(recipe, lambda section: section.check())
     family = captioner_class(recipe.model.family)
     family.prompt_of(recipe.prompt)
@@ -44,11 +45,13 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
         family.check(recipe.model)
     else:
         check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
+    if recipe.model.quantization or not isinstance(recipe.lora.modules, str):
+        _check_layers(recipe, family.outline(recipe.model))
     training_arguments(recipe.training, recipe.output, processes)
     _check_attention(recipe)
     _check_tracker(recipe)
     for folder in (recipe.output, cache_folder()):
-        _check_disk(folder, needed_bytes(recipe))
+        check_disk(folder, needed_bytes(recipe))
 
 
 def needed_bytes(recipe: Recipe) -> int:
@@ -68,6 +71,11 @@ def _check_precision(recipe: Recipe) -> None:
         )
 
 
+def _check_layers(recipe: Recipe, outline: Captioner) -> None:
+    quantization.check_layers(outline, recipe.model)
+    adapters.attach(outline, recipe.tune, recipe.lora)
+
+
 def _check_attention(recipe: Recipe) -> None:
     if recipe.model.attention != "flash_attention_2":
         return
@@ -85,7 +93,8 @@ def _check_tracker(recipe: Recipe) -> None:
         raise UserError("training.tracker: wandb has no credentials; run `wandb login`, or set WANDB_MODE=offline")
 
 
-def _check_disk(folder: Path, needed: int) -> None:
+def check_disk(folder: Path, needed: int) -> None:
+    """Raise `UserError` where `needed` bytes cannot be written to `folder`, which need not exist."""
     existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     if not os.access(existing, os.W_OK):
         raise UserError(f"{existing}: cannot be written to")

@@ -31,9 +31,12 @@ def write_tiny(folder: Path, family: str = "blip2") -> Path:
     return folder
 
 
-def load_tiny(folder: Path, family: str | None = None, dtype: str = "float32") -> Captioner:
+def load_tiny(
+    folder: Path, family: str | None = None, dtype: str = "float32", quantization: str | None = None
+) -> Captioner:
     """A fresh captioner of a written base model."""
-    config = Model(family=family or family_of(str(folder)), base=str(folder), dtype=dtype)  # type: ignore[arg-type]
+    own = {"family": family or family_of(str(folder)), "base": str(folder)}
+    config = Model.model_validate(own | {"dtype": dtype, "quantization": quantization})
     return captioner_class(config.family).load(config, "cpu")
 
 

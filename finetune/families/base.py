@@ -11,7 +11,7 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from finetune.config import Decoding, Model, Tiny
-from finetune.families.loading import check_base
+from finetune.families.loading import check_base, load_outline
 from metrics.errors import UserError
 
 TOWERS = ("vision", "connector", "language")
@@ -33,8 +33,8 @@ class Captioner(ABC):
     """A captioning model and its processor.
 
     A family says where its towers and its head are, which layers LoRA may reach, how it is loaded, how many `<image>` a
-    prompt holds (`prompt_placeholders`; the processor adds them where it is 0) and how the prompt becomes tokens. Module
-    names are matched from the start, so that a pattern of one tower never reaches another.
+    prompt holds (`prompt_placeholders`; the processor adds them where it is 0) and how the prompt becomes tokens.
+    Module names are matched from the start, so that a pattern of one tower never reaches another.
     """
 
     model_type: ClassVar[str]
@@ -57,6 +57,13 @@ class Captioner(ABC):
     @abstractmethod
     def load(cls, config: Model, device: str | None = None) -> Self:
         """Load a Hub id or a folder. Raises `UserError` where there is no model of this family."""
+
+    @classmethod
+    def outline(cls, config: Model) -> Self:
+        """The base's architecture as `load` gives it, on the meta device: no weights, no processor."""
+        if config.tiny is not None:
+            return cls(*cls.tiny(config.tiny, [cls.default_prompt]))
+        return cls(load_outline(config), None)
 
     @classmethod
     @abstractmethod

@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import hf_hub_download, logging
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 from finetune import quantization
 from finetune.config import Model
@@ -51,6 +52,16 @@ def load_pretrained(
         return model.to(device).eval(), processor
     quantization.settle(model, config)
     return model.eval(), processor
+
+
+def load_outline(config: Model) -> Any:
+    """The base's architecture on the meta device, from its configuration alone."""
+    try:
+        architecture = AutoConfig.from_pretrained(config.base, revision=config.revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"model.base: {config.base}: cannot read its configuration: {first_line(error)}") from None
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(architecture)
 
 
 def check_base(model: Model, model_type: str) -> None:
