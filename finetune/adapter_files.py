@@ -14,7 +14,7 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from finetune.adapters import PEFT_PREFIX
+from finetune.adapters import PEFT_PREFIX, tuned_towers
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
@@ -119,6 +119,8 @@ def starting_point(recipe: Recipe, source: str | None) -> dict[str, str] | None:
     """
     if source is None:
         return None
+    if not tuned_towers(recipe.tune)[0]:
+        raise UserError(f"--init-from {source}: begins from an adapter, but tune has no tower with lora")
     folder = adapter_folder(source)
     differing = _differences(recipe, folder)
     if differing:

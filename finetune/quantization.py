@@ -57,7 +57,7 @@ def check_layers(captioner: "Captioner", model: Model) -> None:
 
 
 def _refuse_widths(model: Model, layers: Iterable[Any]) -> None:
-    """Where a row is no whole number of blocks, bitsandbytes 0.50 reads the weights wrong on a CPU, and says nothing."""
+    """Where a row is no whole number of blocks, bitsandbytes 0.50 reads weights wrong on a CPU, and says nothing."""
     width = next((layer.in_features for layer in layers if layer.in_features % BLOCK), None)
     if width:
         raise UserError(

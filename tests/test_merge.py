@@ -1,6 +1,5 @@
 """`merge`: the merged model says what base and adapter said, and plain transformers loads it."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -119,4 +118,4 @@ def test_what_cannot_be_merged_is_one_message(root: Path, tmp_path: Path, monkey
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
     result = finetune("merge", run, "--out", tmp_path / "whole")
     assert (result.exit_code, "GB free on its disk" in result.stderr) == (2, True)
-    assert sorted(os.listdir(tmp_path)) == ["taken"]
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -30,8 +30,8 @@ def load_pretrained(
     quantization.check_installed(config)
     device = device or default_device()
     source = {"revision": config.revision} if config.revision else {}
+    processor = _load_processor(config, processor_class, source)
     try:
-        processor = processor_class.from_pretrained(config.base, **source)
         model, report = model_class.from_pretrained(
             config.base,
             dtype=getattr(torch, config.dtype),
@@ -52,6 +52,16 @@ def load_pretrained(
         return model.to(device).eval(), processor
     quantization.settle(model, config)
     return model.eval(), processor
+
+
+def _load_processor(config: Model, processor_class: Any, source: dict[str, str]) -> Any:
+    try:
+        return processor_class.from_pretrained(config.base, **source)
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        raise UserError(
+            f"{config.base}: no processor (tokenizer and image processor) that loads beside the weights: "
+            f"{first_line(error)}; copy its files from the original model"
+        ) from error
 
 
 def load_outline(config: Model) -> Any:
