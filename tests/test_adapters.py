@@ -81,6 +81,46 @@ def test_nothing_to_train_is_an_error(base: Path) -> None:
         attach(load_tiny(base), Tune(language="frozen"), Lora())
 
 
+@pytest.mark.parametrize(
+    ("modules", "reached"),
+    [
+        (("q_proj", "fc1"), {"q_proj", "fc1"}),
+        (("self_attn.out_proj",), {"out_proj"}),
+        (("qkv", "q_proj"), {"qkv", "q_proj"}),
+        (("language_projection", "output.dense", "v_proj"), {"language_projection", "dense", "v_proj"}),
+    ],
+)
+def test_layers_are_named_by_the_last_parts_of_their_names(
+    base: Path, modules: tuple[str, ...], reached: set[str]
+) -> None:
+    captioner = load_tiny(base)
+    towers = {"vision": "qkv" in modules, "connector": "output.dense" in modules}
+    tune = {tower: "lora" if wanted else "frozen" for tower, wanted in towers.items()}
+    attach(captioner, Tune.model_validate(tune), Lora(rank=RANK, modules=modules))
+    layers = [name for name, _ in captioner.model.named_modules() if name.endswith(".base_layer")]
+    assert {name.split(".")[-2] for name in layers} == reached
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        (("q_proj", "qproj"), "no layer is called qproj; vision has fc1, fc2, projection, qkv; language has fc1, fc2"),
+        (("q_proj", "v_proj"), "no layer of vision is named; vision has fc1, fc2, projection, qkv"),
+        (("query", "fc1"), "no layer is called query"),
+        ((), "no layer of vision, language is named"),
+    ],
+)
+def test_names_that_reach_nothing_are_refused(base: Path, modules: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        attach(load_tiny(base), Tune(vision="lora"), Lora(rank=RANK, modules=modules))
+
+
+def test_dora_learns_a_magnitude_of_each_output_too(base: Path) -> None:
+    """Liu et al. 2024, eq. 5: one magnitude a column of the weight, beside LoRA's two matrices."""
+    plain, dora = (trainable(base, Tune(), Lora(rank=RANK, dora=dora))["language"] for dora in (False, True))
+    assert dora == plain + LAYERS * 2 * HIDDEN
+
+
 @pytest.mark.parametrize("rslora", [True, False])
 def test_scaling(base: Path, rslora: bool) -> None:
     """LoRA scales by alpha / rank, rsLoRA by alpha / sqrt(rank) (Kalajdzievski 2023, theorem 3.2)."""
