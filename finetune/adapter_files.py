@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -77,7 +78,8 @@ def load_adapter(captioner: Captioner, source: str) -> str:
             captioner.model = PeftModel.from_pretrained(model, str(folder), name).eval()
         _refuse_other_layers(captioner.model, folder, name)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"adapter {source}: does not load on this base model: {first_line(error)}") from error
+        reason = shorten(str(error) or type(error).__name__, 300)
+        raise UserError(f"adapter {source}: does not load on this base model: {reason}") from error
     captioner.model.set_adapter(name, inference_mode=True)
     return name
 

@@ -204,14 +204,27 @@ def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     decoder = recipe or source
     decoding = decoder.decoding if decoder else Decoding()
     trained_on = Path(base) / TRAINED_ON if training else None
-    wanted = list(adapters) or ([own_adapter] if own_adapter else [])
-    names = {load_adapter(captioner, adapter): str(adapter_folder(adapter)) for adapter in wanted}
     system = System(captioner, prompt, decoding, config, None, training or {}, trained_on)
-    if not names:
-        yield system
-    for name, folder in names.items():
+    wanted = list(adapters) or ([own_adapter] if own_adapter else [])
+    adapted = {load_adapter(captioner, adapter): _adapted(system, adapter) for adapter in wanted}
+    for name, one in adapted.items():
         captioner.model.set_adapter(name, inference_mode=True)
-        yield replace(system, adapter=folder)
+        yield one
+    if not adapted:
+        yield system
+
+
+def _adapted(system: System, adapter: str) -> System:
+    """The system with an adapter, whose run tells of its training where it lies in one."""
+    folder = adapter_folder(adapter)
+    run = folder.parent if folder.name == MODEL_FOLDER else folder
+    training = read_training(run)
+    if training is None:
+        return replace(system, adapter=str(folder), training={}, trained_on=None)
+    prompt = system.captioner.prompt_of(training["recipe"].get("prompt"))
+    if prompt != system.prompt:
+        raise UserError(f"adapter {adapter}: trained with prompt={prompt!r}, but is used with {system.prompt!r}")
+    return replace(system, adapter=str(folder), training=training, trained_on=run / TRAINED_ON)
 
 
 def _base_config(base: str, revision: str | None, recipe: Recipe | None) -> Model:

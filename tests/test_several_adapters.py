@@ -41,11 +41,12 @@ def refused(*arguments: Any) -> str:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs on one base, `one` and `other`, and photos."""
+    """Runs on one base, `one`, `other` and `full`, which tunes the connector too, and photos."""
     folder = tmp_path_factory.mktemp("several")
     write_demo(folder / "demo", 150, 0)
-    for name, seed in (("one", 1), ("other", 2)):
-        said("train", recipe(folder, name, training={"seed": seed}))
+    said("train", recipe(folder, "one"))
+    said("train", recipe(folder, "other", training={"seed": 2}))
+    said("train", recipe(folder, "full", tune={"connector": "full"}))
     for number in range(2):
         photo(number).save(folder / f"{number}.png")
     return folder
@@ -60,16 +61,17 @@ def recipe(root: Path, name: str, **sections: Any) -> Path:
 def test_several_adapters_write_what_each_writes_alone(root: Path, tmp_path: Path) -> None:
     base, data = ("--model", root / "base"), ("--data", root / "one.yaml")
     alone = {}
-    for name in ("one", "other"):
+    for name in ("one", "other", "full"):
         said("caption", *base, *data, "--adapter", root / name, "--out", tmp_path / name / "captions.jsonl")
         alone[name] = (tmp_path / name / "captions.jsonl").read_text()
-    assert alone["one"] != alone["other"]
-    both = ("--adapter", root / "one", "--adapter", root / "other" / "model")
-    said("caption", *base, *data, *both, "--out", tmp_path / "both")
+    assert len(set(alone.values())) == 3
+    adapters = ("--adapter", root / "one", "--adapter", root / "full", "--adapter", root / "other" / "model")
+    said("caption", *base, *data, *adapters, "--out", tmp_path / "all")
     for name, captions in alone.items():
-        assert (tmp_path / "both" / name / "captions.jsonl").read_text() == captions
-        run = json.loads((tmp_path / "both" / name / "run.json").read_text())
+        assert (tmp_path / "all" / name / "captions.jsonl").read_text() == captions
+        run = json.loads((tmp_path / "all" / name / "run.json").read_text())
         assert (run["system"], run["adapter"]) == (name, str(root / name / "model"))
+        assert run["recipe"]["output"] == str(root / name)
 
 
 def test_loose_photos_have_a_caption_of_each_adapter(root: Path) -> None:
@@ -92,6 +94,8 @@ def test_what_several_adapters_cannot_have_is_one_message(root: Path, tmp_path: 
     assert "each called by their folder" in refused(*command, *two, *data, "--out", tmp_path / "x", "--name", "me")
     assert "is a file" in refused(*command, *two, *data, "--out", root / "0.png")
     assert "no such folder, and no Hub id" in refused(*command, root / "0.png", "--adapter", tmp_path / "absent")
+    other = recipe(root, "prompted", prompt="a photo of")
+    assert "trained with prompt=''" in refused(*command, *two, "--data", other, "--out", tmp_path / "x")
     assert "no adapter_config.json" in refused(*command, root / "0.png", "--adapter", root / "base")
 
 

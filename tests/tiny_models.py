@@ -51,7 +51,7 @@ def rows(count: int = 4) -> list[dict[str, object]]:
     return [{"image": photo(number), "caption": CAPTIONS[number % len(CAPTIONS)]} for number in range(count)]
 
 
-def write_recipe(root: Path, name: str = "run", **sections: dict[str, Any]) -> Path:
+def write_recipe(root: Path, name: str = "run", **sections: Any) -> Path:
     """`<root>/<name>.yaml`: the demo catalogue and a tiny model, both made under `root` when they are needed.
 
     `sections` change or add keys of the recipe's sections.
@@ -68,7 +68,7 @@ def write_recipe(root: Path, name: str = "run", **sections: dict[str, Any]) -> P
         | {"tracker": "none"},
     }
     for section, values in sections.items():
-        recipe[section] = recipe.get(section, {}) | values
+        recipe[section] = recipe.get(section, {}) | values if isinstance(values, dict) else values
     path = root / f"{name}.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return path
