@@ -197,6 +197,9 @@ def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     else:
         source = parse_recipe(training["recipe"], f"{base}/{TRAINING_FILE}")
         config, own_adapter = _trained_config(base, source.model)
+    wanted = list(adapters) or ([own_adapter] if own_adapter else [])
+    for adapter in wanted:
+        adapter_folder(adapter)
     captioner = captioner_class(config.family).load(config)
     prompt = captioner.prompt_of(source.prompt if source else None)
     if recipe and recipe.prompt not in (None, prompt):
@@ -205,7 +208,6 @@ def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     decoding = decoder.decoding if decoder else Decoding()
     trained_on = Path(base) / TRAINED_ON if training else None
     system = System(captioner, prompt, decoding, config, None, training or {}, trained_on)
-    wanted = list(adapters) or ([own_adapter] if own_adapter else [])
     adapted = {load_adapter(captioner, adapter): _adapted(system, adapter) for adapter in wanted}
     for name, one in adapted.items():
         captioner.model.set_adapter(name, inference_mode=True)
