@@ -48,7 +48,6 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
 
 
 def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
-    set_seed(recipe.training.seed)
     with state.main_process_first():
         mixture = prepare_all(recipe)
         prepared = mixture.whole
@@ -59,6 +58,7 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
             print(mixture.describe())
             ensure_base(recipe, prepared)
     check_splits(prepared)
+    set_seed(recipe.training.seed)  # here: what came before was not the same in a run that had begun already
     captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
     check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
     cut = _cut_captions(captioner, recipe, prepared)
