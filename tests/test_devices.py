@@ -1,6 +1,7 @@
 """The same global batches give the same training, however many processes and micro-batches they are spread over."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,21 @@ def test_two_processes_train_as_one(root: Path, one_by_eight: Path, name: str, e
     assert_same(path, one_by_eight)
     whole = (path.with_suffix("") / "checkpoints").glob("*/pytorch_model_fsdp.bin")
     assert bool(list(whole)) == (name == "fsdp2")
+
+
+def test_a_port_in_use_is_one_message(root: Path) -> None:
+    path = recipe(root, "no-port", 4)
+    log = path.with_suffix(".log")
+    with socket.socket() as held:
+        held.bind(("", 0))
+        held.listen()
+        port = str(held.getsockname()[1])
+        first, second = start_two("train", str(path), log=log, MASTER_PORT=port)
+        second.kill()
+        assert end([first]) == [2], log.read_text()
+    assert f"127.0.0.1:{port}: the processes cannot meet there" in log.read_text()
+    assert "--main_process_port 0" in log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 orders = st.tuples(*(st.integers(1, upper) for upper in (60, 4, 4, 4)), st.integers(0, 5))

@@ -4,12 +4,15 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -129,3 +132,21 @@ def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, begin: Start, wh
     (weights, record), (expected, expected_record) = result(told), result(whole)
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
     assert record[1:] == expected_record[1:]
+
+
+def test_the_launcher_told_to_end_takes_the_training_with_it(root: Path) -> None:
+    """`accelerate launch` of one process passes no signal on; the training sees that its launcher is gone."""
+    path = recipe(root, alone, "launched")
+    checkpoints, log = path.with_suffix("") / "checkpoints", path.with_suffix(".log")
+    configuration = Path(__file__).parent.parent / "recipes" / "accelerate" / "cpu.yaml"
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", configuration]
+    with log.open("w") as file:
+        launcher = subprocess.Popen([*command, "-m", "finetune", "train", path], stdout=file, stderr=file)
+    while not newest(checkpoints):
+        assert launcher.poll() is None, log.read_text()
+        time.sleep(0.001)
+    (training,) = psutil.Process(launcher.pid).children()
+    launcher.terminate()
+    assert launcher.wait(10) == -signal.SIGTERM
+    training.wait(60)
+    assert f"SIGTERM: stopped after step {newest(checkpoints)}" in log.read_text()
