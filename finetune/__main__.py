@@ -203,6 +203,16 @@ def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML 
 @app.command()
 @needs_train
 @user_errors()
+def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", help="a YAML ablation")]) -> None:
+    """The published recipe against ours, each correction by itself: loss, CIDEr, captions that end, time per step."""
+    from finetune import ablation as runs
+
+    runs.bench_recipe(ablation)
+
+
+@app.command()
+@needs_train
+@user_errors()
 def smoke(
     model: Annotated[str, typer.Option(help="a model's folder or a Hub id")],
     photo: Annotated[Path | None, typer.Option(help="a photo; a drawing where none is given")] = None,

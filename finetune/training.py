@@ -15,7 +15,9 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from finetune import adapters
 from finetune.augmentation import Augmenter
-from finetune.batching import CaptionCollator, too_long
+from finetune.batching import CaptionCollator, check_padding, too_long
+from finetune.checkpointing import checkpoint_towers
+from finetune.clock import StepClock
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import check_length
@@ -63,8 +65,11 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
     check_splits(prepared)
     captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
     check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
+    check_padding(captioner, captioner.prompt_of(recipe.prompt), recipe.labels, prepared.splits["train"]["caption"])
     cut = _cut_captions(captioner, recipe, prepared)
     adapters.attach(captioner, recipe.tune, recipe.lora)
+    if recipe.training.gradient_checkpointing:
+        checkpoint_towers(captioner, recipe.tune)
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
@@ -74,10 +79,12 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
     trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
     with state.main_process_first():
         checkpoint = last_checkpoint(recipe.output)
+    clock = StepClock()
+    trainer.add_callback(clock)
     started = time.perf_counter()
     _fit(trainer, checkpoint, recipe.output)
     spent = "train_since_resume_s" if checkpoint else "train_s"
-    times = {spent: time.perf_counter() - started}
+    times = {spent: time.perf_counter() - started, "step_s": clock.median}
     trainer.save_model(str(recipe.output / MODEL_FOLDER))
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
@@ -124,7 +131,7 @@ def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes:
         args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes),
         train_dataset=prepared.splits["train"],
         eval_dataset=prepared.splits["validation"],
-        data_collator=CaptionCollator(captioner, prompt, augmenter),
+        data_collator=CaptionCollator(captioner, prompt, augmenter, recipe.labels),
         eval_collator=CaptionCollator(captioner, prompt),
         callbacks=[early_stopping(recipe.training)],
     )
