@@ -1,7 +1,6 @@
 """What each correction to the published recipe is worth: the published one, ours, and each correction by itself."""
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +10,18 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from finetune.ablation_table import show, write_table
-from finetune.captioning import is_untouched
+from finetune.captioning import Selection, caption_catalogue, is_untouched
 from finetune.config import Output, Recipe, load_recipe
 from finetune.faults import parse
 from finetune.grid import collected, refuse
+from finetune.mixture import prepare_one
 from finetune.overrides import read_yaml
 from finetune.pipeline import launch_training
-from finetune.processes import call
-from finetune.runs import check_output, read_run, read_training
+from finetune.runs import check_output, load_system, read_run, read_training
 from finetune.section import Section
 from finetune.validation import check_recipe
 from metrics.captions import read_records
 from metrics.cider import Cider
-from metrics.errors import UserError
 from metrics.suite import score_captions
 
 SPLIT = "test"
@@ -115,17 +113,10 @@ def _finished(cell: Cell) -> dict[str, Any]:
     if not check_output(cell.recipe, resume=True):
         launch_training(cell.subject.recipe, cell.overrides)
     if read_run(captions.parent).get("decoding") != cell.recipe.decoding.model_dump() or not is_untouched(captions):
-        _caption(cell, captions)
+        system = load_system(str(cell.recipe.output), None, cell.recipe)
+        caption_catalogue(system, prepare_one(cell.recipe), Selection(SPLIT), captions)
     training = read_training(cell.recipe.output) or {}
     return {"model": cell.subject.name, "title": cell.title, **_trained(training), **_captioned(captions)}
-
-
-def _caption(cell: Cell, out: Path) -> None:
-    command = [sys.executable, "-m", "finetune", "caption", "--model", str(cell.recipe.output), "--split", SPLIT]
-    command += ["--data", str(cell.subject.recipe), "--out", str(out)]
-    code = call([*command, *(part for override in cell.overrides for part in ("--set", override))])
-    if code:
-        raise UserError(f"{cell.title}: captioning ended with code {code}; its message stands above. Start again")
 
 
 def _trained(training: Mapping[str, Any]) -> dict[str, Any]:
