@@ -93,9 +93,11 @@ def plan(ablation: Ablation, source: str) -> Iterator[Cell]:
 
 
 def _variants(subject: Subject) -> Iterator[tuple[str, list[str]]]:
-    """Titles, and the corrections that each lacks."""
+    """Titles, and the corrections that each lacks; a single one is the difference between published and ours."""
     names = list(subject.published)
     yield PUBLISHED, names
+    if len(names) == 1:
+        names = []
     for name in names:
         yield f"published + {name}", [other for other in names if other != name]
     for name in names:

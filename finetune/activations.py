@@ -87,7 +87,9 @@ def kept_by(captioner: Captioner, towers: tuple[str, ...], shapes: Shapes) -> Ke
                 first = not found and tower == towers[0]
                 found.append(_bytes_of(layer, captioner, str(tower), shapes, first=first))
     text = captioner.model.config.text_config.hidden_size * shapes.tokens * shapes.photos * 4
-    return Kept([one for one, _ in found], [all_of for _, all_of in found], text * (1 if towers == ("language",) else 4))
+    return Kept(
+        [one for one, _ in found], [all_of for _, all_of in found], text * (1 if towers == ("language",) else 4)
+    )
 
 
 def _bytes_of(layer: Any, captioner: Captioner, tower: str, shapes: Shapes, *, first: bool) -> tuple[int, int]:

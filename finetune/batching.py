@@ -70,7 +70,9 @@ def check_padding(captioner: Captioner, prompt: str, labels: Labels, captions: S
     if labels.pad_to is None:
         return
     if labels.pad_to > captioner.context:
-        raise UserError(f"labels.pad_to: {labels.pad_to} is more than the {captioner.context} tokens the model can read")
+        raise UserError(
+            f"labels.pad_to: {labels.pad_to} is more than the {captioner.context} tokens the model can read"
+        )
     taken = captioner.context - captioner.room(prompt)
     longer = too_long(captioner, prompt, captions, labels.pad_to - taken)
     if longer:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -74,7 +75,7 @@ def without_weights(recipe: Recipe) -> Captioner:
     logging.set_verbosity_error()
     with warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore", FutureWarning)
-        if model.tiny is None:
+        if model.tiny is None or (Path(model.base) / "config.json").is_file():
             config = AutoConfig.from_pretrained(model.base, revision=model.revision)
             bare = AutoModelForImageTextToText.from_config(config, dtype=getattr(torch, model.dtype))
         else:

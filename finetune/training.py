@@ -13,14 +13,15 @@ from safetensors import SafetensorError
 from transformers import set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from finetune import adapters
+from finetune import adapters, memory
 from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator, check_padding, too_long
 from finetune.checkpointing import checkpoint_towers
 from finetune.clock import StepClock
 from finetune.config import Recipe
 from finetune.families import captioner_class
-from finetune.families.base import check_length
+from finetune.families.base import Captioner, check_length
+from finetune.micro_batch import fitting, with_micro_batch
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
 from finetune.processes import locked
@@ -48,10 +49,11 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
     with locked(recipe.output) if state.is_main_process else nullcontext():
-        return _train(recipe, recipe_path, state, resume)
+        return fitting(recipe, state.num_processes, lambda size: _train(recipe, recipe_path, state, size))
 
 
-def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
+def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, micro_batch_size: int) -> Path:
+    fitted = with_micro_batch(recipe, micro_batch_size)
     set_seed(recipe.training.seed)
     with state.main_process_first():
         mixture = prepare_all(recipe)
@@ -62,21 +64,17 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
                 write_references(part, folder)
             print(mixture.describe())
             ensure_base(recipe, prepared)
+            memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
-    captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
-    check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
-    check_padding(captioner, captioner.prompt_of(recipe.prompt), recipe.labels, prepared.splits["train"]["caption"])
+    captioner = trainable(recipe, prepared, str(state.device))
     cut = _cut_captions(captioner, recipe, prepared)
-    adapters.attach(captioner, recipe.tune, recipe.lora)
-    if recipe.training.gradient_checkpointing:
-        checkpoint_towers(captioner, recipe.tune)
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
         for split, ids in cut.items():
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
-    trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
+    trainer = build_trainer(fitted, captioner, prepared, state.num_processes)
     with state.main_process_first():
         checkpoint = last_checkpoint(recipe.output)
     clock = StepClock()
@@ -90,10 +88,23 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
         record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut}
+        record["micro_batch_size"] = micro_batch_size
         data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
         write_training(recipe.output, record | data, prepared)
     state.wait_for_everyone()
     return recipe.output
+
+
+def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:
+    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is trained on."""
+    captioner = captioner_class(recipe.model.family).load(recipe.model, device)
+    prompt = captioner.prompt_of(recipe.prompt)
+    check_length(recipe.decoding, captioner.room(prompt))
+    check_padding(captioner, prompt, recipe.labels, prepared.splits["train"]["caption"])
+    adapters.attach(captioner, recipe.tune, recipe.lora)
+    if recipe.training.gradient_checkpointing:
+        checkpoint_towers(captioner, recipe.tune)
+    return captioner
 
 
 def _fit(trainer: CaptionTrainer, checkpoint: str | None, folder: Path) -> None:

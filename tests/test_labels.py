@@ -18,7 +18,12 @@ from finetune.families.base import Captioner
 from finetune.trainer import caption_losses
 from metrics.errors import UserError
 
-EVERY = [Labels(stop_token=stop, on=on, pad_to=width) for stop in (True, False) for on in ("caption", "prompt", "all") for width in (None, 160)]  # type: ignore[arg-type]
+EVERY = [
+    Labels(stop_token=stop, on=on, pad_to=width)
+    for stop in (True, False)
+    for on in ("caption", "prompt", "all")
+    for width in (None, 160)
+]  # type: ignore[arg-type]
 
 
 def batch_of(captioner: Captioner, labels: Labels, count: int = 4) -> dict[str, torch.Tensor]:

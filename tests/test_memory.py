@@ -113,7 +113,10 @@ def test_quantised_weights_are_those_of_bitsandbytes(base: Path, family: str) ->
     linear = sum(
         module.weight.numel()
         for name, module in captioner.model.named_modules()
-        if isinstance(module, torch.nn.Linear) and "language_model" in name and ".layers." in name and "lora" not in name
+        if isinstance(module, torch.nn.Linear)
+        and "language_model" in name
+        and ".layers." in name
+        and "lora" not in name
     )
     for quantization, bits in (("nf4", 4.127), ("int8", 8.0)):
         found = memory.estimate(recipe_of(base, family, model={"quantization": quantization})).parts["weights"]
