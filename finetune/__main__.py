@@ -79,11 +79,12 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
-    from finetune import mixture, scoring, validation
+    from finetune import memory, mixture, scoring, validation
 
     loaded = _recipe(recipe, overrides, limit)
     validation.check_recipe(loaded)
     scoring.check_scoring(loaded)
+    memory.show(memory.estimate(loaded), loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
     validation.check_splits(prepared.whole)
@@ -98,14 +99,23 @@ def train(
     overrides: Overrides = None,
     limit: Limit = None,
     resume: bool = False,
-    init_from: Annotated[
-        str | None, typer.Option(help="begin from this adapter: a folder, a run's or a Hub id")
-    ] = None,
+    dry_run: bool = False,
+    init_from: Annotated[str | None, typer.Option(help="an adapter's folder, its run's, or a Hub id")] = None,
 ) -> None:
-    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint."""
+    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint, --init-from begins from an adapter.
+
+    --dry-run measures a step and keeps nothing.
+    """
+    from finetune import dry_run as trial
     from finetune import training
 
-    training.train(_recipe(recipe, overrides, limit), str(recipe), resume=resume, init_from=init_from)
+    loaded = _recipe(recipe, overrides, limit)
+    if dry_run and (resume or init_from):
+        raise UserError("--dry-run trains nothing to go on with; leave --resume and --init-from out")
+    if dry_run:
+        trial.dry_run(loaded)
+    else:
+        training.train(loaded, str(recipe), resume=resume, init_from=init_from)
 
 
 @app.command()
@@ -229,6 +239,16 @@ def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML 
     from finetune import reproduce as grids
 
     grids.reproduce(grid)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", help="a YAML ablation")]) -> None:
+    """The published recipe against ours, each correction by itself: loss, CIDEr, captions that end, time per step."""
+    from finetune import ablation as runs
+
+    runs.bench_recipe(ablation)
 
 
 @app.command()

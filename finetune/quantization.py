@@ -49,10 +49,10 @@ def check_trainable(model: Model, tune: Tune, lora: Lora) -> None:
 
 
 def check_layers(captioner: "Captioner", model: Model) -> None:
-    """Raise `UserError` where a layer of an outline cannot be in 4 bits."""
+    """Raise `UserError` where a layer cannot be in 4 bits; the model may have adapters, and no weights."""
     if model.quantization != "nf4":
         return
-    layers = re.compile(captioner.lora_target("language", "all-linear"))
+    layers = re.compile(rf"(.*\.)?({captioner.lora_target('language', 'all-linear')})")
     _refuse_widths(model, [module for name, module in captioner.model.named_modules() if layers.fullmatch(name)])
 
 

@@ -34,9 +34,8 @@ def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Pat
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        with torch.random.fork_rng():  # adapters begin the same whether the base stands already or not
-            torch.manual_seed(shape.seed)
-            model, processor = captioner_class(family).tiny(shape, texts)
+        torch.manual_seed(shape.seed)
+        model, processor = captioner_class(family).tiny(shape, texts)
         model.save_pretrained(draft)
         processor.save_pretrained(draft)
         (draft / MARK).write_text(json.dumps(mark, indent=1), encoding="utf-8")

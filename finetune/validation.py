@@ -7,10 +7,9 @@ from pathlib import Path
 
 import torch
 
-from finetune import adapters, quantization
+from finetune import adapters, memory, quantization
 from finetune.config import Recipe
 from finetune.families import captioner_class
-from finetune.families.base import Captioner
 from finetune.families.loading import check_precision
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared
@@ -20,7 +19,7 @@ from metrics.cache import cache_folder
 from metrics.errors import UserError
 
 MINIMUM_FREE = 1 << 30
-FULL_CHECKPOINT_COPIES = 9
+MOST_CHECKPOINTS = 3
 
 
 def check_splits(prepared: Prepared) -> None:
@@ -45,20 +44,25 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
         family.check(recipe.model)
     else:
         check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
-    if recipe.model.quantization or not isinstance(recipe.lora.modules, str):
-        _check_layers(recipe, family.outline(recipe.model))
+    if recipe.model.quantization:
+        quantization.check_layers(memory.without_weights(recipe), recipe.model)
     training_arguments(recipe.training, recipe.output, processes)
     _check_attention(recipe)
+    _check_optimizer(recipe)
     _check_tracker(recipe)
     for folder in (recipe.output, cache_folder()):
         check_disk(folder, needed_bytes(recipe))
 
 
 def needed_bytes(recipe: Recipe) -> int:
-    """Disk for checkpoints: a tuned tower keeps weights and two moments, three checkpoints at the most."""
-    weights = sum(path.stat().st_size for path in Path(recipe.model.base).glob("*.safetensors"))
-    tuned = "full" in (recipe.tune.vision, recipe.tune.connector, recipe.tune.language)
-    return MINIMUM_FREE + (FULL_CHECKPOINT_COPIES * weights if tuned else 0)
+    """Disk for the model and the most checkpoints there are at a time: the best, the newest and the one being written.
+
+    Each holds what is saved of the weights (the adapters; all where no tower has LoRA) and the optimizer's moments.
+    """
+    parts = memory.estimate(recipe).parts
+    adapted, _ = adapters.tuned_towers(recipe.tune)
+    saved = parts["gradients"] if adapted else parts["weights"]
+    return MINIMUM_FREE + round(MOST_CHECKPOINTS * (saved + parts["optimizer"]) + saved)
 
 
 def _check_precision(recipe: Recipe) -> None:
@@ -71,16 +75,22 @@ def _check_precision(recipe: Recipe) -> None:
         )
 
 
-def _check_layers(recipe: Recipe, outline: Captioner) -> None:
-    quantization.check_layers(outline, recipe.model)
-    adapters.attach(outline, recipe.tune, recipe.lora)
-
-
 def _check_attention(recipe: Recipe) -> None:
     if recipe.model.attention != "flash_attention_2":
         return
     if importlib.util.find_spec("flash_attn") is None or not torch.cuda.is_available():
         raise UserError("model.attention: flash_attention_2 needs a CUDA device and the package flash-attn; use sdpa")
+
+
+def _check_optimizer(recipe: Recipe) -> None:
+    if recipe.training.optimizer != "paged-adamw-8bit":
+        return
+    if not torch.cuda.is_available():
+        raise UserError("training.optimizer: paged-adamw-8bit needs a CUDA device, and there is none; use adamw")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(
+            "training.optimizer: paged-adamw-8bit needs bitsandbytes; pip install '.[gpu]' in Lookbook's folder"
+        )
 
 
 def _check_tracker(recipe: Recipe) -> None:

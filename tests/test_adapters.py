@@ -121,12 +121,6 @@ def test_dora_learns_a_magnitude_of_each_output_too(base: Path) -> None:
     assert dora == plain + LAYERS * 2 * HIDDEN
 
 
-def test_adapters_begin_the_same_whether_the_base_stands_or_is_made(tmp_path: Path) -> None:
-    before = torch.get_rng_state()
-    write_tiny(tmp_path / "base")
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 @pytest.mark.parametrize("rslora", [True, False])
 def test_scaling(base: Path, rslora: bool) -> None:
     """LoRA scales by alpha / rank, rsLoRA by alpha / sqrt(rank) (Kalajdzievski 2023, theorem 3.2)."""

@@ -14,8 +14,7 @@ from typer.testing import CliRunner, Result
 from finetune.__main__ import app
 from finetune.adapters import attach, count_parameters
 from finetune.batching import CaptionCollator
-from finetune.config import Decoding, Lora, Model, Tune
-from finetune.families import captioner_class
+from finetune.config import Decoding, Lora, Tune
 from finetune.families.base import Captioner
 from finetune.tiny import make_tiny
 from finetune.trainer import caption_losses
@@ -70,16 +69,6 @@ def family_base(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_quantised_weights_are_counted_as_what_they_stand_for(family_base: Path, kind: str) -> None:
     plain, quantised = (count_parameters(load_tiny(family_base, quantization=form)) for form in (None, kind))
     assert {tower: n["total"] for tower, n in quantised.items()} == {tower: n["total"] for tower, n in plain.items()}
-
-
-def test_an_outline_has_the_weights_of_the_model_without_their_memory(family: str, family_base: Path) -> None:
-    outline = captioner_class(family).outline(Model(family=family, base=str(family_base)))  # type: ignore[arg-type]
-    shapes, expected = (
-        {name: tuple(weight.shape) for name, weight in captioner.model.named_parameters()}
-        for captioner in (outline, load_tiny(family_base))
-    )
-    assert shapes == expected
-    assert {weight.device.type for weight in outline.model.parameters()} == {"meta"}
 
 
 def test_nf4_weights_are_those_of_the_paper(family_base: Path) -> None:

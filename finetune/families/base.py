@@ -11,7 +11,7 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from finetune.config import Decoding, Model, Tiny
-from finetune.families.loading import check_base, load_outline
+from finetune.families.loading import check_base
 from metrics.errors import UserError
 
 TOWERS = ("vision", "connector", "language")
@@ -54,16 +54,13 @@ class Captioner(ABC):
         check_base(config, cls.model_type)
 
     @classmethod
+    def set_types(cls, model: Any) -> None:
+        """Put what must not be computed in the recipe's type into float32."""
+
+    @classmethod
     @abstractmethod
     def load(cls, config: Model, device: str | None = None) -> Self:
         """Load a Hub id or a folder. Raises `UserError` where there is no model of this family."""
-
-    @classmethod
-    def outline(cls, config: Model) -> Self:
-        """The base's architecture as `load` gives it, on the meta device: no weights, no processor."""
-        if config.tiny is not None:
-            return cls(*cls.tiny(config.tiny, [cls.default_prompt]))
-        return cls(load_outline(config), None)
 
     @classmethod
     @abstractmethod

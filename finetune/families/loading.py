@@ -10,7 +10,6 @@ import torch
 from huggingface_hub import hf_hub_download, logging
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText
 
 from finetune import quantization
 from finetune.config import Model
@@ -62,16 +61,6 @@ def _load_processor(config: Model, processor_class: Any, source: dict[str, str])
             f"{config.base}: no processor (tokenizer and image processor) that loads beside the weights: "
             f"{first_line(error)}; copy its files from the original model"
         ) from error
-
-
-def load_outline(config: Model) -> Any:
-    """The base's architecture on the meta device, from its configuration alone."""
-    try:
-        architecture = AutoConfig.from_pretrained(config.base, revision=config.revision)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"model.base: {config.base}: cannot read its configuration: {first_line(error)}") from None
-    with torch.device("meta"):
-        return AutoModelForImageTextToText.from_config(architecture)
 
 
 def check_base(model: Model, model_type: str) -> None:
