@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 def write_table(rows: Sequence[Row], out: Path) -> Path:
-    """Write `ablation.{json,md}` into `out` and return the second; a model's first row is what its speed compares to."""
+    """Write `ablation.{json,md}` into `out` and return the second; a model's first row is what speeds compare to."""
     out.mkdir(parents=True, exist_ok=True)
     content = {"lookbook": installed_version(), "headings": HEADINGS, "models": list(_models(rows))}
     write_text(out / f"{NAME}.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
