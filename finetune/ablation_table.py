@@ -17,6 +17,7 @@ from metrics.suite import installed_version
 
 NAME = "ablation"
 HEADINGS = ("validation loss", "CIDEr x100", "words", "end by themselves", "ms a step", "speed")
+WIDTH = 110
 Row = Mapping[str, Any]
 
 
@@ -49,6 +50,8 @@ def cells(row: Row) -> list[str]:
 
 def show(rows: Sequence[Row]) -> None:
     """Print a table for each model."""
+    console = Console()
+    console = Console(width=max(console.width, WIDTH))
     for model in _models(rows):
         table = Table(title=Text(model["name"]), box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
         table.add_column()
@@ -56,4 +59,4 @@ def show(rows: Sequence[Row]) -> None:
             table.add_column(heading, justify="right")
         for row in model["rows"]:
             table.add_row(Text(row["title"]), *cells(row))
-        Console().print(table)
+        console.print(table)
