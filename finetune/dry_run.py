@@ -1,4 +1,4 @@
-"""`train --dry-run`: two optimizer steps and a validation batch, a batch of captions; what they took, and nothing kept."""
+"""`train --dry-run`: a few optimizer steps, a validation batch, a batch of captions; what they took, nothing kept."""
 
 import math
 import platform

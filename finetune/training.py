@@ -127,7 +127,7 @@ def _train(
 
 
 def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:
-    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is trained on."""
+    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is taught."""
     captioner = captioner_class(recipe.model.family).load(recipe.model, device)
     prompt = captioner.prompt_of(recipe.prompt)
     check_length(recipe.decoding, captioner.room(prompt))
