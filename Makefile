@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LIGHT := .venv-light
 GRID ?= recipes/grids/published.yaml
+ABLATION ?= recipes/ablation/demo.yaml
 
-.PHONY: help install demo reproduce test bench bench-full lint types light check clean
+.PHONY: help install demo reproduce test bench bench-full bench-recipe lint types light check clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -33,6 +34,9 @@ bench: install  ## time, memory and values beside those of the official scorers,
 bench-full: install  ## the same on 101,225 captions, a whole catalogue
 	$(BIN)/python -m metrics bench --stanza finetune/demo/stanza --full
 
+bench-recipe: install  ## the published recipe against ours, each correction by itself; ABLATION=...
+	$(BIN)/python -m finetune bench-recipe $(ABLATION)
+
 lint: install  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,6 +51,7 @@ light:  ## the base install alone: scoring works without torch
 	$(LIGHT)/bin/python -c 'import importlib.util as u; assert not u.find_spec("torch"), "torch is installed"'
 	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py
 
+check: export LOOKBOOK_KILLS = 10
 check: lint types light test demo  ## everything
 
 clean:  ## remove what make made, but not runs/

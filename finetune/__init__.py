@@ -1,10 +1,13 @@
 """Fine-tune captioning models on fashion catalogues: `from finetune import caption, load_recipe, prepare, train`."""
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from finetune.api import caption, load_recipe, prepare, train
+
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it advertises kernels, and tells of every cast
 
 __all__ = ["caption", "load_recipe", "prepare", "train"]
 

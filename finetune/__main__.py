@@ -79,11 +79,12 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
-    from finetune import mixture, scoring, validation
+    from finetune import memory, mixture, scoring, validation
 
     loaded = _recipe(recipe, overrides, limit)
     validation.check_recipe(loaded)
     scoring.check_scoring(loaded)
+    memory.show(memory.estimate(loaded), loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
     validation.check_splits(prepared.whole)
@@ -93,11 +94,28 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
 @app.command()
 @needs_train
 @user_errors()
-def train(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, resume: bool = False) -> None:
-    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint."""
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    limit: Limit = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    init_from: Annotated[str | None, typer.Option(help="an adapter's folder, its run's, or a Hub id")] = None,
+) -> None:
+    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint, --init-from begins from an adapter.
+
+    --dry-run measures a step and keeps nothing.
+    """
+    from finetune import dry_run as trial
     from finetune import training
 
-    training.train(_recipe(recipe, overrides, limit), str(recipe), resume=resume)
+    loaded = _recipe(recipe, overrides, limit)
+    if dry_run and (resume or init_from):
+        raise UserError("--dry-run trains nothing to go on with; leave --resume and --init-from out")
+    if dry_run:
+        trial.dry_run(loaded)
+    else:
+        training.train(loaded, str(recipe), resume=resume, init_from=init_from)
 
 
 @app.command()
@@ -119,8 +137,10 @@ def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit:
 @user_errors()
 def caption(
     photos: Annotated[list[Path] | None, typer.Argument(help="photos to caption on the screen")] = None,
-    model: Annotated[str, typer.Option(help="a run's folder, a model's folder or a Hub id")] = "",
-    adapter: Annotated[str | None, typer.Option(help="a PEFT adapter on that model")] = None,
+    model: Annotated[str, typer.Option(help="a run's folder, a model's or a Hub id, perhaps @revision")] = "",
+    adapter: Annotated[
+        list[str] | None, typer.Option(help="an adapter on that model: a folder, a run's or a Hub id; repeatable")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="a recipe, or a folder of photos")] = None,
     catalogue: Annotated[str | None, typer.Option(help="which one, of a recipe with several catalogues")] = None,
     split: Annotated[str | None, typer.Option(help="train, validation, test, undescribed or all")] = None,
@@ -134,7 +154,28 @@ def caption(
     """Write captions for photos, a split of a catalogue or a folder."""
     from finetune.caption_command import CaptionRequest, run
 
-    run(CaptionRequest(photos or [], model, adapter, data, split, out, ids, form, name, limit, catalogue, change or []))
+    request = CaptionRequest(
+        photos or [], model, adapter or [], data, split, out, ids, form, name, limit, catalogue, change or []
+    )
+    run(request)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def merge(
+    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    out: Annotated[Path, typer.Option(help="the new folder of the whole model")],
+    dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: as the run's recipe")] = None,
+) -> None:
+    """Merge a run's adapter into its base, as a model that plain transformers loads, and compare the two."""
+    from finetune import merging
+
+    found = merging.merge(run, out, dtype)
+    print(
+        f"{out}: {found.equal} of {found.photos} captions of validation photos are equal to those of base and adapter; "
+        f"log-probabilities differ by at most {found.largest:.1e} a token"
+    )
 
 
 @app.command()
@@ -214,6 +255,16 @@ def push(
     from finetune import hub
 
     hub.push(run, repo, private=private, model=model, dry_run=dry_run)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", help="a YAML ablation")]) -> None:
+    """The published recipe against ours, each correction by itself: loss, CIDEr, captions that end, time per step."""
+    from finetune import ablation as runs
+
+    runs.bench_recipe(ablation)
 
 
 @app.command()

@@ -1,12 +1,13 @@
 """What is trained of a model: LoRA adapters by PEFT, fully tuned towers, everything else frozen."""
 
-from pathlib import Path
+import re
+from collections.abc import Iterable
 
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
+from peft import LoraConfig, get_peft_model
 
 from finetune.config import Lora, Tune
 from finetune.families.base import TOWERS, Captioner
+from finetune.quantization import numel
 from metrics.errors import UserError
 
 PEFT_PREFIX = "base_model.model."
@@ -50,6 +51,8 @@ def tuned_towers(tune: Tune) -> tuple[list[str], list[str]]:
 
 
 def _lora_config(captioner: Captioner, adapted: list[str], full: list[str], lora: Lora) -> LoraConfig:
+    if not isinstance(lora.modules, str):
+        _check_modules(captioner, adapted, lora.modules)
     patterns = [captioner.lora_target(tower, lora.modules) for tower in adapted]
     modules = {prefix.rstrip(".") for tower in full for prefix in captioner.towers[tower] if prefix.endswith(".")}
     return LoraConfig(
@@ -57,43 +60,44 @@ def _lora_config(captioner: Captioner, adapted: list[str], full: list[str], lora
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         use_rslora=lora.rslora,
+        use_dora=lora.dora,
         target_modules="|".join(f"({pattern})" for pattern in patterns),
         modules_to_save=sorted(modules) or None,
     )
 
 
-def load_adapter(captioner: Captioner, folder: str) -> None:
-    """Put a trained adapter on the captioner's base model."""
-    if Path(folder).is_dir() and not (Path(folder) / "adapter_model.safetensors").is_file():
-        raise UserError(f"adapter {folder}: does not load: no adapter_model.safetensors there")
-    try:
-        captioner.model = PeftModel.from_pretrained(captioner.model, folder).eval()
-        _refuse_other_layers(captioner.model, folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"adapter {folder}: does not load on this base model: {reason}") from error
+def _check_modules(captioner: Captioner, adapted: list[str], modules: tuple[str, ...]) -> None:
+    """Raise `UserError` for a name that no tower with LoRA has, and for such a tower that has none of the names."""
+    unknown = [name for name in modules if not any(_layers(captioner, tower, (name,)) for tower in adapted)]
+    without = [tower for tower in adapted if not _layers(captioner, tower, modules)]
+    if unknown or without:
+        known = {tower: _last_parts(_layers(captioner, tower, "all-linear")) for tower in adapted}
+        fault = f"no layer is called {', '.join(unknown)}" if unknown else f"no layer of {', '.join(without)} is named"
+        there = "; ".join(f"{tower} has {', '.join(names)}" for tower, names in known.items())
+        raise UserError(f"lora.modules: {fault}; {there}")
 
 
-def _refuse_other_layers(model: PeftModel, folder: str) -> None:
-    """PEFT passes over layers that only one side has; the caption would come from half an adapter."""
-    path = Path(folder) / "adapter_model.safetensors"
-    if path.is_file():
-        with safe_open(path, "pt") as file:
-            stored = set(file.keys())
-        differing = stored ^ set(get_peft_model_state_dict(model, save_embedding_layers=False))
-        if differing:
-            raise ValueError(f"{len(differing)} tensors stand on one side only, for example {min(differing)}")
+def _layers(captioner: Captioner, tower: str, modules: str | tuple[str, ...]) -> list[str]:
+    pattern = re.compile(captioner.lora_target(tower, modules))
+    return [name for name, _ in captioner.model.named_modules() if pattern.fullmatch(name)]
+
+
+def _last_parts(names: Iterable[str]) -> list[str]:
+    return sorted({name.rpartition(".")[2] for name in names})
 
 
 def count_parameters(captioner: Captioner) -> ParameterCounts:
-    """Parameters of each tower: `total` (base and adapter, a tuned copy in its original's place) and `trainable`."""
+    """Parameters of each tower: `total` (base and adapter, a tuned copy in its original's place) and `trainable`.
+
+    Quantised weights count as what they stand for.
+    """
     counts = {tower: {"total": 0, "trainable": 0} for tower in TOWERS}
     for name, parameter in captioner.model.named_parameters():
         if ".original_module." in name:
             continue
         tower = counts[captioner.tower_of(name.removeprefix(PEFT_PREFIX))]
-        tower["total"] += parameter.numel()
-        tower["trainable"] += parameter.numel() * parameter.requires_grad
+        tower["total"] += numel(parameter)
+        tower["trainable"] += numel(parameter) * parameter.requires_grad
     return counts
 
 

@@ -22,9 +22,9 @@ def prepare(recipe: Recipe, catalogue: str | None = None) -> Prepared:
     return prepare_one(recipe, catalogue)
 
 
-def train(recipe: Recipe, *, resume: bool = False) -> Path:
-    """Fine-tune as the recipe says; the run's folder."""
-    return training.train(recipe, resume=resume)
+def train(recipe: Recipe, *, resume: bool = False, init_from: str | None = None) -> Path:
+    """Fine-tune as the recipe says, from the adapter `init_from` where one is given; the run's folder."""
+    return training.train(recipe, resume=resume, init_from=init_from)
 
 
 def caption(

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from finetune.adapter_files import adapter_name
 from finetune.captioning import Selection, caption_catalogue, caption_photos
 from finetune.catalogues.folder import Folder
 from finetune.config import Recipe, load_recipe
 from finetune.export import Format
 from finetune.mixture import prepare_one
 from finetune.preparation import ALL_SPLITS, Prepared, prepare
-from finetune.runs import load_system
+from finetune.runs import load_systems
 from metrics.errors import UserError
 
 
@@ -21,7 +22,7 @@ class CaptionRequest:
 
     photos: Sequence[Path]
     model: str
-    adapter: str | None
+    adapters: Sequence[str]
     data: Path | None
     split: str | None
     out: Path | None
@@ -37,19 +38,49 @@ def run(request: CaptionRequest) -> None:
     """Check the request, then caption photos to the screen or a catalogue to a file."""
     _check(request)
     recipe = _recipe(request)
+    names = _names(request.adapters)
     if request.photos:
-        system = load_system(request.model, request.adapter, recipe)
-        for photo, generated in caption_photos(system, request.photos):
-            print(f"{photo}: {generated.caption}")
+        _caption_photos(request, recipe, names)
         return
     prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
-    system = load_system(request.model, request.adapter, recipe)
+    systems = load_systems(request.model, request.adapters, recipe)
+    for (name, out), system in zip(_outputs(request, names), systems, strict=True):
+        records = caption_catalogue(system, prepared, selection, out, name, request.form)  # type: ignore[arg-type]
+        finished = sum(bool(record.finished) for record in records)
+        print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
+
+
+def _caption_photos(request: CaptionRequest, recipe: Recipe | None, names: Sequence[str]) -> None:
+    """Print each photo's caption by each adapter."""
+    systems = load_systems(request.model, request.adapters, recipe)
+    if len(names) < 2:
+        for photo, generated in caption_photos(next(systems), request.photos):
+            print(f"{photo}: {generated.caption}")
+        return
+    captions = [[generated.caption for _, generated in caption_photos(one, request.photos)] for one in systems]
+    for photo, of_photo in zip(request.photos, zip(*captions, strict=True), strict=True):
+        for name, caption in zip(names, of_photo, strict=True):
+            print(f"{photo}: {name}: {caption}")
+
+
+def _names(adapters: Sequence[str]) -> list[str]:
+    """What each adapter is called: its run's folder, its own, or its Hub id's name. Raises `UserError` for a clash."""
+    names = [adapter_name(adapter) for adapter in adapters]
+    clash = next((name for name in names if names.count(name) > 1), None)
+    if clash:
+        same = ", ".join(adapter for adapter, name in zip(adapters, names, strict=True) if name == clash)
+        raise UserError(f"--adapter: {same} are both called {clash}; rename a folder, or caption them one by one")
+    return names
+
+
+def _outputs(request: CaptionRequest, names: Sequence[str]) -> list[tuple[str | None, Path]]:
+    """The name and the file of each system; with several adapters, --out is the folder of theirs."""
     out = request.out or Path()
-    records = caption_catalogue(system, prepared, selection, out, request.name, request.form)  # type: ignore[arg-type]
-    finished = sum(bool(record.finished) for record in records)
-    print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
+    if len(names) < 2:
+        return [(request.name, out)]
+    return [(name, out / name / f"captions.{request.form}") for name in names]
 
 
 def _check(request: CaptionRequest) -> None:
@@ -69,12 +100,21 @@ def _check(request: CaptionRequest) -> None:
     ]
     if request.photos and (unused or request.form != "jsonl"):
         raise UserError(f"--{(unused or ['format'])[0]}: loose photos are captioned on the screen; use --data FOLDER")
-    if request.out and request.out.is_dir():
-        raise UserError(f"--out {request.out}: is a folder; name a file, for example {request.out / 'captions.jsonl'}")
-    if request.data and not request.out:
-        raise UserError("--out is missing: the file that the captions go to")
+    _check_out(request)
     if request.data and not request.data.exists():
         raise UserError(f"--data {request.data}: no such recipe or folder")
+
+
+def _check_out(request: CaptionRequest) -> None:
+    out, several = request.out, len(request.adapters) > 1
+    if request.data and not out:
+        raise UserError(f"--out is missing: the {'folder' if several else 'file'} that the captions go to")
+    if several and request.name is not None:
+        raise UserError("--name: several adapters are each called by their folder")
+    if out and several and out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; with several adapters name a folder, which gets a folder for each")
+    if out and not several and out.is_dir():
+        raise UserError(f"--out {out}: is a folder; name a file, for example {out / 'captions.jsonl'}")
 
 
 def _recipe(request: CaptionRequest) -> Recipe | None:

@@ -177,6 +177,7 @@ def _run_info(system: System, selection: Selection, name: str | None) -> dict[st
         "kind": kind,
         "model": system.model.base,
         "adapter": system.adapter,
+        "quantization": system.model.quantization,
         "prompt": system.prompt,
         "decoding": system.decoding.model_dump(),
         "split": selection.split,

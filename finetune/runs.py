@@ -1,15 +1,17 @@
 """The folder of a run: where each thing lies, and the record of its training."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finetune import adapters
+from finetune import adapter_files
+from finetune.adapter_files import adapter_folder, load_adapter
 from finetune.config import Decoding, Model, Recipe, parse_recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
-from finetune.families.loading import family_of
+from finetune.families.loading import family_of, split_revision
 from finetune.preparation import Prepared
 from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
@@ -18,8 +20,9 @@ from metrics.files import atomic_writer
 TRAINING_FILE = "training.json"
 RECIPE_FILE = "recipe.json"
 TRAINED_ON = "trained-on.jsonl"
-MODEL_FOLDER = "model"
+MODEL_FOLDER = adapter_files.MODEL_FOLDER
 CHECKPOINTS = "checkpoints"
+START = "init_from"
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,17 @@ def refuse_other_data(recipe: Recipe) -> None:
         )
 
 
-def claim_output(recipe: Recipe, prepared: Prepared) -> None:
-    """Mark the recipe's output as the run of this recipe on this very data.
+def refuse_other_start(recipe: Recipe, start: dict[str, str] | None) -> None:
+    """Raise `UserError` where the run in the recipe's output began from another adapter than `start`, or from none."""
+    found = (_read_claim(recipe.output) or {START: start}).get(START)
+    if (found or {}).get("sha256") != (start or {}).get("sha256"):
+        began = f"from the adapter {found['adapter']}" if found else "with fresh adapters"
+        what = f"give --init-from {found['adapter']} as it was then" if found else "leave --init-from out"
+        raise UserError(f"{recipe.output}: its run began {began}; {what}, or choose another output=...")
+
+
+def claim_output(recipe: Recipe, prepared: Prepared, start: dict[str, str] | None = None) -> None:
+    """Mark the recipe's output as the run of this recipe on this very data, begun from the adapter `start`.
 
     Raises `UserError` where the run there was trained on other rows or photos: its numbers would be wrong.
     """
@@ -110,8 +122,10 @@ def claim_output(recipe: Recipe, prepared: Prepared) -> None:
             "prepares it), so its split may be another; choose another output=..., or remove that folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    start = start or (claim or {}).get(START)
+    values = {"catalogue": fingerprint, "recipe": recipe_values(recipe)} | ({START: start} if start else {})
     with atomic_writer(folder / RECIPE_FILE) as file:
-        json.dump({"catalogue": fingerprint, "recipe": recipe_values(recipe)}, file, indent=1)
+        json.dump(values, file, indent=1)
 
 
 def _read_claim(folder: Path) -> dict[str, Any] | None:
@@ -163,43 +177,62 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 
 
 def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> System:
-    """Load a run's folder, or a base model (Hub id or folder) with an adapter or without.
+    """Load a run's folder, or a base model (folder or `owner/name[@revision]`) with an adapter or without.
 
     A run brings its own model and prompt, and takes decoding from `recipe` where there is one; a base model takes
     everything from `recipe`. Raises `UserError` where a run's prompt is not the recipe's.
     """
-    training = read_training(Path(model))
-    if training is None and _read_claim(Path(model)) is not None:
-        raise UserError(f"{model}: its training has not ended; go on by `train ... --resume`")
+    return next(load_systems(model, [adapter] if adapter else [], recipe))
+
+
+def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> Iterator[System]:
+    """As `load_system`, with several adapters on one base model: a system each, good until the next is asked for."""
+    base, revision = split_revision(model)
+    training = read_training(Path(base))
+    if training is None and _read_claim(Path(base)) is not None:
+        raise UserError(f"{base}: its training has not ended; go on by `train ... --resume`")
     own_adapter = None
     if training is None:
-        source, config = recipe, _base_config(model, recipe)
+        source, config = recipe, _base_config(base, revision, recipe)
     else:
-        source = parse_recipe(training["recipe"], f"{model}/{TRAINING_FILE}")
-        config, own_adapter = _trained_config(model, source.model)
+        source = parse_recipe(training["recipe"], f"{base}/{TRAINING_FILE}")
+        config, own_adapter = _trained_config(base, source.model)
+    wanted = list(adapters) or ([own_adapter] if own_adapter else [])
+    for adapter in wanted:
+        adapter_folder(adapter)
     captioner = captioner_class(config.family).load(config)
     prompt = captioner.prompt_of(source.prompt if source else None)
     if recipe and recipe.prompt not in (None, prompt):
-        raise UserError(f"{model}: trained with prompt={prompt!r}, but the recipe says {recipe.prompt!r}")
-    adapter = _adapter_folder(adapter or own_adapter)
-    if adapter:
-        adapters.load_adapter(captioner, adapter)
+        raise UserError(f"{base}: trained with prompt={prompt!r}, but the recipe says {recipe.prompt!r}")
     decoder = recipe or source
-    return System(
-        captioner,
-        prompt,
-        decoder.decoding if decoder else Decoding(),
-        config,
-        adapter,
-        training or {},
-        Path(model) / TRAINED_ON if training else None,
-    )
+    decoding = decoder.decoding if decoder else Decoding()
+    trained_on = Path(base) / TRAINED_ON if training else None
+    system = System(captioner, prompt, decoding, config, None, training or {}, trained_on)
+    adapted = {load_adapter(captioner, adapter): _adapted(system, adapter) for adapter in wanted}
+    for name, one in adapted.items():
+        captioner.model.set_adapter(name, inference_mode=True)
+        yield one
+    if not adapted:
+        yield system
 
 
-def _base_config(base: str, recipe: Recipe | None) -> Model:
+def _adapted(system: System, adapter: str) -> System:
+    """The system with an adapter, whose run tells of its training where it lies in one."""
+    folder = adapter_folder(adapter)
+    run = folder.parent if folder.name == MODEL_FOLDER else folder
+    training = read_training(run)
+    if training is None:
+        return replace(system, adapter=str(folder), training={}, trained_on=None)
+    prompt = system.captioner.prompt_of(training["recipe"].get("prompt"))
+    if prompt != system.prompt:
+        raise UserError(f"adapter {adapter}: trained with prompt={prompt!r}, but is used with {system.prompt!r}")
+    return replace(system, adapter=str(folder), training=training, trained_on=run / TRAINED_ON)
+
+
+def _base_config(base: str, revision: str | None, recipe: Recipe | None) -> Model:
     if recipe is None:
-        return Model(family=family_of(base), base=base)
-    own = {} if base == recipe.model.base else {"revision": None, "tiny": None}
+        return Model(family=family_of(base, revision), base=base, revision=revision)
+    own = {} if base == recipe.model.base and revision is None else {"revision": revision, "tiny": None}
     return recipe.model.model_copy(update={"base": base} | own)
 
 
@@ -209,9 +242,3 @@ def _trained_config(run: str, model: Model) -> tuple[Model, str | None]:
     if (trained / "adapter_config.json").is_file():
         return model, str(trained)
     return model.model_copy(update={"base": str(trained), "revision": None}), None
-
-
-def _adapter_folder(adapter: str | None) -> str | None:
-    """The folder of an adapter that may be named by its run's."""
-    inside = Path(adapter or "") / MODEL_FOLDER
-    return str(inside) if adapter and inside.is_dir() else adapter

@@ -1,7 +1,8 @@
 """A training run from recipe to saved model."""
 
 import os
-import shutil
+import signal
+import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,103 +10,149 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from safetensors import SafetensorError
+from torch.distributed import DistNetworkError
 from transformers import set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
-from finetune import adapters
+from finetune import adapters, memory
+from finetune.adapter_files import start_from, starting_point
 from finetune.augmentation import Augmenter
-from finetune.batching import CaptionCollator, too_long
+from finetune.batching import CaptionCollator, check_padding, too_long
+from finetune.checkpointing import checkpoint_towers
+from finetune.checkpoints import last_checkpoint, remove_others, writing
+from finetune.clock import StepClock
 from finetune.config import Recipe
 from finetune.families import captioner_class
-from finetune.families.base import check_length
+from finetune.families.base import Captioner, check_length
+from finetune.micro_batch import fitting, with_micro_batch
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
 from finetune.processes import locked
 from finetune.provenance import git_hash, hardware, versions
-from finetune.runs import CHECKPOINTS, MODEL_FOLDER, check_output, claim_output, recipe_values, write_training
+from finetune.runs import (
+    CHECKPOINTS,
+    MODEL_FOLDER,
+    START,
+    check_output,
+    claim_output,
+    recipe_values,
+    refuse_other_start,
+    write_training,
+)
 from finetune.tiny import make_tiny
 from finetune.trainer import CaptionTrainer, early_stopping, training_arguments
 from finetune.validation import check_recipe, check_splits
 from metrics.errors import UserError
 
-FULL_DISK = 64 << 20
 
-
-def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False) -> Path:
+def train(
+    recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False, init_from: str | None = None
+) -> Path:
     """Fine-tune as the recipe says, on however many processes `accelerate launch` started.
 
+    Begins from the adapter `init_from` (its folder, its run's, a Hub id) where one is given.
     Keeps the weights of the lowest validation loss in `<output>/model`, and the record in `<output>/training.json`.
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
-    state = PartialState()
+    state = _processes()
     check_recipe(recipe, state.num_processes)
+    start = starting_point(recipe, init_from)
     with state.main_process_first():
         finished = check_output(recipe, resume=resume or not state.is_main_process)
+        refuse_other_start(recipe, start)
     if finished:
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
     with locked(recipe.output) if state.is_main_process else nullcontext():
-        return _train(recipe, recipe_path, state, resume)
+        return fitting(recipe, state.num_processes, lambda size: _train(recipe, recipe_path, state, size, start))
 
 
-def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
-    set_seed(recipe.training.seed)
+def _processes() -> PartialState:
+    try:
+        return PartialState()
+    except DistNetworkError as error:
+        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise UserError(
+            f"{address}: the processes cannot meet there: {str(error).splitlines()[0]}. Does another training hold the "
+            "port? Give one that is free: accelerate launch --main_process_port 0"
+        ) from error
+
+
+def _train(
+    recipe: Recipe, recipe_path: str | None, state: PartialState, micro_batch_size: int, start: dict[str, str] | None
+) -> Path:
+    fitted = with_micro_batch(recipe, micro_batch_size)
     with state.main_process_first():
         mixture = prepare_all(recipe)
         prepared = mixture.whole
         if state.is_main_process:
-            claim_output(recipe, prepared)
+            claim_output(recipe, prepared, start)
             for part, folder in mixture.folders(recipe.output):
                 write_references(part, folder)
             print(mixture.describe())
             ensure_base(recipe, prepared)
+            memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
-    captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
-    check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
+    set_seed(recipe.training.seed)  # here: what came before was not the same in a run that had begun already
+    captioner = trainable(recipe, prepared, str(state.device))
     cut = _cut_captions(captioner, recipe, prepared)
-    adapters.attach(captioner, recipe.tune, recipe.lora)
+    if start:
+        start_from(captioner, start["adapter"])
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
         for split, ids in cut.items():
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
-    trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
+    trainer = build_trainer(fitted, captioner, prepared, state.num_processes)
     with state.main_process_first():
-        checkpoint = last_checkpoint(recipe.output)
+        checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
+    clock = StepClock()
+    trainer.add_callback(clock)
     started = time.perf_counter()
-    _fit(trainer, checkpoint, recipe.output)
+    _fit(trainer, checkpoint)
     spent = "train_since_resume_s" if checkpoint else "train_s"
-    times = {spent: time.perf_counter() - started}
-    trainer.save_model(str(recipe.output / MODEL_FOLDER))
+    times = {spent: time.perf_counter() - started, "step_s": clock.median}
+    with writing(recipe.output / CHECKPOINTS):
+        trainer.save_model(str(recipe.output / MODEL_FOLDER))
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
-        record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut}
+        record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut, START: start}
+        record["micro_batch_size"] = micro_batch_size
         data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
         write_training(recipe.output, record | data, prepared)
+        remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output
 
 
-def _fit(trainer: CaptionTrainer, checkpoint: str | None, folder: Path) -> None:
+def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:
+    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is taught."""
+    captioner = captioner_class(recipe.model.family).load(recipe.model, device)
+    prompt = captioner.prompt_of(recipe.prompt)
+    check_length(recipe.decoding, captioner.room(prompt))
+    check_padding(captioner, prompt, recipe.labels, prepared.splits["train"]["caption"])
+    adapters.attach(captioner, recipe.tune, recipe.lora)
+    if recipe.training.gradient_checkpointing:
+        checkpoint_towers(captioner, recipe.tune)
+    return captioner
+
+
+def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
+    """Train to the end. Told to end by a signal, raises `SystemExit` with 128 + its number, the checkpoint written."""
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with trainer.interruption.listening():
+            trainer.train(resume_from_checkpoint=checkpoint)
     except UserError as error:  # a worker process puts its traceback before the message
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if shutil.disk_usage(folder).free > FULL_DISK:
-            raise
-        raise UserError(f"{folder}: the disk is full; make room, then go on with --resume") from error
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint of an unfinished run, if any; those cut off while being written are removed."""
-    for checkpoint in (folder / CHECKPOINTS).glob("checkpoint-*"):
-        if not (checkpoint / "trainer_state.json").is_file():
-            shutil.rmtree(checkpoint)
-    return get_last_checkpoint(str(folder / CHECKPOINTS)) if (folder / CHECKPOINTS).is_dir() else None
+    number = trainer.interruption.agreed
+    if number:
+        trainer.accelerator.print(
+            f"{signal.Signals(number).name}: stopped after step {trainer.state.global_step}; its checkpoint stands in "
+            f"{trainer.args.output_dir}. Go on by the same command with --resume",
+            file=sys.stderr,
+        )
+        raise SystemExit(128 + number)
 
 
 def ensure_base(recipe: Recipe, prepared: Prepared) -> None:
@@ -121,12 +168,15 @@ def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes:
     prompt = captioner.prompt_of(recipe.prompt)
     return CaptionTrainer(
         model=captioner.model,
-        args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes),
+        args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes, recipe.judging),
         train_dataset=prepared.splits["train"],
         eval_dataset=prepared.splits["validation"],
-        data_collator=CaptionCollator(captioner, prompt, augmenter),
+        data_collator=CaptionCollator(captioner, prompt, recipe.labels),
         eval_collator=CaptionCollator(captioner, prompt),
         callbacks=[early_stopping(recipe.training)],
+        optimization=recipe.training,
+        tower_of=lambda name: captioner.tower_of(name.removeprefix(adapters.PEFT_PREFIX)),
+        augmenter=augmenter,
     )
 
 

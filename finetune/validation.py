@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
-from finetune import adapters
+from finetune import adapters, memory, quantization
 from finetune.config import Recipe
 from finetune.families import captioner_class
+from finetune.families.loading import check_precision
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared
 from finetune.tiny import check_tiny
@@ -18,7 +19,7 @@ from metrics.cache import cache_folder
 from metrics.errors import UserError
 
 MINIMUM_FREE = 1 << 30
-FULL_CHECKPOINT_COPIES = 9
+MOST_CHECKPOINTS = 3
 
 
 def check_splits(prepared: Prepared) -> None:
@@ -34,6 +35,8 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     Raises `UserError` naming the first key that does not fit.
     """
     _check_precision(recipe)
+    quantization.check_installed(recipe.model)
+    quantization.check_trainable(recipe.model, recipe.tune, recipe.lora)
     each_catalogue(recipe, lambda section: section.check())
     family = captioner_class(recipe.model.family)
     family.prompt_of(recipe.prompt)
@@ -41,21 +44,29 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
         family.check(recipe.model)
     else:
         check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
+    if recipe.model.quantization:
+        quantization.check_layers(memory.without_weights(recipe), recipe.model)
     training_arguments(recipe.training, recipe.output, processes)
     _check_attention(recipe)
+    _check_optimizer(recipe)
     _check_tracker(recipe)
     for folder in (recipe.output, cache_folder()):
-        _check_disk(folder, needed_bytes(recipe))
+        check_disk(folder, needed_bytes(recipe))
 
 
 def needed_bytes(recipe: Recipe) -> int:
-    """Disk for checkpoints: a tuned tower keeps weights and two moments, three checkpoints at the most."""
-    weights = sum(path.stat().st_size for path in Path(recipe.model.base).glob("*.safetensors"))
-    tuned = "full" in (recipe.tune.vision, recipe.tune.connector, recipe.tune.language)
-    return MINIMUM_FREE + (FULL_CHECKPOINT_COPIES * weights if tuned else 0)
+    """Disk for the model and the most checkpoints there are at a time: the best, the newest and the one being written.
+
+    Each holds what is saved of the weights (the adapters; all where no tower has LoRA) and the optimizer's moments.
+    """
+    parts = memory.estimate(recipe).parts
+    adapted, _ = adapters.tuned_towers(recipe.tune)
+    saved = parts["gradients"] if adapted else parts["weights"]
+    return MINIMUM_FREE + round(MOST_CHECKPOINTS * (saved + parts["optimizer"]) + saved)
 
 
 def _check_precision(recipe: Recipe) -> None:
+    check_precision(recipe.model)
     _, full = adapters.tuned_towers(recipe.tune)
     if full and recipe.model.dtype == "bfloat16":
         raise UserError(
@@ -71,6 +82,17 @@ def _check_attention(recipe: Recipe) -> None:
         raise UserError("model.attention: flash_attention_2 needs a CUDA device and the package flash-attn; use sdpa")
 
 
+def _check_optimizer(recipe: Recipe) -> None:
+    if recipe.training.optimizer != "paged-adamw-8bit":
+        return
+    if not torch.cuda.is_available():
+        raise UserError("training.optimizer: paged-adamw-8bit needs a CUDA device, and there is none; use adamw")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(
+            "training.optimizer: paged-adamw-8bit needs bitsandbytes; pip install '.[gpu]' in Lookbook's folder"
+        )
+
+
 def _check_tracker(recipe: Recipe) -> None:
     if recipe.training.tracker != "wandb" or os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         return
@@ -81,7 +103,8 @@ def _check_tracker(recipe: Recipe) -> None:
         raise UserError("training.tracker: wandb has no credentials; run `wandb login`, or set WANDB_MODE=offline")
 
 
-def _check_disk(folder: Path, needed: int) -> None:
+def check_disk(folder: Path, needed: int) -> None:
+    """Raise `UserError` where `needed` bytes cannot be written to `folder`, which need not exist."""
     existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     if not os.access(existing, os.W_OK):
         raise UserError(f"{existing}: cannot be written to")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_models import CAPTIONS, SHAPE, load_tiny, photo, rows, write_tiny
 
-from finetune import adapters
+from finetune import adapter_files
 from finetune.adapters import attach, count_parameters
 from finetune.batching import CaptionCollator
 from finetune.config import Decoding, Lora, Tune
@@ -81,6 +81,46 @@ def test_nothing_to_train_is_an_error(base: Path) -> None:
         attach(load_tiny(base), Tune(language="frozen"), Lora())
 
 
+@pytest.mark.parametrize(
+    ("modules", "reached"),
+    [
+        (("q_proj", "fc1"), {"q_proj", "fc1"}),
+        (("self_attn.out_proj",), {"out_proj"}),
+        (("qkv", "q_proj"), {"qkv", "q_proj"}),
+        (("language_projection", "output.dense", "v_proj"), {"language_projection", "dense", "v_proj"}),
+    ],
+)
+def test_layers_are_named_by_the_last_parts_of_their_names(
+    base: Path, modules: tuple[str, ...], reached: set[str]
+) -> None:
+    captioner = load_tiny(base)
+    towers = {"vision": "qkv" in modules, "connector": "output.dense" in modules}
+    tune = {tower: "lora" if wanted else "frozen" for tower, wanted in towers.items()}
+    attach(captioner, Tune.model_validate(tune), Lora(rank=RANK, modules=modules))
+    layers = [name for name, _ in captioner.model.named_modules() if name.endswith(".base_layer")]
+    assert {name.split(".")[-2] for name in layers} == reached
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        (("q_proj", "qproj"), "no layer is called qproj; vision has fc1, fc2, projection, qkv; language has fc1, fc2"),
+        (("q_proj", "v_proj"), "no layer of vision is named; vision has fc1, fc2, projection, qkv"),
+        (("query", "fc1"), "no layer is called query"),
+        ((), "no layer of vision, language is named"),
+    ],
+)
+def test_names_that_reach_nothing_are_refused(base: Path, modules: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        attach(load_tiny(base), Tune(vision="lora"), Lora(rank=RANK, modules=modules))
+
+
+def test_dora_learns_a_magnitude_of_each_output_too(base: Path) -> None:
+    """Liu et al. 2024, eq. 5: one magnitude a column of the weight, beside LoRA's two matrices."""
+    plain, dora = (trainable(base, Tune(), Lora(rank=RANK, dora=dora))["language"] for dora in (False, True))
+    assert dora == plain + LAYERS * 2 * HIDDEN
+
+
 @pytest.mark.parametrize("rslora", [True, False])
 def test_scaling(base: Path, rslora: bool) -> None:
     """LoRA scales by alpha / rank, rsLoRA by alpha / sqrt(rank) (Kalajdzievski 2023, theorem 3.2)."""
@@ -103,7 +143,7 @@ def test_an_adapter_saved_and_loaded_writes_the_same(base: Path, tmp_path: Path,
         optimizer.zero_grad()
     captioner.model.eval().save_pretrained(tmp_path)
     again = load_tiny(base)
-    adapters.load_adapter(again, str(tmp_path))
+    adapter_files.load_adapter(again, str(tmp_path))
     trained = captioner.generate([photo(0)], "", Decoding(max_new_tokens=8))
     assert again.generate([photo(0)], "", Decoding(max_new_tokens=8)) == trained != untouched
 
@@ -129,7 +169,7 @@ def test_an_adapter_of_another_base_is_one_message(base: Path, tmp_path: Path) -
     other = Tiny(image_size=32, hidden_size=64, layers=1, queries=4, vocabulary=320)
     finetune.tiny.make_tiny("blip2", other, ["a dress"], tmp_path / "other")
     with pytest.raises(UserError, match="does not load on this base"):
-        adapters.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
+        adapter_files.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -141,7 +181,7 @@ def test_an_adapter_of_a_shorter_or_longer_base_is_refused(base: Path, tmp_path:
 
     make_tiny("blip2", SHAPE.model_copy(update={"layers": layers}), CAPTIONS, tmp_path / "other")
     with pytest.raises(UserError, match="stand on one side only"):
-        adapters.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
+        adapter_files.load_adapter(load_tiny(tmp_path / "other"), str(tmp_path / "adapter"))
 
 
 def test_a_truncated_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
@@ -151,9 +191,9 @@ def test_a_truncated_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
     weights = tmp_path / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(UserError, match="does not load"):
-        adapters.load_adapter(load_tiny(base), str(tmp_path))
+        adapter_files.load_adapter(load_tiny(base), str(tmp_path))
 
 
 def test_a_folder_without_an_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not load"):
-        adapters.load_adapter(load_tiny(base), str(tmp_path))
+        adapter_files.load_adapter(load_tiny(base), str(tmp_path))

@@ -19,6 +19,7 @@ from finetune.adapters import attach, count_parameters
 from finetune.config import Recipe, load_recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
+from finetune.quantization import check_layers, check_trainable
 from finetune.trainer import training_arguments
 
 GRID = ("blip2-opt-2.7b", "blip2-opt-6.7b", "llava-1.5-7b", "llava-1.5-13b")
@@ -65,6 +66,8 @@ def test_recipes_are_read_and_built(path: Path, tmp_path: Path, monkeypatch: pyt
     training_arguments(recipe.training, tmp_path, 1)
     captioner = full_size(recipe) if recipe.model.base in PUBLISHED else small(recipe)
     captioner_class(recipe.model.family).prompt_of(recipe.prompt)
+    check_trainable(recipe.model, recipe.tune, recipe.lora)
+    check_layers(captioner, recipe.model)
     attach(captioner, recipe.tune, recipe.lora)
     counts = count_parameters(captioner)
     assert all((counts[tower]["trainable"] > 0) == (getattr(recipe.tune, tower) != "frozen") for tower in counts)
@@ -81,6 +84,16 @@ def test_the_published_grid_is_whole() -> None:
     assert [str(recipe.output) for recipe in recipes] == [f"runs/{name}" for name in names]
     assert len({(recipe.tune, recipe.lora, recipe.training, recipe.decoding) for recipe in recipes}) == 1
     assert all(recipe.data.split.method == "published" for recipe in recipes)
+
+
+def test_qlora_recipes_are_the_published_ones_on_quantised_weights() -> None:
+    for model in GRID:
+        plain, qlora = (load_recipe(RECIPES[0].with_name(f"{model}-hm{kind}.yaml")) for kind in ("", "-qlora"))
+        assert qlora.output == Path(f"{plain.output}-qlora")
+        assert qlora.model == plain.model.model_copy(update={"quantization": "nf4"})
+        assert qlora.training == plain.training.model_copy(update={"optimizer": "paged-adamw-8bit"})
+        same = {"output": plain.output, "model": plain.model, "training": plain.training}
+        assert qlora.model_copy(update=same) == plain
 
 
 def test_the_published_hyper_parameters_are_the_defaults() -> None:

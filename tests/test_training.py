@@ -108,9 +108,10 @@ def test_a_finished_run_is_not_overwritten(recipe: Write) -> None:
     assert again.exit_code == 2
     assert "--resume" in again.stderr
     assert "trained already" in train(path, "--resume").output
-    other = train(path, "training.learning_rate=1e-5", "tune.vision=frozen", "--resume")
+    changed = ("training.learning_rate=1e-5", "tune.vision=frozen", "judging.every=2", "labels.stop_token=false")
+    other = train(path, *changed, "--resume")
     assert other.exit_code == 2
-    assert "training.learning_rate, tune.vision" in other.stderr
+    assert "judging.every, labels.stop_token, training.learning_rate, tune.vision" in other.stderr
 
 
 def test_two_processes_train_as_one(recipe: Write) -> None:
@@ -239,14 +240,14 @@ def test_seen_is_told_against_what_the_model_was_trained_on(recipe: Write, tmp_p
 
 
 def test_a_checkpoint_cut_off_while_written_is_passed_over(recipe: Write) -> None:
-    from finetune.training import last_checkpoint
+    from finetune.checkpoints import last_checkpoint
 
     run = recipe().with_suffix("")
     for step, whole in ((4, True), (8, False)):
         (run / "checkpoints" / f"checkpoint-{step}").mkdir(parents=True)
         if whole:
             (run / "checkpoints" / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
-    assert last_checkpoint(run) == str(run / "checkpoints" / "checkpoint-4")
+    assert last_checkpoint(run / "checkpoints") == str(run / "checkpoints" / "checkpoint-4")
     assert not (run / "checkpoints" / "checkpoint-8").exists()
 
 

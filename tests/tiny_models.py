@@ -31,9 +31,12 @@ def write_tiny(folder: Path, family: str = "blip2") -> Path:
     return folder
 
 
-def load_tiny(folder: Path, family: str | None = None, dtype: str = "float32") -> Captioner:
+def load_tiny(
+    folder: Path, family: str | None = None, dtype: str = "float32", quantization: str | None = None
+) -> Captioner:
     """A fresh captioner of a written base model."""
-    config = Model(family=family or family_of(str(folder)), base=str(folder), dtype=dtype)  # type: ignore[arg-type]
+    own = {"family": family or family_of(str(folder)), "base": str(folder)}
+    config = Model.model_validate(own | {"dtype": dtype, "quantization": quantization})
     return captioner_class(config.family).load(config, "cpu")
 
 
@@ -48,7 +51,7 @@ def rows(count: int = 4) -> list[dict[str, object]]:
     return [{"image": photo(number), "caption": CAPTIONS[number % len(CAPTIONS)]} for number in range(count)]
 
 
-def write_recipe(root: Path, name: str = "run", **sections: dict[str, Any]) -> Path:
+def write_recipe(root: Path, name: str = "run", **sections: Any) -> Path:
     """`<root>/<name>.yaml`: the demo catalogue and a tiny model, both made under `root` when they are needed.
 
     `sections` change or add keys of the recipe's sections.
@@ -65,7 +68,7 @@ def write_recipe(root: Path, name: str = "run", **sections: dict[str, Any]) -> P
         | {"tracker": "none"},
     }
     for section, values in sections.items():
-        recipe[section] = recipe.get(section, {}) | values
+        recipe[section] = recipe.get(section, {}) | values if isinstance(values, dict) else values
     path = root / f"{name}.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return path

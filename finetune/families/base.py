@@ -1,12 +1,14 @@
 """What all model families have in common: a model, its processor, and the way from photos to captions."""
 
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from PIL import Image
 from transformers import PreTrainedModel
 
@@ -32,9 +34,9 @@ class Generated:
 class Captioner(ABC):
     """A captioning model and its processor.
 
-    A family says where its towers are, which layers LoRA may reach, how it is loaded, how many `<image>` a prompt holds
-    (`prompt_placeholders`; the processor adds them where it is 0) and how the prompt becomes tokens. Module names are
-    matched from the start, so that a pattern of one tower never reaches another.
+    A family says where its towers and its head are, which layers LoRA may reach, how it is loaded, how many `<image>` a
+    prompt holds (`prompt_placeholders`; the processor adds them where it is 0) and how the prompt becomes tokens.
+    Module names are matched from the start, so that a pattern of one tower never reaches another.
     """
 
     model_type: ClassVar[str]
@@ -42,6 +44,7 @@ class Captioner(ABC):
     prompt_placeholders: ClassVar[int]
     towers: ClassVar[dict[str, tuple[str, ...]]]
     lora_targets: ClassVar[dict[str, dict[str, str]]]
+    head: ClassVar[str]
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
@@ -52,6 +55,10 @@ class Captioner(ABC):
         """Raise `UserError` where the base, a folder or a Hub id, is no model of this family; loads no weights."""
         check_base(config, cls.model_type)
 
+    @classmethod  # noqa: B027
+    def set_types(cls, model: Any) -> None:
+        """Put what must not be computed in the recipe's type into float32."""
+
     @classmethod
     @abstractmethod
     def load(cls, config: Model, device: str | None = None) -> Self:
@@ -61,6 +68,12 @@ class Captioner(ABC):
     @abstractmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[PreTrainedModel, Any]:
         """A randomly initialised model of this family and its processor, with a tokenizer trained on `texts`."""
+
+    @classmethod
+    def unquantized(cls) -> list[str]:
+        """The modules whose weights are never quantised: vision tower, connector and head."""
+        prefixes = (*cls.towers["vision"], *cls.towers["connector"])
+        return [*(prefix.rstrip(".") for prefix in prefixes), cls.head]
 
     @classmethod
     def prompt_of(cls, wanted: str | None) -> str:
@@ -112,19 +125,20 @@ class Captioner(ABC):
         if isinstance(modules, str):
             return self.lora_targets[tower][modules]
         names = "|".join(map(re.escape, modules))
-        return rf"(?=.*\.({names})$)({self.lora_targets[tower]['all-linear']})"
+        return rf"(?=(.*\.)?({names})$)({self.lora_targets[tower]['all-linear']})"
 
     @property
     def tokenizer(self) -> Any:
         """The processor's tokenizer."""
         return self.processor.tokenizer
 
-    def tower_of(self, parameter: str) -> str:
+    @classmethod
+    def tower_of(cls, parameter: str) -> str:
         """The tower a parameter of the bare model belongs to."""
-        for tower, prefixes in self.towers.items():
+        for tower, prefixes in cls.towers.items():
             if parameter.startswith(prefixes):
                 return tower
-        raise ValueError(f"parameter {parameter} belongs to no tower of {type(self).__name__}")
+        raise ValueError(f"parameter {parameter} belongs to no tower of {cls.__name__}")
 
     def checked_inputs(self, images: Sequence[Image.Image], prompt: str) -> dict[str, torch.Tensor]:
         """`prompt_inputs`, the placeholders counted: without them a model is silently blind."""
@@ -173,9 +187,25 @@ class Captioner(ABC):
         own = [place for place, (_, end) in enumerate(spans) if end > len(before)]
         return [encoded["input_ids"][place] for place in own], [spans[place][0] - len(glued) for place in own]
 
-    @torch.inference_mode()
     def generate(self, images: Sequence[Image.Image], prompt: str, decoding: Decoding) -> list[Generated]:
-        """Write one caption per photo; greedy with one beam, else beam search."""
+        """Write one caption per photo; greedy with one beam, else beam search.
+
+        Where memory does not suffice, each half of the photos by itself. Raises `UserError` where one does not fit.
+        """
+        try:
+            return self._written(images, prompt, decoding)
+        except Exception as error:
+            if not should_reduce_batch_size(error):
+                raise
+        clear_device_cache(garbage_collection=True)
+        if len(images) == 1:
+            raise UserError("out of memory with the caption of a single photo; lower decoding.beams or max_new_tokens")
+        warnings.warn("out of memory: captions are written in halves; lower decoding.batch_size", stacklevel=2)
+        half = len(images) // 2
+        return [*self.generate(images[:half], prompt, decoding), *self.generate(images[half:], prompt, decoding)]
+
+    @torch.inference_mode()
+    def _written(self, images: Sequence[Image.Image], prompt: str, decoding: Decoding) -> list[Generated]:
         inputs = self._to_device(self.checked_inputs(images, prompt))
         check_length(decoding, self.context - inputs["input_ids"].shape[1])
         output = self.model.generate(

@@ -33,6 +33,7 @@ class Blip2Captioner(Captioner):
         "connector": ("qformer.", "query_tokens", "language_projection."),
         "language": ("language_model.",),
     }
+    head: ClassVar[str] = "language_model.lm_head"
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"vision_model\.encoder\.layers\.\d+\.self_attn\.qkv",
@@ -54,13 +55,19 @@ class Blip2Captioner(Captioner):
     @classmethod
     def load(cls, config: Model, device: str | None = None) -> Self:
         """Load old checkpoints (no image token) and new ones alike; the Q-Former always works in float32."""
-        model, processor = load_pretrained(config, Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, device)
+        classes = (Blip2Config, Blip2ForConditionalGeneration, Blip2Processor)
+        model, processor = load_pretrained(config, *classes, cls.unquantized(), device)
         if not model.config.use_decoder_only_language_model:
             raise UserError(f"{config.base}: an encoder-decoder BLIP-2 (Flan-T5); this family is BLIP-2-OPT only")
         _add_image_token(model, processor)
+        cls.set_types(model)
+        return cls(model, processor)
+
+    @classmethod
+    def set_types(cls, model: Any) -> None:
+        """The Q-Former and its queries (transformers#30789)."""
         model.qformer.float()
         model.query_tokens.data = model.query_tokens.data.float()
-        return cls(model, processor)
 
     @classmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:

@@ -37,6 +37,7 @@ class LlavaCaptioner(Captioner):
         "connector": ("model.multi_modal_projector.",),
         "language": ("model.language_model.", "lm_head."),
     }
+    head: ClassVar[str] = "lm_head"
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"model\.vision_tower\.(vision_model\.)?encoder\.layers\.(USED)\.self_attn\.(q_proj|v_proj)",
@@ -57,7 +58,8 @@ class LlavaCaptioner(Captioner):
     @classmethod
     def load(cls, config: Model, device: str | None = None) -> Self:
         """Load old checkpoints (other weight names, a processor that knows no patches) and new ones alike."""
-        model, processor = load_pretrained(config, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, device)
+        classes = (LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor)
+        model, processor = load_pretrained(config, *classes, cls.unquantized(), device)
         if not isinstance(model.config.vision_config, CLIPVisionConfig):
             raise UserError(f"{config.base}: its vision tower is no CLIP; this family is LLaVA-1.5 only")
         if processor.tokenizer.pad_token is None:

@@ -1,0 +1,128 @@
+"""A run's adapter merged into its base: a whole model that plain transformers loads."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from safetensors import SafetensorError
+
+from finetune.adapter_files import load_adapter
+from finetune.adapters import count_parameters
+from finetune.batching import CaptionCollator
+from finetune.config import Model, Recipe, parse_recipe
+from finetune.families import captioner_class
+from finetune.families.base import Captioner
+from finetune.mixture import prepare_all
+from finetune.runs import MODEL_FOLDER, TRAINING_FILE, load_system, read_training
+from finetune.trainer import caption_losses
+from finetune.validation import check_disk
+from metrics.errors import UserError
+from metrics.files import make_folder
+from metrics.images import to_rgb
+
+PHOTOS = 8
+DTYPES = get_args(Model.model_fields["dtype"].annotation)
+SPARE = 64 << 20  # tokenizer, configuration
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The merged model beside base and adapter, on `photos` of the validation split.
+
+    `largest` is the largest difference of a reference caption's log-probability per token, in nats.
+    """
+
+    photos: int
+    equal: int
+    largest: float
+
+
+def merge(run: Path, out: Path, dtype: str | None = None) -> Comparison:
+    """Write the model that `run` trained to the folder `out`, whole or not at all, and compare it as it then loads.
+
+    Quantised bases are merged in their dequantised weights. Default `dtype`: the recipe's, bfloat16 where it quantises.
+    Raises `UserError` where there is no adapter to merge, or no place for the model.
+    """
+    recipe = _recipe_of(run)
+    dtype = dtype or ("bfloat16" if recipe.model.quantization else recipe.model.dtype)
+    _check(out, dtype)
+    validation = prepare_all(recipe).whole.splits["validation"]
+    rows = [validation[place] for place in range(min(PHOTOS, len(validation)))]
+    make_folder(out.parent)
+    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
+    try:
+        before = _write_merged(run, recipe, getattr(torch, dtype), draft, rows)
+        after = _read(_load_whole(recipe, draft, dtype), recipe, rows)
+        draft.rename(out)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write {out}: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    equal = sum(one == other for one, other in zip(before[0], after[0], strict=True))
+    return Comparison(len(rows), equal, max(abs(one - other) for one, other in zip(before[1], after[1], strict=True)))
+
+
+def _recipe_of(run: Path) -> Recipe:
+    training = read_training(run)
+    if training is None:
+        raise UserError(f"{run}: no finished run; expected the folder that `train` wrote, with {TRAINING_FILE}")
+    if not (run / MODEL_FOLDER / "adapter_config.json").is_file():
+        raise UserError(
+            f"{run}: has no adapter to merge: its towers were tuned in full, and {run / MODEL_FOLDER} is the whole "
+            "model already; copy that folder"
+        )
+    return parse_recipe(training["recipe"], f"{run}/{TRAINING_FILE}")
+
+
+def _check(out: Path, dtype: str) -> None:
+    if dtype not in DTYPES:
+        raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {out}: holds something already; name a new folder")
+
+
+def _write_merged(
+    run: Path, recipe: Recipe, dtype: torch.dtype, draft: Path, rows: Sequence[Any]
+) -> tuple[list[str], list[float]]:
+    """Merge and save; what base and adapter said of the photos."""
+    captioner = load_system(str(run), None, recipe).captioner
+    check_disk(draft.parent, _weights(captioner) * dtype.itemsize + SPARE)
+    said = _read(captioner, recipe, rows)
+    captioner.model = captioner.model.unload()
+    if recipe.model.quantization:
+        captioner.model = captioner.model.dequantize()
+    if dtype == torch.float32:
+        captioner.model.float()
+    load_adapter(captioner, str(run))
+    try:
+        merged = captioner.model.merge_and_unload(safe_merge=True).to(dtype)
+    except ValueError as error:
+        raise UserError(f"{run}: cannot be merged: {error}") from error
+    merged.save_pretrained(draft)
+    captioner.processor.save_pretrained(draft)
+    return said
+
+
+def _weights(captioner: Captioner) -> int:
+    return sum(counts["total"] for counts in count_parameters(captioner).values())
+
+
+def _load_whole(recipe: Recipe, folder: Path, dtype: str) -> Captioner:
+    own = {"base": str(folder), "revision": None, "tiny": None, "quantization": None, "dtype": dtype}
+    return captioner_class(recipe.model.family).load(recipe.model.model_copy(update=own))
+
+
+@torch.inference_mode()
+def _read(captioner: Captioner, recipe: Recipe, rows: Sequence[Any]) -> tuple[list[str], list[float]]:
+    """A caption of each photo, and the log-probability per token of its reference caption."""
+    prompt = captioner.prompt_of(recipe.prompt)
+    captions = captioner.generate([to_rgb(row["image"]) for row in rows], prompt, recipe.decoding)
+    batch = CaptionCollator(captioner, prompt)(rows)
+    losses, counts = caption_losses(
+        captioner.model, {key: value.to(captioner.model.device) for key, value in batch.items()}
+    )
+    return [one.caption for one in captions], (-losses / counts).tolist()
