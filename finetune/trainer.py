@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
 
 from finetune.batching import IGNORED
-from finetune.config import Training
+from finetune.config import Judging, Training
+from finetune.judging import Judge, best_metric
 from metrics.errors import UserError
 
 
@@ -24,8 +25,9 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *args: Any, eval_collator: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, eval_collator: Any, judge: Judge | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.judge = judge
         self.model_accepts_loss_kwargs = True
         self.eval_collator = eval_collator
 
@@ -81,19 +83,30 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Mean loss over all caption tokens of the split, each item once on any number of devices."""
+        """Mean loss over all caption tokens of the split, each item once on any number of devices, and the judge's scores.
+
+        Training goes on with the random numbers that it would have had without an evaluation.
+        """
         self.model.eval()
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            loss = self._validation_loss(eval_dataset)
+            self._refuse_divergence(loss)
+            scores = self.judge.judge(self.state.global_step) if self.judge else {}
+        named = {"loss": loss} | {name.lower(): value for name, value in scores.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in named.items()}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _validation_loss(self, eval_dataset: Any) -> float:
         total, tokens = 0.0, 0
         for batch in self.get_eval_dataloader(eval_dataset):
             with torch.inference_mode():
                 losses, counts = caption_losses(self.model, self._prepare_inputs(batch))
             losses, counts = self.accelerator.gather_for_metrics((losses, counts))
             total, tokens = total + float(losses.double().sum()), tokens + int(counts.sum())
-        metrics = {f"{metric_key_prefix}_loss": total / tokens}
-        self._refuse_divergence(total)
-        self.log(metrics)
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        return total / tokens
 
 
 @contextmanager
@@ -122,7 +135,12 @@ def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torc
     return losses, (targets != IGNORED).sum(1)
 
 
-def training_arguments(config: Training, folder: Path, world_size: int) -> TrainingArguments:
+def training_arguments(
+    config: Training,
+    folder: Path,
+    world_size: int,
+    judging: Judging = Judging(),  # noqa: B008
+) -> TrainingArguments:
     """The recipe's optimisation in Trainer's words. Raises `UserError` where the batch cannot be divided."""
     per_step = config.micro_batch_size * world_size
     if config.batch_size % per_step:
@@ -145,8 +163,8 @@ def training_arguments(config: Training, folder: Path, world_size: int) -> Train
         save_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
+        metric_for_best_model=best_metric(judging),
+        greater_is_better=judging.best != "loss",
         logging_steps=10,
         logging_first_step=True,
         logging_nan_inf_filter=False,
@@ -160,5 +178,5 @@ def training_arguments(config: Training, folder: Path, world_size: int) -> Train
 
 
 def early_stopping(config: Training) -> EarlyStoppingCallback:
-    """Stop after `patience` validations without a better loss."""
+    """Stop after `patience` validations without a better loss, or the measure that the recipe names."""
     return EarlyStoppingCallback(early_stopping_patience=config.patience)

@@ -19,6 +19,7 @@ from finetune.batching import CaptionCollator, too_long
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import check_length
+from finetune.judging import judge_of
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
 from finetune.processes import locked
@@ -121,11 +122,12 @@ def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes:
     prompt = captioner.prompt_of(recipe.prompt)
     return CaptionTrainer(
         model=captioner.model,
-        args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes),
+        args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes, recipe.judging),
         train_dataset=prepared.splits["train"],
         eval_dataset=prepared.splits["validation"],
         data_collator=CaptionCollator(captioner, prompt, augmenter),
         eval_collator=CaptionCollator(captioner, prompt),
+        judge=judge_of(recipe, captioner, prepared.splits["validation"]),
         callbacks=[early_stopping(recipe.training)],
     )
 
@@ -139,13 +141,18 @@ def _cut_captions(captioner: Any, recipe: Recipe, prepared: Prepared) -> dict[st
 
 
 def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any) -> dict[str, Any]:
-    kept = ("step", "epoch", "loss", "eval_loss", "learning_rate")
-    history = [{key: entry[key] for key in kept if key in entry} for entry in trainer.state.log_history]
+    kept = ("step", "epoch", "loss", "learning_rate")
+    history = [
+        {key: value for key, value in entry.items() if key in kept or key.startswith("eval_")}
+        for entry in trainer.state.log_history
+    ]
+    validations = {entry["step"]: entry["eval_loss"] for entry in history if "eval_loss" in entry}
     return {
         "recipe": recipe_values(recipe),
         "recipe_path": path,
         "loss_history": [entry for entry in history if "loss" in entry or "eval_loss" in entry],
-        "best_validation_loss": trainer.state.best_metric,
+        "best": {"of": recipe.judging.best, "value": trainer.state.best_metric},
+        "best_validation_loss": validations.get(trainer.state.best_global_step),
         "best_step": trainer.state.best_global_step,
         "parameters": counts,
         "versions": versions(),

@@ -10,6 +10,7 @@ import torch
 from finetune import adapters
 from finetune.config import Recipe
 from finetune.families import captioner_class
+from finetune.judging import check_judging
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared
 from finetune.tiny import check_tiny
@@ -41,7 +42,8 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
         family.check(recipe.model)
     else:
         check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
-    training_arguments(recipe.training, recipe.output, processes)
+    training_arguments(recipe.training, recipe.output, processes, recipe.judging)
+    check_judging(recipe.judging)
     _check_attention(recipe)
     _check_tracker(recipe)
     for folder in (recipe.output, cache_folder()):
