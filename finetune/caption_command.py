@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+
 from finetune.captioning import Selection, caption_catalogue, caption_photos
 from finetune.catalogues.folder import Folder
 from finetune.config import Recipe, load_recipe
@@ -37,19 +40,23 @@ def run(request: CaptionRequest) -> None:
     """Check the request, then caption photos to the screen or a catalogue to a file."""
     _check(request)
     recipe = _recipe(request)
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # it asks for no device by itself
+    if request.photos and not state.is_main_process:
+        return
     if request.photos:
         system = load_system(request.model, request.adapter, recipe)
         for photo, generated in caption_photos(system, request.photos):
             print(f"{photo}: {generated.caption}")
         return
-    prepared, default_split = _prepared(request, recipe)
+    with state.main_process_first():
+        prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
     system = load_system(request.model, request.adapter, recipe)
     out = request.out or Path()
     records = caption_catalogue(system, prepared, selection, out, request.name, request.form)  # type: ignore[arg-type]
     finished = sum(bool(record.finished) for record in records)
-    print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
+    state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
 
 
 def _check(request: CaptionRequest) -> None:
