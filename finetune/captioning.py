@@ -120,7 +120,8 @@ def _sha256(path: Path) -> str:
 
 def _caption_missing(system: System, items: list[Any], journal: Path) -> Captions:
     """Caption a process's items, batch after batch into its journal."""
-    size, done = system.decoding.batch_size, {}
+    size = system.decoding.batch_size
+    done: Captions = {}
     quiet = not PartialState().is_main_process
     with (
         journal.open("ab", buffering=0) as file,

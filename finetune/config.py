@@ -143,7 +143,7 @@ def _is_judged(best: str, info: ValidationInfo) -> str:
     known = {one.lower(): one for one in info.data["measures"]}
     if best.lower() not in known:
         raise ValueError(f"expected loss or one of judging.measures ({', '.join(known.values())})")
-    return known[best.lower()]
+    return str(known[best.lower()])
 
 
 class Judging(Section):

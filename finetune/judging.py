@@ -33,7 +33,7 @@ SHOWN = 16
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the model wrote after `step` optimizer steps: all captions, their scores, and photos of the first `SHOWN`."""
+    """What the model wrote after `step` optimizer steps: captions, their scores, photos of the first `SHOWN`."""
 
     step: int
     records: Sequence[CaptionRecord]

@@ -83,7 +83,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Mean loss over all caption tokens of the split, each item once on any number of devices, and the judge's scores.
+        """Mean loss over all caption tokens of the split, each item once on any number of devices, and judged scores.
 
         Training goes on with the random numbers that it would have had without an evaluation.
         """

@@ -16,6 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from finetune import adapters
 from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator, too_long
+from finetune.callbacks import Tracking
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import check_length
@@ -73,6 +74,7 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
     trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
+    trainer.add_callback(Tracking(recipe, mixture, trainer.judge))
     with state.main_process_first():
         checkpoint = last_checkpoint(recipe.output)
     started = time.perf_counter()
