@@ -203,6 +203,23 @@ def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML 
 @app.command()
 @needs_train
 @user_errors()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP", help="a YAML sweep over a recipe's values")],
+    chosen: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="the cells with these")] = None,
+    wandb: Annotated[bool, typer.Option("--wandb", help="only print the sweep for `wandb sweep`")] = False,
+) -> None:
+    """Run a recipe with every combination of SWEEP's values, skipping what is finished; a table, best first."""
+    from finetune import sweep as sweeps
+
+    if wandb:
+        print(sweeps.wandb_definition(file), end="")
+    else:
+        sweeps.run_sweep(file, chosen or [])
+
+
+@app.command()
+@needs_train
+@user_errors()
 def smoke(
     model: Annotated[str, typer.Option(help="a model's folder or a Hub id")],
     photo: Annotated[Path | None, typer.Option(help="a photo; a drawing where none is given")] = None,

@@ -14,6 +14,7 @@ from PIL.Image import Image
 
 from finetune.config import Judging, Recipe
 from finetune.families.base import Captioner, Generated
+from finetune.judgement_page import SCORES, captions_file, write_page
 from metrics.captions import CaptionRecord, write_records
 from metrics.choice import choose_measures
 from metrics.cider import Cider
@@ -27,7 +28,6 @@ from metrics.suite import run_measures, signature
 from metrics.systems import System
 
 JUDGEMENTS = "judgements"
-SCORES = "scores.json"
 SHOWN = 16
 
 
@@ -116,9 +116,10 @@ class Judge:
         ]
         scores, signatures = self._score(records, sample, references)
         make_folder(self.folder)
-        write_records(self.folder / f"step-{step:06d}.jsonl", records)
+        write_records(captions_file(self.folder, step), records)
         _note(self.folder / SCORES, step, scores, signatures)
         photos = [to_rgb(self.validation[place]["image"]) for place in self.places[:SHOWN]]
+        write_page(self.folder, photos)
         self.last = Judgement(step, records, scores, photos)
         return scores
 

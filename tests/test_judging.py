@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from markupsafe import escape
 from safetensors.torch import load_file
 from tiny import lines
 from tiny_models import launch_two, write_recipe
@@ -93,6 +94,10 @@ def test_a_sample_is_captioned_and_scored_as_metrics_does(recipe: Write) -> None
         everything = score_captions(records, list(whole.values()), choose_measures(["CIDEr"])).results[0]
         cider = dict(zip(whole, everything.scores["all"]["CIDEr"].per_item, strict=True))
         assert entry["eval_cider"] == pytest.approx(sum(cider[key] for key in ids[0]) / SAMPLE)
+    page = (run / "judgements" / "index.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == SAMPLE
+    assert all(page.count(escape(one.caption or "")) for records in captioned for one in records)
+    assert f"<td>{100 * found[1]['eval_cider']:.1f}</td>" in page
     kept = json.loads((run / "judgements" / "scores.json").read_text())
     assert f"|n:{SAMPLE}|df:{len(whole)}|" in kept["signatures"]["CIDEr"]
     assert kept["steps"][str(found[1]["step"])]["CIDEr"] == found[1]["eval_cider"]
