@@ -1,20 +1,21 @@
 """Random changes to training photos."""
 
+from collections.abc import Sequence
+
 from PIL import Image, ImageOps
-from torch import rand
 
 from finetune.config import Augmentation
 
 
 class Augmenter:
-    """Mirrors and crops photos; draws from torch's generator, so that the run's seed governs it."""
+    """Mirrors and crops photos."""
 
     def __init__(self, config: Augmentation) -> None:
         self.config = config
 
-    def __call__(self, image: Image.Image) -> Image.Image:
-        """Change one photo."""
-        flip, area, left, top = rand(4).tolist()
+    def __call__(self, image: Image.Image, draw: Sequence[float]) -> Image.Image:
+        """Change one photo by four numbers of [0, 1)."""
+        flip, area, left, top = draw
         if flip < self.config.flip:
             image = ImageOps.mirror(image)
         kept = 1 - self.config.crop * area

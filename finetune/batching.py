@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from PIL.Image import Image
 
-from finetune.augmentation import Augmenter
 from finetune.families.base import Captioner
 from metrics.images import to_rgb
 
@@ -18,25 +16,23 @@ class CaptionCollator:
     """Batches rows with `image` and `caption`, padded on the right to the longest of the batch.
 
     Only the caption and its stop token carry a label; placeholders, prompt and padding are -100.
+    Rows that are `idle` carry none.
     Returns `pixel_values` (n, 3, h, w), and `input_ids`, `attention_mask`, `labels` (n, t).
     """
 
-    def __init__(self, captioner: Captioner, prompt: str, augmenter: Augmenter | None = None) -> None:
+    def __init__(self, captioner: Captioner, prompt: str) -> None:
         self.captioner = captioner
         self.prompt = prompt
-        self.augmenter = augmenter
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Make one batch."""
-        images = [self._image(row["image"]) for row in rows]
+        images = [to_rgb(row["image"]) for row in rows]
         batch = self.captioner.checked_inputs(images, self.prompt)
         room = self.captioner.context - batch["input_ids"].shape[1]
         captions = [self.captioner.caption_tokens(row["caption"], self.prompt, room) for row in rows]
-        return append_captions(batch, [torch.tensor(ids) for ids in captions], self.captioner.tokenizer.pad_token_id)
-
-    def _image(self, image: Image) -> Image:
-        image = to_rgb(image)
-        return self.augmenter(image) if self.augmenter else image
+        made = append_captions(batch, [torch.tensor(ids) for ids in captions], self.captioner.tokenizer.pad_token_id)
+        made["labels"][[bool(row.get("idle")) for row in rows]] = IGNORED
+        return made
 
 
 def too_long(captioner: Captioner, prompt: str, captions: Sequence[str]) -> list[int]:

@@ -58,9 +58,9 @@ def chosen_measures(judging: Judging) -> list[Measure]:
         raise UserError(f"judging.measures: {str(error).removeprefix('--measure ')}{hint}") from None
 
 
-def best_metric(judging: Judging) -> str:
-    """The name in the training's log of what the best checkpoint is chosen by."""
-    return f"eval_{judging.best.lower()}"
+def best_metric(judging: Judging | None) -> str:
+    """The name in the training's log of what the best checkpoint is chosen by, the loss where nothing else is told."""
+    return f"eval_{judging.best.lower()}" if judging else "eval_loss"
 
 
 def judge_of(recipe: Recipe, captioner: Captioner, validation: Any) -> "Judge | None":

@@ -112,20 +112,22 @@ def _is_scored(recipe: Recipe, folder: str, scored: Sequence[Any]) -> bool:
 
 
 def launch_training(path: Path, overrides: Sequence[str]) -> None:
-    """`accelerate launch -m finetune train RECIPE --resume` on every GPU there is, else on the CPU."""
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", *launch_options()]
-    command += ["-m", "finetune", "train", str(path), *overrides, "--resume"]
-    code = call(command)
+    """`python -m finetune train RECIPE --resume` in a process of its own, under `accelerate launch` on several GPUs."""
+    command = ["-m", "finetune", "train", str(path), *overrides, "--resume"]
+    gpus = torch.cuda.device_count()
+    if gpus > 1:
+        command = ["-m", "accelerate.commands.accelerate_cli", "launch", *launch_options(gpus), *command]
+    environment = os.environ if gpus else os.environ | {"ACCELERATE_USE_CPU": "true"}
+    code = call([sys.executable, *command], environment, launcher=gpus > 1)
     if code:
         raise UserError(f"training ended with code {code}; its message stands above. Start again to go on")
 
 
-def launch_options() -> list[str]:
-    """What `accelerate config` would ask."""
-    gpus = torch.cuda.device_count()
-    options = ["--quiet", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    options += ["--num_processes", str(max(gpus, 1)), "--num_cpu_threads_per_process", _threads()]
-    return options + (["--multi_gpu"] if gpus > 1 else [] if gpus else ["--cpu"])
+def launch_options(gpus: int) -> list[str]:
+    """What `accelerate config` would ask; port 0 is any that is free."""
+    options = ["--quiet", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--multi_gpu"]
+    options += ["--num_processes", str(gpus), "--num_cpu_threads_per_process", _threads()]
+    return [*options, "--main_process_port", "0"]
 
 
 def _threads() -> str:

@@ -1,8 +1,8 @@
 """Processes of ours: a command that ends when we are ended, and one of them to a folder."""
 
 import signal
-import subprocess
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,28 +12,46 @@ from filelock import FileLock, Timeout
 
 from metrics.errors import UserError
 
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def call(command: Sequence[str]) -> int:
+def call(command: Sequence[str], environment: Mapping[str, str] | None = None, *, launcher: bool = False) -> int:
     """Run a command to its end and return its exit code.
 
-    Where we are told to end (SIGTERM, SIGHUP) so is all that the command has started: a training that lived on would
-    hold its folder.
+    Where we are told to end, so is what we wait for, or what it has started where it is a `launcher` that passes no
+    signal on; we wait until it has, since a training that lived on would hold its folder.
+    Raises `SystemExit` with 128 + the signal's number where we were told to end.
     """
-    process = subprocess.Popen(command)  # noqa: S603
+    told: list[int] = []
+    process = psutil.Popen(command, env=environment)
 
-    def end(number: int, _: FrameType | None) -> None:
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+    def pass_on(number: int) -> None:
+        told.append(number)
+        for one in (process.children() if launcher else []) or [process]:
             one.terminate()
-        raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in ENDING}
+    with on_ending(pass_on):
+        code = int(process.wait())
+    if told:
+        raise SystemExit(128 + told[0])
+    return code
+
+
+@contextmanager
+def on_ending(handle: Callable[[int], None]) -> Iterator[None]:
+    """Call `handle` with the number of each signal that would end us; those that are ignored (nohup) stay so."""
+
+    def handler(number: int, _: FrameType | None) -> None:
+        handle(number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    caught = [number for number in ENDING if ours and signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in caught}
     try:
-        return process.wait()
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 @contextmanager

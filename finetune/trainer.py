@@ -1,7 +1,7 @@
 """Training: transformers' Trainer with a loss on caption tokens alone and an exact validation loss."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,14 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
 
+from finetune import checkpoints
+from finetune.augmentation import Augmenter
 from finetune.batching import IGNORED
 from finetune.config import Judging, Training
+from finetune.interruption import Interruption
 from finetune.judging import Judge, best_metric
+from finetune.optimization import rates_of_parameters, schedule, split_groups
+from finetune.ordering import TrainingBatches, TrainingItems, TrainingOrder, deaf_to_signals
 from metrics.errors import UserError
 
 
@@ -25,26 +30,114 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *args: Any, eval_collator: Any, judge: Judge | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        eval_collator: Any,
+        judge: Judge | None = None,
+        optimization: Training | None = None,
+        tower_of: Callable[[str], str] | None = None,
+        augmenter: Augmenter | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.judge = judge
         self.model_accepts_loss_kwargs = True
         self.eval_collator = eval_collator
+        self.optimization = optimization or Training()
+        self.tower_of = tower_of
+        self.augmenter = augmenter
+        self.interruption = Interruption()
+        self.add_callback(self.interruption)
+        per_step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        self.order = TrainingOrder(
+            len(self.train_dataset),
+            per_step,
+            self.args.train_batch_size,
+            self.args.seed,
+            self.args.world_size,
+            self.args.process_index,
+        )
+        if self.args.max_steps > 0:
+            self.args.max_steps = min(self.args.max_steps, math.ceil(self.args.num_train_epochs * self.order.steps))
+        self._hidden: Path | None = None
+        self._step_loss: torch.Tensor | float = 0.0
+
+    def get_train_dataloader(self) -> TrainingBatches:
+        """The batches of `TrainingOrder`, of which this process gets its share."""
+        return TrainingBatches(
+            TrainingItems(self.train_dataset, self.augmenter, self.args.seed),
+            batch_sampler=self.order,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            worker_init_fn=deaf_to_signals,
+        )
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """As Trainer's, with the collator that augments nothing."""
         training_collator: Any = self.data_collator
         self.data_collator: Any = self.eval_collator
         try:
-            return super().get_eval_dataloader(eval_dataset)
+            batches = super().get_eval_dataloader(eval_dataset)
         finally:
             self.data_collator = training_collator
+        batches.base_dataloader.worker_init_fn = deaf_to_signals
+        return batches
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """As Trainer's, with a parameter group for each learning rate."""
+        if self.optimizer is None:
+            split_groups(super().create_optimizer(model), self._rates(self.model if model is None else model))
+        return self.optimizer
+
+    def _rates(self, model: Any) -> dict[int, float]:
+        if self.tower_of is None:
+            return {}
+        return rates_of_parameters(model, self.tower_of, self.optimization.learning_rates)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Rates over the steps, as the recipe says."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler: Any = schedule(optimizer or self.optimizer, self.optimization, num_training_steps)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """As Trainer's; nothing where the checkpoint had come to the run's end."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._hidden or self.args.output_dir)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """As Trainer's, in a hidden folder until it is whole."""
+        folder, step, best = Path(self.args.output_dir), self.state.global_step, self.state.best_global_step
+        with checkpoints.writing(folder) as self._hidden:
+            super()._save_checkpoint(model, trial)
+            written = self._hidden / f"checkpoint-{step}"
+            self.state.best_model_checkpoint = str(folder / f"checkpoint-{best}") if best else None
+            if self.args.should_save:
+                self.state.save_to_json(str(written / checkpoints.STATE_FILE))
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                checkpoints.publish(folder, written.name, f"checkpoint-{best}")
+        self._hidden = None
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with checkpoints.reading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with checkpoints.reading(str(checkpoint)):
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """As Trainer's; a checkpoint of a whole model is written so that Trainer can load it."""
         whole = isinstance(self.model, PreTrainedModel)
-        checkpoint = Path(output_dir or "").parent == Path(self.args.output_dir)
-        with names_as_in_memory(self.model) if whole and checkpoint else nullcontext():
+        with names_as_in_memory(self.model) if whole and self._hidden else nullcontext():
             super()._save(output_dir, state_dict)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
@@ -68,17 +161,33 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         loss = losses.sum() / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
         return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
 
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """As Trainer's; a loss that is no number ends the training. Raises `UserError`."""
-        self._refuse_divergence(logs.get("loss", 0.0))
-        super().log(logs, *args, **kwargs)
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """As Trainer's; before the optimizer moves, all processes agree whether to go on. Raises `UserError`."""
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self._step_loss = self._step_loss + loss
+        if self.accelerator.sync_gradients:
+            told = torch.tensor(float(self.interruption.number()), device=loss.device)
+            losses, signals = self.accelerator.gather(torch.stack([self._step_loss, told])[None]).unbind(1)
+            self._step_loss = 0.0
+            self.interruption.agreed = int(signals.max())
+            self._refuse_divergence(float(losses.mean()), int(num_items_in_batch or 0))
+        return loss
 
-    def _refuse_divergence(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss is {loss} at step {self.state.global_step}: training has diverged; lower "
-                f"training.learning_rate. Checkpoints from before stand in {self.args.output_dir}"
-            )
+    def _refuse_divergence(self, loss: float, tokens: int | None = None) -> None:
+        """`tokens` are those of a training batch; None in validation."""
+        if math.isfinite(loss):
+            return
+        batch = "" if tokens is None else f" on the batch of {self._ids()}"
+        if tokens == 0:
+            raise UserError(f"no token carries a label{batch} (step {self.state.global_step}): nothing to learn there")
+        raise UserError(
+            f"the loss is {loss}{batch} at step {self.state.global_step}: training has diverged; lower "
+            f"training.learning_rate. Checkpoints from before stand in {self.args.output_dir}"
+        )
+
+    def _ids(self) -> str:
+        rows = self.order.rows_of(self.state.global_step)
+        return ", ".join(str(self.train_dataset[row].get("id", row)) for row in rows)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -126,7 +235,8 @@ def names_as_in_memory(model: Any) -> Iterator[None]:
 def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Per item: summed cross-entropy (n,) of its labelled tokens, in float32, and how many they are (n,)."""
     labels = inputs["labels"]
-    first = int((labels != IGNORED).any(0).nonzero()[0])
+    labelled = (labels != IGNORED).any(0).nonzero()
+    first = int(labelled[0]) if len(labelled) else labels.shape[1] - 1
     kept = labels.shape[1] - first + 1
     features = {name: value for name, value in inputs.items() if name != "labels"}
     logits = model(**features, logits_to_keep=kept).logits[:, -kept:-1].float()
@@ -136,12 +246,10 @@ def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torc
 
 
 def training_arguments(
-    config: Training,
-    folder: Path,
-    world_size: int,
-    judging: Judging = Judging(),  # noqa: B008
+    config: Training, folder: Path, world_size: int, judging: Judging | None = None
 ) -> TrainingArguments:
     """The recipe's optimisation in Trainer's words. Raises `UserError` where the batch cannot be divided."""
+    every = judging.every if judging else None
     per_step = config.micro_batch_size * world_size
     if config.batch_size % per_step:
         raise UserError(
@@ -151,20 +259,21 @@ def training_arguments(
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=config.epochs,
+        max_steps=config.max_steps or -1,
+        optim="paged_adamw_8bit" if config.optimizer == "paged-adamw-8bit" else "adamw_torch",
         per_device_train_batch_size=config.micro_batch_size,
         per_device_eval_batch_size=config.micro_batch_size,
         gradient_accumulation_steps=config.batch_size // per_step,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr": config.minimum_learning_rate},
-        warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
+        eval_strategy="steps" if every else "epoch",
+        save_strategy="steps" if every else "epoch",
+        eval_steps=every,
+        save_steps=every or 1,
+        restore_callback_states_from_checkpoint=True,
         load_best_model_at_end=True,
         metric_for_best_model=best_metric(judging),
-        greater_is_better=judging.best != "loss",
+        greater_is_better=judging is not None and judging.best != "loss",
         logging_steps=10,
         logging_first_step=True,
         logging_nan_inf_filter=False,
@@ -177,6 +286,16 @@ def training_arguments(
     )
 
 
-def early_stopping(config: Training) -> EarlyStoppingCallback:
-    """Stop after `patience` validations without a better loss, or the measure that the recipe names."""
-    return EarlyStoppingCallback(early_stopping_patience=config.patience)
+class EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
+    """As transformers'; where a checkpoint is a run's last, the run that goes on from it is at its end."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop where the checkpoint's run had stopped."""
+        super().on_train_begin(args, state, control, **kwargs)
+        waited = self.early_stopping_patience_counter >= self.early_stopping_patience
+        control.should_training_stop |= waited or state.global_step >= state.max_steps
+
+
+def early_stopping(config: Training) -> EarlyStopping:
+    """Stop after `patience` validations without a better one."""
+    return EarlyStopping(early_stopping_patience=config.patience)

@@ -1,7 +1,8 @@
 """A training run from recipe to saved model."""
 
 import os
-import shutil
+import signal
+import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,14 +10,13 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from safetensors import SafetensorError
 from transformers import set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from finetune import adapters
 from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator, too_long
 from finetune.callbacks import Tracking
+from finetune.checkpoints import last_checkpoint, remove_others
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import check_length
@@ -31,13 +31,11 @@ from finetune.trainer import CaptionTrainer, early_stopping, training_arguments
 from finetune.validation import check_recipe, check_splits
 from metrics.errors import UserError
 
-FULL_DISK = 64 << 20
-
 
 def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False) -> Path:
     """Fine-tune as the recipe says, on however many processes `accelerate launch` started.
 
-    Keeps the weights of the lowest validation loss in `<output>/model`, and the record in `<output>/training.json`.
+    Keeps the weights that are best by `judging.best` in `<output>/model`, and the record in `<output>/training.json`.
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
     state = PartialState()
@@ -52,7 +50,6 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
 
 
 def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
-    set_seed(recipe.training.seed)
     with state.main_process_first():
         mixture = prepare_all(recipe)
         prepared = mixture.whole
@@ -63,6 +60,7 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
             print(mixture.describe())
             ensure_base(recipe, prepared)
     check_splits(prepared)
+    set_seed(recipe.training.seed)  # here: what came before was not the same in a run that had begun already
     captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
     check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
     cut = _cut_captions(captioner, recipe, prepared)
@@ -76,9 +74,9 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
     trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
     trainer.add_callback(Tracking(recipe, mixture, trainer.judge))
     with state.main_process_first():
-        checkpoint = last_checkpoint(recipe.output)
+        checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
     started = time.perf_counter()
-    _fit(trainer, checkpoint, recipe.output)
+    _fit(trainer, checkpoint)
     spent = "train_since_resume_s" if checkpoint else "train_s"
     times = {spent: time.perf_counter() - started}
     trainer.save_model(str(recipe.output / MODEL_FOLDER))
@@ -88,27 +86,26 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
         record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut}
         data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
         write_training(recipe.output, record | data, prepared)
+        remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output
 
 
-def _fit(trainer: CaptionTrainer, checkpoint: str | None, folder: Path) -> None:
+def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
+    """Train to the end. Told to end by a signal, raises `SystemExit` with 128 + its number, the checkpoint written."""
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with trainer.interruption.listening():
+            trainer.train(resume_from_checkpoint=checkpoint)
     except UserError as error:  # a worker process puts its traceback before the message
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if shutil.disk_usage(folder).free > FULL_DISK:
-            raise
-        raise UserError(f"{folder}: the disk is full; make room, then go on with --resume") from error
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint of an unfinished run, if any; those cut off while being written are removed."""
-    for checkpoint in (folder / CHECKPOINTS).glob("checkpoint-*"):
-        if not (checkpoint / "trainer_state.json").is_file():
-            shutil.rmtree(checkpoint)
-    return get_last_checkpoint(str(folder / CHECKPOINTS)) if (folder / CHECKPOINTS).is_dir() else None
+    number = trainer.interruption.agreed
+    if number:
+        trainer.accelerator.print(
+            f"{signal.Signals(number).name}: stopped after step {trainer.state.global_step}; its checkpoint stands in "
+            f"{trainer.args.output_dir}. Go on by the same command with --resume",
+            file=sys.stderr,
+        )
+        raise SystemExit(128 + number)
 
 
 def ensure_base(recipe: Recipe, prepared: Prepared) -> None:
@@ -127,10 +124,13 @@ def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes:
         args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes, recipe.judging),
         train_dataset=prepared.splits["train"],
         eval_dataset=prepared.splits["validation"],
-        data_collator=CaptionCollator(captioner, prompt, augmenter),
+        data_collator=CaptionCollator(captioner, prompt),
         eval_collator=CaptionCollator(captioner, prompt),
         judge=judge_of(recipe, captioner, prepared.splits["validation"]),
         callbacks=[early_stopping(recipe.training)],
+        optimization=recipe.training,
+        tower_of=lambda name: captioner.tower_of(name.removeprefix(adapters.PEFT_PREFIX)),
+        augmenter=augmenter,
     )
 
 

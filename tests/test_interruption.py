@@ -1,0 +1,120 @@
+"""A training that is killed or told to end at any moment goes on to the very weights of one that was not."""
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import write_recipe
+from training_processes import end, start, start_two
+
+KILLS = int(os.environ.get("LOOKBOOK_KILLS", "3"))
+EPOCHS = 2 + KILLS // 2  # enough to get on between them
+Start = Callable[..., list[BaseProcess]]
+
+
+def alone(*arguments: str, log: Path) -> list[BaseProcess]:
+    return [start(*arguments, log=log)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("interruption")
+
+
+def recipe(root: Path, name: str, **training: Any) -> Path:
+    """A run in which everything is random that can be: order, photos in worker processes, dropout, early stopping."""
+    return write_recipe(
+        root,
+        name,
+        data={"articles": 150, "limit": 20},
+        model={"tiny": {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400}},
+        tune={"vision": "lora", "connector": "full", "language": "lora"},
+        augmentation={"flip": 0.5, "crop": 0.3},
+        judging={"every": 4},
+        training={"epochs": EPOCHS, "micro_batch_size": 2, "batch_size": 4, "workers": 1, "patience": 9} | training,
+    )
+
+
+def finish(begin: Start, path: Path) -> None:
+    log = path.with_suffix(".log")
+    codes = end(begin("train", str(path), "--resume", log=log))
+    assert set(codes) == {0}, log.read_text()[-3000:]
+
+
+def result(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
+    record = json.loads((path.with_suffix("") / "training.json").read_text())
+    return load_file(path.with_suffix("") / "model" / "adapter_model.safetensors"), [
+        record[key] for key in ("loss_history", "best_validation_loss", "best_step")
+    ]
+
+
+def assert_same(one: Path, other: Path) -> None:
+    (weights, record), (expected, expected_record) = result(one), result(other)
+    assert record == expected_record
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def newest(checkpoints: Path) -> int:
+    return max((int(path.name.partition("-")[2]) for path in checkpoints.glob("checkpoint-*")), default=0)
+
+
+def kill(processes: list[BaseProcess], checkpoints: Path, rng: random.Random, *, writing: bool) -> None:
+    """SIGKILL in the middle of writing a checkpoint, or some time after one was written."""
+    before = newest(checkpoints)
+    while all(process.is_alive() for process in processes):
+        if writing and any((checkpoints / ".writing").glob("checkpoint-*/*")):
+            break
+        if not writing and newest(checkpoints) > before:
+            time.sleep(rng.uniform(0, 0.3))
+            break
+        time.sleep(0.0005)
+    for process in processes:
+        process.kill()
+    end(processes)
+
+
+@pytest.mark.parametrize("begin", [alone, start_two])
+def test_killed_at_random_moments_it_ends_with_the_same_weights(root: Path, begin: Start) -> None:
+    name = begin.__name__
+    whole, broken = recipe(root, f"{name}-whole"), recipe(root, f"{name}-broken")
+    finish(begin, whole)
+    rng = random.Random(7)
+    checkpoints = broken.with_suffix("") / "checkpoints"
+    for number in range(KILLS):
+        processes = begin("train", str(broken), "--resume", log=broken.with_suffix(".log"))
+        kill(processes, checkpoints, rng, writing=number % 2 == 0)
+    assert not (broken.with_suffix("") / "training.json").exists()
+    finish(begin, broken)
+    assert_same(broken, whole)
+
+
+@pytest.mark.parametrize(("number", "begin"), [(signal.SIGINT, alone), (signal.SIGTERM, start_two)])
+def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, number: signal.Signals, begin: Start) -> None:
+    """Told in the middle of an epoch and between validations, one process alone of those there are."""
+    whole, broken = (recipe(root, f"{begin.__name__}-{name}", epochs=2) for name in ("all", "told"))
+    finish(begin, whole)
+    checkpoints, log = broken.with_suffix("") / "checkpoints", broken.with_suffix(".log")
+    processes = begin("train", str(broken), log=log)
+    while not newest(checkpoints):
+        assert all(process.is_alive() for process in processes), log.read_text()
+        time.sleep(0.001)
+    os.kill(processes[-1].pid or 0, number)
+    assert end(processes) == [128 + number] * len(processes), log.read_text()
+    said = log.read_text()
+    assert f"{number.name}: stopped after step {newest(checkpoints)}" in said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    finish(begin, broken)
+    (weights, record), (expected, expected_record) = result(broken), result(whole)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert record[1:] == expected_record[1:]
