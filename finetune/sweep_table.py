@@ -106,7 +106,8 @@ def _line(row: Row, table: Mapping[str, Any]) -> list[str]:
 
 def _markdown(table: Mapping[str, Any]) -> str:
     head = _head(table)
-    lines = [head, ["---"] * len(head), *(list(map(cell, _line(row, table))) for row in table["cells"])]
+    rows = [list(map(cell, line)) for line in (head, *(_line(row, table) for row in table["cells"]))]
+    lines = [rows[0], ["---"] * len(head), *rows[1:]]
     signatures = sorted(
         {f"- {name}: `{one}`" for row in table["cells"] for name, one in row.get("signatures", {}).items()}
     )

@@ -23,7 +23,7 @@ from metrics.files import make_folder, read_bytes, write_text
 
 TRACKER_FILE = "tracker.json"
 PROJECT = "lookbook"
-SECONDS = {"init_timeout": 30, "finish_timeout": 60}
+SECONDS = {"init_timeout": 30, "finish_timeout": 120}
 PHOTO = (160, 160)
 Facts = Mapping[str, Any]
 
@@ -173,7 +173,7 @@ class WeightsAndBiases(Tracker):
         self._run.summary.update(dict(scores))
 
     def close(self) -> None:
-        """Send what is left, for a minute at the most."""
+        """Send what is left, for two minutes at the most."""
         kept = Path(self._run.settings.sync_dir)
         try:
             self._run.finish()

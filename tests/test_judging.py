@@ -120,6 +120,18 @@ def test_judging_changes_no_weight(recipe: Write) -> None:
     assert [entry["eval_loss"] for entry in validations(plain)] == [entry["eval_loss"] for entry in validations(judged)]
 
 
+def test_training_does_not_feel_how_often_it_is_judged(recipe: Write) -> None:
+    """Twelve steps with dropout, judged after each of them or after each three."""
+    settings = {"epochs": 4, "patience": 99}
+    often = trained(recipe("often", settings, captions=4, every=1))
+    seldom = trained(recipe("seldom", settings, captions=4))
+    assert [len(list((run / "judgements").glob("step-*"))) for run in (often, seldom)] == [12, 4]
+    losses = [[entry["loss"] for entry in record(run)["loss_history"] if "loss" in entry] for run in (often, seldom)]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 2
+    assert validations(often)[-1] | {"epoch": 0} == validations(seldom)[-1] | {"epoch": 0}
+
+
 def test_the_best_checkpoint_and_the_end_are_chosen_by_a_measure(recipe: Write) -> None:
     """The kept weights are those of the highest score, whatever the loss says, and waiting for a better one ends it."""
     settings = {"epochs": 30, "patience": 2, "learning_rate": 1e-2}
