@@ -47,6 +47,7 @@ light:  ## the base install alone: scoring works without torch
 	$(LIGHT)/bin/python -c 'import importlib.util as u; assert not u.find_spec("torch"), "torch is installed"'
 	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py
 
+check: export LOOKBOOK_KILLS = 10
 check: lint types light test demo  ## everything
 
 clean:  ## remove what make made, but not runs/

@@ -33,6 +33,7 @@ def remove_others(folder: Path, kept: set[str | None]) -> None:
     for checkpoint in folder.glob("checkpoint-*"):
         if checkpoint.name not in kept:
             _remove(checkpoint)
+    shutil.rmtree(folder / WRITING, ignore_errors=True)
 
 
 def last_checkpoint(folder: Path) -> str | None:

@@ -42,6 +42,9 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
     ) -> None:
         super().__init__(*args, **kwargs)
         self.judge = judge
+        # FSDP wraps these one by one, and BLIP-2 names some that it does not have
+        present = {type(module).__name__ for module in self.model.modules()}
+        self.model._no_split_modules = sorted(present.intersection(self.model._no_split_modules or ()))
         self.model_accepts_loss_kwargs = True
         self.eval_collator = eval_collator
         self.optimization = optimization or Training()

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from torch.distributed import DistNetworkError
 from transformers import set_seed
 
 from finetune import adapters
@@ -38,7 +39,7 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
     Keeps the weights that are best by `judging.best` in `<output>/model`, and the record in `<output>/training.json`.
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
-    state = PartialState()
+    state = _processes()
     check_recipe(recipe, state.num_processes)
     with state.main_process_first():
         finished = check_output(recipe, resume=resume or not state.is_main_process)
@@ -47,6 +48,17 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
         return recipe.output
     with locked(recipe.output) if state.is_main_process else nullcontext():
         return _train(recipe, recipe_path, state, resume)
+
+
+def _processes() -> PartialState:
+    try:
+        return PartialState()
+    except DistNetworkError as error:
+        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise UserError(
+            f"{address}: the processes cannot meet there: {str(error).splitlines()[0]}. Does another training hold the "
+            "port? Give one that is free: accelerate launch --main_process_port 0"
+        ) from error
 
 
 def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:

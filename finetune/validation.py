@@ -45,6 +45,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     training_arguments(recipe.training, recipe.output, processes, recipe.judging)
     check_judging(recipe.judging)
     _check_attention(recipe)
+    _check_optimizer(recipe)
     _check_tracker(recipe)
     for folder in (recipe.output, cache_folder()):
         _check_disk(folder, needed_bytes(recipe))
@@ -71,6 +72,17 @@ def _check_attention(recipe: Recipe) -> None:
         return
     if importlib.util.find_spec("flash_attn") is None or not torch.cuda.is_available():
         raise UserError("model.attention: flash_attention_2 needs a CUDA device and the package flash-attn; use sdpa")
+
+
+def _check_optimizer(recipe: Recipe) -> None:
+    if recipe.training.optimizer != "paged-adamw-8bit":
+        return
+    if not torch.cuda.is_available():
+        raise UserError("training.optimizer: paged-adamw-8bit needs a CUDA device, and there is none; use adamw")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(
+            "training.optimizer: paged-adamw-8bit needs bitsandbytes; pip install '.[gpu]' in Lookbook's folder"
+        )
 
 
 def _check_tracker(recipe: Recipe) -> None:

@@ -4,12 +4,15 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -30,17 +33,32 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("interruption")
 
 
-def recipe(root: Path, name: str, **training: Any) -> Path:
+@pytest.fixture(scope="module", params=[alone, start_two])
+def begin(request: pytest.FixtureRequest) -> Start:
+    """How a training is started: in one process or in two."""
+    return cast(Start, request.param)
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path, begin: Start) -> Path:
+    """A run that nothing interrupted."""
+    path = recipe(root, begin, "whole")
+    finish(begin, path)
+    return path
+
+
+def recipe(root: Path, begin: Start, name: str) -> Path:
     """A run in which everything is random that can be: order, photos in worker processes, dropout, early stopping."""
+    workers = int(begin is alone)
     return write_recipe(
         root,
-        name,
+        f"{begin.__name__}-{name}",
         data={"articles": 150, "limit": 20},
         model={"tiny": {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400}},
         tune={"vision": "lora", "connector": "full", "language": "lora"},
         augmentation={"flip": 0.5, "crop": 0.3},
         judging={"every": 4},
-        training={"epochs": EPOCHS, "micro_batch_size": 2, "batch_size": 4, "workers": 1, "patience": 9} | training,
+        training={"epochs": EPOCHS, "micro_batch_size": 2, "batch_size": 4, "workers": workers, "patience": 9},
     )
 
 
@@ -83,38 +101,52 @@ def kill(processes: list[BaseProcess], checkpoints: Path, rng: random.Random, *,
     end(processes)
 
 
-@pytest.mark.parametrize("begin", [alone, start_two])
-def test_killed_at_random_moments_it_ends_with_the_same_weights(root: Path, begin: Start) -> None:
-    name = begin.__name__
-    whole, broken = recipe(root, f"{name}-whole"), recipe(root, f"{name}-broken")
-    finish(begin, whole)
-    rng = random.Random(7)
+def test_killed_at_random_moments_it_ends_with_the_same_weights(root: Path, begin: Start, whole: Path) -> None:
+    broken = recipe(root, begin, "killed")
+    rng = random.Random(7)  # noqa: S311
     checkpoints = broken.with_suffix("") / "checkpoints"
     for number in range(KILLS):
         processes = begin("train", str(broken), "--resume", log=broken.with_suffix(".log"))
         kill(processes, checkpoints, rng, writing=number % 2 == 0)
-    assert not (broken.with_suffix("") / "training.json").exists()
+    assert not (broken.with_suffix("") / "training.json").exists(), "it ended before it was killed"
     finish(begin, broken)
     assert_same(broken, whole)
 
 
-@pytest.mark.parametrize(("number", "begin"), [(signal.SIGINT, alone), (signal.SIGTERM, start_two)])
-def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, number: signal.Signals, begin: Start) -> None:
+def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, begin: Start, whole: Path) -> None:
     """Told in the middle of an epoch and between validations, one process alone of those there are."""
-    whole, broken = (recipe(root, f"{begin.__name__}-{name}", epochs=2) for name in ("all", "told"))
-    finish(begin, whole)
-    checkpoints, log = broken.with_suffix("") / "checkpoints", broken.with_suffix(".log")
-    processes = begin("train", str(broken), log=log)
+    told = recipe(root, begin, "told")
+    checkpoints, log = told.with_suffix("") / "checkpoints", told.with_suffix(".log")
+    processes = begin("train", str(told), log=log)
     while not newest(checkpoints):
         assert all(process.is_alive() for process in processes), log.read_text()
         time.sleep(0.001)
+    number = signal.SIGINT if begin is alone else signal.SIGTERM
     os.kill(processes[-1].pid or 0, number)
     assert end(processes) == [128 + number] * len(processes), log.read_text()
     said = log.read_text()
     assert f"{number.name}: stopped after step {newest(checkpoints)}" in said
     assert "--resume" in said
     assert "Traceback" not in said
-    finish(begin, broken)
-    (weights, record), (expected, expected_record) = result(broken), result(whole)
+    finish(begin, told)
+    (weights, record), (expected, expected_record) = result(told), result(whole)
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
     assert record[1:] == expected_record[1:]
+
+
+def test_the_launcher_told_to_end_takes_the_training_with_it(root: Path) -> None:
+    """`accelerate launch` of one process passes no signal on; the training sees that its launcher is gone."""
+    path = recipe(root, alone, "launched")
+    checkpoints, log = path.with_suffix("") / "checkpoints", path.with_suffix(".log")
+    configuration = Path(__file__).parent.parent / "recipes" / "accelerate" / "cpu.yaml"
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", configuration]
+    with log.open("w") as file:
+        launcher = subprocess.Popen([*command, "-m", "finetune", "train", path], stdout=file, stderr=file)
+    while not newest(checkpoints):
+        assert launcher.poll() is None, log.read_text()
+        time.sleep(0.001)
+    (training,) = psutil.Process(launcher.pid).children()
+    launcher.terminate()
+    assert launcher.wait(10) == -signal.SIGTERM
+    training.wait(60)
+    assert f"SIGTERM: stopped after step {newest(checkpoints)}" in log.read_text()

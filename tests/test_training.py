@@ -108,9 +108,10 @@ def test_a_finished_run_is_not_overwritten(recipe: Write) -> None:
     assert again.exit_code == 2
     assert "--resume" in again.stderr
     assert "trained already" in train(path, "--resume").output
-    other = train(path, "training.learning_rate=1e-5", "tune.vision=frozen", "--resume")
+    changed = ("training.learning_rate=1e-5", "tune.vision=frozen", "judging.every=2", "labels.stop_token=false")
+    other = train(path, *changed, "--resume")
     assert other.exit_code == 2
-    assert "training.learning_rate, tune.vision" in other.stderr
+    assert "judging.every, labels.stop_token, training.learning_rate, tune.vision" in other.stderr
 
 
 def test_two_processes_train_as_one(recipe: Write) -> None:
