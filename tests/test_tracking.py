@@ -1,6 +1,10 @@
 """Trackers, with the real Weights & Biases in offline mode and TensorBoard's own reader of its files."""
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +115,29 @@ def test_tensorboard_has_all_that_wandb_has(tracked: tuple[Path, str, list[Offli
     caption = json.loads(last.read_text().splitlines()[0])
     assert texts[0][-1].step == int(last.stem.removeprefix("step-"))
     assert f"| {caption['id']} | {caption['references'][0]} |" in texts[0][-1].tensor_proto.string_val[0].decode()
+
+
+def test_a_resumed_training_goes_on_in_the_same_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to end after its first checkpoint, and gone on with: each epoch's loss stands once in either of two files."""
+    wandb.teardown()  # it reads its environment once in a process
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    path = write_recipe(tmp_path, training={"epochs": 25, "patience": 99, "tracker": "wandb"})
+    folder = path.with_suffix("")
+
+    def end_us() -> None:
+        while not list((folder / "checkpoints").glob("checkpoint-*/trainer_state.json")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_us, daemon=True).start()
+    stopped = finetune("train", path)
+    assert stopped.exit_code == 128 + signal.SIGTERM, stopped.output
+    assert finetune("train", path, "--resume").exit_code == 0
+    first, second = (OfflineRun(one) for one in sorted((folder / "wandb").glob("offline-run-*")))
+    assert first.id == second.id
+    steps = [[entry["train/global_step"] for entry in run.history if "eval/loss" in entry] for run in (first, second)]
+    assert steps[0]
+    assert steps[0] + steps[1] == [3 * epoch for epoch in range(1, 26)]
 
 
 def test_training_goes_on_where_wandb_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
