@@ -17,6 +17,7 @@ from finetune.runs import read_training
 from metrics.files import make_folder, write_text
 from metrics.formats import cell, duration, figure, times_100
 from metrics.measures import ORDER
+from metrics.published import MEASURES
 from metrics.suite import installed_version
 
 NAME = "sweep"
@@ -82,8 +83,9 @@ def _title(table: Mapping[str, Any]) -> str:
 
 
 def _columns(table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where scores come from (`judged`, `test`), and the measures that any cell has there."""
-    found = {(kind, name) for row in table["cells"] for kind in ("judged", "test") for name in row.get(kind, {})}
+    """Where scores come from, and the measures that any cell has there; of the test those that papers print."""
+    judged = {("judged", name) for row in table["cells"] for name in row.get("judged", {})}
+    found = judged | {("test", name) for row in table["cells"] for name in row.get("test", {}) if name in MEASURES}
     return sorted(found, key=lambda column: (column[0], ORDER.index(column[1])))
 
 
