@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LIGHT := .venv-light
 GRID ?= recipes/grids/published.yaml
+ABLATION ?= recipes/ablation/demo.yaml
 
-.PHONY: help install demo reproduce test bench bench-full lint types light check clean
+.PHONY: help install demo reproduce test bench bench-full bench-recipe lint types light check clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -32,6 +33,9 @@ bench: install  ## time, memory and values beside those of the official scorers,
 
 bench-full: install  ## the same on 101,225 captions, a whole catalogue
 	$(BIN)/python -m metrics bench --stanza finetune/demo/stanza --full
+
+bench-recipe: install  ## the published recipe against ours, each correction by itself; ABLATION=...
+	$(BIN)/python -m finetune bench-recipe $(ABLATION)
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

@@ -79,11 +79,12 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
-    from finetune import mixture, scoring, validation
+    from finetune import memory, mixture, scoring, validation
 
     loaded = _recipe(recipe, overrides, limit)
     validation.check_recipe(loaded)
     scoring.check_scoring(loaded)
+    memory.show(memory.estimate(loaded), loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
     validation.check_splits(prepared.whole)
@@ -93,11 +94,20 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
 @app.command()
 @needs_train
 @user_errors()
-def train(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, resume: bool = False) -> None:
-    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint."""
+def train(
+    recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, resume: bool = False, dry_run: bool = False
+) -> None:
+    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint, --dry-run measures a step and keeps nothing."""
+    from finetune import dry_run as trial
     from finetune import training
 
-    training.train(_recipe(recipe, overrides, limit), str(recipe), resume=resume)
+    loaded = _recipe(recipe, overrides, limit)
+    if dry_run and resume:
+        raise UserError("--dry-run trains nothing to go on with; leave --resume out")
+    if dry_run:
+        trial.dry_run(loaded)
+    else:
+        training.train(loaded, str(recipe), resume=resume)
 
 
 @app.command()
@@ -215,6 +225,16 @@ def sweep(
         print(sweeps.wandb_definition(file), end="")
     else:
         sweeps.run_sweep(file, chosen or [])
+
+
+@app.command()
+@needs_train
+@user_errors()
+def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", help="a YAML ablation")]) -> None:
+    """The published recipe against ours, each correction by itself: loss, CIDEr, captions that end, time per step."""
+    from finetune import ablation as runs
+
+    runs.bench_recipe(ablation)
 
 
 @app.command()

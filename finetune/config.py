@@ -118,13 +118,13 @@ class Training(Section):
 class Labels(Section):
     """What the loss is counted on; the defaults correct the published code.
 
-    `stop_token`: the caption's end is trained (there LLaVA's is not, so that it never learns to stop). `on`: `all`
-    counts prompt, placeholders and padding too. `pad_to`: pad to so many tokens (512 there) rather than to the longest
-    of the batch.
+    `stop_token`: the caption's end is trained (there it is not, so that LLaVA never learns to stop). `on`: `prompt`
+    counts prompt and placeholders too (there LLaVA's), `all` padding as well (BLIP-2's). `pad_to`: pad to so many
+    tokens, placeholders among them (512 there, of BLIP-2), rather than to the longest of the batch.
     """
 
     stop_token: bool = True
-    on: Literal["caption", "all"] = "caption"
+    on: Literal["caption", "prompt", "all"] = "caption"
     pad_to: PositiveInt | None = None
 
 

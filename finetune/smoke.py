@@ -1,7 +1,5 @@
 """Whether a base model loads, sees, writes and learns here: one photo, one caption, one training step."""
 
-import platform
-import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from finetune.config import Decoding, Lora, Model, Training, Tune
 from finetune.demo.drawing import draw
 from finetune.demo.garments import sample_garment
 from finetune.demo.wording import description
+from finetune.dry_run import peak_memory
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
 from finetune.families.loading import family_of
@@ -49,7 +48,7 @@ def smoke(model: str, photo: Path | None, dtype: str) -> None:
         facts |= _train(captioner, image, caption)
     except torch.OutOfMemoryError as error:
         raise UserError(f"{model}: out of memory: {error}; try --dtype bfloat16, or a larger GPU") from None
-    _show(model, facts | {"peak memory": _peak_memory()})
+    _show(model, facts | {"peak memory": peak_memory()})
 
 
 def _drawing(seed: int) -> tuple[Image, str]:
@@ -138,13 +137,6 @@ def _check_gradients(names: Sequence[str]) -> None:
     other = [name for name in names if ".lora_" not in name]
     if other:
         raise UserError(f"{len(other)} weights that are no adapter get a gradient, for example {other[0]}")
-
-
-def _peak_memory() -> str:
-    if torch.cuda.is_available():
-        return f"{torch.cuda.max_memory_allocated() / 1e9:.2f} GB on the GPU"
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.2f} GB"
 
 
 def _show(model: str, facts: Facts) -> None:

@@ -13,15 +13,18 @@ from accelerate import PartialState
 from torch.distributed import DistNetworkError
 from transformers import set_seed
 
-from finetune import adapters
+from finetune import adapters, memory
 from finetune.augmentation import Augmenter
-from finetune.batching import CaptionCollator, too_long
+from finetune.batching import CaptionCollator, check_padding, too_long
 from finetune.callbacks import Tracking
-from finetune.checkpoints import last_checkpoint, remove_others
+from finetune.checkpointing import checkpoint_towers
+from finetune.checkpoints import last_checkpoint, remove_others, writing
+from finetune.clock import StepClock
 from finetune.config import Recipe
 from finetune.families import captioner_class
-from finetune.families.base import check_length
+from finetune.families.base import Captioner, check_length
 from finetune.judging import judge_of
+from finetune.micro_batch import fitting, with_micro_batch
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
 from finetune.processes import locked
@@ -47,7 +50,7 @@ def train(recipe: Recipe, recipe_path: str | None = None, *, resume: bool = Fals
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
     with locked(recipe.output) if state.is_main_process else nullcontext():
-        return _train(recipe, recipe_path, state, resume)
+        return fitting(recipe, state.num_processes, lambda size: _train(recipe, recipe_path, state, size))
 
 
 def _processes() -> PartialState:
@@ -61,7 +64,8 @@ def _processes() -> PartialState:
         ) from error
 
 
-def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume: bool) -> Path:
+def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, micro_batch_size: int) -> Path:
+    fitted = with_micro_batch(recipe, micro_batch_size)
     with state.main_process_first():
         mixture = prepare_all(recipe)
         prepared = mixture.whole
@@ -71,36 +75,51 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, resume:
                 write_references(part, folder)
             print(mixture.describe())
             ensure_base(recipe, prepared)
+            memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
     set_seed(recipe.training.seed)  # here: what came before was not the same in a run that had begun already
-    captioner = captioner_class(recipe.model.family).load(recipe.model, str(state.device))
-    check_length(recipe.decoding, captioner.room(captioner.prompt_of(recipe.prompt)))
+    captioner = trainable(recipe, prepared, str(state.device))
     cut = _cut_captions(captioner, recipe, prepared)
-    adapters.attach(captioner, recipe.tune, recipe.lora)
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
         for split, ids in cut.items():
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
-    trainer = build_trainer(recipe, captioner, prepared, state.num_processes)
+    trainer = build_trainer(fitted, captioner, prepared, state.num_processes)
     trainer.add_callback(Tracking(recipe, mixture, trainer.judge))
     with state.main_process_first():
         checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
+    clock = StepClock()
+    trainer.add_callback(clock)
     started = time.perf_counter()
     _fit(trainer, checkpoint)
     spent = "train_since_resume_s" if checkpoint else "train_s"
-    times = {spent: time.perf_counter() - started}
-    trainer.save_model(str(recipe.output / MODEL_FOLDER))
+    times = {spent: time.perf_counter() - started, "step_s": clock.median}
+    with writing(recipe.output / CHECKPOINTS):
+        trainer.save_model(str(recipe.output / MODEL_FOLDER))
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
         record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut}
+        record["micro_batch_size"] = micro_batch_size
         data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
         write_training(recipe.output, record | data, prepared)
         remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output
+
+
+def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:
+    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is trained on."""
+    captioner = captioner_class(recipe.model.family).load(recipe.model, device)
+    prompt = captioner.prompt_of(recipe.prompt)
+    check_length(recipe.decoding, captioner.room(prompt))
+    check_padding(captioner, prompt, recipe.labels, prepared.splits["train"]["caption"])
+    adapters.attach(captioner, recipe.tune, recipe.lora)
+    if recipe.training.gradient_checkpointing:
+        checkpoint_towers(captioner, recipe.tune)
+    return captioner
 
 
 def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
@@ -136,7 +155,7 @@ def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes:
         args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes, recipe.judging),
         train_dataset=prepared.splits["train"],
         eval_dataset=prepared.splits["validation"],
-        data_collator=CaptionCollator(captioner, prompt),
+        data_collator=CaptionCollator(captioner, prompt, recipe.labels),
         eval_collator=CaptionCollator(captioner, prompt),
         judge=judge_of(recipe, captioner, prepared.splits["validation"]),
         callbacks=[early_stopping(recipe.training)],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from finetune import adapters
+from finetune import adapters, memory
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.judging import check_judging
@@ -19,7 +19,7 @@ from metrics.cache import cache_folder
 from metrics.errors import UserError
 
 MINIMUM_FREE = 1 << 30
-FULL_CHECKPOINT_COPIES = 9
+MOST_CHECKPOINTS = 3
 
 
 def check_splits(prepared: Prepared) -> None:
@@ -52,10 +52,14 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
 
 
 def needed_bytes(recipe: Recipe) -> int:
-    """Disk for checkpoints: a tuned tower keeps weights and two moments, three checkpoints at the most."""
-    weights = sum(path.stat().st_size for path in Path(recipe.model.base).glob("*.safetensors"))
-    tuned = "full" in (recipe.tune.vision, recipe.tune.connector, recipe.tune.language)
-    return MINIMUM_FREE + (FULL_CHECKPOINT_COPIES * weights if tuned else 0)
+    """Disk for the model and the most checkpoints there are at a time: the best, the newest and the one being written.
+
+    Each holds what is saved of the weights (the adapters; all where no tower has LoRA) and the optimizer's moments.
+    """
+    parts = memory.estimate(recipe).parts
+    adapted, _ = adapters.tuned_towers(recipe.tune)
+    saved = parts["gradients"] if adapted else parts["weights"]
+    return MINIMUM_FREE + round(MOST_CHECKPOINTS * (saved + parts["optimizer"]) + saved)
 
 
 def _check_precision(recipe: Recipe) -> None:

@@ -16,8 +16,9 @@ from transformers import get_cosine_with_min_lr_schedule_with_warmup
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
-from finetune.config import Training
+from finetune.config import Training, load_recipe
 from finetune.optimization import schedule, split_groups
+from finetune.validation import MINIMUM_FREE, needed_bytes
 
 Write = Callable[..., Path]
 
@@ -142,6 +143,18 @@ def test_a_disk_that_takes_no_more_leaves_the_last_checkpoint(recipe: Write) -> 
     assert result.exit_code == 2, result.output
     assert "the checkpoint could not be written" in result.stderr
     assert not list((path.parent / "fuller" / "checkpoints").rglob("*"))
+
+
+@pytest.mark.parametrize("language", ["lora", "full"])
+def test_the_disk_asked_for_is_what_three_checkpoints_and_the_model_take(recipe: Write, language: str) -> None:
+    path = recipe(f"disk-{language}", epochs=1)
+    tune = f"tune={{vision: full, connector: full, language: {language}}}"
+    assert train(path, tune).exit_code == 0
+    (checkpoint,) = (path.with_suffix("") / "checkpoints").iterdir()
+    weights = max(file.stat().st_size for file in checkpoint.glob("*.safetensors"))
+    taken = 4 * weights + 3 * (checkpoint / "optimizer.pt").stat().st_size
+    asked = needed_bytes(load_recipe(path, [tune])) - MINIMUM_FREE
+    assert 0.7 * taken < asked < 1.1 * taken, "the files' headers come on top, a tenth or more of tiny ones"
 
 
 def test_a_damaged_checkpoint_is_named(recipe: Write) -> None:

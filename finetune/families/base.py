@@ -53,6 +53,10 @@ class Captioner(ABC):
         check_base(config, cls.model_type)
 
     @classmethod
+    def set_types(cls, model: Any) -> None:
+        """Put what must not be computed in the recipe's type into float32."""
+
+    @classmethod
     @abstractmethod
     def load(cls, config: Model, device: str | None = None) -> Self:
         """Load a Hub id or a folder. Raises `UserError` where there is no model of this family."""

@@ -58,9 +58,14 @@ class Blip2Captioner(Captioner):
         if not model.config.use_decoder_only_language_model:
             raise UserError(f"{config.base}: an encoder-decoder BLIP-2 (Flan-T5); this family is BLIP-2-OPT only")
         _add_image_token(model, processor)
+        cls.set_types(model)
+        return cls(model, processor)
+
+    @classmethod
+    def set_types(cls, model: Any) -> None:
+        """The Q-Former and its queries (transformers#30789)."""
         model.qformer.float()
         model.query_tokens.data = model.query_tokens.data.float()
-        return cls(model, processor)
 
     @classmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:

@@ -1,0 +1,155 @@
+"""`train --dry-run`: two optimizer steps and a validation batch, a batch of captions; what they took, and nothing kept."""
+
+import math
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from transformers.trainer_utils import SaveStrategy
+
+from finetune import memory
+from finetune.clock import StepClock
+from finetune.config import Recipe
+from finetune.families.base import Captioner
+from finetune.mixture import prepare_all
+from finetune.preparation import Prepared
+from finetune.trainer import CaptionTrainer
+from finetune.training import build_trainer, ensure_base, trainable
+from finetune.validation import check_recipe, check_splits
+from metrics.formats import duration
+from metrics.images import to_rgb
+
+STEPS = 2
+Facts = dict[str, str]
+
+
+def dry_run(recipe: Recipe) -> None:
+    """Train on the longest captions for a moment in a folder that is thrown away, and print what it took.
+
+    The recipe's output is neither read nor written. Raises `UserError` as `train` does.
+    """
+    state = PartialState()
+    check_recipe(recipe, state.num_processes)
+    mixture = prepare_all(recipe)
+    check_splits(mixture.whole)
+    if state.is_main_process:
+        memory.show(memory.estimate(recipe), recipe)
+    with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as folder:
+        facts = _try(_moved(recipe, Path(folder)), mixture.whole, state)
+    if state.is_main_process:
+        _show(facts)
+
+
+def _moved(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with everything it would write in `folder`."""
+    changes: dict[str, Any] = {
+        "output": folder / "run",
+        "training": recipe.training.model_copy(update={"tracker": "none"}),
+        "judging": recipe.judging.model_copy(update={"captions": 0, "best": "loss", "every": None}),
+    }
+    if recipe.model.tiny and not Path(recipe.model.base).exists():
+        changes["model"] = recipe.model.model_copy(update={"base": str(folder / "base")})
+    return recipe.model_copy(update=changes)
+
+
+def _try(recipe: Recipe, prepared: Prepared, state: PartialState) -> Facts:
+    with state.main_process_first():
+        if state.is_main_process:
+            ensure_base(recipe, prepared)
+    captioner = trainable(recipe, prepared, str(state.device))
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    facts = _train(recipe, captioner, prepared, state.num_processes)
+    return facts | _caption(recipe, captioner, prepared) | {"peak memory": peak_memory()}
+
+
+def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: int) -> Facts:
+    trainer = build_trainer(recipe, captioner, _longest(prepared, recipe, processes), processes)
+    trainer.args.max_steps = STEPS
+    trainer.args.save_strategy = SaveStrategy.NO
+    trainer.args.load_best_model_at_end = False
+    clock = StepClock()
+    trainer.add_callback(clock)
+    trainer.train()
+    step = clock.seconds[-1]
+    started = time.perf_counter()
+    trainer.evaluate()
+    validation = time.perf_counter() - started
+    batch = recipe.training.batch_size
+    return _tokens(trainer) | {
+        "optimizer step": f"{duration(step)}, {batch / step:.2f} photos/s, the step before as warm-up "
+        f"{duration(clock.seconds[0])}",
+        "the whole training": _whole(recipe, prepared, step, validation / len(trainer.eval_dataset)),
+    }
+
+
+def _longest(prepared: Prepared, recipe: Recipe, processes: int) -> Prepared:
+    """The training items with the longest captions, for each step, and the longest of validation for a batch."""
+    sizes = {"train": STEPS * recipe.training.batch_size, "validation": recipe.training.micro_batch_size * processes}
+    chosen = {name: _select(prepared.splits[name], size) for name, size in sizes.items()}
+    return Prepared(prepared.splits | chosen, prepared.account)
+
+
+def _select(data: Any, size: int) -> Any:
+    """Rows by the length of their captions, the longest first, over again where there are too few."""
+    captions: Sequence[str] = data["caption"][:]
+    rows = sorted(range(len(captions)), key=lambda row: -len(captions[row]))
+    return data.select([rows[place % len(rows)] for place in range(size)])
+
+
+def _tokens(trainer: CaptionTrainer) -> Facts:
+    batch = next(iter(trainer.get_train_dataloader()))
+    read, labelled = int(batch["attention_mask"].sum()), int((batch["labels"] != -100).sum())
+    photos, width = batch["input_ids"].shape
+    steps = trainer.args.gradient_accumulation_steps * trainer.args.world_size
+    told = f"{read * steps:,} read, {labelled * steps:,} with a label, {photos * width * steps:,} with padding"
+    return {"tokens per step": f"about {told}"}
+
+
+def _whole(recipe: Recipe, prepared: Prepared, step: float, validated: float) -> str:
+    """At the most: all epochs, with the longest captions; `validated` is seconds an item."""
+    training = recipe.training
+    an_epoch = math.ceil(len(prepared.splits["train"]) / training.batch_size)
+    steps = min(math.ceil(training.epochs * an_epoch), training.max_steps or math.inf)
+    validations = math.ceil(steps / an_epoch)
+    spent = steps * step + validations * validated * len(prepared.splits["validation"])
+    return f"at the most {duration(spent)}: {steps:,} steps, {validations:,} validations; captioning beside"
+
+
+def _caption(recipe: Recipe, captioner: Captioner, prepared: Prepared) -> Facts:
+    data = prepared.splits["validation"]
+    photos = [to_rgb(data[row % len(data)]["image"]) for row in range(recipe.decoding.batch_size)]
+    captioner.model.eval()
+    started = time.perf_counter()
+    generated = captioner.generate(photos, captioner.prompt_of(recipe.prompt), recipe.decoding)
+    spent = time.perf_counter() - started
+    tokens = sum(one.tokens for one in generated)
+    return {"captioning": f"{duration(spent)} for {len(photos)} photos, {tokens:,} tokens"}
+
+
+def peak_memory() -> str:
+    """The most that this process held so far: on the GPU since the last reset, or of the machine's memory."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.max_memory_allocated() / memory.GIB:.2f} GiB on the GPU"
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / memory.GIB:.2f} GiB"
+
+
+def _show(facts: Facts) -> None:
+    table = Table(show_header=False, box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(value))
+    Console().print(table)
+    print("dry run: nothing was kept")
