@@ -43,7 +43,7 @@ def row_of(values: Mapping[str, Any], recipe: Recipe, fault: str | None) -> Row:
     scores = _read(recipe.output / JUDGEMENTS / SCORES).get("signatures", {})
     return row | {
         "step": record["best_step"],
-        "seconds": sum(record["times"].values()),
+        "seconds": sum(spent for name, spent in record["times"].items() if name.startswith("train")),
         "validation_loss": kept.get("eval_loss"),
         "judged": judged,
         "test": _test_scores(recipe.output),
