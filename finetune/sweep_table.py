@@ -21,7 +21,7 @@ from metrics.published import MEASURES
 from metrics.suite import installed_version
 
 NAME = "sweep"
-WIDTH = 100
+UNBOUNDED = 10_000
 Row = dict[str, Any]
 
 
@@ -63,14 +63,14 @@ def write_table(recipe: str, best: str, rows: Sequence[Row], out: Path) -> dict[
 
 def show(table: Mapping[str, Any]) -> None:
     """Print the table."""
-    console = Console()
-    console = Console(width=max(console.width, WIDTH))
     printed = Table(title=Text(_title(table)), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for head in _head(table):
-        printed.add_column(Text(head))
+        printed.add_column(Text(head), no_wrap=True)
     for row in table["cells"]:
         printed.add_row(*map(Text, _line(row, table)))
-    console.print(printed)
+    console = Console()
+    widest = console.measure(printed, options=console.options.update(width=UNBOUNDED)).maximum
+    Console(width=max(console.width, widest)).print(printed)
 
 
 def _place(row: Row, best: str) -> tuple[bool, float]:
