@@ -260,6 +260,23 @@ def push(
 @app.command()
 @needs_train
 @user_errors()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP", help="a YAML sweep over a recipe's values")],
+    chosen: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="the cells with these")] = None,
+    wandb: Annotated[bool, typer.Option("--wandb", help="only print the sweep for `wandb sweep`")] = False,
+) -> None:
+    """Run a recipe with every combination of SWEEP's values, skipping what is finished; a table, best first."""
+    from finetune import sweep as sweeps
+
+    if wandb:
+        print(sweeps.wandb_definition(file), end="")
+    else:
+        sweeps.run_sweep(file, chosen or [])
+
+
+@app.command()
+@needs_train
+@user_errors()
 def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", help="a YAML ablation")]) -> None:
     """The published recipe against ours, each correction by itself: loss, CIDEr, captions that end, time per step."""
     from finetune import ablation as runs

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+
 from finetune.adapter_files import adapter_name
 from finetune.captioning import Selection, caption_catalogue, caption_photos
 from finetune.catalogues.folder import Folder
@@ -39,17 +42,21 @@ def run(request: CaptionRequest) -> None:
     _check(request)
     recipe = _recipe(request)
     names = _names(request.adapters)
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # it asks for no device by itself
+    if request.photos and not state.is_main_process:
+        return
     if request.photos:
         _caption_photos(request, recipe, names)
         return
-    prepared, default_split = _prepared(request, recipe)
+    with state.main_process_first():
+        prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
     systems = load_systems(request.model, request.adapters, recipe)
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
         records = caption_catalogue(system, prepared, selection, out, name, request.form)  # type: ignore[arg-type]
         finished = sum(bool(record.finished) for record in records)
-        print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
+        state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
 
 
 def _caption_photos(request: CaptionRequest, recipe: Recipe | None, names: Sequence[str]) -> None:

@@ -1,22 +1,22 @@
 """From a model and photos to captions: batched, resumable, each item exactly once."""
 
-import errno
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from finetune.export import Format, write_captions
 from finetune.exposure import as_seen_by
 from finetune.families.base import Generated
 from finetune.images import load_image
+from finetune.journals import Captions, Journals, keep
 from finetune.preparation import ALL_SPLITS, Prepared
 from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import System, read_run, write_run
@@ -70,27 +70,34 @@ def caption_catalogue(
 ) -> list[CaptionRecord]:
     """Caption the selected items and write `out` with `run.json` beside it.
 
-    Finished batches are kept in a hidden file beside `out`, named by what decides the captions, so that a killed run
-    continues where it stopped; `out` itself appears whole. Where `out` holds these very captions already (as JSON
-    lines), they are only read.
+    Finished batches are kept in hidden files beside `out`, one of each process of `accelerate launch`, named by what
+    decides the captions, so that a killed run continues where it stopped, on any number of processes; `out` itself
+    appears whole, written by the first. Where `out` holds these very captions already (as JSON lines), they are only
+    read. All processes return all captions.
     """
+    state = PartialState()
     items = selection.items(prepared)
     digest = _digest(system, prepared, [record.id for record, _, _ in items])
     if form == "jsonl" and _stands(out, digest, name):
         return read_records(out)
-    journal = out.with_name(f".{out.name}.{digest}.partial")
     out.parent.mkdir(parents=True, exist_ok=True)
-    done = _read_journal(journal)
+    journals = Journals(out, digest)
+    done = journals.read()
     spent = "caption_since_resume_s" if done else "caption_s"
     started = time.perf_counter()
-    _caption_missing(system, [item for item in items if item[0].id not in done], journal, done)
+    missing = [item for item in items if item[0].id not in done]
+    share = missing[state.process_index :: state.num_processes]
+    own = _caption_missing(system, share, journals.own)
+    done |= dict(gather_object(list(own.items())))
     records, account = as_seen_by(system, prepared, [record for record, _, _ in items])
     captioned = [replace(record, **done[record.id]) for record in records]
-    write_captions(out, captioned, form)
-    info = _run_info(system, selection, name) | account
-    info["times"] = system.training.get("times", {}) | {spent: time.perf_counter() - started}
-    write_run(out.parent, info | {"file": out.name, "sha256": _sha256(out), "digest": digest})
-    journal.unlink(missing_ok=True)
+    if state.is_main_process:
+        write_captions(out, captioned, form)
+        info = _run_info(system, selection, name) | account
+        info["times"] = system.training.get("times", {}) | {spent: time.perf_counter() - started}
+        write_run(out.parent, info | {"file": out.name, "sha256": _sha256(out), "digest": digest})
+        journals.remove()
+    state.wait_for_everyone()
     return captioned
 
 
@@ -111,43 +118,24 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _caption_missing(system: System, items: list[Any], journal: Path, done: dict[str, dict[str, Any]]) -> None:
+def _caption_missing(system: System, items: list[Any], journal: Path) -> Captions:
+    """Caption a process's items, batch after batch into its journal."""
     size = system.decoding.batch_size
-    with journal.open("ab", buffering=0) as file, tqdm(total=len(items), desc="captioning", unit="photo") as bar:
+    done: Captions = {}
+    quiet = not PartialState().is_main_process
+    with (
+        journal.open("ab", buffering=0) as file,
+        tqdm(total=len(items), desc="captioning", unit="photo", disable=quiet) as bar,
+    ):
         for start in range(0, len(items), size):
             batch = items[start : start + size]
             images = [to_rgb(data[row]["image"]) for _, data, row in batch]
-            for (record, _, _), generated in zip(
-                batch, system.captioner.generate(images, system.prompt, system.decoding), strict=True
-            ):
-                done[record.id] = asdict(generated)
-            _keep(file, {record.id: done[record.id] for record, _, _ in batch})
+            captions = system.captioner.generate(images, system.prompt, system.decoding)
+            new = {record.id: asdict(one) for (record, _, _), one in zip(batch, captions, strict=True)}
+            keep(file, new)
+            done |= new
             bar.update(len(batch))
-
-
-def _keep(journal: RawIOBase, captions: dict[str, dict[str, Any]]) -> None:
-    """Append captions; unbuffered, so that what a full disk refuses is refused here."""
-    lines = "".join(json.dumps({"id": key} | caption) + "\n" for key, caption in captions.items()).encode()
-    try:
-        if journal.write(lines) != len(lines):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-        raise UserError(
-            f"cannot write the captions: {error.strerror}; make room and start again, what is captioned is kept"
-        ) from error
-
-
-def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
-    """Captions of an earlier, killed run; a line cut off by the kill is removed and done again."""
-    if not path.is_file():
-        return {}
-    whole = path.read_bytes().rpartition(b"\n")[0]
-    path.write_bytes(whole + b"\n" if whole else b"")
-    try:
-        rows = [json.loads(line) for line in whole.splitlines()]
-        return {row.pop("id"): row for row in rows}
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({error}); remove it and start again") from None
+    return done
 
 
 def _digest(system: System, prepared: Prepared, ids: list[str]) -> str:

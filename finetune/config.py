@@ -12,14 +12,16 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
+    ValidationInfo,
 )
 
 from finetune.catalogues import CatalogueConfig
 from finetune.catalogues.base import CatalogueSection
 from finetune.families import FamilyName
-from finetune.faults import ONE, SEVERAL, parse
+from finetune.faults import ONE, SEVERAL, nearest, parse
 from finetune.overrides import apply_override, read_yaml
 from finetune.section import Section
+from metrics.measures import ORDER
 
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -126,6 +128,24 @@ class Labels(Section):
     pad_to: PositiveInt | None = None
 
 
+def _known_measure(name: str) -> str:
+    known = {one.lower(): one for one in ORDER}
+    if name.lower() not in known:
+        raise ValueError(f"expected one of {', '.join(ORDER)}{nearest(name, ORDER)}")
+    return known[name.lower()]
+
+
+def _is_judged(best: str, info: ValidationInfo) -> str:
+    if best.lower() == "loss" or not {"captions", "measures"} <= info.data.keys():
+        return best.lower()
+    if not info.data["captions"]:
+        raise ValueError("expected loss, since no captions are written (judging.captions is 0)")
+    known = {one.lower(): one for one in info.data["measures"]}
+    if best.lower() not in known:
+        raise ValueError(f"expected loss or one of judging.measures ({', '.join(known.values())})")
+    return str(known[best.lower()])
+
+
 class Judging(Section):
     """When training is judged, and by what.
 
@@ -136,8 +156,8 @@ class Judging(Section):
 
     every: PositiveInt | None = None
     captions: Annotated[int, Field(ge=0)] = 0
-    measures: tuple[str, ...] = ("CIDEr",)
-    best: str = "loss"
+    measures: Annotated[tuple[Annotated[str, AfterValidator(_known_measure)], ...], Field(min_length=1)] = ("CIDEr",)
+    best: Annotated[str, AfterValidator(_is_judged)] = "loss"
 
 
 class Decoding(Section):

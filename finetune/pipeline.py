@@ -18,6 +18,7 @@ from finetune.preparation import Prepared, write_references
 from finetune.processes import call, locked
 from finetune.runs import check_output, claim_output, load_system, read_run
 from finetune.scoring import check_scoring, is_complete, measures_of, prepare_scoring
+from finetune.tracking import attach_reports
 from finetune.training import ensure_base
 from finetune.validation import check_recipe, check_splits
 from metrics.errors import UserError
@@ -41,10 +42,12 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
         launch_training(path, overrides)
     with locked(recipe.output):
         trained_captions = _caption(recipe, parts)
-        return [
+        reports = [
             _report(recipe, [*files, *captions], folder)
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
+        attach_reports(recipe, dict(zip(recipe.catalogues, reports, strict=True)))
+        return reports
 
 
 def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:

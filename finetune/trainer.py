@@ -16,6 +16,7 @@ from finetune.augmentation import Augmenter
 from finetune.batching import IGNORED
 from finetune.config import Judging, Training
 from finetune.interruption import Interruption
+from finetune.judging import Judge, best_metric
 from finetune.optimization import rates_of_parameters, schedule, split_groups
 from finetune.ordering import TrainingBatches, TrainingItems, TrainingOrder, deaf_to_signals
 from metrics.errors import UserError
@@ -33,12 +34,14 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         self,
         *args: Any,
         eval_collator: Any,
+        judge: Judge | None = None,
         optimization: Training | None = None,
         tower_of: Callable[[str], str] | None = None,
         augmenter: Augmenter | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.judge = judge
         # FSDP wraps these one by one, and BLIP-2 names some that it does not have
         present = {type(module).__name__ for module in self.model.modules()}
         self.model._no_split_modules = sorted(present.intersection(self.model._no_split_modules or ()))
@@ -192,19 +195,30 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Mean loss over all caption tokens of the split, each item once on any number of devices."""
+        """Mean loss over all caption tokens of the split, each item once on any number of devices, and judged scores.
+
+        Training goes on with the random numbers that it would have had without an evaluation.
+        """
         self.model.eval()
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            loss = self._validation_loss(eval_dataset)
+            self._refuse_divergence(loss)
+            scores = self.judge.judge(self.state.global_step) if self.judge else {}
+        named = {"loss": loss} | {name.lower(): value for name, value in scores.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in named.items()}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _validation_loss(self, eval_dataset: Any) -> float:
         total, tokens = 0.0, 0
         for batch in self.get_eval_dataloader(eval_dataset):
             with torch.inference_mode():
                 losses, counts = caption_losses(self.model, self._prepare_inputs(batch))
             losses, counts = self.accelerator.gather_for_metrics((losses, counts))
             total, tokens = total + float(losses.double().sum()), tokens + int(counts.sum())
-        metrics = {f"{metric_key_prefix}_loss": total / tokens}
-        self._refuse_divergence(total)
-        self.log(metrics)
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        return total / tokens
 
 
 @contextmanager
@@ -261,8 +275,8 @@ def training_arguments(
         save_steps=every or 1,
         restore_callback_states_from_checkpoint=True,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
+        metric_for_best_model=best_metric(judging),
+        greater_is_better=judging is not None and judging.best != "loss",
         logging_steps=10,
         logging_first_step=True,
         logging_nan_inf_filter=False,

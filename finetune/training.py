@@ -17,12 +17,14 @@ from finetune import adapters, memory
 from finetune.adapter_files import start_from, starting_point
 from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator, check_padding, too_long
+from finetune.callbacks import Tracking
 from finetune.checkpointing import checkpoint_towers
 from finetune.checkpoints import last_checkpoint, remove_others, writing
 from finetune.clock import StepClock
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner, check_length
+from finetune.judging import judge_of
 from finetune.micro_batch import fitting, with_micro_batch
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
@@ -50,7 +52,7 @@ def train(
     """Fine-tune as the recipe says, on however many processes `accelerate launch` started.
 
     Begins from the adapter `init_from` (its folder, its run's, a Hub id) where one is given.
-    Keeps the weights of the lowest validation loss in `<output>/model`, and the record in `<output>/training.json`.
+    Keeps the weights that are best by `judging.best` in `<output>/model`, and the record in `<output>/training.json`.
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
     state = _processes()
@@ -104,6 +106,7 @@ def _train(
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
     trainer = build_trainer(fitted, captioner, prepared, state.num_processes)
+    trainer.add_callback(Tracking(recipe, mixture, trainer.judge))
     with state.main_process_first():
         checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
     clock = StepClock()
@@ -173,6 +176,7 @@ def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes:
         eval_dataset=prepared.splits["validation"],
         data_collator=CaptionCollator(captioner, prompt, recipe.labels),
         eval_collator=CaptionCollator(captioner, prompt),
+        judge=judge_of(recipe, captioner, prepared.splits["validation"]),
         callbacks=[early_stopping(recipe.training)],
         optimization=recipe.training,
         tower_of=lambda name: captioner.tower_of(name.removeprefix(adapters.PEFT_PREFIX)),
@@ -189,13 +193,18 @@ def _cut_captions(captioner: Any, recipe: Recipe, prepared: Prepared) -> dict[st
 
 
 def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any) -> dict[str, Any]:
-    kept = ("step", "epoch", "loss", "eval_loss", "learning_rate")
-    history = [{key: entry[key] for key in kept if key in entry} for entry in trainer.state.log_history]
+    kept = ("step", "epoch", "loss", "learning_rate")
+    history = [
+        {key: value for key, value in entry.items() if key in kept or key.startswith("eval_")}
+        for entry in trainer.state.log_history
+    ]
+    validations = {entry["step"]: entry["eval_loss"] for entry in history if "eval_loss" in entry}
     return {
         "recipe": recipe_values(recipe),
         "recipe_path": path,
         "loss_history": [entry for entry in history if "loss" in entry or "eval_loss" in entry],
-        "best_validation_loss": trainer.state.best_metric,
+        "best": {"of": recipe.judging.best, "value": trainer.state.best_metric},
+        "best_validation_loss": validations.get(trainer.state.best_global_step),
         "best_step": trainer.state.best_global_step,
         "parameters": counts,
         "versions": versions(),

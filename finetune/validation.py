@@ -11,6 +11,7 @@ from finetune import adapters, memory, quantization
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.loading import check_precision
+from finetune.judging import check_judging
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared
 from finetune.tiny import check_tiny
@@ -46,7 +47,8 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
         check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
     if recipe.model.quantization:
         quantization.check_layers(memory.without_weights(recipe), recipe.model)
-    training_arguments(recipe.training, recipe.output, processes)
+    training_arguments(recipe.training, recipe.output, processes, recipe.judging)
+    check_judging(recipe.judging)
     _check_attention(recipe)
     _check_optimizer(recipe)
     _check_tracker(recipe)

@@ -211,14 +211,15 @@ def _score_slice(
     for name in sorted(by_name, key=ORDER.index):
         measure, found = by_name[name]
         statistics = found.statistics[name]
-        signature = _signature(name, measure.tokenizer, found.signature, items, places)
-        scores[name] = Score(statistics.value(places), statistics.per_item[places], signature, sure[name])
+        told = signature(name, measure.tokenizer, found.signature, items, places)
+        scores[name] = Score(statistics.value(places), statistics.per_item[places], told, sure[name])
     return scores
 
 
-def _signature(
+def signature(
     name: str, tokenizer: str, further: Sequence[str], items: Sequence[CaptionRecord], places: Integers
 ) -> str:
+    """Return what decides about a measure's number on the items at `places`, joined by bars."""
     counts = [len(items[place].references) for place in places]
     low, high = min(counts), max(counts)
     parts = [

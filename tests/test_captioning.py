@@ -215,7 +215,7 @@ def test_options_that_loose_photos_cannot_have_are_refused(recipe: Path, tmp_pat
 
 def test_a_full_disk_is_one_message_and_nothing_is_lost(recipe: Path, tmp_path: Path) -> None:
     """A device that is always full stands in for the disk."""
-    from finetune import captioning
+    from finetune.journals import keep
 
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(UserError, match="what is captioned is kept"):
-        captioning._keep(full, {"a": {"caption": "x"}})
+        keep(full, {"a": {"caption": "x"}})

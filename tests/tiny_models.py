@@ -76,6 +76,12 @@ def write_recipe(root: Path, name: str = "run", **sections: Any) -> Path:
 
 def launch_two(*arguments: Any) -> subprocess.CompletedProcess[str]:
     """`python -m finetune ARGUMENTS` under a real `accelerate launch` of two processes on the CPU."""
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
+    return subprocess.run(two_processes(*arguments), capture_output=True, text=True, check=False, env=environment)
+
+
+def two_processes(*arguments: Any) -> list[str]:
+    """The command of `launch_two`, which needs `ACCELERATE_USE_CPU`."""
     launch = [
         sys.executable,
         "-m",
@@ -86,6 +92,4 @@ def launch_two(*arguments: Any) -> subprocess.CompletedProcess[str]:
         "1",
     ]
     launch += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--mixed_precision", "no"]
-    launch += ["--dynamo_backend", "no", "-m", "finetune", *map(str, arguments)]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
-    return subprocess.run(launch, capture_output=True, text=True, check=False, env=environment)
+    return [*launch, "--dynamo_backend", "no", "-m", "finetune", *map(str, arguments)]
