@@ -18,7 +18,6 @@ from finetune.families.base import Captioner
 from finetune.trainer import caption_losses
 from metrics.errors import UserError
 
-FULL = {"vision": "full", "connector": "full", "language": "full"}
 EVERY = [
     Labels(stop_token=stop, on=on, pad_to=width)
     for stop in (True, False)
@@ -104,7 +103,7 @@ def train(tmp_path: Path) -> Callable[..., list[float]]:
     """Train with these labels; all losses in order, of validation too."""
 
     def run(name: str, labels: dict[str, Any], **training: Any) -> list[float]:
-        path = write_recipe(tmp_path, name, labels=labels, training=training, tune=FULL)
+        path = write_recipe(tmp_path, name, labels=labels, training=training, lora={"dropout": 0})
         result = finetune("train", path)
         assert result.exit_code == 0, result.output
         history = json.loads((tmp_path / name / "training.json").read_text())["loss_history"]
