@@ -41,7 +41,8 @@ def dry_run(recipe: Recipe) -> None:
     """
     state = PartialState()
     check_recipe(recipe, state.num_processes)
-    mixture = prepare_all(recipe)
+    with state.main_process_first():
+        mixture = prepare_all(recipe)
     check_splits(mixture.whole)
     if state.is_main_process:
         memory.show(memory.estimate(recipe), recipe)
