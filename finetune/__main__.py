@@ -97,7 +97,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
 def train(
     recipe: RecipePath, overrides: Overrides = None, limit: Limit = None, resume: bool = False, dry_run: bool = False
 ) -> None:
-    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint, --dry-run measures a step and keeps nothing."""
+    """Fine-tune as RECIPE says; --resume goes on from the last checkpoint, --dry-run measures and keeps nothing."""
     from finetune import dry_run as trial
     from finetune import training
 

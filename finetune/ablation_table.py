@@ -17,11 +17,12 @@ from metrics.suite import installed_version
 
 NAME = "ablation"
 HEADINGS = ("validation loss", "CIDEr x100", "words", "end by themselves", "ms a step", "speed")
+WIDTH = 110
 Row = Mapping[str, Any]
 
 
 def write_table(rows: Sequence[Row], out: Path) -> Path:
-    """Write `ablation.{json,md}` into `out` and return the second; a model's first row is what its speed compares to."""
+    """Write `ablation.{json,md}` into `out` and return the second; a model's first row is what speeds compare to."""
     out.mkdir(parents=True, exist_ok=True)
     content = {"lookbook": installed_version(), "headings": HEADINGS, "models": list(_models(rows))}
     write_text(out / f"{NAME}.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
@@ -49,6 +50,8 @@ def cells(row: Row) -> list[str]:
 
 def show(rows: Sequence[Row]) -> None:
     """Print a table for each model."""
+    console = Console()
+    console = Console(width=max(console.width, WIDTH))
     for model in _models(rows):
         table = Table(title=Text(model["name"]), box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
         table.add_column()
@@ -56,4 +59,4 @@ def show(rows: Sequence[Row]) -> None:
             table.add_column(heading, justify="right")
         for row in model["rows"]:
             table.add_row(Text(row["title"]), *cells(row))
-        Console().print(table)
+        console.print(table)

@@ -77,7 +77,7 @@ def kept_by(captioner: Captioner, towers: tuple[str, ...], shapes: Shapes) -> Ke
     Layers are counted as they are. Between them lie the language tower's last norm, in float32, and where photos have
     a gradient some three more of that size in which they join the text: within 15% of all, by `tests/test_memory.py`.
     """
-    found = []
+    found: list[tuple[int, int]] = []
     with torch.device("meta"):
         for name, layer in captioner.model.named_modules():
             plain = name.removeprefix(PEFT_PREFIX)

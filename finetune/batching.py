@@ -72,7 +72,7 @@ def check_padding(captioner: Captioner, prompt: str, labels: Labels, captions: S
     if longer:
         raise UserError(
             f"labels.pad_to: {labels.pad_to} is less than {len(longer):,} of {len(captions):,} training captions take "
-            f"behind {taken} tokens of placeholders and prompt, such as {captions[longer[0]]!r}; raise it, or leave it out"
+            f"behind {taken} tokens of placeholders and prompt, such as {captions[longer[0]]!r}; raise it"
         )
 
 

@@ -1,4 +1,4 @@
-"""`train --dry-run`: two optimizer steps and a validation batch, a batch of captions; what they took, and nothing kept."""
+"""`train --dry-run`: a few optimizer steps, a validation batch, a batch of captions; what they took, nothing kept."""
 
 import math
 import platform
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -44,8 +45,10 @@ def dry_run(recipe: Recipe) -> None:
     check_splits(mixture.whole)
     if state.is_main_process:
         memory.show(memory.estimate(recipe), recipe)
-    with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as folder:
-        facts = _try(_moved(recipe, Path(folder)), mixture.whole, state)
+    with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as own:
+        folder = Path(broadcast_object_list([own])[0])  # the first process's, where a tiny base is made
+        facts = _try(_moved(recipe, folder), mixture.whole, state)
+        state.wait_for_everyone()
     if state.is_main_process:
         _show(facts)
 

@@ -99,11 +99,14 @@ def _shapes(captioner: Captioner, recipe: Recipe) -> Shapes:
 
 
 def _weights(captioner: Captioner, recipe: Recipe) -> float:
-    quantised = {"nf4": NF4, "int8": 1.0, None: None}[recipe.model.quantization]
-    linear = _linear_layers(captioner) if quantised else set()
+    linear = _linear_layers(captioner) if recipe.model.quantization else set()
+    stored = {"nf4": NF4, "int8": 1.0}.get(recipe.model.quantization or "", 0.0)
     return sum(
-        weight.numel() * (quantised if quantised and name in linear else weight.element_size())
-        for name, weight in captioner.model.named_parameters()
+        (
+            weight.numel() * (stored if name in linear else float(weight.element_size()))
+            for name, weight in captioner.model.named_parameters()
+        ),
+        0.0,
     )
 
 

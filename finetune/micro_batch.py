@@ -5,7 +5,6 @@ Trainer's own `auto_find_batch_size` leaves the accumulation alone, so that the 
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -61,7 +60,7 @@ def _smaller(recipe: Recipe, size: int, processes: int, reason: str) -> int:
 
 def _kept(recipe: Recipe) -> int:
     """The size that an earlier start found, if it looked from the same one; else the recipe's."""
-    path, wanted = Path(recipe.output / FILE), recipe.training.micro_batch_size
+    path, wanted = recipe.output / FILE, recipe.training.micro_batch_size
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         fits = int(found["fits"]) if found["wanted"] == wanted else wanted

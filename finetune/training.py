@@ -108,7 +108,8 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, micro_b
 
 
 def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:
-    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is trained on."""
+    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is taught."""
+    set_seed(recipe.training.seed)  # making a tiny base, where it did not stand, drew from the generator
     captioner = captioner_class(recipe.model.family).load(recipe.model, device)
     prompt = captioner.prompt_of(recipe.prompt)
     check_length(recipe.decoding, captioner.room(prompt))

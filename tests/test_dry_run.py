@@ -10,8 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import finetune
-from tiny_models import write_recipe
+from tiny_models import load_tiny, photo, write_recipe, write_tiny
 from torch.nn.modules.module import register_module_forward_pre_hook
+
+from finetune.config import Decoding
+from metrics.errors import UserError
 
 FULL = {"vision": "frozen", "connector": "frozen", "language": "full"}
 
@@ -122,3 +125,15 @@ def test_another_error_is_not_taken_for_it(tmp_path: Path) -> None:
             raise finetune("train", write_recipe(tmp_path)).exception or AssertionError("it trained")
     finally:
         handle.remove()
+
+
+def test_captions_that_do_not_fit_are_written_in_halves(tmp_path: Path) -> None:
+    captioner = load_tiny(write_tiny(tmp_path / "base"))
+    photos, decoding = [photo(number) for number in range(5)], Decoding(max_new_tokens=6)
+    whole = captioner.generate(photos, "", decoding)
+    with memory_for(2) as seen, pytest.warns(UserWarning, match=r"lower decoding\.batch_size"):
+        halves = captioner.generate(photos, "", decoding)
+    assert set(seen) == {5, 3, 2, 1}
+    assert [(one.caption, one.tokens) for one in halves] == [(one.caption, one.tokens) for one in whole]
+    with memory_for(0), pytest.warns(UserWarning), pytest.raises(UserError, match="a single photo"):
+        captioner.generate(photos, "", decoding)

@@ -130,7 +130,8 @@ def test_checkpointing_smaller_batches_and_8_bit_moments_take_less(base: Path, f
     plain = found()
     assert found(gradient_checkpointing=True)["activations"] < plain["activations"] / 3
     half = found(micro_batch_size=2)
-    assert (half["activations"], half["logits"]) == (plain["activations"] / 2, plain["logits"] / 2)
+    assert half["activations"] == pytest.approx(plain["activations"] / 2, rel=0.01)
+    assert half["logits"] == plain["logits"] / 2
     assert found(optimizer="paged-adamw-8bit")["optimizer"] == pytest.approx(plain["optimizer"] / 4, rel=0.02)
 
 

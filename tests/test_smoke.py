@@ -65,7 +65,7 @@ def test_a_sound_model_is_loaded_captions_and_learns(whole: Path) -> None:
     assert trained == {"vision": "0 trained", "connector": "0 trained", "language": f"{2 * 2 * 2 * 32 * 32:,} trained"}
     before, after = (float(told[f"loss {when}"].split()[0]) for when in ("before", "after"))
     assert after < before
-    assert told["peak memory"].endswith(GB")
+    assert told["peak memory"].endswith("GiB")
     assert {"caption", "captioning", "device", "load", "training step", "versions"} <= told.keys()
 
 

@@ -1,12 +1,14 @@
 """What all model families have in common: a model, its processor, and the way from photos to captions."""
 
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from PIL import Image
 from transformers import PreTrainedModel
 
@@ -52,7 +54,7 @@ class Captioner(ABC):
         """Raise `UserError` where the base, a folder or a Hub id, is no model of this family; loads no weights."""
         check_base(config, cls.model_type)
 
-    @classmethod
+    @classmethod  # noqa: B027
     def set_types(cls, model: Any) -> None:
         """Put what must not be computed in the recipe's type into float32."""
 
@@ -177,9 +179,25 @@ class Captioner(ABC):
         own = [place for place, (_, end) in enumerate(spans) if end > len(before)]
         return [encoded["input_ids"][place] for place in own], [spans[place][0] - len(glued) for place in own]
 
-    @torch.inference_mode()
     def generate(self, images: Sequence[Image.Image], prompt: str, decoding: Decoding) -> list[Generated]:
-        """Write one caption per photo; greedy with one beam, else beam search."""
+        """Write one caption per photo; greedy with one beam, else beam search.
+
+        Where memory does not suffice, each half of the photos by itself. Raises `UserError` where one does not fit.
+        """
+        try:
+            return self._written(images, prompt, decoding)
+        except Exception as error:
+            if not should_reduce_batch_size(error):
+                raise
+        clear_device_cache(garbage_collection=True)
+        if len(images) == 1:
+            raise UserError("out of memory with the caption of a single photo; lower decoding.beams or max_new_tokens")
+        warnings.warn("out of memory: captions are written in halves; lower decoding.batch_size", stacklevel=2)
+        half = len(images) // 2
+        return [*self.generate(images[:half], prompt, decoding), *self.generate(images[half:], prompt, decoding)]
+
+    @torch.inference_mode()
+    def _written(self, images: Sequence[Image.Image], prompt: str, decoding: Decoding) -> list[Generated]:
         inputs = self._to_device(self.checked_inputs(images, prompt))
         check_length(decoding, self.context - inputs["input_ids"].shape[1])
         output = self.model.generate(
