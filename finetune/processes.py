@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -27,8 +27,9 @@ def call(command: Sequence[str], environment: Mapping[str, str] | None = None, *
 
     def pass_on(number: int) -> None:
         told.append(number)
-        for one in (process.children() if launcher else []) or [process]:
-            one.terminate()
+        with suppress(psutil.NoSuchProcess):
+            for one in (process.children() if launcher else []) or [process]:
+                one.terminate()
 
     with on_ending(pass_on):
         code = int(process.wait())
