@@ -75,7 +75,6 @@ def _train(recipe: Recipe, recipe_path: str | None, state: PartialState, micro_b
             ensure_base(recipe, prepared)
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
-    set_seed(recipe.training.seed)  # here: what came before was not the same in a run that had begun already
     captioner = trainable(recipe, prepared, str(state.device))
     cut = _cut_captions(captioner, recipe, prepared)
     counts = adapters.count_parameters(captioner)
