@@ -94,7 +94,6 @@ def _train(
             ensure_base(recipe, prepared)
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
-    set_seed(recipe.training.seed)  # here: what came before was not the same in a run that had begun already
     captioner = trainable(recipe, prepared, str(state.device))
     cut = _cut_captions(captioner, recipe, prepared)
     if start:
