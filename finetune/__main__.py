@@ -84,9 +84,9 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     loaded = _recipe(recipe, overrides, limit)
     validation.check_recipe(loaded)
     scoring.check_scoring(loaded)
-    memory.show(memory.estimate(loaded), loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
+    memory.show(memory.estimate(loaded), loaded)
     validation.check_splits(prepared.whole)
     print(f"{recipe}: ready to train")
 
