@@ -25,8 +25,8 @@ demo: install  ## the whole path on the built-in catalogue: train, caption, scor
 reproduce: install  ## all published runs, what is finished skipped, and the published figures beside ours; GRID=...
 	$(BIN)/python -m finetune reproduce $(GRID)
 
-test: install  ## all tests
-	$(BIN)/python -m pytest
+test: install  ## all tests, a file on each of up to four cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 bench: install  ## time, memory and values beside those of the official scorers, 10,000 captions
 	$(BIN)/python -m metrics bench --stanza finetune/demo/stanza
