@@ -3,18 +3,18 @@
 import os
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from finetune import makers
 from finetune.extras import needs_train
+from finetune.options import Limit, Overrides, RecipePath, load, with_limit
 from metrics.errors import UserError, user_errors
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML recipe")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="change the recipe")]
-Limit = Annotated[int | None, typer.Option(min=1, help="at most this many articles of each split")]
+app.add_typer(makers.app)
 
 
 @app.callback()
@@ -29,7 +29,7 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     """Load, split and cache the catalogues; write references-{train,validation,test}.jsonl and each one's card."""
     from finetune import card, mixture, preparation, runs
 
-    loaded = _recipe(recipe, overrides, limit)
+    loaded = load(recipe, overrides, limit)
     runs.refuse_other_data(loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
@@ -49,7 +49,7 @@ def compare_catalogues(
     """Write the catalogue card of two recipes' catalogues, side by side."""
     from finetune import card, mixture
 
-    recipes = {path: _recipe(path, None, None) for path in (first, second)}
+    recipes = {path: load(path, None, None) for path in (first, second)}
     several = [str(path) for path, loaded in recipes.items() if len(loaded.catalogues) > 1]
     if several:
         raise UserError(f"{', '.join(several)}: mixes several catalogues; compare recipes of one each")
@@ -67,7 +67,7 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
     from finetune.catalogues.facad import Facad
     from finetune.catalogues.facad_meta import write_image_urls
 
-    sections = list(_recipe(recipe, overrides, None).catalogues.values())
+    sections = list(load(recipe, overrides, None).catalogues.values())
     if len(sections) != 1 or not isinstance(sections[0], Facad):
         found = ", ".join(section.catalogue for section in sections)
         raise UserError(f"{recipe}: data.catalogue: image-urls needs one catalogue, facad; found {found}")
@@ -81,7 +81,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     """Check recipe, data, base model, tracker and disk before anything is spent."""
     from finetune import memory, mixture, scoring, validation
 
-    loaded = _recipe(recipe, overrides, limit)
+    loaded = load(recipe, overrides, limit)
     validation.check_recipe(loaded)
     scoring.check_scoring(loaded)
     prepared = mixture.prepare_all(loaded)
@@ -109,7 +109,7 @@ def train(
     from finetune import dry_run as trial
     from finetune import training
 
-    loaded = _recipe(recipe, overrides, limit)
+    loaded = load(recipe, overrides, limit)
     if dry_run and (resume or init_from):
         raise UserError("--dry-run trains nothing to go on with; leave --resume and --init-from out")
     if dry_run:
@@ -126,7 +126,7 @@ def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit:
     from finetune import baselines as looking_at_nothing
     from finetune import mixture
 
-    prepared = mixture.prepare_all(_recipe(recipe, overrides, limit))
+    prepared = mixture.prepare_all(load(recipe, overrides, limit))
     for part, folder in prepared.folders(out):
         for path in looking_at_nothing.write_baselines(part, folder):
             print(path)
@@ -181,54 +181,11 @@ def merge(
 @app.command()
 @needs_train
 @user_errors()
-def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
-    """Write the tiny, randomly initialised base model a recipe's model.tiny describes to its model.base."""
-    from finetune import mixture, training
-
-    loaded = _recipe(recipe, overrides, limit)
-    if loaded.model.tiny is None:
-        raise UserError(f"{recipe}: model.tiny is missing; it gives the tiny model's shape")
-    training.ensure_base(loaded, mixture.prepare_all(loaded).whole)
-    print(loaded.model.base)
-
-
-@app.command()
-@needs_train
-@user_errors()
-def make_demo_base(
-    out: Annotated[Path, typer.Option(help="the folder of the model")] = Path("finetune/demo/base"),
-    recipe: Annotated[Path, typer.Option(help="how it is trained")] = Path("recipes/demo-base.yaml"),
-    drawings: Annotated[int, typer.Option(min=100, help="how many drawings it sees")] = 40_000,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
-) -> None:
-    """Pre-train the demo's base model on alt texts of other drawings."""
-    from finetune.demo import base
-
-    base.make_demo_base(_recipe(recipe, overrides, None), recipe, drawings, out)
-
-
-@app.command()
-@needs_train
-@user_errors()
-def make_demo_stanza(
-    out: Annotated[Path, typer.Argument(help="the folder of the models")] = Path("finetune/demo/stanza"),
-    captions: Annotated[int, typer.Option(min=50, help="how many captions they are trained on")] = 1500,
-    steps: Annotated[int, typer.Option(min=100, help="steps of the tokenizer; the tagger takes half as many")] = 600,
-) -> None:
-    """Train tiny Stanza models on the demo's own captions, whose parts of speech and lemmas are known."""
-    from finetune.demo import stanza
-
-    print(stanza.make_demo_stanza(out, captions, steps))
-
-
-@app.command()
-@needs_train
-@user_errors()
 def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """The whole path: prepare, baselines, train, caption before and after, score, report. Goes on where it stopped."""
     from finetune import pipeline
 
-    pipeline.run(_recipe(recipe, overrides, limit), recipe, _overrides(overrides, limit))
+    pipeline.run(load(recipe, overrides, limit), recipe, with_limit(overrides, limit))
 
 
 @app.command()
@@ -296,16 +253,6 @@ def smoke(
     from finetune import smoke as test
 
     test.smoke(model, photo, dtype)
-
-
-def _recipe(path: Path, overrides: list[str] | None, limit: int | None) -> Any:
-    from finetune.config import load_recipe
-
-    return load_recipe(path, _overrides(overrides, limit))
-
-
-def _overrides(overrides: list[str] | None, limit: int | None) -> list[str]:
-    return [*(overrides or []), *([f"data.limit={limit}"] if limit else [])]
 
 
 if __name__ == "__main__":

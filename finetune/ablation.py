@@ -125,7 +125,7 @@ def _trained(training: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "validation_loss": training["best_validation_loss"],
         "steps": max(entry["step"] for entry in training["loss_history"]),
-        "step_s": training["times"]["step_s"],
+        "step_s": training["times"].get("step_s"),  # none where it was killed after its last step
         "hardware": training["hardware"] | {"threads": training["threads"]},
         "versions": training["versions"],
         "git": training["git"],

@@ -33,7 +33,13 @@ def write_table(rows: Sequence[Row], out: Path) -> Path:
 def _models(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     for name in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == name]
-        yield {"name": name, "rows": [dict(row) | {"speed": own[0]["step_s"] / row["step_s"]} for row in own]}
+        yield {"name": name, "rows": [dict(row) | {"speed": _speed(own[0], row)} for row in own]}
+
+
+def _speed(first: Row, row: Row) -> float | None:
+    """How many times faster a step is than the first row's; None where one of them was not timed."""
+    timed = first["step_s"] and row["step_s"]
+    return first["step_s"] / row["step_s"] if timed else None
 
 
 def cells(row: Row) -> list[str]:
@@ -43,8 +49,8 @@ def cells(row: Row) -> list[str]:
         times_100(row["CIDEr"]),
         figure(row["words"]),
         percent(row["finished"]),
-        figure(row["step_s"] * 1000, ".0f"),
-        figure(row["speed"], ".2f") + "x",
+        figure(row["step_s"] * 1000, ".0f") if row["step_s"] else "–",
+        figure(row["speed"], ".2f") + "x" if row["speed"] else "–",
     ]
 
 

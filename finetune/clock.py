@@ -18,9 +18,9 @@ class StepClock(TrainerCallback):  # type: ignore[misc]
         self._since: float | None = None
 
     @property
-    def median(self) -> float | None:
-        """Seconds a step in the middle took; None before the first."""
-        return median(self.seconds) if self.seconds else None
+    def median(self) -> float:
+        """Seconds a step in the middle took; there must be one."""
+        return median(self.seconds)
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Begin where nothing was begun."""

@@ -5,13 +5,14 @@ import platform
 import resource
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+from accelerate.utils.memory import should_reduce_batch_size
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +28,7 @@ from finetune.preparation import Prepared
 from finetune.trainer import CaptionTrainer
 from finetune.training import build_trainer, ensure_base, trainable
 from finetune.validation import check_recipe, check_splits
+from metrics.errors import UserError
 from metrics.formats import duration
 from metrics.images import to_rgb
 
@@ -48,10 +50,23 @@ def dry_run(recipe: Recipe) -> None:
         memory.show(memory.estimate(recipe), recipe)
     with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as own:
         folder = Path(broadcast_object_list([own])[0])  # the first process's, where a tiny base is made
-        facts = _try(_moved(recipe, folder), mixture.whole, state)
+        facts = _in_memory(recipe, lambda: _try(_moved(recipe, folder), mixture.whole, state))
         state.wait_for_everyone()
     if state.is_main_process:
         _show(facts)
+
+
+def _in_memory(recipe: Recipe, action: Callable[[], Facts]) -> Facts:
+    try:
+        return action()
+    except Exception as error:
+        if not should_reduce_batch_size(error):
+            raise
+        size, reason = recipe.training.micro_batch_size, str(error).splitlines()[0]
+    raise UserError(
+        f"out of memory with micro-batches of {size} ({reason}); training would halve them. What takes less: "
+        "training.micro_batch_size, training.gradient_checkpointing=true, model.quantization=nf4"
+    )
 
 
 def _moved(recipe: Recipe, folder: Path) -> Recipe:
@@ -59,7 +74,7 @@ def _moved(recipe: Recipe, folder: Path) -> Recipe:
     changes: dict[str, Any] = {
         "output": folder / "run",
         "training": recipe.training.model_copy(update={"tracker": "none"}),
-        "judging": recipe.judging.model_copy(update={"captions": 0, "best": "loss", "every": None}),
+        "judging": recipe.judging.model_copy(update={"captions": 0, "best": "loss"}),
     }
     if recipe.model.tiny and not Path(recipe.model.base).exists():
         changes["model"] = recipe.model.model_copy(update={"base": str(folder / "base")})
@@ -125,7 +140,7 @@ def _whole(recipe: Recipe, prepared: Prepared, step: float, validated: float) ->
     training = recipe.training
     an_epoch = math.ceil(len(prepared.splits["train"]) / training.batch_size)
     steps = min(math.ceil(training.epochs * an_epoch), training.max_steps or math.inf)
-    validations = math.ceil(steps / an_epoch)
+    validations = math.ceil(steps / (recipe.judging.every or an_epoch))
     spent = steps * step + validations * validated * len(prepared.splits["validation"])
     return f"at the most {duration(spent)}: {steps:,} steps, {validations:,} validations; captioning beside"
 

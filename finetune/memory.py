@@ -48,7 +48,7 @@ def estimate(recipe: Recipe) -> Estimate:
 
     Weights as they are stored; gradients and moments (AdamW: two in float32; 8-bit: two bytes and their block's
     constant, Dettmers et al. 2022) of what is trained; activations as autograd keeps them, layer by layer; logits of
-    labelled tokens as they come, in float32, as probabilities, and their gradients. Not in it: sharding (FSDP,
+    labelled tokens as they come, in float32, and as log-probabilities. Not in it: sharding (FSDP,
     ZeRO), and what captioning keeps. Raises `UserError` where no tower is trained.
     """
     captioner = without_weights(recipe)

@@ -23,7 +23,7 @@ def fitting(recipe: Recipe, processes: int, train: Callable[[int], Result]) -> R
     The size that fits is kept in the run's folder, so that a resumed run begins with it. Raises `UserError` where a
     single photo does not fit, and where other processes of the run must be started anew with the smaller size.
     """
-    size = _kept(recipe)
+    size = _kept(recipe, processes)
     while True:
         try:
             return train(size)
@@ -58,7 +58,7 @@ def _smaller(recipe: Recipe, size: int, processes: int, reason: str) -> int:
     return smaller
 
 
-def _kept(recipe: Recipe) -> int:
+def _kept(recipe: Recipe, processes: int) -> int:
     """The size that an earlier start found, if it looked from the same one; else the recipe's."""
     path, wanted = recipe.output / FILE, recipe.training.micro_batch_size
     try:
@@ -68,4 +68,4 @@ def _kept(recipe: Recipe) -> int:
         return wanted
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); remove it") from None
-    return fits if 0 < fits < wanted and recipe.training.batch_size % fits == 0 else wanted
+    return fits if 0 < fits < wanted and recipe.training.batch_size % (fits * processes) == 0 else wanted

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer
 
 from finetune import checkpoints
 from finetune.augmentation import Augmenter
 from finetune.batching import IGNORED
-from finetune.config import Judging, Training
+from finetune.config import Training
 from finetune.interruption import Interruption
-from finetune.judging import Judge, best_metric
+from finetune.judging import Judge
 from finetune.optimization import rates_of_parameters, schedule, split_groups
 from finetune.ordering import TrainingBatches, TrainingItems, TrainingOrder, deaf_to_signals
 from metrics.errors import UserError
@@ -214,7 +214,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
     def _validation_loss(self, eval_dataset: Any) -> float:
         total, tokens = 0.0, 0
         for batch in self.get_eval_dataloader(eval_dataset):
-            with torch.inference_mode():
+            with torch.no_grad():  # ZeRO-3 could not train on what it gathered in inference mode
                 losses, counts = caption_losses(self.model, self._prepare_inputs(batch))
             losses, counts = self.accelerator.gather_for_metrics((losses, counts))
             total, tokens = total + float(losses.double().sum()), tokens + int(counts.sum())
@@ -246,59 +246,3 @@ def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torc
     targets = labels[:, first:]
     losses = cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none").sum(1)
     return losses, (targets != IGNORED).sum(1)
-
-
-def training_arguments(
-    config: Training, folder: Path, world_size: int, judging: Judging | None = None
-) -> TrainingArguments:
-    """The recipe's optimisation in Trainer's words. Raises `UserError` where the batch cannot be divided."""
-    every = judging.every if judging else None
-    per_step = config.micro_batch_size * world_size
-    if config.batch_size % per_step:
-        raise UserError(
-            f"training.batch_size: {config.batch_size} is no multiple of micro_batch_size x devices = "
-            f"{config.micro_batch_size} x {world_size}"
-        )
-    return TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=config.epochs,
-        max_steps=config.max_steps or -1,
-        optim="paged_adamw_8bit" if config.optimizer == "paged-adamw-8bit" else "adamw_torch",
-        per_device_train_batch_size=config.micro_batch_size,
-        per_device_eval_batch_size=config.micro_batch_size,
-        gradient_accumulation_steps=config.batch_size // per_step,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        eval_strategy="steps" if every else "epoch",
-        save_strategy="steps" if every else "epoch",
-        eval_steps=every,
-        save_steps=every or 1,
-        restore_callback_states_from_checkpoint=True,
-        load_best_model_at_end=True,
-        metric_for_best_model=best_metric(judging),
-        greater_is_better=judging is not None and judging.best != "loss",
-        logging_steps=10,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        seed=config.seed,
-        dataloader_num_workers=config.workers,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        remove_unused_columns=False,
-        report_to=config.tracker,
-        ddp_find_unused_parameters=False,
-    )
-
-
-class EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
-    """As transformers'; where a checkpoint is a run's last, the run that goes on from it is at its end."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop where the checkpoint's run had stopped."""
-        super().on_train_begin(args, state, control, **kwargs)
-        waited = self.early_stopping_patience_counter >= self.early_stopping_patience
-        control.should_training_stop |= waited or state.global_step >= state.max_steps
-
-
-def early_stopping(config: Training) -> EarlyStopping:
-    """Stop after `patience` validations without a better one."""
-    return EarlyStopping(early_stopping_patience=config.patience)

@@ -15,6 +15,7 @@ from transformers import set_seed
 
 from finetune import adapters, memory
 from finetune.adapter_files import start_from, starting_point
+from finetune.arguments import early_stopping, training_arguments
 from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator, check_padding, too_long
 from finetune.callbacks import Tracking
@@ -24,6 +25,7 @@ from finetune.clock import StepClock
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner, check_length
+from finetune.families.loading import is_sharded
 from finetune.judging import judge_of
 from finetune.micro_batch import fitting, with_micro_batch
 from finetune.mixture import prepare_all
@@ -41,7 +43,7 @@ from finetune.runs import (
     write_training,
 )
 from finetune.tiny import make_tiny
-from finetune.trainer import CaptionTrainer, early_stopping, training_arguments
+from finetune.trainer import CaptionTrainer
 from finetune.validation import check_recipe, check_splits
 from metrics.errors import UserError
 
@@ -94,7 +96,7 @@ def _train(
             ensure_base(recipe, prepared)
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
-    captioner = trainable(recipe, prepared, str(state.device))
+    captioner = trainable(recipe, prepared, "cpu" if is_sharded() else str(state.device))  # then a part goes to each
     cut = _cut_captions(captioner, recipe, prepared)
     if start:
         start_from(captioner, start["adapter"])
@@ -113,7 +115,7 @@ def _train(
     started = time.perf_counter()
     _fit(trainer, checkpoint)
     spent = "train_since_resume_s" if checkpoint else "train_s"
-    times = {spent: time.perf_counter() - started, "step_s": clock.median}
+    times = {spent: time.perf_counter() - started} | ({"step_s": clock.median} if clock.seconds else {})
     with writing(recipe.output / CHECKPOINTS):
         trainer.save_model(str(recipe.output / MODEL_FOLDER))
     if state.is_main_process:

@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from finetune import adapters, memory, quantization
+from finetune.arguments import training_arguments
 from finetune.config import Recipe
 from finetune.families import captioner_class
-from finetune.families.loading import check_precision
+from finetune.families.loading import check_precision, is_sharded
 from finetune.judging import check_judging
 from finetune.mixture import each_catalogue
 from finetune.preparation import Prepared
 from finetune.tiny import check_tiny
-from finetune.trainer import training_arguments
 from metrics.cache import cache_folder
 from metrics.errors import UserError
 
@@ -52,8 +52,9 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     _check_attention(recipe)
     _check_optimizer(recipe)
     _check_tracker(recipe)
-    for folder in (recipe.output, cache_folder()):
-        check_disk(folder, needed_bytes(recipe))
+    _check_sharding(recipe)
+    check_disk(recipe.output, needed_bytes(recipe))
+    check_disk(cache_folder(), MINIMUM_FREE)
 
 
 def needed_bytes(recipe: Recipe) -> int:
@@ -75,6 +76,17 @@ def _check_precision(recipe: Recipe) -> None:
             f"tune.{full[0]}: full: bfloat16 weights round small updates away; set model.dtype: float32, "
             f"or tune.{full[0]}: lora, whose adapters are float32"
         )
+
+
+def _check_sharding(recipe: Recipe) -> None:
+    """What FSDP and ZeRO-3, which cut weights over devices, cannot do."""
+    if is_sharded() and recipe.model.quantization:
+        raise UserError(
+            f"model.quantization: {recipe.model.quantization}: quantised weights are not cut over devices; "
+            "use recipes/accelerate/ddp.yaml"
+        )
+    if is_sharded(by="ZeRO-3") and recipe.training.gradient_checkpointing:
+        raise UserError("training.gradient_checkpointing: does not go with ZeRO-3; use recipes/accelerate/fsdp2.yaml")
 
 
 def _check_attention(recipe: Recipe) -> None:

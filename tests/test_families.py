@@ -7,12 +7,13 @@ import torch
 from tiny_models import CAPTIONS, load_tiny, photo, rows
 
 from finetune.adapters import attach
+from finetune.arguments import training_arguments
 from finetune.batching import IGNORED, CaptionCollator
 from finetune.config import Decoding, Lora, Training, Tune
 from finetune.families import FAMILIES
 from finetune.families.base import TOWERS, Captioner
 from finetune.families.loading import family_of
-from finetune.trainer import CaptionTrainer, caption_losses, training_arguments
+from finetune.trainer import CaptionTrainer, caption_losses
 from metrics.errors import UserError
 
 

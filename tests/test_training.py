@@ -9,12 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_models import launch_two, load_tiny, rows, write_recipe, write_tiny
+from transformers import TrainingArguments
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
+from finetune.arguments import training_arguments
 from finetune.batching import CaptionCollator
 from finetune.config import Training
-from finetune.trainer import CaptionTrainer, caption_losses, training_arguments
+from finetune.trainer import CaptionTrainer, caption_losses
 
 Write = Callable[..., Path]
 
@@ -278,3 +280,16 @@ def test_a_stale_tiny_base_is_refused(recipe: Write) -> None:
     assert CliRunner().invoke(app, ["make-tiny", str(path), "--limit", "4"]).exit_code == 0
     result = train(path)
     assert (result.exit_code, "made from other training texts" in result.stderr) == (2, True)
+
+
+def test_one_process_trains_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainer would spread it over all GPUs it sees, each with a micro-batch of its own."""
+    set_up = TrainingArguments.__post_init__
+
+    def see_two(arguments: TrainingArguments) -> None:
+        set_up(arguments)
+        arguments._n_gpu = 2
+
+    monkeypatch.setattr(TrainingArguments, "__post_init__", see_two)
+    arguments = training_arguments(Training(micro_batch_size=4, batch_size=8), tmp_path, 1)
+    assert (arguments.train_batch_size, arguments.gradient_accumulation_steps) == (4, 2)

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from finetune.config import Decoding, Model, Tiny
-from finetune.families.loading import check_base
+from finetune.families.loading import check_base, is_sharded
 from metrics.errors import UserError
 
 TOWERS = ("vision", "connector", "language")
@@ -198,13 +198,15 @@ class Captioner(ABC):
             if not should_reduce_batch_size(error):
                 raise
         clear_device_cache(garbage_collection=True)
+        if is_sharded():
+            raise UserError("out of memory while writing captions; lower decoding.batch_size")
         if len(images) == 1:
             raise UserError("out of memory with the caption of a single photo; lower decoding.beams or max_new_tokens")
         warnings.warn("out of memory: captions are written in halves; lower decoding.batch_size", stacklevel=2)
         half = len(images) // 2
         return [*self.generate(images[:half], prompt, decoding), *self.generate(images[half:], prompt, decoding)]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _written(self, images: Sequence[Image.Image], prompt: str, decoding: Decoding) -> list[Generated]:
         inputs = self._to_device(self.checked_inputs(images, prompt))
         check_length(decoding, self.context - inputs["input_ids"].shape[1])

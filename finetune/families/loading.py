@@ -1,12 +1,15 @@
 """Loading a base model from the Hub or a folder, with errors a user can act on."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from huggingface_hub import hf_hub_download, logging
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
@@ -127,8 +130,15 @@ def _fetch_config(model: Model) -> Path:
 
 
 def default_device() -> str:
-    """The accelerator there is, else the CPU."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """This process's accelerator, else the CPU."""
+    return str(PartialState().device)
+
+
+def is_sharded(by: str | None = None) -> bool:
+    """Whether `accelerate launch` was told to cut weights over devices: by FSDP or ZeRO-3, or by the one named."""
+    stage = os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED") else ""
+    found = {"FSDP": parse_flag_from_env("ACCELERATE_USE_FSDP"), "ZeRO-3": stage == "3"}
+    return found[by] if by else any(found.values())
 
 
 def split_revision(source: str) -> tuple[str, str | None]:
