@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
-
 from finetune.adapter_files import adapter_name
 from finetune.captioning import Selection, caption_catalogue, caption_photos
 from finetune.catalogues.folder import Folder
@@ -15,6 +12,7 @@ from finetune.config import Recipe, load_recipe
 from finetune.export import Format
 from finetune.mixture import prepare_one
 from finetune.preparation import ALL_SPLITS, Prepared, prepare
+from finetune.processes import distributed
 from finetune.runs import load_systems
 from metrics.errors import UserError
 
@@ -42,7 +40,7 @@ def run(request: CaptionRequest) -> None:
     _check(request)
     recipe = _recipe(request)
     names = _names(request.adapters)
-    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # it asks for no device by itself
+    state = distributed()
     if request.photos and not state.is_main_process:
         return
     if request.photos:

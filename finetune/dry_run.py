@@ -21,10 +21,11 @@ from transformers.trainer_utils import SaveStrategy
 
 from finetune import memory
 from finetune.clock import StepClock
-from finetune.config import Recipe
+from finetune.config import Judging, Recipe
 from finetune.families.base import Captioner
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared
+from finetune.processes import distributed
 from finetune.trainer import CaptionTrainer
 from finetune.training import build_trainer, ensure_base, trainable
 from finetune.validation import check_recipe, check_splits
@@ -41,7 +42,7 @@ def dry_run(recipe: Recipe) -> None:
 
     The recipe's output is neither read nor written. Raises `UserError` as `train` does.
     """
-    state = PartialState()
+    state = distributed()
     check_recipe(recipe, state.num_processes)
     with state.main_process_first():
         mixture = prepare_all(recipe)
@@ -50,7 +51,7 @@ def dry_run(recipe: Recipe) -> None:
         memory.show(memory.estimate(recipe), recipe)
     with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as own:
         folder = Path(broadcast_object_list([own])[0])  # the first process's, where a tiny base is made
-        facts = _in_memory(recipe, lambda: _try(_moved(recipe, folder), mixture.whole, state))
+        facts = _in_memory(recipe, lambda: _try(_moved(recipe, folder), recipe.judging, mixture.whole, state))
         state.wait_for_everyone()
     if state.is_main_process:
         _show(facts)
@@ -81,18 +82,22 @@ def _moved(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update=changes)
 
 
-def _try(recipe: Recipe, prepared: Prepared, state: PartialState) -> Facts:
+def _try(recipe: Recipe, judging: Judging, prepared: Prepared, state: PartialState) -> Facts:
     with state.main_process_first():
         if state.is_main_process:
             ensure_base(recipe, prepared)
     captioner = trainable(recipe, prepared, str(state.device))
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    facts = _train(recipe, captioner, prepared, state.num_processes)
-    return facts | _caption(recipe, captioner, prepared) | {"peak memory": peak_memory()}
+    facts, step, validated = _train(recipe, captioner, prepared, state.num_processes)
+    captions, captioned = _caption(recipe, captioner, prepared)
+    judged = validated * len(prepared.splits["validation"]) + captioned * judging.captions / state.num_processes
+    whole = {"the whole training": _whole(recipe, prepared, step, judged)}
+    return facts | captions | whole | {"peak memory": peak_memory()}
 
 
-def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: int) -> Facts:
+def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: int) -> tuple[Facts, float, float]:
+    """What was measured, seconds of an optimizer step, and of the validation of an item."""
     trainer = build_trainer(recipe, captioner, _longest(prepared, recipe, processes), processes)
     trainer.args.max_steps = STEPS
     trainer.args.save_strategy = SaveStrategy.NO
@@ -105,11 +110,11 @@ def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: 
     trainer.evaluate()
     validation = time.perf_counter() - started
     batch = recipe.training.batch_size
-    return _tokens(trainer) | {
+    facts = {
         "optimizer step": f"{duration(step)}, {batch / step:.2f} photos/s, the step before as warm-up "
         f"{duration(clock.seconds[0])}",
-        "the whole training": _whole(recipe, prepared, step, validation / len(trainer.eval_dataset)),
     }
+    return _tokens(trainer) | facts, step, validation / len(trainer.eval_dataset)
 
 
 def _longest(prepared: Prepared, recipe: Recipe, processes: int) -> Prepared:
@@ -135,17 +140,18 @@ def _tokens(trainer: CaptionTrainer) -> Facts:
     return {"tokens per step": f"about {told}"}
 
 
-def _whole(recipe: Recipe, prepared: Prepared, step: float, validated: float) -> str:
-    """At the most: all epochs, with the longest captions; `validated` is seconds an item."""
+def _whole(recipe: Recipe, prepared: Prepared, step: float, judged: float) -> str:
+    """At the most: all epochs, with the longest captions; `judged` is seconds a validation, its captions included."""
     training = recipe.training
     an_epoch = math.ceil(len(prepared.splits["train"]) / training.batch_size)
     steps = min(math.ceil(training.epochs * an_epoch), training.max_steps or math.inf)
     validations = math.ceil(steps / (recipe.judging.every or an_epoch))
-    spent = steps * step + validations * validated * len(prepared.splits["validation"])
-    return f"at the most {duration(spent)}: {steps:,} steps, {validations:,} validations; captioning beside"
+    spent = steps * step + validations * judged
+    return f"at the most {duration(spent)}: {steps:,} steps, {validations:,} validations; scoring captions beside"
 
 
-def _caption(recipe: Recipe, captioner: Captioner, prepared: Prepared) -> Facts:
+def _caption(recipe: Recipe, captioner: Captioner, prepared: Prepared) -> tuple[Facts, float]:
+    """What was measured, and seconds a photo."""
     data = prepared.splits["validation"]
     photos = [to_rgb(data[row % len(data)]["image"]) for row in range(recipe.decoding.batch_size)]
     captioner.model.eval()
@@ -153,7 +159,7 @@ def _caption(recipe: Recipe, captioner: Captioner, prepared: Prepared) -> Facts:
     generated = captioner.generate(photos, captioner.prompt_of(recipe.prompt), recipe.decoding)
     spent = time.perf_counter() - started
     tokens = sum(one.tokens for one in generated)
-    return {"captioning": f"{duration(spent)} for {len(photos)} photos, {tokens:,} tokens"}
+    return {"captioning": f"{duration(spent)} for {len(photos)} photos, {tokens:,} tokens"}, spent / len(photos)
 
 
 def peak_memory() -> str:

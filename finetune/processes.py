@@ -1,5 +1,6 @@
 """Processes of ours: a command that ends when we are ended, and one of them to a folder."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +9,10 @@ from pathlib import Path
 from types import FrameType
 
 import psutil
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from filelock import FileLock, Timeout
+from torch.distributed import DistNetworkError
 
 from metrics.errors import UserError
 
@@ -68,3 +72,22 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def distributed() -> PartialState:
+    """This process among those that `accelerate launch` started. Raises `UserError` where they cannot meet."""
+    try:
+        state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # it does not ask by itself
+    except DistNetworkError as error:
+        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise UserError(
+            f"{address}: the processes cannot meet there: {str(error).splitlines()[0]}. Does another training hold the "
+            "port? Give one that is free: accelerate launch --main_process_port 0"
+        ) from error
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if state.num_processes != started:
+        raise UserError(
+            f"accelerate launch started {started} processes for GPUs, and there is none here; on the CPU set "
+            "ACCELERATE_USE_CPU=true, or use recipes/accelerate/cpu.yaml"
+        )
+    return state

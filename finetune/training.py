@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from torch.distributed import DistNetworkError
 from transformers import set_seed
 
 from finetune import adapters, memory
@@ -30,7 +29,7 @@ from finetune.judging import judge_of
 from finetune.micro_batch import fitting, with_micro_batch
 from finetune.mixture import prepare_all
 from finetune.preparation import Prepared, write_references
-from finetune.processes import locked
+from finetune.processes import distributed, locked
 from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import (
     CHECKPOINTS,
@@ -57,7 +56,7 @@ def train(
     Keeps the weights that are best by `judging.best` in `<output>/model`, and the record in `<output>/training.json`.
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
-    state = _processes()
+    state = distributed()
     check_recipe(recipe, state.num_processes)
     start = starting_point(recipe, init_from)
     with state.main_process_first():
@@ -68,17 +67,6 @@ def train(
         return recipe.output
     with locked(recipe.output) if state.is_main_process else nullcontext():
         return fitting(recipe, state.num_processes, lambda size: _train(recipe, recipe_path, state, size, start))
-
-
-def _processes() -> PartialState:
-    try:
-        return PartialState()
-    except DistNetworkError as error:
-        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        raise UserError(
-            f"{address}: the processes cannot meet there: {str(error).splitlines()[0]}. Does another training hold the "
-            "port? Give one that is free: accelerate launch --main_process_port 0"
-        ) from error
 
 
 def _train(

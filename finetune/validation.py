@@ -51,6 +51,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     check_judging(recipe.judging)
     _check_attention(recipe)
     _check_optimizer(recipe)
+    _check_rates(recipe)
     _check_tracker(recipe)
     _check_sharding(recipe)
     check_disk(recipe.output, needed_bytes(recipe))
@@ -105,6 +106,14 @@ def _check_optimizer(recipe: Recipe) -> None:
         raise UserError(
             "training.optimizer: paged-adamw-8bit needs bitsandbytes; pip install '.[gpu]' in Lookbook's folder"
         )
+
+
+def _check_rates(recipe: Recipe) -> None:
+    for tower, rate in recipe.training.learning_rates:
+        if rate is not None and getattr(recipe.tune, tower) == "frozen":
+            raise UserError(
+                f"training.learning_rates.{tower}: {rate}, but tune.{tower} is frozen; leave one of them out"
+            )
 
 
 def _check_tracker(recipe: Recipe) -> None:
