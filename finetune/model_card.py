@@ -243,7 +243,8 @@ def _start(record: Mapping[str, Any]) -> dict[str, str] | None:
     if not start:
         return None
     name = public(start["adapter"])
-    return start | {"adapter": public(str(Path(start["adapter"]).parent)) if name == "model" else name}
+    called = public(str(Path(start["adapter"]).parent)) if name == "model" else name
+    return {"adapter": called, "sha256": start["sha256"]}
 
 
 def _trained_share(parameters: Mapping[str, Mapping[str, int]]) -> float:
