@@ -1,6 +1,5 @@
 """Adapters on disk and on the Hub: found, put on a base model, taken as a start."""
 
-import hashlib
 import json
 import re
 import sys
@@ -21,6 +20,7 @@ from finetune.families import captioner_class
 from finetune.families.base import Captioner
 from finetune.families.loading import first_line, split_revision
 from metrics.errors import UserError
+from metrics.files import sha256
 
 MODEL_FOLDER = "model"
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -127,8 +127,7 @@ def starting_point(recipe: Recipe, source: str | None) -> dict[str, str] | None:
     differing = _differences(recipe, folder)
     if differing:
         raise UserError(f"--init-from {source}: this recipe does not go on with it: {'; '.join(differing)}")
-    with (folder / WEIGHTS).open("rb") as file:
-        return {"adapter": source, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"adapter": source, "sha256": sha256(folder / WEIGHTS)}
 
 
 def _differences(recipe: Recipe, folder: Path) -> list[str]:

@@ -12,14 +12,25 @@ from huggingface_hub.errors import HFValidationError, HTTPError, OfflineModeIsEn
 from huggingface_hub.utils import validate_repo_id
 
 from finetune.model_card import write_card
-from finetune.publication import ADAPTER, CARD, RECIPE, RECORD, WEIGHTS, Content, left_out, publication, read_trained
+from finetune.publication import (
+    ADAPTER,
+    CARD,
+    MARK,
+    RECIPE,
+    RECORD,
+    WEIGHTS,
+    Content,
+    left_out,
+    publication,
+    read_trained,
+)
 from metrics.errors import UserError
 from metrics.files import write_text
 
 WAITS = (1, 2, 4)
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 HARMLESS = (".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", CARD)
-REPLACED = (WEIGHTS, "*.safetensors.index.json", ADAPTER, "config.json", "generation_config.json")
+REPLACED = (WEIGHTS, "*.safetensors.index.json", ADAPTER, "config.json", "generation_config.json", MARK)
 TOKENS = "https://huggingface.co/settings/tokens"
 CARD_FILE = "model-card.md"
 Result = TypeVar("Result")
@@ -28,9 +39,9 @@ Result = TypeVar("Result")
 def push(run: Path, repo: str, *, private: bool = False, model: Path | None = None, dry_run: bool = False) -> None:
     """Publish a finished, scored run as the model `repo` ("owner/name"), in one commit.
 
-    `model` is a folder made by `merge`, in the place of the run's own. Where nothing has changed since the last time,
-    nothing is committed; weights that arrived in an interrupted push are not sent again. `dry_run` writes the card to
-    `RUN/model-card.md`, lists the files and sends nothing.
+    `model` is a folder that `merge` made of this very run, in the place of the run's own. Where nothing has changed
+    since the last time, nothing is committed; weights that arrived in an interrupted push are not sent again. `dry_run`
+    writes the card to `RUN/model-card.md`, lists the files and sends nothing.
     Raises `UserError` where the run lacks something, the token or the repository's name is refused, the repository
     holds anything else, or the Hub cannot be reached.
     """
@@ -53,7 +64,8 @@ def _check_name(repo: str) -> None:
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
-        raise UserError(f"--repo {repo}: no name of a repository: {error}") from None
+        told = str(error).partition(" Use `repo_type`")[0]  # an option that we have not
+        raise UserError(f"--repo {repo}: no name of a repository: {told}") from None
     if "/" not in repo:
         raise UserError(f"--repo {repo}: expected owner/name, for example {repo} under your own name: YOU/{repo}")
 

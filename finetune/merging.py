@@ -1,9 +1,10 @@
 """A run's adapter merged into its base: a whole model that plain transformers loads."""
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,25 +18,28 @@ from finetune.config import Model, Recipe, parse_recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
 from finetune.mixture import prepare_all
+from finetune.publication import MARK, OWN_ADAPTER, public
 from finetune.runs import MODEL_FOLDER, TRAINING_FILE, load_system, read_training
 from finetune.trainer import caption_losses
 from finetune.validation import check_disk
 from metrics.errors import UserError
-from metrics.files import make_folder
+from metrics.files import make_folder, sha256, write_text
 from metrics.images import to_rgb
 
 PHOTOS = 8
 DTYPES = get_args(Model.model_fields["dtype"].annotation)
 SPARE = 64 << 20  # tokenizer, configuration
+Said = tuple[list[str], list[float]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The merged model beside base and adapter, on `photos` of the validation split.
+    """The merged model, in `dtype`, beside base and adapter, on `photos` of the validation split.
 
     `largest` is the largest difference of a reference caption's log-probability per token, in nats.
     """
 
+    dtype: str
     photos: int
     equal: int
     largest: float
@@ -45,6 +49,7 @@ def merge(run: Path, out: Path, dtype: str | None = None) -> Comparison:
     """Write the model that `run` trained to the folder `out`, whole or not at all, and compare it as it then loads.
 
     Quantised bases are merged in their dequantised weights. Default `dtype`: the recipe's, bfloat16 where it quantises.
+    `merged.json` beside the model keeps what it was made of and the comparison, for `push`.
     Raises `UserError` where there is no adapter to merge, or no place for the model.
     """
     recipe = _recipe_of(run)
@@ -56,14 +61,21 @@ def merge(run: Path, out: Path, dtype: str | None = None) -> Comparison:
     draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
     try:
         before = _write_merged(run, recipe, getattr(torch, dtype), draft, rows)
-        after = _read(_load_whole(recipe, draft, dtype), recipe, rows)
+        found = _compared(dtype, before, _read(_load_whole(recipe, draft, dtype), recipe, rows))
+        origin = {"adapter_sha256": sha256(run / OWN_ADAPTER), "base": public(recipe.model.base)}
+        write_text(draft / MARK, json.dumps(origin | asdict(found), indent=1) + "\n")
         draft.rename(out)
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write {out}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    equal = sum(one == other for one, other in zip(before[0], after[0], strict=True))
-    return Comparison(len(rows), equal, max(abs(one - other) for one, other in zip(before[1], after[1], strict=True)))
+    return found
+
+
+def _compared(dtype: str, before: Said, after: Said) -> Comparison:
+    equal = [one == other for one, other in zip(before[0], after[0], strict=True)]
+    largest = max(abs(one - other) for one, other in zip(before[1], after[1], strict=True))
+    return Comparison(dtype, len(equal), sum(equal), largest)
 
 
 def _recipe_of(run: Path) -> Recipe:
@@ -85,9 +97,7 @@ def _check(out: Path, dtype: str) -> None:
         raise UserError(f"--out {out}: holds something already; name a new folder")
 
 
-def _write_merged(
-    run: Path, recipe: Recipe, dtype: torch.dtype, draft: Path, rows: Sequence[Any]
-) -> tuple[list[str], list[float]]:
+def _write_merged(run: Path, recipe: Recipe, dtype: torch.dtype, draft: Path, rows: Sequence[Any]) -> Said:
     """Merge and save; what base and adapter said of the photos."""
     captioner = load_system(str(run), None, recipe).captioner
     check_disk(draft.parent, _weights(captioner) * dtype.itemsize + SPARE)
@@ -102,6 +112,8 @@ def _write_merged(
         merged = captioner.model.merge_and_unload(safe_merge=True).to(dtype)
     except ValueError as error:
         raise UserError(f"{run}: cannot be merged: {error}") from error
+    for part in merged.config.sub_configs:  # the whole's own is told by transformers
+        getattr(merged.config, part).dtype = dtype
     merged.save_pretrained(draft)
     captioner.processor.save_pretrained(draft)
     return said
@@ -117,7 +129,7 @@ def _load_whole(recipe: Recipe, folder: Path, dtype: str) -> Captioner:
 
 
 @torch.inference_mode()
-def _read(captioner: Captioner, recipe: Recipe, rows: Sequence[Any]) -> tuple[list[str], list[float]]:
+def _read(captioner: Captioner, recipe: Recipe, rows: Sequence[Any]) -> Said:
     """A caption of each photo, and the log-probability per token of its reference caption."""
     prompt = captioner.prompt_of(recipe.prompt)
     captions = captioner.generate([to_rgb(row["image"]) for row in rows], prompt, recipe.decoding)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,10 @@ def write_card(trained: Trained, repo: str) -> str:
         "licence_note": note,
         "scored": scored,
         "usage": usage(trained, repo, scored[0].trained["run"]),
+        "mark": trained.mark,
+        "start": _start(trained.record),
         "figures": _figures(trained),
+        "settings": list(_settings(trained)),
         "share": _trained_share(trained.record["parameters"]),
     }
     text = render("model_card.md.j2", view, "finetune", {"link": _link})
@@ -216,6 +219,32 @@ def _figures(trained: Trained) -> list[tuple[str, str]]:
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
         ("Code", f"Lookbook {versions['lookbook']}, commit {record['git'] or 'unknown'}; seed {record['seed']}"),
     ]
+
+
+def _settings(trained: Trained) -> Iterator[tuple[str, str]]:
+    """What the recipe says of optimisation, a dotted key and its value each; the micro-batch as it was found to fit."""
+    recipe = public(trained.recipe)
+    used = {name: trained.record[name] for name in ("micro_batch_size",) if name in trained.record}
+    sections = {name: recipe.get(name, {}) for name in ("augmentation", "training", "labels", "judging")}
+    yield from _flat(sections | {"training": sections["training"] | used})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _start(record: Mapping[str, Any]) -> dict[str, str] | None:
+    """The adapter that a run began from, called by its run's folder where it lay in one on this disk."""
+    start = record.get("init_from")
+    if not start:
+        return None
+    name = public(start["adapter"])
+    called = public(str(Path(start["adapter"]).parent)) if name == "model" else name
+    return {"adapter": called, "sha256": start["sha256"]}
 
 
 def _trained_share(parameters: Mapping[str, Mapping[str, int]]) -> float:

@@ -13,9 +13,11 @@ from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
 from metrics.errors import UserError
-from metrics.files import read_bytes
+from metrics.files import read_bytes, sha256
 
 ADAPTER, WEIGHTS = "adapter_config.json", "*.safetensors"
+OWN_ADAPTER = Path("model", "adapter_model.safetensors")
+MARK = "merged.json"
 CARD, RECIPE, RECORD = "README.md", "recipe.yaml", "training.json"
 VOCABULARIES = ("tokenizer.json", "vocab.json", "merges.txt")
 PROCESSORS = ("processor_config.json", "preprocessor_config.json")
@@ -28,11 +30,15 @@ Content = Path | bytes
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's record and the folder of the model that is published: its own, or one that was merged from it."""
+    """A run's record and the folder of the model that is published: its own, or one that was merged from it.
+
+    `mark`: what `merge` told of the merged one.
+    """
 
     run: Path
     folder: Path
     record: dict[str, Any]
+    mark: dict[str, Any] | None
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -42,16 +48,23 @@ class Trained:
     @property
     def kind(self) -> str:
         """`adapter`, `merged` (base and adapter in one) or `full`."""
-        if (self.folder / ADAPTER).is_file():
-            return "adapter"
-        return "merged" if "lora" in self.recipe["tune"].values() else "full"
+        if self.mark is not None:
+            return "merged"
+        return "adapter" if "lora" in self.recipe["tune"].values() else "full"
 
 
 def read_trained(run: Path, model: Path | None) -> Trained:
-    """Read the record of a finished run. Raises `UserError` where run or model lack what a publication needs."""
-    trained = Trained(run, model or run / "model", read_object(run / RECORD, "train it to its end, or name its folder"))
-    if not isinstance(trained.record.get("recipe"), dict):
+    """Read the record of a finished run.
+
+    Raises `UserError` where run or model lack what a publication needs, or the model was not merged from the run.
+    """
+    record = read_object(run / RECORD, "train it to its end, or name its folder")
+    if not isinstance(record.get("recipe"), dict):
         raise UserError(f"{run / RECORD}: holds no recipe; train again")
+    mark = None if model is None else _read_mark(run, model)
+    trained = Trained(run, model or run / "model", record, mark)
+    if trained.kind == "adapter" and not (trained.folder / ADAPTER).is_file():
+        raise UserError(f"{trained.folder}: no {ADAPTER} there, though the run trained an adapter; train again")
     weights = sorted(trained.folder.glob(WEIGHTS))
     if not weights:
         raise UserError(f"{trained.folder}: no {WEIGHTS} there; expected the model folder of a run, or a merged model")
@@ -64,6 +77,21 @@ def read_trained(run: Path, model: Path | None) -> Trained:
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: damaged ({error}); train or merge again") from None
     return trained
+
+
+def _read_mark(run: Path, model: Path) -> dict[str, Any]:
+    """What `merge` left in its folder. Raises `UserError` where it did not make `model` from the run's adapter."""
+    own = run / OWN_ADAPTER
+    if not own.is_file():
+        raise UserError(f"--model {model}: {run} has no adapter that it could be merged from: no {own}; leave it out")
+    remedy = f"the run's scores are not those of that model; make it by `python -m finetune merge {run} --out FOLDER`"
+    mark = read_object(model / MARK, f"expected a model that `merge` made of {run}: {remedy}")
+    if mark.get("adapter_sha256") != sha256(own):
+        raise UserError(
+            f"{model / MARK}: made of another adapter: expected one with the SHA-256 {sha256(own)}, that of {own}, "
+            f"found {mark.get('adapter_sha256')}: {remedy}"
+        )
+    return mark
 
 
 def read_object(path: Path, missing: str) -> dict[str, Any]:

@@ -109,6 +109,7 @@ def _train(
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
+        (recipe.output / MODEL_FOLDER / "README.md").unlink(missing_ok=True)  # PEFT's, which says nothing
         record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut, START: start}
         record["micro_batch_size"] = micro_batch_size
         data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}

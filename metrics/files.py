@@ -1,5 +1,6 @@
 """Files that are there as a whole or not at all."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -62,6 +63,15 @@ def read_bytes(path: Path) -> bytes:
     """Read a file; raises `UserError` naming it when it cannot be read."""
     try:
         return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal; raises `UserError` naming it when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 

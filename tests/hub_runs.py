@@ -51,14 +51,15 @@ def train_and_score(path: Path) -> None:
 
 
 def merge(run: Path, out: Path) -> None:
-    """In plain PEFT, cut into several files of weights."""
-    from peft import PeftModel
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    """By `merge`, then cut into several files of weights."""
+    from transformers import AutoModelForImageTextToText
 
-    base = json.loads((run / "recipe.json").read_text())["recipe"]["model"]["base"]
-    model = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(base), run / "model")
-    model.merge_and_unload().save_pretrained(out, max_shard_size="100KB")
-    AutoProcessor.from_pretrained(run / "model").save_pretrained(out)
+    from finetune import merging
+
+    merging.merge(run, out)
+    model = AutoModelForImageTextToText.from_pretrained(out)
+    (out / "model.safetensors").unlink()
+    model.save_pretrained(out, max_shard_size="100KB")
 
 
 def use(root: Path, repos: list[str]) -> None:

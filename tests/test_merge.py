@@ -1,5 +1,7 @@
 """`merge`: the merged model says what base and adapter said, and plain transformers loads it."""
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,7 +79,11 @@ def test_merged_weights_write_the_same_captions(
     run = trained(root, f"{family}-{len(sections)}", family, **sections)
     result = finetune("merge", run, "--out", tmp_path / "whole")
     assert result.exit_code == 0, result.output
-    assert "8 of 8 captions of validation photos are equal" in result.stdout
+    assert "in float32; 8 of 8 captions of validation photos are equal" in result.stdout
+    mark = json.loads((tmp_path / "whole" / "merged.json").read_text())
+    assert 0 <= mark.pop("largest") < 1e-4
+    digest = hashlib.sha256((run / "model" / "adapter_model.safetensors").read_bytes()).hexdigest()
+    assert mark == {"adapter_sha256": digest, "base": family, "dtype": "float32", "photos": 8, "equal": 8}
     assert plain_captions(tmp_path / "whole", family) == captions(run)
     base, merged = (load_file(folder / "model.safetensors") for folder in (root / family, tmp_path / "whole"))
     assert base.keys() == merged.keys()
@@ -97,6 +103,9 @@ def test_a_quantised_base_is_merged_in_bfloat16_and_the_difference_is_told(
     assert 0 < found.largest < 0.1
     merged = load_file(tmp_path / "whole" / "model.safetensors")
     assert {tensor.dtype for tensor in merged.values()} == {torch.bfloat16}
+    config = json.loads((tmp_path / "whole" / "config.json").read_text())
+    parts = [config, *(config[f"{part}_config"] for part in ("vision", "qformer", "text"))]
+    assert [part["dtype"] for part in parts] == ["bfloat16"] * 4
     model = transformers.Blip2ForConditionalGeneration.from_pretrained(tmp_path / "whole")
     assert not hasattr(model.config, "quantization_config")
     assert merge(run, tmp_path / "exact", "float32").largest < found.largest

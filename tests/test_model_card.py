@@ -1,5 +1,6 @@
 """The model card: true figures, valid metadata, code that runs as printed."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -144,10 +145,12 @@ def test_a_base_that_is_a_folder_is_named_without_its_place(told: Callable[..., 
     assert ModelCard(card).data.base_model is None
 
 
-def test_a_fully_tuned_run_needs_no_base(told: Callable[..., str], runs: Path) -> None:
+def test_a_fully_tuned_run_needs_no_base(told: Callable[..., str], runs: Path, tmp_path: Path) -> None:
     tune = {"vision": "full", "connector": "full", "language": "full"}
     model = {"base": "Salesforce/blip2-opt-2.7b", "revision": "abc"}
-    card = told("--model", runs / "blip2-merged", tune=tune, model=model)
+    shutil.rmtree(tmp_path / "run" / "model")
+    shutil.copytree(runs / "blip2-merged", tmp_path / "run" / "model")
+    card = told(tune=tune, model=model)
     assert "Towers: vision full, connector full, language full." in card
     code = card.partition("```python")[2].partition("```")[0]
     assert 'from_pretrained("me/it", dtype=torch.float32)' in code
@@ -159,6 +162,78 @@ def test_the_bases_revision_and_number_format_are_in_the_code(told: Callable[...
     card = told(model={"base": "Salesforce/blip2-opt-2.7b@abc", "dtype": "bfloat16"})
     assert 'from_pretrained("Salesforce/blip2-opt-2.7b", revision="abc", dtype=torch.bfloat16)' in card
     assert "model.qformer.float()" in card
+
+
+def test_a_merged_models_card_tells_how_far_it_is_from_base_and_adapter(
+    told: Callable[..., str], runs: Path, tmp_path: Path
+) -> None:
+    merged = shutil.copytree(runs / "blip2-merged", tmp_path / "merged")
+    mark = json.loads((merged / "merged.json").read_text())
+    assert (mark["dtype"], mark["equal"], mark["photos"]) == ("float32", 8, 8)
+    assert 0 < mark["largest"] < 1e-4
+    changed = {"dtype": "bfloat16", "equal": 7, "largest": 0.0123}
+    (merged / "merged.json").write_text(json.dumps(mark | changed))
+    card = " ".join(told("--model", merged).split())
+    digest = hashlib.sha256((runs / "blip2" / "model" / "adapter_model.safetensors").read_bytes()).hexdigest()
+    assert f"Adapter (SHA-256 of its weights `{digest}`) and base were merged in bfloat16." in card
+    assert "writes the same captions for 7 of 8 validation photos" in card
+    assert "differ by at most 1.2e-02 nats a token" in card
+    assert "were merged in" not in told()
+
+
+def test_what_the_optimisation_was_set_to_is_told(told: Callable[..., str]) -> None:
+    training = {
+        "learning_rates": {"vision": 1e-6, "connector": 2e-5},
+        "cosine_steps": 500,
+        "max_steps": 40,
+        "optimizer": "paged-adamw-8bit",
+    }
+    labels = {"stop_token": False, "on": "all", "pad_to": 512}
+    card = told(
+        training=training, labels=labels, judging={"captions": 8, "measures": ["CIDEr", "BLEU-4"], "best": "cider"}
+    )
+    rows = {
+        "training.learning_rate": "0.01",
+        "training.learning_rates.vision": "1e-06",
+        "training.learning_rates.connector": "2e-05",
+        "training.cosine_steps": "500",
+        "training.max_steps": "40",
+        "training.optimizer": "paged-adamw-8bit",
+        "training.batch_size": "8",
+        "labels.stop_token": "False",
+        "labels.on": "all",
+        "labels.pad_to": "512",
+        "judging.measures": "CIDEr, BLEU-4",
+        "judging.best": "cider",
+    }
+    for name, value in rows.items():
+        assert f"| `{name}` | {value} |\n" in card, name
+    assert "Learning rate" not in card
+
+
+def test_the_micro_batch_that_fitted_is_told(told: Callable[..., str], tmp_path: Path) -> None:
+    _change_record(tmp_path / "run", micro_batch_size=2)
+    assert "| `training.micro_batch_size` | 2 |\n" in told()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "name"),
+    [("/data/runs/coarse/model", "coarse"), ("/data/coarse", "coarse"), ("me/model", "me/model"), ("~/a/model", "a")],
+)
+def test_a_run_that_began_from_an_adapter_says_so(
+    told: Callable[..., str], tmp_path: Path, adapter: str, name: str
+) -> None:
+    assert "fresh adapter" not in told()
+    _change_record(tmp_path / "run", init_from={"adapter": adapter, "sha256": "5ad0" * 16})
+    how = told().partition("\n## Training\n")[2].partition("\n## ")[0]
+    assert f"from the trained adapter {name} (SHA-256 of its weights `{'5ad0' * 16}`)" in how
+    assert "Steps and times below are those after that start" in how
+    assert "What that adapter had been trained on counts too" in how
+
+
+def _change_record(run: Path, **changes: Any) -> None:
+    record = json.loads((run / "training.json").read_text())
+    (run / "training.json").write_text(json.dumps(record | changes))
 
 
 def test_each_catalogue_of_a_mixture_has_its_results(told: Callable[..., str], tmp_path: Path) -> None:

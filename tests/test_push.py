@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -59,7 +60,10 @@ def test_a_second_push_changes_nothing_and_a_merged_model_replaces_the_adapter(
     assert not {WEIGHTS, "adapter_config.json"} & files.keys(), (
         "an adapter beside a merged model would be put on it twice"
     )
-    assert {"config.json", "model.safetensors.index.json"} <= files.keys()
+    assert {"config.json", "model.safetensors.index.json", "merged.json"} <= files.keys()
+    assert str(runs).encode() not in files["merged.json"]
+    pushed(hub, runs / "blip2", "--repo", "me/blip2")
+    assert not {"config.json", "merged.json"} & hub.repos["me/blip2"].files.keys()
 
 
 def test_killed_in_the_middle_of_a_file_it_goes_on_with_that_file_alone(hub: HubServer, runs: Path) -> None:
@@ -114,11 +118,12 @@ def test_what_stands_there_already_is_not_overwritten(hub: HubServer, runs: Path
     assert "is public" in refused(hub, runs / "blip2", "--repo", "me/open", "--private")
 
 
-@pytest.mark.parametrize("repo", ["blip2", "me/bl ip2", "me/a/b", "me/x--y", "/me/x"])
+@pytest.mark.parametrize("repo", ["blip2", "me/bl ip2", "me/a/b", "me/x--y", "/me/x", "bad repo//x"])
 def test_a_name_that_is_none_is_refused_before_anything_is_read(tmp_path: Path, repo: str) -> None:
     result = finetune("push", tmp_path / "no run", "--repo", repo)
     assert result.exit_code == 2
     assert f"--repo {repo}" in result.stderr
+    assert "repo_type" not in result.stderr
 
 
 def test_an_unreachable_hub_loses_nothing(runs: Path) -> None:
@@ -152,6 +157,34 @@ def test_what_a_run_lacks_is_said(runs: Path, tmp_path: Path, damaged: str, said
     result = finetune("push", tmp_path / "run", "--repo", "me/blip2", "--dry-run")
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_only_a_model_merged_from_this_very_run_is_published_under_its_scores(runs: Path, tmp_path: Path) -> None:
+    run = runs / "blip2"
+    whole = shutil.copytree(run, tmp_path / "whole")
+    (whole / "model" / WEIGHTS).unlink()
+    digests = {name: sha256((runs / name / "model" / WEIGHTS).read_bytes()).hexdigest() for name in ("blip2", "llava")}
+    for trained, model, said in [
+        (run, runs / "base-blip2", ["merged.json: no such file", f"merge {run} --out"]),
+        (run, run / "model", ["merged.json: no such file"]),
+        (run, runs / "llava-merged", [*digests.values(), "made of another adapter", f"merge {run} --out"]),
+        (whole, runs / "blip2-merged", ["has no adapter that it could be merged from", "leave it out"]),
+    ]:
+        result = finetune("push", trained, "--repo", "me/blip2", "--dry-run", "--model", model)
+        told = " ".join(result.stderr.split())
+        assert (result.exit_code, [part in told for part in said]) == (2, [True] * len(said)), result.output
+    (whole / "model" / "adapter_config.json").unlink()
+    shutil.copy(runs / "base-blip2" / "model.safetensors", whole / "model")
+    result = finetune("push", whole, "--repo", "me/blip2", "--dry-run")
+    assert (result.exit_code, "no adapter_config.json there" in result.stderr) == (2, True), result.output
+
+
+def test_a_card_that_lies_in_the_models_folder_is_not_published(hub: HubServer, runs: Path, tmp_path: Path) -> None:
+    assert not (runs / "blip2" / "model" / CARD).exists(), "PEFT's, which says nothing"
+    run = shutil.copytree(runs / "blip2", tmp_path / "run")
+    (run / "model" / CARD).write_text("# Model Card for Model ID\n\n[More Information Needed]\n")
+    pushed(hub, run, "--repo", "me/blip2")
+    assert b"More Information" not in hub.repos["me/blip2"].files[CARD]
 
 
 def test_a_secret_in_a_file_stays_here(hub: HubServer, runs: Path, tmp_path: Path) -> None:
