@@ -91,10 +91,10 @@ def _train(
         prepared = mixture.whole
         if state.is_main_process:
             claim_output(recipe, prepared, start)
-            keep_trained_on(recipe.output, prepared, start)
             for part, folder in mixture.folders(recipe.output):
                 write_references(part, folder)
             print(mixture.describe())
+            keep_trained_on(recipe.output, prepared, start)
             ensure_base(recipe, prepared)
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
