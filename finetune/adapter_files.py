@@ -11,14 +11,14 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from finetune.adapters import PEFT_PREFIX, tuned_towers
 from finetune.config import Recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
-from finetune.families.loading import first_line, split_revision
+from finetune.families.loading import REPAIR, first_line, refuse_damaged, split_revision
 from metrics.errors import UserError
 from metrics.files import sha256
 
@@ -29,7 +29,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 def adapter_folder(source: str) -> Path:
     """The folder that holds an adapter: itself, its run's, or fetched from the Hub by `owner/name[@revision]`.
 
-    Raises `UserError` where there is no adapter.
+    Raises `UserError` where there is no adapter, or a damaged one.
     """
     folder = Path(source)
     if not folder.exists():
@@ -40,7 +40,14 @@ def adapter_folder(source: str) -> Path:
         if not (folder / name).is_file():
             whole = "; it holds a whole model, which is loaded by --model" if any(folder.glob("model*.safe*")) else ""
             raise UserError(f"adapter {source}: does not load: no {name} in {folder}{whole}")
+    _read_config(folder)
+    refuse_damaged(folder / WEIGHTS)
     return folder
+
+
+def run_of(folder: Path) -> Path:
+    """The folder of the run that an adapter's folder lies in; itself where it lies in none."""
+    return folder.parent if folder.name == MODEL_FOLDER else folder
 
 
 def adapter_name(source: str) -> str:
@@ -77,7 +84,7 @@ def load_adapter(captioner: Captioner, source: str) -> str:
         else:
             captioner.model = PeftModel.from_pretrained(model, str(folder), name).eval()
         _refuse_other_layers(captioner.model, folder, name)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = shorten(str(error) or type(error).__name__, 300)
         raise UserError(f"adapter {source}: does not load on this base model: {reason}") from error
     captioner.model.set_adapter(name, inference_mode=True)
@@ -111,7 +118,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{folder / CONFIG}: cannot be read: {first_line(error)}") from None
+        raise UserError(f"{folder / CONFIG}: the file is damaged ({first_line(error)}); {REPAIR}") from None
 
 
 def starting_point(recipe: Recipe, source: str | None) -> dict[str, str] | None:
@@ -132,8 +139,9 @@ def starting_point(recipe: Recipe, source: str | None) -> dict[str, str] | None:
 
 def _differences(recipe: Recipe, folder: Path) -> list[str]:
     config, lora = _read_config(folder), recipe.lora
+    bases = str(config.get("base_model_name_or_path")), recipe.model.base
     pairs = {
-        "base": (base_name(str(config.get("base_model_name_or_path"))), base_name(recipe.model.base)),
+        "base": bases if base_name(bases[0]) != base_name(bases[1]) else ("", ""),
         "lora.rank": (config.get("r"), lora.rank),
         "lora.alpha": (config.get("lora_alpha"), lora.alpha),
         "lora.rslora": (config.get("use_rslora"), lora.rslora),
@@ -154,8 +162,6 @@ def _towers(recipe: Recipe, folder: Path) -> set[str]:
         with safe_open(folder / WEIGHTS, "pt") as file:
             keys = set(file.keys())
         return {family.tower_of(key.removeprefix(PEFT_PREFIX)) for key in keys}
-    except SafetensorError as error:
-        raise UserError(f"{folder / WEIGHTS}: cannot be read: {first_line(error)}") from None
     except ValueError as error:
         raise UserError(
             f"adapter {folder}: of another family than model.family {recipe.model.family}: {error}"

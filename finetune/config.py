@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     PositiveFloat,
@@ -61,6 +62,14 @@ class Tune(Section):
     language: Tuning = "lora"
 
 
+def _are_modules(value: Any) -> Any:
+    """A union's own errors name its parts, each with what does not fit it."""
+    layers = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    if not layers and value not in ("query-value", "all-linear"):
+        raise ValueError("expected query-value, all-linear or a list of layer names")
+    return value
+
+
 class Lora(Section):
     """Low-rank adapters (Hu et al. 2021), rank-stabilised by default (Kalajdzievski 2023); `dora`: Liu et al. 2024.
 
@@ -72,7 +81,9 @@ class Lora(Section):
     dropout: Share = 0.05
     rslora: bool = True
     dora: bool = False
-    modules: Literal["query-value", "all-linear"] | tuple[str, ...] = "query-value"
+    modules: Annotated[Literal["query-value", "all-linear"] | tuple[str, ...], BeforeValidator(_are_modules)] = (
+        "query-value"
+    )
 
 
 class Augmentation(Section):

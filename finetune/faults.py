@@ -35,6 +35,8 @@ def _explain(kind: type[BaseModel], fault: Any) -> str:
         return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
     if fault["type"] == "missing":
         return f"{where}: missing; the {kind.__name__.lower()} must give it"
+    if fault["type"] == "tuple_type":
+        return f"{where}: expected a list, found {_shown(fault['input'])}"
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg'].removeprefix('Value error, ')}, found {_shown(fault['input'])}"
     known = list(section.model_fields)

@@ -1,19 +1,19 @@
 """The folder of a run: where each thing lies, and the record of its training."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from finetune import adapter_files
-from finetune.adapter_files import adapter_folder, load_adapter
+from finetune.adapter_files import adapter_folder, load_adapter, run_of
 from finetune.config import Decoding, Model, Recipe, parse_recipe
 from finetune.families import captioner_class
 from finetune.families.base import Captioner
 from finetune.families.loading import family_of, split_revision
 from finetune.preparation import Prepared
-from metrics.captions import CaptionRecord, write_records
 from metrics.errors import UserError
 from metrics.files import atomic_writer
 
@@ -60,13 +60,8 @@ def account_of(prepared: Prepared) -> dict[str, Any]:
     return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": account["leak_audit"]}
 
 
-def write_training(folder: Path, record: dict[str, Any], prepared: Prepared) -> None:
-    """Keep what `run.json` will tell of the training, and the items it saw, whatever becomes of the catalogue."""
-    rows = prepared.splits["train"].select_columns(["id", "product_id", "caption"]).to_list()
-    items = {
-        row["id"]: CaptionRecord(row["id"], product_id=row["product_id"], references=(row["caption"],)) for row in rows
-    }
-    write_records(folder / TRAINED_ON, items.values())
+def write_training(folder: Path, record: dict[str, Any]) -> None:
+    """Keep what `run.json` will tell of the training."""
     with atomic_writer(folder / TRAINING_FILE) as file:
         json.dump(record, file, indent=1)
 
@@ -100,7 +95,7 @@ def refuse_other_data(recipe: Recipe) -> None:
         )
 
 
-def refuse_other_start(recipe: Recipe, start: dict[str, str] | None) -> None:
+def refuse_other_start(recipe: Recipe, start: dict[str, Any] | None) -> None:
     """Raise `UserError` where the run in the recipe's output began from another adapter than `start`, or from none."""
     found = (_read_claim(recipe.output) or {START: start}).get(START)
     if (found or {}).get("sha256") != (start or {}).get("sha256"):
@@ -109,7 +104,7 @@ def refuse_other_start(recipe: Recipe, start: dict[str, str] | None) -> None:
         raise UserError(f"{recipe.output}: its run began {began}; {what}, or choose another output=...")
 
 
-def claim_output(recipe: Recipe, prepared: Prepared, start: dict[str, str] | None = None) -> None:
+def claim_output(recipe: Recipe, prepared: Prepared, start: dict[str, Any] | None = None) -> None:
     """Mark the recipe's output as the run of this recipe on this very data, begun from the adapter `start`.
 
     Raises `UserError` where the run there was trained on other rows or photos: its numbers would be wrong.
@@ -219,14 +214,22 @@ def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
 def _adapted(system: System, adapter: str) -> System:
     """The system with an adapter, whose run tells of its training where it lies in one."""
     folder = adapter_folder(adapter)
-    run = folder.parent if folder.name == MODEL_FOLDER else folder
+    run = run_of(folder)
     training = read_training(run)
     if training is None:
         return replace(system, adapter=str(folder), training={}, trained_on=None)
     prompt = system.captioner.prompt_of(training["recipe"].get("prompt"))
     if prompt != system.prompt:
         raise UserError(f"adapter {adapter}: trained with prompt={prompt!r}, but is used with {system.prompt!r}")
+    _tell_other_precision(system, adapter, training["recipe"].get("model", {}).get("quantization"))
     return replace(system, adapter=str(folder), training=training, trained_on=run / TRAINED_ON)
+
+
+def _tell_other_precision(system: System, adapter: str, trained: str | None) -> None:
+    used = system.model.quantization
+    if trained != used:
+        one, other = (f"quantised to {name}" if name else "not quantised" for name in (trained, used))
+        print(f"note: adapter {adapter} was trained on a base {one}, and is put on one {other}", file=sys.stderr)
 
 
 def _base_config(base: str, revision: str | None, recipe: Recipe | None) -> Model:

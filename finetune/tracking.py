@@ -14,10 +14,11 @@ from PIL import ImageOps
 from torch.utils.tensorboard import SummaryWriter
 
 from finetune.config import Recipe
+from finetune.exposure import audited
 from finetune.judging import Judgement
 from finetune.mixture import Mixture
 from finetune.provenance import git_hash, hardware, versions
-from finetune.runs import recipe_values
+from finetune.runs import TRAINED_ON, recipe_values
 from metrics.errors import UserError
 from metrics.files import make_folder, read_bytes, write_text
 
@@ -62,7 +63,10 @@ def facts_of(recipe: Recipe, mixture: Mixture) -> dict[str, Any]:
         "git": git_hash(),
         "versions": versions(),
         "hardware": hardware(),
-        "leak_audit": {name: part.account["leak_audit"] for name, part in mixture.parts.items()},
+        "leak_audit": {
+            name: audited(part, part.records("test"), recipe.output / TRAINED_ON)[1]
+            for name, part in mixture.parts.items()
+        },
     }
 
 

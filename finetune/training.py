@@ -22,6 +22,7 @@ from finetune.checkpointing import checkpoint_towers
 from finetune.checkpoints import last_checkpoint, remove_others, writing
 from finetune.clock import StepClock
 from finetune.config import Recipe
+from finetune.exposure import keep_trained_on, with_exposure
 from finetune.families import captioner_class
 from finetune.families.base import Captioner, check_length
 from finetune.families.loading import is_sharded
@@ -58,7 +59,7 @@ def train(
     """
     state = distributed()
     check_recipe(recipe, state.num_processes)
-    start = starting_point(recipe, init_from)
+    start = with_exposure(starting_point(recipe, init_from))
     with state.main_process_first():
         finished = check_output(recipe, resume=resume or not state.is_main_process)
         refuse_other_start(recipe, start)
@@ -70,7 +71,7 @@ def train(
 
 
 def _train(
-    recipe: Recipe, recipe_path: str | None, state: PartialState, micro_batch_size: int, start: dict[str, str] | None
+    recipe: Recipe, recipe_path: str | None, state: PartialState, micro_batch_size: int, start: dict[str, Any] | None
 ) -> Path:
     fitted = with_micro_batch(recipe, micro_batch_size)
     with state.main_process_first():
@@ -81,6 +82,7 @@ def _train(
             for part, folder in mixture.folders(recipe.output):
                 write_references(part, folder)
             print(mixture.describe())
+            keep_trained_on(recipe.output, prepared, start)
             ensure_base(recipe, prepared)
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
@@ -113,7 +115,7 @@ def _train(
         record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut, START: start}
         record["micro_batch_size"] = micro_batch_size
         data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
-        write_training(recipe.output, record | data, prepared)
+        write_training(recipe.output, record | data)
         remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output

@@ -53,6 +53,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "absent": dict(evaluation.absent),
         "best": _best(evaluation),
         "leak_audits": _distinct(dict(run.leak_audit) for run in runs),
+        "leak_notes": list(dict.fromkeys(run.leak_note for run in runs if run.leak_note)),
         "catalogues": _distinct(_describe_catalogue(run.catalogue) for run in runs),
         "systems": [_describe(result) for result in evaluation.results],
     }

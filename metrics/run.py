@@ -43,6 +43,7 @@ class RunInfo:
         kind: one of `KINDS`; a control is a system whose photos were shuffled.
         leak_audit: `test_items`, `captions_in_train` (share), `siblings_in_train` (share),
             `test_captions` (distinct ones).
+        leak_note: what the audit cannot tell of, since nobody knows it.
         loss_history: dicts with `step`, `epoch`, and `loss` (training) or `eval_loss` (validation), nats a token.
         parameters: tower name to `total` and `trainable` parameters.
         times: seconds, by what they were spent on.
@@ -57,6 +58,7 @@ class RunInfo:
     recipe_path: str | None = None
     catalogue: Catalogue = field(default_factory=Catalogue)
     leak_audit: Mapping[str, float] = field(default_factory=dict)
+    leak_note: str | None = None
     loss_history: tuple[Mapping[str, float], ...] = ()
     parameters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     versions: Json = field(default_factory=dict)
@@ -98,6 +100,7 @@ def read_run(captions: Path) -> RunInfo | None:
         recipe_path=reader.text("recipe_path"),
         catalogue=_read_catalogue(reader.inside("catalogue")),
         leak_audit=reader.numbers("leak_audit"),
+        leak_note=reader.text("leak_note"),
         loss_history=tuple(entry.numbers() for entry in reader.each("loss_history")),
         parameters={tower: reader.inside("parameters").numbers(tower) for tower in reader.mapping("parameters")},
         versions=reader.mapping("versions"),

@@ -252,3 +252,9 @@ def test_all_faults_of_all_entries_stand_in_one_message() -> None:
     data = [FOLDER | {"tabel": "t"}, {"catalogue": "hm", "weight": -1}]
     keys = [line.partition(":")[0] for line in faults(MINIMAL | {"data": data, "prmpt": ""})]
     assert keys == ["data.0.tabel", "data.1.folder", "data.1.weight", "prmpt"]
+
+
+@pytest.mark.parametrize("modules", ["nonsense", [1], {"language": "all-linear"}])
+def test_modules_that_are_none_are_one_fault(modules: object) -> None:
+    expected = "lora.modules: expected query-value, all-linear or a list of layer names, found"
+    assert faults(MINIMAL | {"lora": {"modules": modules}}) == [f"{expected} {modules!r}"]

@@ -145,6 +145,12 @@ def test_a_recipe_trains_and_captions_quantised(tmp_path: Path, kind: str) -> No
     assert len(out.read_text().splitlines()) == 3
     losses = json.loads((tmp_path / "run" / "training.json").read_text())["loss_history"]
     assert losses[-1]["eval_loss"] < losses[0]["loss"]
+    photo(0).save(tmp_path / "0.png")
+    noted = finetune("caption", tmp_path / "0.png", "--model", tmp_path / "base", "--adapter", tmp_path / "run")
+    assert noted.exit_code == 0, noted.output
+    told = f"was trained on a base quantised to {kind}, and is put on one not quantised"
+    assert f"note: adapter {tmp_path / 'run'} {told}" in noted.stderr
+    assert "note: " not in captioned.stderr
 
 
 @pytest.mark.parametrize(

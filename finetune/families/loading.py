@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
-from huggingface_hub import hf_hub_download, logging
+from huggingface_hub import hf_hub_download, logging, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from finetune import quantization
 from finetune.config import Model
 from finetune.families import FAMILIES, FamilyName, captioner_class
 from metrics.errors import UserError
+
+REPAIR = "copy it again from where it came, or train again"
 
 
 def load_pretrained(
@@ -44,6 +46,8 @@ def load_pretrained(
             **source,
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        for path in sorted(_local_folder(config).glob("*.safetensors")):
+            refuse_damaged(path)
         raise UserError(f"{config.base}: cannot load this model: {first_line(error)}") from error
     if report["missing_keys"]:
         raise UserError(
@@ -64,6 +68,25 @@ def _load_processor(config: Model, processor_class: Any, source: dict[str, str])
             f"{config.base}: no processor (tokenizer and image processor) that loads beside the weights: "
             f"{first_line(error)}; copy its files from the original model"
         ) from error
+
+
+def _local_folder(model: Model) -> Path:
+    """Where the files of a base lie that was loaded or fetched."""
+    folder = Path(model.base)
+    return (
+        folder
+        if folder.exists()
+        else Path(snapshot_download(model.base, revision=model.revision, local_files_only=True))
+    )
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raise `UserError` where a file of weights was cut off or its header overwritten."""
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except SafetensorError as error:
+        raise UserError(f"{path}: the file is damaged ({first_line(error)}); {REPAIR}") from None
 
 
 def check_base(model: Model, model_type: str) -> None:
