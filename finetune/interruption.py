@@ -12,7 +12,7 @@ from transformers.trainer_utils import IntervalStrategy
 
 from finetune.processes import on_ending
 
-PASSED_ON = 1.0  # seconds: Ctrl-C reaches launcher and training, and the launcher passes it on
+PASSED_ON = 2.0  # seconds: Ctrl-C reaches launcher and training, and the launcher passes it on
 
 
 class Interruption(TrainerCallback):  # type: ignore[misc]
