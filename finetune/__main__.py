@@ -109,9 +109,9 @@ def train(
     from finetune import dry_run as trial
     from finetune import training
 
-    loaded = load(recipe, overrides, limit)
     if dry_run and (resume or init_from):
         raise UserError("--dry-run trains nothing to go on with; leave --resume and --init-from out")
+    loaded = load(recipe, overrides, limit)
     if dry_run:
         trial.dry_run(loaded)
     else:

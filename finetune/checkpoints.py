@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from accelerate.utils import parse_flag_from_env
+from transformers import TrainerState
 from transformers.trainer_utils import get_last_checkpoint
 
+from finetune.families.loading import is_sharded
 from metrics.errors import UserError
 
 WRITING = ".writing"
@@ -43,6 +46,39 @@ def last_checkpoint(folder: Path) -> str | None:
         if not (checkpoint / STATE_FILE).is_file():
             _remove(checkpoint)
     return get_last_checkpoint(str(folder)) if folder.is_dir() else None
+
+
+def check_whole(checkpoint: str, processes: int) -> None:
+    """Raise `UserError` where `checkpoint` lacks what so many processes go on from; Trainer does not always."""
+    folder = Path(checkpoint)
+    with reading(checkpoint):
+        _refuse_other_processes(folder, processes)
+        lacking = [name for name in [*_needed(), *_generators(processes)] if not any(folder.glob(name))]
+        if lacking:
+            raise FileNotFoundError(f"it lacks {', '.join(lacking)}")
+        step = TrainerState.load_from_json(str(folder / STATE_FILE)).global_step
+        if folder.name != f"checkpoint-{step}":
+            raise ValueError(f"its {STATE_FILE} is of step {step}")
+
+
+def _needed() -> tuple[str, ...]:
+    """Patterns of the files beside the random generators; DeepSpeed checks its own."""
+    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+        return ()
+    return ("optimizer*", "scheduler.pt") if is_sharded("FSDP") else ("*.safetensors", "optimizer.pt", "scheduler.pt")
+
+
+def _generators(processes: int) -> list[str]:
+    return [f"rng_state_{rank}.pth" for rank in range(processes)] if processes > 1 else ["rng_state.pth"]
+
+
+def _refuse_other_processes(folder: Path, processes: int) -> None:
+    found = {path.name for path in folder.glob("rng_state*.pth")}
+    if len(found) not in (0, processes) and found == {*_generators(len(found))}:
+        raise UserError(
+            f"{folder}: written by {len(found)} processes, and {processes} are to go on with it: start as many as "
+            "then, so that it is the same training, or choose another output=..."
+        )
 
 
 @contextmanager

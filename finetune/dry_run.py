@@ -20,6 +20,7 @@ from rich.text import Text
 from transformers.trainer_utils import SaveStrategy
 
 from finetune import memory
+from finetune.arguments import EarlyStopping
 from finetune.clock import StepClock
 from finetune.config import Judging, Recipe
 from finetune.families.base import Captioner
@@ -102,6 +103,7 @@ def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: 
     trainer.args.max_steps = STEPS
     trainer.args.save_strategy = SaveStrategy.NO
     trainer.args.load_best_model_at_end = False
+    trainer.remove_callback(EarlyStopping)
     clock = StepClock()
     trainer.add_callback(clock)
     trainer.train()

@@ -82,6 +82,7 @@ class Judge:
         wanted = min(recipe.judging.captions, len(validation))
         self.places = sorted(random.Random(recipe.training.seed).sample(range(len(validation)), wanted))  # noqa: S311
         self.last: Judgement | None = None
+        _noted(self.folder / SCORES, 0)
 
     def judge(self, step: int) -> dict[str, float]:
         """Each measure's value (0..1, CIDEr 0..10) by its name; the captions go to the run's folder.
@@ -153,6 +154,14 @@ class Judge:
 
 def _note(path: Path, step: int, scores: Mapping[str, float], signatures: Mapping[str, str]) -> None:
     """Add a step's scores; those of later steps, which a resumed run comes to again, go."""
-    noted = json.loads(path.read_text(encoding="utf-8"))["steps"] if path.is_file() else {}
-    earlier = {key: values for key, values in noted.items() if int(key) < step}
-    write_text(path, json.dumps({"signatures": signatures, "steps": earlier | {str(step): scores}}, indent=1))
+    steps = _noted(path, step) | {str(step): scores}
+    write_text(path, json.dumps({"signatures": signatures, "steps": steps}, indent=1))
+
+
+def _noted(path: Path, before: int) -> dict[str, Any]:
+    """Scores of the steps before one. Raises `UserError` where the file is damaged."""
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))["steps"] if path.is_file() else {}
+        return {key: values for key, values in noted.items() if int(key) < before}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it: its page then begins with what follows") from None

@@ -74,8 +74,7 @@ def attach_reports(recipe: Recipe, reports: Mapping[str, Path]) -> None:
     """Give the scores of each catalogue's report to the run's tracker, once for each state of the reports."""
     told = {name: read_bytes(folder / "report.json") for name, folder in reports.items()}
     digest = hashlib.sha256(b"".join(told.values())).hexdigest()
-    known = _read(recipe.output)
-    if recipe.training.tracker == "none" or known.get("reported") == digest:
+    if recipe.training.tracker == "none" or _read(recipe.output).get("reported") == digest:
         return
     scores, signatures = {}, {}
     for name, text in told.items():
@@ -189,7 +188,10 @@ class WeightsAndBiases(Tracker):
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / TRACKER_FILE
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it: W&B then shows what follows as another run") from None
 
 
 def _note(folder: Path, values: Mapping[str, str]) -> None:

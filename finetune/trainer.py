@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel, ProgressCallback, Trainer
+from transformers.trainer_utils import get_last_checkpoint
 
 from finetune import checkpoints
+from finetune.adapter_files import WEIGHTS
 from finetune.augmentation import Augmenter
 from finetune.batching import IGNORED
 from finetune.config import Training
@@ -137,6 +139,16 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         with checkpoints.reading(str(checkpoint)):
             super()._load_optimizer_and_scheduler(checkpoint)
 
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with checkpoints.reading(str(checkpoint)):
+            super()._load_rng_state(checkpoint)
+
+    def end_progress(self) -> None:
+        """End the line of a progress bar that was broken off."""
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, ProgressCallback) and callback.training_bar:
+                callback.training_bar.close()
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """As Trainer's; a checkpoint of a whole model is written so that Trainer can load it."""
         whole = isinstance(self.model, PreTrainedModel)
@@ -180,13 +192,20 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         """`tokens` are those of a training batch; None in validation."""
         if math.isfinite(loss):
             return
-        batch = "" if tokens is None else f" on the batch of {self._ids()}"
+        done = self.state.global_step
+        where = f"after step {done}" if tokens is None else f"on the batch of {self._ids()} at step {done + 1}"
         if tokens == 0:
-            raise UserError(f"no token carries a label{batch} (step {self.state.global_step}): nothing to learn there")
-        raise UserError(
-            f"the loss is {loss}{batch} at step {self.state.global_step}: training has diverged; lower "
-            f"training.learning_rate. Checkpoints from before stand in {self.args.output_dir}"
-        )
+            raise UserError(f"no token carries a label {where}: nothing to learn there")
+        raise UserError(f"the loss is {loss} {where}: training has diverged. {self._way_out()}")
+
+    def _way_out(self) -> str:
+        """A run of another rate is another run, unless there is no checkpoint yet."""
+        found = get_last_checkpoint(self.args.output_dir) if Path(self.args.output_dir).is_dir() else None
+        if found is None:
+            return "No checkpoint was written yet: start again with a lower training.learning_rate"
+        other = "train RECIPE output=OTHER training.learning_rate=LOWER"
+        begun = f"; to begin from its adapter: {other} --init-from {found}" if (Path(found) / WEIGHTS).is_file() else ""
+        return f"The last checkpoint from before is {found}. Begin anew with a lower rate: {other}{begun}"
 
     def _ids(self) -> str:
         rows = self.order.rows_of(self.state.global_step)

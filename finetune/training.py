@@ -19,7 +19,7 @@ from finetune.augmentation import Augmenter
 from finetune.batching import CaptionCollator, check_padding, too_long
 from finetune.callbacks import Tracking
 from finetune.checkpointing import checkpoint_towers
-from finetune.checkpoints import last_checkpoint, remove_others, writing
+from finetune.checkpoints import check_whole, last_checkpoint, remove_others, writing
 from finetune.clock import StepClock
 from finetune.config import Recipe
 from finetune.exposure import keep_trained_on, with_exposure
@@ -66,6 +66,8 @@ def train(
     if finished:
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
+    if resume and not any((recipe.output / CHECKPOINTS).glob("checkpoint-*")):
+        state.print(f"nothing to resume in {recipe.output}: training begins")
     with locked(recipe.output) if state.is_main_process else nullcontext():
         return fitting(recipe, state.num_processes, lambda size: _train(recipe, recipe_path, state, size, start))
 
@@ -86,6 +88,10 @@ def _train(
             ensure_base(recipe, prepared)
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
+    with state.main_process_first():
+        checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
+    if checkpoint:
+        check_whole(checkpoint, state.num_processes)
     captioner = trainable(recipe, prepared, "cpu" if is_sharded() else str(state.device))  # then a part goes to each
     cut = _cut_captions(captioner, recipe, prepared)
     if start:
@@ -98,8 +104,6 @@ def _train(
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
     trainer = build_trainer(fitted, captioner, prepared, state.num_processes)
     trainer.add_callback(Tracking(recipe, mixture, trainer.judge))
-    with state.main_process_first():
-        checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
     clock = StepClock()
     trainer.add_callback(clock)
     started = time.perf_counter()
@@ -141,6 +145,8 @@ def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
             trainer.train(resume_from_checkpoint=checkpoint)
     except UserError as error:  # a worker process puts its traceback before the message
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
+    finally:
+        trainer.end_progress()
     number = trainer.interruption.agreed
     if number:
         trainer.accelerator.print(
@@ -149,6 +155,9 @@ def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
             file=sys.stderr,
         )
         raise SystemExit(128 + number)
+    if trainer.interruption.told:
+        name = signal.Signals(trainer.interruption.told).name
+        trainer.accelerator.print(f"{name}: came after the last step; the training is finished", file=sys.stderr)
 
 
 def ensure_base(recipe: Recipe, prepared: Prepared) -> None:

@@ -79,7 +79,7 @@ def test_eight_micro_batches_of_one_train_as_one_of_eight(root: Path, one_by_eig
     ],
 )
 def test_two_processes_train_as_one(root: Path, one_by_eight: Path, name: str, environment: dict[str, str]) -> None:
-    """FSDP2 with the options of recipes/accelerate/fsdp2.yaml; its saved adapter is whole."""
+    """FSDP2 with the options of recipes/accelerate/fsdp2.yaml; its saved adapter is whole, and so is its checkpoint."""
     options = yaml.safe_load(CONFIGURATIONS[0].with_name("fsdp2.yaml").read_text())["fsdp_config"]
     wrapping = {key.upper(): str(options[key]) for key in ("fsdp_auto_wrap_policy", "fsdp_state_dict_type")}
     path = recipe(root, name, 4)
@@ -89,6 +89,10 @@ def test_two_processes_train_as_one(root: Path, one_by_eight: Path, name: str, e
     assert_same(path, one_by_eight)
     whole = (path.with_suffix("") / "checkpoints").glob("*/pytorch_model_fsdp.bin")
     assert bool(list(whole)) == (name == "fsdp2")
+    (path.with_suffix("") / "training.json").unlink()
+    codes = end(start_two("train", str(path), "--resume", log=log, **environment, **wrapping))
+    assert codes == [0, 0], log.read_text()[-3000:]
+    assert_same(path, one_by_eight)
 
 
 def test_a_port_in_use_is_one_message(root: Path) -> None:

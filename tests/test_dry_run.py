@@ -50,7 +50,7 @@ def test_a_dry_run_leaves_a_finished_run_alone(tmp_path: Path) -> None:
 
 def test_a_dry_run_is_no_resumed_run(tmp_path: Path) -> None:
     refused = finetune("train", write_recipe(tmp_path), "--dry-run", "--resume")
-    assert (refused.exit_code, "leave --resume out" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "leave --resume and --init-from out" in refused.stderr) == (2, True)
 
 
 @contextmanager

@@ -16,8 +16,12 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import finetune
 from tiny_models import write_recipe
-from training_processes import end, start, start_two
+from training_processes import CONTEXT, end, start, start_two
+
+from finetune.interruption import PASSED_ON, Interruption
+from finetune.trainer import CaptionTrainer
 
 KILLS = int(os.environ.get("LOOKBOOK_KILLS", "3"))
 EPOCHS = 2 + KILLS // 2  # enough to get on between them
@@ -150,3 +154,38 @@ def test_the_launcher_told_to_end_takes_the_training_with_it(root: Path) -> None
     assert launcher.wait(10) == -signal.SIGTERM
     training.wait(60)
     assert f"SIGTERM: stopped after step {newest(checkpoints)}" in log.read_text()
+
+
+def _told_twice(pause: float) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with Interruption().listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(pause)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("pause", "code"), [(0, 0), (PASSED_ON + 0.1, 128 + signal.SIGTERM)])
+def test_told_again_it_ends_at_once(pause: float, code: int) -> None:
+    """What a launcher passes on, at the same moment, is not told again."""
+    process = CONTEXT.Process(target=_told_twice, args=(pause,))
+    process.start()
+    assert end([process]) == [code]
+
+
+def test_told_after_the_last_step_it_finishes_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    validate = CaptionTrainer._validation_loss
+
+    def told(trainer: CaptionTrainer, data: Any) -> float:
+        if trainer.state.global_step == trainer.state.max_steps:
+            os.kill(os.getpid(), signal.SIGINT)
+        return validate(trainer, data)
+
+    monkeypatch.setattr(CaptionTrainer, "_validation_loss", told)
+    path = write_recipe(tmp_path)
+    result = finetune("train", path)
+    assert result.exit_code == 0, result.output
+    assert "SIGINT: stopping after this step" in capfd.readouterr().err
+    assert "SIGINT: came after the last step; the training is finished" in result.stderr
+    assert (path.with_suffix("") / "training.json").is_file()
