@@ -237,14 +237,14 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _start(record: Mapping[str, Any]) -> dict[str, str] | None:
+def _start(record: Mapping[str, Any]) -> dict[str, Any] | None:
     """The adapter that a run began from, called by its run's folder where it lay in one on this disk."""
     start = record.get("init_from")
     if not start:
         return None
     name = public(start["adapter"])
     called = public(str(Path(start["adapter"]).parent)) if name == "model" else name
-    return {"adapter": called, "sha256": start["sha256"]}
+    return {"adapter": called, "sha256": start["sha256"], "known": start.get("is_known")}
 
 
 def _trained_share(parameters: Mapping[str, Mapping[str, int]]) -> float:
