@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.adapter_files import adapter_folder, adapter_name, run_of
+from finetune.adapter_files import adapter_folder, adapter_name, base_name, run_of
 from finetune.preparation import Prepared
 from finetune.runs import START, TRAINED_ON, System, account_of, read_training
 from metrics.captions import CaptionRecord, read_records, write_records
@@ -56,7 +56,7 @@ def leak_note(system: System) -> str | None:
     """What nobody knows of the system's training; None where all is known."""
     if system.adapter and system.trained_on is None:
         return (
-            f"The adapter {adapter_name(system.adapter)} lies in no run's folder, so nobody knows what it was trained "
+            f"The adapter {base_name(system.adapter)} lies in no run's folder, so nobody knows what it was trained "
             "on: seen items and the leak audit are told against the catalogue's own training split."
         )
     return _start_note(system.training.get(START))

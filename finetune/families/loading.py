@@ -72,12 +72,9 @@ def _load_processor(config: Model, processor_class: Any, source: dict[str, str])
 
 def _local_folder(model: Model) -> Path:
     """Where the files of a base lie that was loaded or fetched."""
-    folder = Path(model.base)
-    return (
-        folder
-        if folder.exists()
-        else Path(snapshot_download(model.base, revision=model.revision, local_files_only=True))
-    )
+    if Path(model.base).exists():
+        return Path(model.base)
+    return Path(snapshot_download(model.base, revision=model.revision, local_files_only=True))
 
 
 def refuse_damaged(path: Path) -> None:
