@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -152,3 +154,17 @@ def test_accelerate_takes_its_configuration(path: Path, monkeypatch: pytest.Monk
 
 def test_all_five_ways_are_there() -> None:
     assert [path.stem for path in CONFIGURATIONS] == ["cpu", "ddp", "fsdp2", "one-gpu", "zero2", "zero3"]
+
+
+@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+def test_deepspeed_trains_where_it_is_installed(stage: str, tmp_path: Path) -> None:
+    pytest.importorskip("deepspeed", reason="DeepSpeed is not installed")
+    if not torch.cuda.is_available():
+        pytest.skip("without a GPU accelerate takes DDP in DeepSpeed's place")
+    path = recipe(tmp_path, "run", 4)
+    configuration = CONFIGURATIONS[0].with_name(f"{stage}.yaml")
+    launch = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", str(configuration)]
+    command = [*launch, "--num_processes", "1", "-m", "finetune", "train", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (path.with_suffix("") / "model" / "adapter_model.safetensors").is_file()
