@@ -190,7 +190,7 @@ def test_a_truncated_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
     captioner.model.save_pretrained(tmp_path)
     weights = tmp_path / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match="adapter_model.safetensors: the file is damaged"):
+    with pytest.raises(UserError, match="the file is damaged"):
         adapter_files.load_adapter(load_tiny(base), str(tmp_path))
 
 
