@@ -22,6 +22,7 @@ from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import System, read_run, write_run
 from metrics.captions import CaptionRecord, read_records
 from metrics.errors import UserError
+from metrics.files import sha256
 from metrics.images import to_rgb
 
 
@@ -95,7 +96,7 @@ def caption_catalogue(
         write_captions(out, captioned, form)
         info = _run_info(system, selection, name) | account
         info["times"] = system.training.get("times", {}) | {spent: time.perf_counter() - started}
-        write_run(out.parent, info | {"file": out.name, "sha256": _sha256(out), "digest": digest})
+        write_run(out.parent, info | {"file": out.name, "sha256": sha256(out), "digest": digest})
         journals.remove()
     state.wait_for_everyone()
     return captioned
@@ -110,12 +111,7 @@ def _stands(out: Path, digest: str, name: str | None) -> bool:
 def is_untouched(out: Path) -> bool:
     """Whether captions stand in `out` as they were written, which `run.json` beside them tells."""
     run = read_run(out.parent)
-    return out.is_file() and (run.get("file"), run.get("sha256")) == (out.name, _sha256(out))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return out.is_file() and (run.get("file"), run.get("sha256")) == (out.name, sha256(out))
 
 
 def _caption_missing(system: System, items: list[Any], journal: Path) -> Captions:

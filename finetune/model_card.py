@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from finetune.licences import CATALOGUES, Data, base_licence
+from finetune.overrides import flat
 from finetune.publication import Trained, public, read_object
 from metrics.errors import UserError
 from metrics.formats import duration
@@ -226,15 +227,8 @@ def _settings(trained: Trained) -> Iterator[tuple[str, str]]:
     recipe = public(trained.recipe)
     used = {name: trained.record[name] for name in ("micro_batch_size",) if name in trained.record}
     sections = {name: recipe.get(name, {}) for name in ("augmentation", "training", "labels", "judging")}
-    yield from _flat(sections | {"training": sections["training"] | used})
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    for key, value in flat(sections | {"training": sections["training"] | used}):
+        yield key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _start(record: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """YAML files, and what the command line changes in them."""
 
 import difflib
+from collections.abc import Iterator, Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path}: a {name} is a mapping of sections, found {type(values).__name__}")
     return values
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys, as overrides name them, with their values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def apply_override(values: dict[str, Any], override: str) -> None:

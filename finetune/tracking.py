@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from finetune.config import Recipe
 from finetune.exposure import audited
 from finetune.judging import Judgement
 from finetune.mixture import Mixture
+from finetune.overrides import flat
 from finetune.provenance import git_hash, hardware, versions
 from finetune.runs import TRAINED_ON, recipe_values
 from metrics.errors import UserError
@@ -110,7 +111,14 @@ class TensorBoard(Tracker):
 
     def conclude(self, scores: Mapping[str, float], facts: Facts) -> None:
         """Keep the scores as the results of the recipe's values, for the page of hyper-parameters."""
-        self._writer.add_hparams(dict(_flat(facts["recipe"])), dict(scores), run_name=".")
+        self._writer.add_hparams(
+            {
+                key: value if isinstance(value, int | float | str) else str(value)
+                for key, value in flat(facts["recipe"])
+            },
+            dict(scores),
+            run_name=".",
+        )
         self._writer.add_text("test", _code({"scores": dict(scores), "signatures": facts["signatures"]}))
 
     def close(self) -> None:
@@ -208,10 +216,3 @@ def _markdown(judgement: Judgement) -> str:
     rows = [(one.id, one.references[0], one.caption or "") for one in shown]
     lines = [("id", "reference", "caption"), ("---",) * 3, *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
-
-
-def _flat(values: Any, prefix: str = "") -> Sequence[tuple[str, Any]]:
-    """Dotted keys with plain values; lists as text."""
-    if isinstance(values, Mapping):
-        return [pair for key, value in values.items() for pair in _flat(value, f"{prefix}{key}.")]
-    return [(prefix[:-1], values if isinstance(values, int | float | str) else str(values))]

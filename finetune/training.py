@@ -28,7 +28,7 @@ from finetune.families.base import Captioner, check_length
 from finetune.families.loading import is_sharded
 from finetune.judging import judge_of
 from finetune.micro_batch import fitting, with_micro_batch
-from finetune.mixture import prepare_all
+from finetune.mixture import Mixture, prepare_all
 from finetune.preparation import Prepared, write_references
 from finetune.processes import distributed, locked
 from finetune.provenance import git_hash, hardware, versions
@@ -80,12 +80,7 @@ def _train(
         mixture = prepare_all(recipe)
         prepared = mixture.whole
         if state.is_main_process:
-            claim_output(recipe, prepared, start)
-            for part, folder in mixture.folders(recipe.output):
-                write_references(part, folder)
-            print(mixture.describe())
-            keep_trained_on(recipe.output, prepared, start)
-            ensure_base(recipe, prepared)
+            _claim(recipe, mixture, start)
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
     with state.main_process_first():
@@ -123,6 +118,16 @@ def _train(
         remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output
+
+
+def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> None:
+    """Make the output this recipe's, with what it is trained on and from."""
+    claim_output(recipe, mixture.whole, start)
+    for part, folder in mixture.folders(recipe.output):
+        write_references(part, folder)
+    print(mixture.describe())
+    keep_trained_on(recipe.output, mixture.whole, start)
+    ensure_base(recipe, mixture.whole)
 
 
 def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:

@@ -1,6 +1,5 @@
 """What SPICE needs beside its official jar: Stanford CoreNLP 3.6.0 and a JavaScript engine, from Maven Central."""
 
-import hashlib
 import shutil
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from metrics.cache import cache_folder
 from metrics.errors import UserError
+from metrics.files import sha256
 
 COMMAND = "python -m metrics install-spice"
 _CENTRAL = "https://repo.maven.apache.org/maven2"
@@ -103,7 +103,7 @@ def install(source: Path | None = None) -> Path:
             written. Jars that have arrived stay, so that a further call only brings the rest.
     """
     folder = jar_folder()
-    wanted = [jar for jar in JARS if jar in lacking() or _digest(folder / jar.name) != jar.sha256]
+    wanted = [jar for jar in JARS if jar in lacking() or sha256(folder / jar.name) != jar.sha256]
     if not wanted:
         print(f"SPICE is there already: {folder}", file=sys.stderr)
         return folder
@@ -179,12 +179,7 @@ def _bar(name: str, total: int) -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check(jar: Jar, path: Path, origin: object) -> None:
-    found = _digest(path)
+    found = sha256(path)
     if found != jar.sha256:
         raise UserError(f"{origin} is not the expected file: its SHA-256 is {found}, expected {jar.sha256}")
