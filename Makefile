@@ -29,10 +29,10 @@ test: install  ## all tests, a file on each of up to four cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 bench: install  ## time, memory and values beside those of the official scorers, 10,000 captions
-	$(BIN)/python -m metrics bench --stanza finetune/demo/stanza
+	$(BIN)/python -m metrics bench --stanza finetune/assets/demo-stanza
 
 bench-full: install  ## the same on 101,225 captions, a whole catalogue
-	$(BIN)/python -m metrics bench --stanza finetune/demo/stanza --full
+	$(BIN)/python -m metrics bench --stanza finetune/assets/demo-stanza --full
 
 bench-recipe: install  ## the published recipe against ours, each correction by itself; ABLATION=...
 	$(BIN)/python -m finetune bench-recipe $(ABLATION)

@@ -10,7 +10,7 @@ import typer
 from finetune import makers
 from finetune.extras import needs_train
 from finetune.options import Limit, Overrides, RecipePath, load, with_limit
-from metrics.errors import UserError, user_errors
+from metrics.common.errors import UserError, user_errors
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -27,7 +27,9 @@ def main() -> None:
 @user_errors()
 def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Load, split and cache the catalogues; write references-{train,validation,test}.jsonl and each one's card."""
-    from finetune import card, mixture, preparation, runs
+    from finetune.data import mixture, preparation
+    from finetune.data.card import page as card
+    from finetune.runs import folder as runs
 
     loaded = load(recipe, overrides, limit)
     runs.refuse_other_data(loaded)
@@ -47,7 +49,8 @@ def compare_catalogues(
     out: Annotated[Path, typer.Option(help="the folder of the page")],
 ) -> None:
     """Write the catalogue card of two recipes' catalogues, side by side."""
-    from finetune import card, mixture
+    from finetune.data import mixture
+    from finetune.data.card import page as card
 
     recipes = {path: load(path, None, None) for path in (first, second)}
     several = [str(path) for path, loaded in recipes.items() if len(loaded.catalogues) > 1]
@@ -64,8 +67,8 @@ def compare_catalogues(
 @user_errors()
 def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> None:
     """List the URLs of FACAD's large photos in OUT, a CSV file; fetches nothing."""
-    from finetune.catalogues.facad import Facad
-    from finetune.catalogues.facad_meta import write_image_urls
+    from finetune.data.catalogues.facad.loader import Facad
+    from finetune.data.catalogues.facad.meta import write_image_urls
 
     sections = list(load(recipe, overrides, None).catalogues.values())
     if len(sections) != 1 or not isinstance(sections[0], Facad):
@@ -79,7 +82,10 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
-    from finetune import memory, mixture, scoring, validation
+    from finetune.data import mixture
+    from finetune.experiments import measures as scoring
+    from finetune.models.memory import estimate as memory
+    from finetune.training import preflight as validation
 
     loaded = load(recipe, overrides, limit)
     validation.check_recipe(loaded)
@@ -106,8 +112,8 @@ def train(
 
     --dry-run measures a step and keeps nothing.
     """
-    from finetune import dry_run as trial
-    from finetune import training
+    from finetune.training import dry_run as trial
+    from finetune.training import train as training
 
     if dry_run and (resume or init_from):
         raise UserError("--dry-run trains nothing to go on with; leave --resume and --init-from out")
@@ -123,8 +129,8 @@ def train(
 @user_errors()
 def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit: Limit = None) -> None:
     """Write the captions of the two baselines that look at no picture to OUT."""
-    from finetune import baselines as looking_at_nothing
-    from finetune import mixture
+    from finetune.captioning import baselines as looking_at_nothing
+    from finetune.data import mixture
 
     prepared = mixture.prepare_all(load(recipe, overrides, limit))
     for part, folder in prepared.folders(out):
@@ -152,7 +158,7 @@ def caption(
     change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
 ) -> None:
     """Write captions for photos, a split of a catalogue or a folder."""
-    from finetune.caption_command import CaptionRequest, run
+    from finetune.captioning.request import CaptionRequest, run
 
     request = CaptionRequest(
         photos or [], model, adapter or [], data, split, out, ids, form, name, limit, catalogue, change or []
@@ -169,7 +175,7 @@ def merge(
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: as the run's recipe")] = None,
 ) -> None:
     """Merge a run's adapter into its base, as a model that plain transformers loads, and compare the two."""
-    from finetune import merging
+    from finetune.publishing import merging
 
     found = merging.merge(run, out, dtype)
     print(
@@ -183,7 +189,7 @@ def merge(
 @user_errors()
 def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """The whole path: prepare, baselines, train, caption before and after, score, report. Goes on where it stopped."""
-    from finetune import pipeline
+    from finetune.experiments import pipeline
 
     pipeline.run(load(recipe, overrides, limit), recipe, with_limit(overrides, limit))
 
@@ -193,7 +199,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) ->
 @user_errors()
 def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML grid of recipes")]) -> None:
     """All runs of GRID in order, skipping what is finished, and the published figures beside ours."""
-    from finetune import reproduce as grids
+    from finetune.experiments import reproduce as grids
 
     grids.reproduce(grid)
 
@@ -209,7 +215,7 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="write the card, list the files, send nothing")] = False,
 ) -> None:
     """Publish a run on the Hub with its model card. Started again, it goes on; unchanged, it changes nothing."""
-    from finetune import hub
+    from finetune.publishing import hub
 
     hub.push(run, repo, private=private, model=model, dry_run=dry_run)
 
@@ -223,7 +229,7 @@ def sweep(
     wandb: Annotated[bool, typer.Option("--wandb", help="only print the sweep for `wandb sweep`")] = False,
 ) -> None:
     """Run a recipe with every combination of SWEEP's values, skipping what is finished; a table, best first."""
-    from finetune import sweep as sweeps
+    from finetune.experiments import sweep as sweeps
 
     if wandb:
         print(sweeps.wandb_definition(file), end="")
@@ -236,7 +242,7 @@ def sweep(
 @user_errors()
 def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", help="a YAML ablation")]) -> None:
     """The published recipe against ours, each correction by itself: loss, CIDEr, captions that end, time per step."""
-    from finetune import ablation as runs
+    from finetune.experiments import ablation as runs
 
     runs.bench_recipe(ablation)
 
@@ -250,7 +256,7 @@ def smoke(
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "bfloat16",
 ) -> None:
     """Load a base model, caption one photo, take one training step; tell time and memory, refuse what is not right."""
-    from finetune import smoke as test
+    from finetune.experiments import check_model as test
 
     test.smoke(model, photo, dtype)
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune import config, training
-from finetune.captioning import Selection, caption_catalogue
-from finetune.config import Recipe
-from finetune.mixture import prepare_one
-from finetune.preparation import Prepared
-from finetune.runs import load_system
-from metrics.captions import CaptionRecord
+from finetune.captioning.captioning import Selection, caption_catalogue
+from finetune.config import recipe as config
+from finetune.config.recipe import Recipe
+from finetune.data.mixture import prepare_one
+from finetune.data.preparation import Prepared
+from finetune.runs.system import load_system
+from finetune.training import train as training
+from metrics.records.captions import CaptionRecord
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -7,7 +7,7 @@ import typer
 
 from finetune.extras import needs_train
 from finetune.options import Limit, Overrides, RecipePath, load
-from metrics.errors import UserError, user_errors
+from metrics.common.errors import UserError, user_errors
 
 app = typer.Typer()
 
@@ -17,7 +17,8 @@ app = typer.Typer()
 @user_errors()
 def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Write the tiny, randomly initialised base model a recipe's model.tiny describes to its model.base."""
-    from finetune import mixture, training
+    from finetune.data import mixture
+    from finetune.training import train as training
 
     loaded = load(recipe, overrides, limit)
     if loaded.model.tiny is None:
@@ -30,13 +31,13 @@ def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = No
 @needs_train
 @user_errors()
 def make_demo_base(
-    out: Annotated[Path, typer.Option(help="the folder of the model")] = Path("finetune/demo/base"),
+    out: Annotated[Path, typer.Option(help="the folder of the model")] = Path("finetune/assets/demo-base"),
     recipe: Annotated[Path, typer.Option(help="how it is trained")] = Path("recipes/demo-base.yaml"),
     drawings: Annotated[int, typer.Option(min=100, help="how many drawings it sees")] = 40_000,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
 ) -> None:
     """Pre-train the demo's base model on alt texts of other drawings."""
-    from finetune.demo import base
+    from finetune.experiments import demo_base as base
 
     base.make_demo_base(load(recipe, overrides, None), recipe, drawings, out)
 
@@ -45,11 +46,11 @@ def make_demo_base(
 @needs_train
 @user_errors()
 def make_demo_stanza(
-    out: Annotated[Path, typer.Argument(help="the folder of the models")] = Path("finetune/demo/stanza"),
+    out: Annotated[Path, typer.Argument(help="the folder of the models")] = Path("finetune/assets/demo-stanza"),
     captions: Annotated[int, typer.Option(min=50, help="how many captions they are trained on")] = 1500,
     steps: Annotated[int, typer.Option(min=100, help="steps of the tokenizer; the tagger takes half as many")] = 600,
 ) -> None:
     """Train tiny Stanza models on the demo's own captions, whose parts of speech and lemmas are known."""
-    from finetune.demo import stanza
+    from finetune.experiments import demo_stanza as stanza
 
     print(stanza.make_demo_stanza(out, captions, steps))

@@ -12,7 +12,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="at most this many articl
 
 def load(path: Path, overrides: list[str] | None, limit: int | None) -> Any:
     """The recipe at `path` with its changes. Raises `UserError`."""
-    from finetune.config import load_recipe
+    from finetune.config.recipe import load_recipe
 
     return load_recipe(path, with_limit(overrides, limit))
 

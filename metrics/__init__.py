@@ -12,40 +12,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metrics.attributes import Attributes
-    from metrics.bleu import Bleu
-    from metrics.captions import CaptionRecord, read_captions, read_records, to_json, write_records
-    from metrics.category import Category
-    from metrics.choice import choose_measures
-    from metrics.cider import Cider
-    from metrics.compare import build_comparison, write_comparison
-    from metrics.errors import UserError, user_errors
-    from metrics.measures import Measure
-    from metrics.meteor import Meteor
-    from metrics.report import build_report, write_report
-    from metrics.rouge import RougeL
-    from metrics.spice import Spice
-    from metrics.statistics import Statistics, intervals, p_values
-    from metrics.suite import Evaluation, Score, SystemScores, default_measures, score_captions, score_systems
-    from metrics.systems import System, load_systems
+    from metrics.common.errors import UserError, user_errors
+    from metrics.measures.attributes.measure import Attributes
+    from metrics.measures.base import Measure
+    from metrics.measures.bleu import Bleu
+    from metrics.measures.category.measure import Category
+    from metrics.measures.cider import Cider
+    from metrics.measures.meteor.measure import Meteor
+    from metrics.measures.rouge import RougeL
+    from metrics.measures.spice.measure import Spice
+    from metrics.measures.statistics import Statistics, intervals, p_values
+    from metrics.records.captions import CaptionRecord, read_captions, read_records, to_json, write_records
+    from metrics.records.systems import System, load_systems
+    from metrics.reports.comparison import build_comparison, write_comparison
+    from metrics.reports.report import build_report, write_report
+    from metrics.scoring.registry import choose_measures
+    from metrics.scoring.suite import Evaluation, Score, SystemScores, default_measures, score_captions, score_systems
 
 _HOMES = {
-    "attributes": ("Attributes",),
-    "bleu": ("Bleu",),
-    "captions": ("CaptionRecord", "read_captions", "read_records", "to_json", "write_records"),
-    "category": ("Category",),
-    "choice": ("choose_measures",),
-    "cider": ("Cider",),
-    "compare": ("build_comparison", "write_comparison"),
-    "errors": ("UserError", "user_errors"),
-    "measures": ("Measure",),
-    "meteor": ("Meteor",),
-    "report": ("build_report", "write_report"),
-    "rouge": ("RougeL",),
-    "spice": ("Spice",),
-    "statistics": ("Statistics", "intervals", "p_values"),
-    "suite": ("Evaluation", "Score", "SystemScores", "default_measures", "score_captions", "score_systems"),
-    "systems": ("System", "load_systems"),
+    "measures.attributes.measure": ("Attributes",),
+    "measures.bleu": ("Bleu",),
+    "records.captions": ("CaptionRecord", "read_captions", "read_records", "to_json", "write_records"),
+    "measures.category.measure": ("Category",),
+    "scoring.registry": ("choose_measures",),
+    "measures.cider": ("Cider",),
+    "reports.comparison": ("build_comparison", "write_comparison"),
+    "common.errors": ("UserError", "user_errors"),
+    "measures.base": ("Measure",),
+    "measures.meteor.measure": ("Meteor",),
+    "reports.report": ("build_report", "write_report"),
+    "measures.rouge": ("RougeL",),
+    "measures.spice.measure": ("Spice",),
+    "measures.statistics": ("Statistics", "intervals", "p_values"),
+    "scoring.suite": ("Evaluation", "Score", "SystemScores", "default_measures", "score_captions", "score_systems"),
+    "records.systems": ("System", "load_systems"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

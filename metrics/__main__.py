@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from metrics.choice import choose_measures
-from metrics.classifier_settings import classifier_settings
-from metrics.errors import user_errors
-from metrics.scoring import compare_files, score_files
+from metrics.common.errors import user_errors
+from metrics.measures.category.settings import classifier_settings
+from metrics.reports.score_files import compare_files, score_files
+from metrics.scoring.registry import choose_measures
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -80,7 +80,7 @@ def train_category_classifier(
     seed: Annotated[int | None, typer.Option(help="Default: 42.")] = None,
 ) -> None:
     """Train the category classifier behind the measure Acc."""
-    from metrics.classifier import read_record, train_classifier
+    from metrics.measures.category.classifier import read_record, train_classifier
 
     given = {"base": base, "epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
     given |= {"dropout": dropout, "seed": seed}
@@ -109,7 +109,7 @@ def attributes(
     ] = None,
 ) -> None:
     """Make the vocabulary of attributes that precision and recall (MAP, MAR) are measured by."""
-    from metrics.vocabulary_command import make_vocabulary
+    from metrics.measures.attributes.make_vocabulary import make_vocabulary
 
     print(make_vocabulary(captions, given, stanza, minimum, out))
 
@@ -122,7 +122,7 @@ def install_spice(
     ] = None,
 ) -> None:
     """Bring what SPICE needs: Stanford CoreNLP 3.6.0 (387 MB, GPL v3 or later) and a JavaScript engine (MPL 2.0)."""
-    from metrics.spice_install import install
+    from metrics.measures.spice.install import install
 
     install(source)
 
@@ -134,7 +134,7 @@ def bench(
     stanza: StanzaModels = "en",
 ) -> None:
     """Compare time, memory and values with those of the official scorers."""
-    from metrics.benchmark_table import print_bench
+    from metrics.bench.table import print_bench
 
     print_bench(full, stanza)
 

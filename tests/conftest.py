@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from browsing import started_browser
 
-from finetune.families import FAMILIES
+from finetune.models.families import FAMILIES
 
 # Who starts us in the background of a shell has Ctrl-C ignored, by us and by all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

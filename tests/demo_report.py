@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from metrics.measures import ORDER
+from metrics.measures.base import ORDER
 
 RUNS = Path(__file__).parent.parent / "runs"
 

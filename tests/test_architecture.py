@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parent.parent
 FORBIDDEN = {
     "metrics": {"finetune", "recommend", "datasets", "pandas"},
     "finetune": {"recommend"},
@@ -32,7 +32,9 @@ def test_imports_run_one_way(package: str) -> None:
     assert not {path: names for path, names in wrong.items() if names}
 
 
-@pytest.mark.parametrize("module", ["metrics.__main__", "metrics.category", "finetune.__main__", "finetune.hub"])
+@pytest.mark.parametrize(
+    "module", ["metrics.__main__", "metrics.measures.category.measure", "finetune.__main__", "finetune.publishing.hub"]
+)
 def test_the_command_lines_start_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,8 @@ from caption_files import reference, row, write_system
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from metrics import meteor_jar as jar
 from metrics.__main__ import app
+from metrics.measures.meteor import aligner as jar
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import evaluate
 
-from metrics.evaluate_module import launch
+from metrics.spaces.module import launch
 
 here = Path(__file__).parent
 launch(evaluate.load(str(here / "attributes.py"), vocabulary=str(here / "vocabulary.json")))

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from metrics.attributes import Attributes as Measured
-from metrics.evaluate_module import CaptionMetric
+from metrics.measures.attributes.measure import Attributes as Measured
+from metrics.spaces.module import CaptionMetric
 
 
 class Attributes(CaptionMetric):

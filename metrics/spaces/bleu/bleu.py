@@ -1,7 +1,7 @@
 """BLEU-1 to BLEU-4 as a module of `evaluate`."""
 
-from metrics.bleu import Bleu as Measured
-from metrics.evaluate_module import CaptionMetric
+from metrics.measures.bleu import Bleu as Measured
+from metrics.spaces.module import CaptionMetric
 
 
 class Bleu(CaptionMetric):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from metrics.captions import CaptionRecord
-from metrics.category import Category
-from metrics.evaluate_module import TEXT, CaptionMetric
+from metrics.measures.category.measure import Category
+from metrics.records.captions import CaptionRecord
+from metrics.spaces.module import TEXT, CaptionMetric
 
 
 class CategoryAccuracy(CaptionMetric):

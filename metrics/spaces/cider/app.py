@@ -4,6 +4,6 @@ from pathlib import Path
 
 import evaluate
 
-from metrics.evaluate_module import launch
+from metrics.spaces.module import launch
 
 launch(evaluate.load(str(Path(__file__).with_name("cider.py"))))

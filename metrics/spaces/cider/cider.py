@@ -1,7 +1,7 @@
 """CIDEr-D as a module of `evaluate`."""
 
-from metrics.cider import Cider as Measured
-from metrics.evaluate_module import CaptionMetric
+from metrics.measures.cider import Cider as Measured
+from metrics.spaces.module import CaptionMetric
 
 
 class Cider(CaptionMetric):

@@ -1,7 +1,7 @@
 """METEOR as a module of `evaluate`."""
 
-from metrics.evaluate_module import CaptionMetric
-from metrics.meteor import Meteor as Measured
+from metrics.measures.meteor.measure import Meteor as Measured
+from metrics.spaces.module import CaptionMetric
 
 
 class Meteor(CaptionMetric):

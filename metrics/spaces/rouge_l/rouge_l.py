@@ -1,7 +1,7 @@
 """ROUGE-L as a module of `evaluate`."""
 
-from metrics.evaluate_module import CaptionMetric
-from metrics.rouge import RougeL as Measured
+from metrics.measures.rouge import RougeL as Measured
+from metrics.spaces.module import CaptionMetric
 
 
 class RougeL(CaptionMetric):

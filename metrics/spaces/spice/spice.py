@@ -1,7 +1,7 @@
 """SPICE as a module of `evaluate`."""
 
-from metrics.evaluate_module import CaptionMetric
-from metrics.spice import Spice as Measured
+from metrics.measures.spice.measure import Spice as Measured
+from metrics.spaces.module import CaptionMetric
 
 
 class Spice(CaptionMetric):

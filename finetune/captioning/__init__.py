@@ -1,0 +1,1 @@
+"""Captions by a model, a run or no model at all; the formats that they are kept in."""

@@ -1,0 +1,77 @@
+"""Two systems that look at no picture, and so measure how far memory alone gets."""
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from finetune.data.preparation import Prepared
+from finetune.runs.folder import account_of, read_run, write_run
+from metrics.common.errors import UserError
+from metrics.records.captions import CaptionRecord, read_captions, write_records
+
+CATEGORY = "category's most frequent caption"
+SHUFFLE_SEED = 0
+SIBLING = "sibling's caption"
+
+
+def write_baselines(prepared: Prepared, folder: Path) -> list[Path]:
+    """Write both baselines' captions of the test split, each in a folder of its own with its `run.json`."""
+    train, test = prepared.records("train"), prepared.records("test")
+    if not train or not test:
+        raise UserError(
+            f"catalogue {prepared.account['name']}: baselines need captions in training and test; one of them has none"
+        )
+    frequent = most_frequent_captions(train, test)
+    systems = {"sibling": (SIBLING, sibling_captions(train, test, frequent)), "category": (CATEGORY, frequent)}
+    return [_write(prepared, folder / name, title, test, captions) for name, (title, captions) in systems.items()]
+
+
+def most_frequent_captions(train: list[CaptionRecord], items: list[CaptionRecord]) -> list[str]:
+    """For each item the most frequent training caption of its category (of all training where it has none)."""
+    counts: dict[str | None, Counter[str]] = defaultdict(Counter)
+    for record in train:
+        counts[record.category].update(record.references)
+    overall = sum(counts.values(), Counter[str]())
+    best = {category: counter.most_common(1)[0][0] for category, counter in counts.items()}
+    return [best.get(item.category, overall.most_common(1)[0][0]) for item in items]
+
+
+def sibling_captions(train: list[CaptionRecord], items: list[CaptionRecord], otherwise: list[str]) -> list[str]:
+    """For each item the training caption of an article of the same product, the first one; else `otherwise`."""
+    siblings: dict[str | None, str] = {}
+    for record in train:
+        siblings.setdefault(record.product_id, record.references[0])
+    return [siblings.get(item.product_id, caption) for item, caption in zip(items, otherwise, strict=True)]
+
+
+def _given(record: CaptionRecord, caption: str | None) -> CaptionRecord:
+    return replace(record, caption=caption, logprob=None, tokens=None, finished=None)
+
+
+def _write(prepared: Prepared, folder: Path, title: str, items: list[CaptionRecord], captions: list[str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "captions.jsonl"
+    write_records(path, [replace(item, caption=caption) for item, caption in zip(items, captions, strict=True)])
+    write_run(folder, {"system": title, "kind": "baseline", **account_of(prepared)})
+    return path
+
+
+def write_shuffled(captions: Path, folder: Path) -> Path:
+    """Write a system's captions dealt out to other items: what it scores when every photo is another item's.
+
+    The control that a model looks at its photos: each caption depends on its photo alone, so dealing out the captions
+    is captioning with the photos shuffled. No item keeps its own.
+    """
+    records = read_captions(captions)
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(records))
+    given = {int(to): records[giver].caption for to, giver in zip(order, np.roll(order, 1), strict=True)}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "captions.jsonl"
+    write_records(path, [_given(record, given[place]) for place, record in enumerate(records)])
+    run = read_run(captions.parent)
+    kept = ("catalogue", "leak_audit")
+    title = f"{run.get('system', 'captions')}, photos shuffled"
+    write_run(folder, {"system": title, "kind": "control"} | {key: run[key] for key in kept if key in run})
+    return path

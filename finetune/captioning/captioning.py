@@ -1,0 +1,173 @@
+"""From a model and photos to captions: batched, resumable, each item exactly once."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from tqdm import tqdm
+
+from finetune.captioning.export import Format, write_captions
+from finetune.captioning.partial import Captions, Journals, keep
+from finetune.data.photos import load_image
+from finetune.data.preparation import ALL_SPLITS, Prepared
+from finetune.models.families.base import Generated
+from finetune.runs.exposure import as_seen_by
+from finetune.runs.folder import read_run, write_run
+from finetune.runs.provenance import git_hash, hardware, versions
+from finetune.runs.system import CaptioningSystem
+from metrics.common.errors import UserError
+from metrics.common.files import sha256
+from metrics.common.images import to_rgb
+from metrics.records.captions import CaptionRecord, read_records
+
+
+def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator[tuple[Path, Generated]]:
+    """Caption loose photos, a batch at a time."""
+    size = system.decoding.batch_size
+    for start in range(0, len(photos), size):
+        batch = photos[start : start + size]
+        images = [load_image(photo) for photo in batch]
+        yield from zip(batch, system.captioner.generate(images, system.prompt, system.decoding), strict=True)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which items to caption: a split (or `all`), at most `limit` of them, or those with the `ids` alone."""
+
+    split: str = "test"
+    ids: frozenset[str] | None = None
+    limit: int | None = None
+
+    def items(self, prepared: Prepared) -> list[tuple[CaptionRecord, Any, int]]:
+        """Records with the data set and the row that hold their photo. Raises `UserError` for unknown ids."""
+        splits = ALL_SPLITS if self.split == "all" else (self.split,)
+        found = [
+            (record, prepared.splits[split], row)
+            for split in splits
+            for row, record in enumerate(prepared.records(split))
+            if self.ids is None or record.id in self.ids
+        ]
+        unknown = (self.ids or frozenset()) - {record.id for record, _, _ in found}
+        if unknown:
+            hint = "" if self.split == "all" else "; --split all looks in all of them"
+            raise UserError(f"{len(unknown)} id(s) are not in split {self.split!r}, for example {min(unknown)}{hint}")
+        if not found:
+            raise UserError(f"split {self.split!r} has no items to caption")
+        return found[: self.limit]
+
+
+def caption_catalogue(
+    system: CaptioningSystem,
+    prepared: Prepared,
+    selection: Selection,
+    out: Path,
+    name: str | None = None,
+    form: Format = "jsonl",
+) -> list[CaptionRecord]:
+    """Caption the selected items and write `out` with `run.json` beside it.
+
+    Finished batches are kept in hidden files beside `out`, one of each process of `accelerate launch`, named by what
+    decides the captions, so that a killed run continues where it stopped, on any number of processes; `out` itself
+    appears whole, written by the first. Where `out` holds these very captions already (as JSON lines), they are only
+    read. All processes return all captions.
+    """
+    state = PartialState()
+    items = selection.items(prepared)
+    digest = _digest(system, prepared, [record.id for record, _, _ in items])
+    if form == "jsonl" and _stands(out, digest, name):
+        return read_records(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    journals = Journals(out, digest)
+    done = journals.read()
+    spent = "caption_since_resume_s" if done else "caption_s"
+    started = time.perf_counter()
+    missing = [item for item in items if item[0].id not in done]
+    share = missing[state.process_index :: state.num_processes]
+    own = _caption_missing(system, share, journals.own)
+    done |= dict(gather_object(list(own.items())))
+    records, account = as_seen_by(system, prepared, [record for record, _, _ in items])
+    captioned = [replace(record, **done[record.id]) for record in records]
+    if state.is_main_process:
+        write_captions(out, captioned, form)
+        info = _run_info(system, selection, name) | account
+        info["times"] = system.training.get("times", {}) | {spent: time.perf_counter() - started}
+        write_run(out.parent, info | {"file": out.name, "sha256": sha256(out), "digest": digest})
+        journals.remove()
+    state.wait_for_everyone()
+    return captioned
+
+
+def _stands(out: Path, digest: str, name: str | None) -> bool:
+    """Whether `out` holds these very captions, whole and untouched, under this name."""
+    run = read_run(out.parent)
+    return run.get("digest") == digest and is_untouched(out) and name in (None, run.get("system"))
+
+
+def is_untouched(out: Path) -> bool:
+    """Whether captions stand in `out` as they were written, which `run.json` beside them tells."""
+    run = read_run(out.parent)
+    return out.is_file() and (run.get("file"), run.get("sha256")) == (out.name, sha256(out))
+
+
+def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) -> Captions:
+    """Caption a process's items, batch after batch into its journal."""
+    size = system.decoding.batch_size
+    done: Captions = {}
+    quiet = not PartialState().is_main_process
+    with (
+        journal.open("ab", buffering=0) as file,
+        tqdm(total=len(items), desc="captioning", unit="photo", disable=quiet) as bar,
+    ):
+        for start in range(0, len(items), size):
+            batch = items[start : start + size]
+            images = [to_rgb(data[row]["image"]) for _, data, row in batch]
+            captions = system.captioner.generate(images, system.prompt, system.decoding)
+            new = {record.id: asdict(one) for (record, _, _), one in zip(batch, captions, strict=True)}
+            keep(file, new)
+            done |= new
+            bar.update(len(batch))
+    return done
+
+
+def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str:
+    """Short hash of all that decides the captions."""
+    config = system.model
+    state = {
+        "model": config.model_dump(),
+        "weights": [_files_state(path) for path in (config.base, system.adapter) if path],
+        "prompt": system.prompt,
+        "decoding": system.decoding.model_dump(),
+        "catalogue": prepared.account["fingerprint"],
+        "ids": ids,
+    }
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]
+
+
+def _files_state(folder: str) -> list[str]:
+    files = sorted(path for path in Path(folder).glob("*") if path.is_file())
+    return [folder, *(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
+
+
+def _run_info(system: CaptioningSystem, selection: Selection, name: str | None) -> dict[str, Any]:
+    trained = system.training
+    kind = "finetuned" if trained or system.adapter else "pretrained"
+    own = {
+        "system": name or {"finetuned": "fine-tuned", "pretrained": "pretrained"}[kind],
+        "kind": kind,
+        "model": system.model.base,
+        "adapter": system.adapter,
+        "quantization": system.model.quantization,
+        "prompt": system.prompt,
+        "decoding": system.decoding.model_dump(),
+        "split": selection.split,
+        "versions": versions(),
+        "hardware": hardware(),
+        "git": git_hash(),
+    }
+    return trained | own

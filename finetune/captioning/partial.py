@@ -1,0 +1,62 @@
+"""What is captioned so far: a journal of each process, from which a killed run goes on."""
+
+import errno
+import json
+import os
+from glob import escape
+from io import RawIOBase
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+from metrics.common.errors import UserError
+
+Captions = dict[str, dict[str, Any]]
+
+
+class Journals:
+    """The finished batches of an unfinished run: a hidden file beside `out` for each process."""
+
+    def __init__(self, out: Path, digest: str) -> None:
+        self.own = out.with_name(f".{out.name}.{digest}.{PartialState().process_index}.partial")
+        self._all = f".{escape(out.name)}.{digest}.*.partial"
+
+    def read(self) -> Captions:
+        """What stands in all of them, told to each process by the first before any goes on writing."""
+        found: list[Any] = [None]
+        if PartialState().is_main_process:
+            found = [{key: one for path in self._paths() for key, one in _read_journal(path).items()}]
+        return dict(broadcast_object_list(found)[0])
+
+    def remove(self) -> None:
+        """Remove them all."""
+        for path in self._paths():
+            path.unlink(missing_ok=True)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.own.parent.glob(self._all))
+
+
+def keep(journal: RawIOBase, captions: Captions) -> None:
+    """Append captions; unbuffered, so that what a full disk refuses is refused here."""
+    lines = "".join(json.dumps({"id": key} | caption) + "\n" for key, caption in captions.items()).encode()
+    try:
+        if journal.write(lines) != len(lines):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise UserError(
+            f"cannot write the captions: {error.strerror}; make room and start again, what is captioned is kept"
+        ) from error
+
+
+def _read_journal(path: Path) -> Captions:
+    """Captions of an earlier, killed run; a line cut off by the kill is removed and done again."""
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    path.write_bytes(whole + b"\n" if whole else b"")
+    try:
+        rows = [json.loads(line) for line in whole.splitlines()]
+        return {row.pop("id"): row for row in rows}
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it and start again") from None

@@ -1,0 +1,83 @@
+"""The faults of a recipe in the words of the person who wrote it."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from finetune.config.section import Section
+from finetune.data.catalogues import CatalogueConfig
+from metrics.common.errors import UserError
+
+ONE, SEVERAL = "one", "several"
+LONGEST_SHOWN = 200
+Parsed = TypeVar("Parsed", bound=Section)
+
+
+def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
+    """Validate the values of a YAML file of this `kind`. Raises `UserError` with every fault at once."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_explain(kind, fault)}" for fault in error.errors())
+        name = kind.__name__.lower()
+        raise UserError(f"{source}: {error.error_count()} fault(s) in the {name}\n{faults}") from None
+
+
+def _explain(kind: type[BaseModel], fault: Any) -> str:
+    """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
+    section, keys = _located(kind, fault["loc"])
+    where = ".".join(keys) or kind.__name__.lower()
+    if fault["type"].startswith("union_tag"):
+        found = fault["ctx"].get("tag", "nothing")
+        known = list(_catalogues())
+        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
+    if fault["type"] == "missing":
+        return f"{where}: missing; the {kind.__name__.lower()} must give it"
+    if fault["type"] == "tuple_type":
+        return f"{where}: expected a list, found {_shown(fault['input'])}"
+    if fault["type"] != "extra_forbidden":
+        return f"{where}: {fault['msg'].removeprefix('Value error, ')}, found {_shown(fault['input'])}"
+    known = list(section.model_fields)
+    return f"{where}: unknown key{nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one it may have meant."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
+    """The section that a fault is in, and its key as the file writes it.
+
+    Pydantic puts `ONE` or `SEVERAL` after `data`, and the catalogue after that or after the place in the list.
+    """
+    section = kind
+    keys = [str(part) for part in location]
+    rest = keys[:-1]
+    if keys[:1] == ["data"] and len(keys) > 1:
+        catalogue = 2 if keys.pop(1) == SEVERAL else 1
+        if len(keys) > catalogue:
+            section = _catalogues()[keys.pop(catalogue)]
+        rest = keys[catalogue:-1]
+    for key in rest:
+        inner = _models(section.model_fields[key].annotation) if key in section.model_fields else []
+        section = inner[0] if inner else section
+    return section, keys
+
+
+def _catalogues() -> dict[str, type[BaseModel]]:
+    return {get_args(model.model_fields["catalogue"].annotation)[0]: model for model in _models(CatalogueConfig)}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]

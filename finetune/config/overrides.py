@@ -1,0 +1,88 @@
+"""YAML files, and what the command line changes in them."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metrics.common.errors import UserError
+
+
+def read_yaml(path: Path, name: str) -> dict[str, Any]:
+    """The values of a YAML file, a `name` in messages. Raises `UserError` where it cannot be read or is no mapping."""
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
+        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        raise UserError(f"{path}: no such {name}{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read the {name}: {error}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a {name} is a mapping of sections, found {type(values).__name__}")
+    return values
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys, as overrides name them, with their values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Apply `section.key=value`; in a list a number names the entry, any other key is set in all of them.
+
+    Raises `UserError` where the override is not of this form or leads nowhere.
+    """
+    path, separator, value = override.partition("=")
+    keys = path.split(".")
+    if not separator or not all(keys):
+        raise UserError(f"override {override!r}: expected section.key=value, for example training.epochs=3")
+    try:
+        parsed = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from None
+    _put(values, keys, parsed, f"override {override!r}")
+
+
+def _put(section: dict[str, Any] | list[Any], keys: list[str], value: Any, source: str) -> None:
+    """Set a value in a section, in one entry of a list or in all of them."""
+    for place, rest in _places(section, keys, source):
+        if not rest:
+            section[place] = value
+            continue
+        inner = section.get(place) if isinstance(section, dict) else section[place]
+        if not isinstance(inner, dict | list | None):
+            raise UserError(f"{source}: {place} is a value, not a section")
+        section[place] = {} if inner is None else copy(inner)  # what YAML's anchors share changes here alone
+        _put(section[place], rest, value, source)
+
+
+def _places(section: dict[str, Any] | list[Any], keys: list[str], source: str) -> list[tuple[Any, list[str]]]:
+    if isinstance(section, dict):
+        return [(keys[0], keys[1:])]
+    if not keys[0].isdecimal() and section:
+        return [(place, keys) for place in range(len(section))]
+    if not keys[0].isdecimal() or int(keys[0]) >= len(section):
+        raise UserError(f"{source}: {keys[0]}: the list there has {len(section)} entries, numbered from 0")
+    return [(int(keys[0]), keys[1:])]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, which YAML readers else resolve silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        repeated = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
+        if repeated is not None:
+            problem = f"key {repeated.value!r} stands twice in one section"
+            raise yaml.constructor.ConstructorError(None, None, problem, repeated.start_mark)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,299 @@
+"""Everything a YAML recipe may say."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    ValidationInfo,
+)
+
+from finetune.config.errors import ONE, SEVERAL, nearest, parse
+from finetune.config.history import current_key, with_current_names
+from finetune.config.overrides import apply_override, read_yaml
+from finetune.config.section import Section
+from finetune.data.catalogues import CatalogueConfig
+from finetune.data.catalogues.base import CatalogueSection
+from finetune.models.families import FamilyName
+from metrics.measures.base import ORDER
+
+Tuning = Literal["frozen", "lora", "full"]
+Share = Annotated[float, Field(ge=0, le=1)]
+FOLDERS_OF_A_RUN = ("model", "checkpoints", "tensorboard")
+
+
+class Tiny(Section):
+    """Shape of a base model made on the spot by `make-tiny`: real classes, few parameters, random weights."""
+
+    image_size: PositiveInt = 48
+    patch_size: PositiveInt = 8
+    hidden_size: PositiveInt = 128
+    layers: PositiveInt = 3
+    queries: PositiveInt = 8
+    vocabulary: Annotated[int, Field(ge=300)] = 1000
+    dropout: Share = 0.1
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Model(Section):
+    """The base model: a Hub id or a folder."""
+
+    family: FamilyName = "blip2"
+    base: str
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    quantization: Literal["nf4", "int8"] | None = None
+    tiny: Tiny | None = None
+
+
+class Tune(Section):
+    """What is trained of each tower."""
+
+    vision: Tuning = "frozen"
+    connector: Tuning = "frozen"
+    language: Tuning = "lora"
+
+
+def _are_modules(value: Any) -> Any:
+    """A union's own errors name its parts, each with what does not fit it."""
+    layers = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    if not layers and value not in ("query-value", "all-linear"):
+        raise ValueError("expected query-value, all-linear or a list of layer names")
+    return value
+
+
+class Lora(Section):
+    """Low-rank adapters (Hu et al. 2021), rank-stabilised by default (Kalajdzievski 2023); `dora`: Liu et al. 2024.
+
+    `modules`: those of each tower that has LoRA, by a name of the family's or by the last parts of their names.
+    """
+
+    rank: PositiveInt = 32
+    alpha: PositiveFloat = 64
+    dropout: Share = 0.05
+    rslora: bool = True
+    dora: bool = False
+    modules: Annotated[Literal["query-value", "all-linear"] | tuple[str, ...], BeforeValidator(_are_modules)] = (
+        "query-value"
+    )
+
+
+class Augmentation(Section):
+    """Random changes to training photos; none by default."""
+
+    flip: Share = 0.0
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Rates(Section):
+    """Learning rates of towers; those not named have `training.learning_rate`."""
+
+    vision: PositiveFloat | None = None
+    connector: PositiveFloat | None = None
+    language: PositiveFloat | None = None
+
+
+class Training(Section):
+    """Optimisation.
+
+    `cosine_steps`: after so many optimizer steps the learning rate has fallen, and swings up again as in the published
+    code (500 there); default: one cosine over the run, so that it ends low. `max_steps` ends a run before its epochs.
+    """
+
+    epochs: PositiveFloat = 10
+    max_steps: PositiveInt | None = None
+    learning_rate: PositiveFloat = 1e-4
+    learning_rates: Rates = Rates()
+    cosine_steps: PositiveInt | None = None
+    optimizer: Literal["adamw", "paged-adamw-8bit"] = "adamw"
+    gradient_checkpointing: bool = False
+    minimum_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-6
+    batch_size: PositiveInt = 16
+    micro_batch_size: PositiveInt = 4
+    patience: PositiveInt = 3
+    seed: Annotated[int, Field(ge=0)] = 42
+    workers: Annotated[int, Field(ge=0)] = 4
+    tracker: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+
+
+class Labels(Section):
+    """What the loss is counted on; the defaults correct the published code.
+
+    `stop_token`: the caption's end is trained (there it is not, so that LLaVA never learns to stop). `on`: `prompt`
+    counts prompt and placeholders too (there LLaVA's), `all` padding as well (BLIP-2's). `pad_to`: pad to so many
+    tokens, placeholders among them (512 there, of BLIP-2), rather than to the longest of the batch.
+    """
+
+    stop_token: bool = True
+    on: Literal["caption", "prompt", "all"] = "caption"
+    pad_to: PositiveInt | None = None
+
+
+def _known_measure(name: str) -> str:
+    known = {one.lower(): one for one in ORDER}
+    if name.lower() not in known:
+        raise ValueError(f"expected one of {', '.join(ORDER)}{nearest(name, ORDER)}")
+    return known[name.lower()]
+
+
+def _is_judged(best: str, info: ValidationInfo) -> str:
+    if best.lower() == "loss" or not {"captions", "measures"} <= info.data.keys():
+        return best.lower()
+    if not info.data["captions"]:
+        raise ValueError("expected loss, since no captions are written (evaluation.captions is 0)")
+    known = {one.lower(): one for one in info.data["measures"]}
+    if best.lower() not in known:
+        raise ValueError(f"expected loss or one of evaluation.measures ({', '.join(known.values())})")
+    return str(known[best.lower()])
+
+
+class CaptionEvaluation(Section):
+    """When training is judged, and by what.
+
+    `every`: optimizer steps, default once an epoch. `captions`: for so many photos of the validation split, always the
+    same, captions are written and scored by `measures`. `best`: `loss`, or the measure whose highest value is kept and
+    waited for.
+    """
+
+    every: PositiveInt | None = None
+    captions: Annotated[int, Field(ge=0)] = 0
+    measures: Annotated[tuple[Annotated[str, AfterValidator(_known_measure)], ...], Field(min_length=1)] = ("CIDEr",)
+    best: Annotated[str, AfterValidator(_is_judged)] = "loss"
+
+
+class Decoding(Section):
+    """How captions are generated."""
+
+    beams: PositiveInt = 1
+    repetition_penalty: PositiveFloat = 1.0
+    max_new_tokens: PositiveInt = 100
+    batch_size: PositiveInt = 16
+
+
+def _expanded(path: Path) -> Path:
+    expanded = Path(os.path.expandvars(path)).expanduser()
+    if "$" in str(expanded):
+        raise ValueError(f"set the environment variable in {path}")
+    return expanded
+
+
+Source = Annotated[str, AfterValidator(lambda told: str(_expanded(Path(told))))]
+
+
+class Classifier(Section):
+    """The BERT that reads an item's category from its caption, by default with the published hyper-parameters.
+
+    `tiny` makes its base on the spot, from random weights, and has defaults of its own.
+    """
+
+    tiny: bool = False
+    base: Source | None = None
+    epochs: PositiveInt | None = None
+    learning_rate: PositiveFloat | None = None
+    batch_size: PositiveInt | None = None
+    dropout: Share | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+
+def _without_last_blank(prompt: str) -> str:
+    if prompt.endswith((" ", "\t")):
+        raise ValueError("ends in a blank; leave it out, since the caption brings its own")
+    return prompt
+
+
+def _unweighted(section: CatalogueSection) -> CatalogueSection:
+    if section.weight is not None:
+        raise ValueError("weight: a single catalogue has none; it says how several of a list are mixed")
+    return section
+
+
+def _mixable(sections: tuple[CatalogueSection, ...]) -> tuple[CatalogueSection, ...]:
+    if len(sections) < 2:
+        raise ValueError("a list mixes two catalogues or more; write a single one as a section, without a list")
+    places: dict[str, int] = {}
+    for place, section in enumerate(sections):
+        first = places.setdefault(section.called.lower(), place)
+        if first != place:
+            raise ValueError(
+                f"entries {first} and {place} are both called {section.called}; give one a name of its own"
+            )
+        if section.called.lower() in FOLDERS_OF_A_RUN:
+            raise ValueError(
+                f"entry {place} is called {section.called}, as a folder of every run is; give it another name"
+            )
+    return sections
+
+
+Data = Annotated[
+    Annotated[CatalogueConfig, AfterValidator(_unweighted), Tag(ONE)]
+    | Annotated[tuple[CatalogueConfig, ...], AfterValidator(_mixable), Tag(SEVERAL)],
+    Discriminator(lambda value: SEVERAL if isinstance(value, list | tuple) else ONE),
+]
+
+
+class Scoring(Section):
+    """The measures that need models of their own, made of the training captions; the others always run.
+
+    `stanza` is `en` or a folder of models; `attributes` a file of those to look for, or `catalogue`: those that the
+    catalogue gives its training items. Default: nouns and adjectives that training captions have 10 times.
+    """
+
+    classifier: Classifier | None = None
+    stanza: Source | None = None
+    attributes: Literal["catalogue"] | Annotated[Path, AfterValidator(_expanded)] | None = None
+
+
+Output = Annotated[Path, AfterValidator(_expanded)]
+
+
+class Recipe(Section):
+    """One experiment: data, model, what is tuned and how, how captions are written.
+
+    Without `prompt` it is the one that the model's family was published with.
+    """
+
+    output: Output
+    prompt: Annotated[str, AfterValidator(_without_last_blank)] | None = None
+    data: Data
+    model: Model
+    tune: Tune = Tune()
+    lora: Lora = Lora()
+    augmentation: Augmentation = Augmentation()
+    training: Training = Training()
+    labels: Labels = Labels()
+    evaluation: CaptionEvaluation = CaptionEvaluation()
+    decoding: Decoding = Decoding()
+    scoring: Scoring = Scoring()
+
+    @property
+    def catalogues(self) -> dict[str, CatalogueSection]:
+        """The catalogues by name, in the recipe's order."""
+        sections = self.data if isinstance(self.data, tuple) else (self.data,)
+        return {section.called: section for section in sections}
+
+
+def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe and apply `section.key=value` overrides.
+
+    Raises `UserError` with every fault of the recipe at once.
+    """
+    values = with_current_names(read_yaml(path, "recipe"), str(path))
+    for override in overrides:
+        apply_override(values, current_key(override))
+    return parse_recipe(values, str(path))
+
+
+def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
+    """Validate a recipe's values; `source` names them in error messages."""
+    return parse(Recipe, with_current_names(values, source), source)

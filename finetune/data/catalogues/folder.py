@@ -1,0 +1,178 @@
+"""Anybody's catalogue: a folder of images with or without a table beside it, or a `datasets` id."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import datasets
+import pandas as pd
+from pydantic import model_validator
+
+from finetune.data.catalogues.base import Catalogue, CatalogueSection, existing_folder, require_unique_ids
+from finetune.data.catalogues.tables import as_text, read_table, refuse_lists
+from finetune.config.section import Section
+from metrics.common.errors import UserError
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+
+
+class Columns(Section):
+    """Which column of the table holds what. `id` defaults to the image's path, `product_id` to the id."""
+
+    image: str = "file_name"
+    caption: str | None = None
+    id: str | None = None
+    product_id: str | None = None
+    category: str | None = None
+    colour: str | None = None
+    attributes: tuple[str, ...] = ()
+
+
+class Folder(CatalogueSection):
+    """A folder of images, or a data set of the Hub."""
+
+    catalogue: Literal["folder"]
+    folder: str | None = None
+    table: str | None = None
+    dataset: str | None = None
+    dataset_split: str = "train"
+    columns: Columns = Columns()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.folder is None) == (self.dataset is None):
+            raise ValueError("give either folder (of images) or dataset (a datasets id)")
+        return self
+
+    def check(self) -> None:
+        """The folder, where one is named, must be there."""
+        if self.folder is not None:
+            existing_folder(self.folder, "data.folder")
+
+    def load(self) -> Catalogue:
+        """Read the table, the folder or the data set, every row kept or counted."""
+        if self.dataset is not None:
+            return _split_described(_from_dataset(self.dataset, self.dataset_split, self.columns), None)
+        folder = existing_folder(str(self.folder), "data.folder")
+        table = self._table_path(folder)
+        rows = _from_table(table, folder, self.columns) if table else _images_alone(folder)
+        return _split_described(rows, folder)
+
+    def _table_path(self, folder: Path) -> Path | None:
+        if self.table is not None:
+            return folder / self.table
+        candidates = (folder / f"metadata.{suffix}" for suffix in ("csv", "jsonl", "parquet"))
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None and self.columns != Columns():
+            raise UserError(f"{folder}: data.columns needs a table: name it by data.table, or call it metadata.csv")
+        return found
+
+
+def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
+    raw = read_table(path, _named(columns), _plain(columns))
+    rows = _select(raw, columns)
+    rows["image"] = [_relative_image(value, folder, path, row) for row, value in enumerate(raw[columns.image])]
+    return _identified(rows, raw, columns, rows["image"], path)
+
+
+def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: Any, source: Path | str) -> pd.DataFrame:
+    """Add `id` (`ids` where the recipe names no column) and `product_id` (the id where there is none)."""
+    rows["id"] = raw[columns.id] if columns.id else ids
+    require_unique_ids(rows, source)
+    products = raw[columns.product_id] if columns.product_id else rows["id"]
+    rows["product_id"] = products.where(products != "", rows["id"])
+    return rows
+
+
+def _named(columns: Columns) -> list[str]:
+    return [columns.image, *_plain(columns), *columns.attributes]
+
+
+def _plain(columns: Columns) -> list[str]:
+    """The columns that must hold one text a row; attributes may be lists."""
+    names = (columns.caption, columns.id, columns.product_id, columns.category, columns.colour)
+    return [name for name in names if name is not None]
+
+
+def _select(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    def values(name: str | None) -> Any:
+        return raw[name] if name else ""
+
+    rows = pd.DataFrame({"caption": values(columns.caption)}, index=raw.index)
+    rows["category"], rows["colour"] = values(columns.category), values(columns.colour)
+    rows["attributes"] = raw[list(columns.attributes)].to_dict("records")
+    return rows
+
+
+def _relative_image(value: str, folder: Path, table: Path, row: int) -> str:
+    path = Path(os.path.normpath(folder / value))
+    if not path.is_relative_to(folder) or not path.is_file():
+        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}; mend or remove the row")
+    return path.relative_to(folder).as_posix()
+
+
+def _images_alone(folder: Path) -> pd.DataFrame:
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    shown = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    names = sorted(path.as_posix() for path in shown if not (folder / path).is_dir())
+    if not names:
+        raise UserError(f"{folder}: no images there ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    rows = pd.DataFrame({"id": names, "product_id": names, "image": names})
+    return rows.assign(caption="", category="", colour="", attributes=[{} for _ in names])
+
+
+def _from_dataset(name: str, split: str, columns: Columns) -> pd.DataFrame:
+    data = _load_dataset(name, split)
+    missing = [column for column in _named(columns) if column not in data.column_names]
+    if missing:
+        raise UserError(
+            f"data.columns: {name} has no column {', '.join(missing)}; it has {', '.join(data.column_names)}"
+        )
+    data = _as_images(data, columns.image, name)
+    raw = _texts(data.remove_columns(columns.image), _plain(columns), name)
+    rows = _select(raw, columns)
+    rows["image"] = [_stored_image(value, name, row) for row, value in enumerate(data[columns.image])]
+    return _identified(rows, raw, columns, [f"{row:08d}" for row in range(len(raw))], name)
+
+
+def _load_dataset(name: str, split: str) -> Any:
+    try:
+        return datasets.load_dataset(name, split=split)
+    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from None
+
+
+def _as_images(data: Any, column: str, name: str) -> Any:
+    try:
+        return data.cast_column(column, datasets.Image(decode=False))
+    except (TypeError, ValueError, NotImplementedError, KeyError) as error:
+        raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from None
+
+
+def _texts(data: Any, plain: list[str], source: str) -> pd.DataFrame:
+    """Every column as strings, class labels by their names, missing values as empty strings."""
+    table = pd.DataFrame(data.to_dict(), index=range(len(data)), dtype=object)
+    for column, feature in data.features.items():
+        if isinstance(feature, datasets.ClassLabel):
+            names = dict(enumerate(feature.names))
+            table[column] = table[column].map(names.get)
+    refuse_lists(table, plain, source)
+    return as_text(table)
+
+
+def _stored_image(value: Mapping[str, Any] | None, name: str, row: int) -> bytes:
+    if value is None or not (value.get("bytes") or value.get("path")):
+        raise UserError(f"{name}: row {row}: no image")
+    try:
+        return value["bytes"] or Path(value["path"]).read_bytes()
+    except OSError as error:
+        raise UserError(f"{name}: row {row}: image {value['path']!r}: {error.strerror}") from None
+
+
+def _split_described(rows: pd.DataFrame, folder: Path | None) -> Catalogue:
+    described = rows["caption"].str.strip() != ""
+    catalogue = Catalogue("folder", folder, rows, rows[~described].reset_index(drop=True), [("images", len(rows))])
+    catalogue.drop("no caption", described, "with a caption")
+    return catalogue

@@ -1,0 +1,109 @@
+"""H&M, as Kaggle ships it: articles.csv and images/0xx/0<article_id>.jpg.
+
+The preparation is the one of the published results (omgwenxx/multimodal-fashion-analysis): articles with a description
+and a photo, of fashion product types with at least seven articles, descriptions in lower case.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from finetune.data.catalogues.base import Catalogue, CatalogueSection, Split, existing_folder, require_unique_ids
+from finetune.data.catalogues.hm_types import FASHION_KEYWORDS
+from finetune.data.catalogues.tables import read_table
+from metrics.common.errors import UserError
+
+TYPE_MINIMUM = 7
+
+ATTRIBUTES = {
+    "name": "prod_name",
+    "group": "product_group_name",
+    "pattern": "graphical_appearance_name",
+    "colour_value": "perceived_colour_value_name",
+    "department": "department_name",
+    "section": "index_group_name",
+    "garment": "garment_group_name",
+}
+REQUIRED = {
+    "id": "article_id",
+    "product_id": "product_code",
+    "category": "product_type_name",
+    "colour": "colour_group_name",
+    "caption": "detail_desc",
+}
+
+
+class HM(CatalogueSection):
+    """The Kaggle folder of "H&M Personalized Fashion Recommendations"."""
+
+    catalogue: Literal["hm"]
+    folder: str
+    split: Split = Split(method="published")
+
+    def check(self) -> None:
+        """The folder must be there."""
+        existing_folder(self.folder, "data.folder")
+
+    def load(self) -> Catalogue:
+        """Read and prepare the articles, every step counted."""
+        return load_kaggle_folder(existing_folder(self.folder, "data.folder"), "hm")
+
+
+def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
+    """Prepare any catalogue in the Kaggle layout."""
+    articles = read_articles(folder / "articles.csv")
+    articles["image"] = articles["id"].map(_photos(folder))
+    if articles["image"].isna().all():
+        raise UserError(
+            f"{folder / 'images'}: no photo of any article; expected images/0xx/0<article_id>.jpg as Kaggle ships them"
+        )
+    has_text, has_photo = articles["caption"].str.strip() != "", articles["image"].notna()
+    catalogue = Catalogue(
+        name, folder, articles, articles[~has_text & has_photo].reset_index(drop=True), [("articles", len(articles))]
+    )
+    catalogue.drop("no description", has_text, "with a description")
+    catalogue.drop("no photo", catalogue.described["image"].notna(), "with description and photo")
+    catalogue.drop("not a fashion type", is_fashion(catalogue.described["category"]), "of a fashion type")
+    catalogue.described["caption"] = catalogue.described["caption"].str.lower()
+    return catalogue
+
+
+def _photos(folder: Path) -> dict[str, str]:
+    """Article id to the photo's path in `folder`; files of other names are no photos of articles."""
+    found = (path for path in sorted((folder / "images").glob("*/*")) if path.suffix.lower() == ".jpg")
+    return {path.stem: path.relative_to(folder).as_posix() for path in found}
+
+
+def read_articles(path: Path) -> pd.DataFrame:
+    """`articles.csv` in its own order with our columns; `article_id` stays a string with its leading zero."""
+    raw = read_table(path, [*REQUIRED.values(), *ATTRIBUTES.values()])
+    _require_last_line_break(path)
+    wrong = raw["article_id"][~raw["article_id"].str.fullmatch(r"\d{10}")]
+    if len(wrong):
+        raise UserError(
+            f"{path}: row {wrong.index[0] + 2}: article_id {wrong.iloc[0]!r} is not ten digits; was the file saved "
+            "by a program that reads it as a number? Use the file as Kaggle ships it"
+        )
+    articles = raw[list(REQUIRED.values())].set_axis(list(REQUIRED), axis=1)
+    attributes = raw[list(ATTRIBUTES.values())].set_axis(list(ATTRIBUTES), axis=1)
+    articles["attributes"] = attributes.to_dict("records")
+    require_unique_ids(articles, path)
+    articles["product_id"] = articles["product_id"].where(articles["product_id"] != "", articles["id"])
+    return articles
+
+
+def _require_last_line_break(path: Path) -> None:
+    """A file cut inside its last value has as many values in each row as a whole one."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            raise UserError(f"{path}: the last line does not end in a line break: is the file truncated?")
+
+
+def is_fashion(types: "pd.Series[str]") -> "pd.Series[bool]":
+    """Which rows are of a type with at least seven articles and a fashion keyword in its name."""
+    frequent = types.map(types.value_counts()) >= TYPE_MINIMUM
+    fashion = {name for name in types.unique() if any(keyword in name.lower() for keyword in FASHION_KEYWORDS)}
+    return frequent & types.isin(fashion)

@@ -1,0 +1,63 @@
+"""Reading one large JSON list element by element, however long it is."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from metrics.common.errors import UserError
+
+_CHUNK = 1 << 20
+_OPENING = re.compile(r"\s*\[\s*")
+_NEXT = re.compile(r"\s*([,\]])\s*")
+
+
+def json_list(path: Path) -> Iterator[Any]:
+    """The elements of the JSON list in `path`, one at a time.
+
+    Raises `UserError` with file and row where it is no such list, is truncated or is not UTF-8.
+    """
+    row = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for row, element in enumerate(_elements(file), 1):  # noqa: B007
+                yield element
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason}); use the file as it was published") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: row {row}: {error}; is the file truncated there?") from None
+
+
+def _elements(file: TextIO) -> Iterator[Any]:
+    text = file.read(_CHUNK)
+    opening = _OPENING.match(text)
+    if opening is None:
+        raise ValueError("not a JSON list")
+    text = text[opening.end() :]
+    done = text.startswith("]")
+    place = int(done)
+    while not done:
+        found = _element(text, place)
+        if found is None:
+            more = file.read(max(_CHUNK, len(text) - place))
+            if not more:
+                raise ValueError("not JSON")
+            text, place = (text[place:] + more).lstrip(), 0
+            continue
+        element, place, done = found
+        yield element
+    if (text[place:] + file.read()).strip():
+        raise ValueError("the list has ended, but the file goes on")
+
+
+def _element(text: str, place: int) -> tuple[Any, int, bool] | None:
+    """The element at `place`, where the next one is and whether there is none; None where more text is needed."""
+    try:
+        element, end = json.JSONDecoder().raw_decode(text, place)
+    except ValueError:
+        return None
+    after = _NEXT.match(text, end)
+    return (element, after.end(), after[1] == "]") if after else None

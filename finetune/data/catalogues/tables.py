@@ -1,0 +1,98 @@
+"""Reading a catalogue's table: CSV, JSON lines or Parquet, every value a string."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from metrics.common.errors import UserError
+
+
+def read_table(path: Path, required: Sequence[str] = (), plain: Sequence[str] = ()) -> pd.DataFrame:
+    """The table at `path`, missing values as empty strings, numbers as they are written.
+
+    Raises `UserError` where the file is missing, unreadable, truncated, empty or lacks a required column,
+    or where one of the `plain` columns holds lists.
+    """
+    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(f"{path}: unknown table format {path.suffix!r}; expected one of {', '.join(readers)}")
+    try:
+        table = reader(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from None
+    missing = [column for column in required if column not in table.columns]
+    if missing:
+        raise UserError(f"{path}: column(s) {', '.join(missing)} missing; found: {', '.join(table.columns)}")
+    if table.empty:
+        raise UserError(f"{path}: the table has no rows")
+    refuse_lists(table, plain, path)
+    return as_text(table)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    csv.field_size_limit(sys.maxsize)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = next(reader, [])
+            rows = [_complete(row, header, f"{path}: line {reader.line_num}") for row in reader if row]
+        except csv.Error as error:
+            raise UserError(
+                f"{path}: line {reader.line_num}: {error}; is the file truncated, or a quote never closed?"
+            ) from None
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise UserError(f"{path}: column(s) {', '.join(repeated)} stand twice in the header; name each column once")
+    return pd.DataFrame(rows, columns=header, dtype=str)
+
+
+def _complete(row: list[str], header: list[str], where: str) -> list[str]:
+    if len(row) != len(header):
+        raise UserError(
+            f"{where}: {len(row)} values where the header names {len(header)}; is the file truncated there, or a value "
+            "with a comma not quoted?"
+        )
+    return row
+
+
+def _read_jsonl(path: Path) -> pd.DataFrame:
+    rows = []
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line, parse_float=str)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{path}:{number}: not JSON: {error}; is the file truncated there?") from None
+            if not isinstance(row, dict):
+                raise UserError(f"{path}:{number}: expected an object, found {type(row).__name__}")
+            rows.append(row)
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path, dtype_backend="pyarrow")
+    return (table.reset_index() if table.index.name else table).astype(object)
+
+
+def refuse_lists(table: pd.DataFrame, columns: Sequence[str], source: Path | str) -> None:
+    """Raise `UserError` where a column that the recipe names holds lists or objects: they would become odd text."""
+    for column in columns:
+        for row, value in enumerate(table.get(column, ())):
+            if not pd.api.types.is_scalar(value):
+                raise UserError(f"{source}: row {row + 1}: {column} is a {type(value).__name__}, expected one text")
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Every value as a string, missing ones (None, NaN) as the empty string."""
+    return table.map(lambda value: "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value))

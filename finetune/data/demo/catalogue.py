@@ -1,0 +1,60 @@
+"""Writes a made-up shop in exactly the layout in which Kaggle ships H&M's."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from finetune.data.demo.drawing import draw
+from finetune.data.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, purchases, stock
+from finetune.data.demo.whole import require_numbers, write_whole
+
+VERSION = 1
+MOST_ARTICLES = LAST_CODE - FIRST_CODE + 1
+JPEG_QUALITY = 88
+CUSTOMER_COLUMNS = ("customer_id", "FN", "Active", "club_member_status", "fashion_news_frequency", "age", "postal_code")
+TRANSACTION_COLUMNS = ("t_dat", "customer_id", "article_id", "price", "sales_channel_id")
+
+
+def write_demo(folder: Path, articles: int, seed: int) -> None:
+    """Write a demo catalogue of `articles` articles and half as many customers into `folder`.
+
+    The same `articles` and `seed` give the same bytes. The folder appears whole or not at all; where it already holds
+    this very catalogue, nothing is done. Raises `UserError` where it holds anything else, or where `articles` or `seed`
+    is out of range.
+    """
+    require_numbers(articles, 1, MOST_ARTICLES, seed)
+    mark = {"articles": articles, "seed": seed, "version": VERSION}
+    write_whole(folder, mark, lambda draft: _write(draft, articles, seed))
+
+
+def image_path(article_id: str) -> Path:
+    """Return where the article's photo lies in the catalogue's folder."""
+    return Path("images") / article_id[:3] / f"{article_id}.jpg"
+
+
+def _write(folder: Path, articles: int, seed: int) -> None:
+    shelf = stock(articles, seed)
+    rows = [article_row(article) for article in shelf]
+    customers = customer_rows(articles // 2, seed)
+    _write_csv(folder / "articles.csv", list(rows[0]), rows)
+    _write_csv(folder / "customers.csv", CUSTOMER_COLUMNS, customers)
+    bought = purchases(shelf, [row["customer_id"] for row in customers], seed)
+    _write_csv(folder / "transactions_train.csv", TRANSACTION_COLUMNS, bought)
+    for article in tqdm(shelf, desc="drawing the demo catalogue", unit="photo"):
+        _write_image(folder / image_path(article.article_id), article, seed)
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_image(path: Path, article: Article, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, 5, int(article.article_id)])
+    draw(article.garment, rng).save(path, quality=JPEG_QUALITY)

@@ -1,0 +1,170 @@
+"""The catalogues of a recipe, each by itself and all as the one data set that is trained on."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import datasets
+
+from finetune.data.catalogues.base import CatalogueSection
+from finetune.config.recipe import Recipe
+from finetune.data.preparation import ALL_SPLITS, Prepared, describe, prepare
+from metrics.common.errors import UserError
+
+MOST_REPEATED = 100
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A recipe's catalogues by name, and `whole`: what is trained on, which is a single catalogue itself.
+
+    Of several, the splits of `whole` have the columns `id`, `product_id`, `category` (ClassLabel), each "name/value",
+    `image`, `caption` and `catalogue` (the name). Its training split draws from the catalogues by their weights until
+    each item has come at least once; its other splits hold each item once. In the parts, `seen` and the leak audit are
+    told against the training captions of all. `whole.account` has `name`, `fingerprint`, `split` and `mixture`: for
+    each catalogue its `weight`, its training `articles` and the `drawn` items. Records are for the parts alone.
+    """
+
+    parts: dict[str, Prepared]
+    whole: Prepared
+
+    def folders(self, output: Path) -> list[tuple[Prepared, Path]]:
+        """Each catalogue with the folder for what is its own: `output` itself for a single one."""
+        return [(part, output / name if len(self.parts) > 1 else output) for name, part in self.parts.items()]
+
+    def describe(self) -> str:
+        """The accounts of the preparation, for the screen."""
+        accounts = [describe(part.account) for part in self.parts.values()]
+        if len(self.parts) == 1:
+            return accounts[0]
+        drawn = [
+            f"  {part['drawn']:>9,}  train, from the {part['articles']:,} of {part['name']} (weight {part['weight']:g})"
+            for part in self.whole.account["mixture"]
+        ]
+        sizes = self.whole.account["split"]["sizes"]
+        others = [f"  {sizes[split]:>9,}  {split}" for split in ALL_SPLITS if split != "train"]
+        return "\n".join([*accounts, f"mixture of {', '.join(self.parts)}", *drawn, *others])
+
+
+def prepare_all(recipe: Recipe) -> Mixture:
+    """Prepare every catalogue of the recipe and mix them by weight, in the order of the training seed.
+
+    Raises `UserError` naming the catalogue that cannot be prepared or has nothing to train on.
+    """
+    parts = each_catalogue(recipe, prepare)
+    if len(parts) == 1:
+        return Mixture(parts, *parts.values())
+    whole = _mixed(parts, recipe)
+    captions = {caption for part in parts.values() for caption in part.splits["train"]["caption"][:]}
+    return Mixture({name: _audited(part, captions, whole) for name, part in parts.items()}, whole)
+
+
+def prepare_one(recipe: Recipe, name: str | None = None) -> Prepared:
+    """The recipe's catalogue; of several the one called `name`. Raises `UserError` where the name does not fit."""
+    names = list(recipe.catalogues)
+    if name is not None and len(names) == 1:
+        raise UserError(f"catalogue {name}: the recipe has a single catalogue; leave the name out")
+    if len(names) > 1 and name not in names:
+        found = "which is missing" if name is None else f"found {name}"
+        raise UserError(f"catalogue (--catalogue on the command line): expected one of {', '.join(names)}; {found}")
+    return prepare_all(recipe).parts[name or names[0]]
+
+
+def each_catalogue(recipe: Recipe, action: Callable[[CatalogueSection], Result]) -> dict[str, Result]:
+    """What `action` makes of each catalogue; where there are several, its `UserError` says of which it is."""
+    results = {}
+    for name, section in recipe.catalogues.items():
+        try:
+            results[name] = action(section)
+        except UserError as error:
+            raise UserError(f"catalogue {name}: {error}" if len(recipe.catalogues) > 1 else str(error)) from None
+    return results
+
+
+def _mixed(parts: dict[str, Prepared], recipe: Recipe) -> Prepared:
+    weights = {name: section.weight or 1.0 for name, section in recipe.catalogues.items()}
+    categories = [f"{name}/{label}" for name, part in parts.items() for label in _labels(part)]
+    aligned = {split: [_aligned(name, part, split, categories) for name, part in parts.items()] for split in ALL_SPLITS}
+    splits = {split: datasets.concatenate_datasets(data) for split, data in aligned.items()}
+    splits["train"] = datasets.interleave_datasets(
+        aligned["train"],
+        probabilities=_probabilities(weights, {name: len(part.splits["train"]) for name, part in parts.items()}),
+        seed=recipe.training.seed,
+        stopping_strategy="all_exhausted",
+    )
+    return Prepared(splits, _account(parts, weights, splits, recipe.training.seed))
+
+
+def _labels(part: Prepared) -> list[str]:
+    return list(part.splits["train"].features["category"].names)
+
+
+def _aligned(name: str, part: Prepared, split: str, categories: list[str]) -> Any:
+    """A split with the columns of the mixture; photos and captions stay on disk."""
+    data, labels, text = part.splits[split], _labels(part), datasets.Value("string")
+    columns = {
+        "id": ([f"{name}/{value}" for value in data["id"][:]], text),
+        "product_id": ([f"{name}/{value}" for value in data["product_id"][:]], text),
+        "category": (
+            [None if code is None else f"{name}/{labels[code]}" for code in data["category"][:]],
+            datasets.ClassLabel(names=categories),
+        ),
+        "catalogue": ([name] * len(data), text),
+    }
+    features = datasets.Features({column: feature for column, (_, feature) in columns.items()})
+    named = datasets.Dataset.from_dict({column: values for column, (values, _) in columns.items()}, features)
+    return datasets.concatenate_datasets([data.select_columns(["image", "caption"]), named], axis=1)
+
+
+def _probabilities(weights: dict[str, float], sizes: dict[str, int]) -> list[float]:
+    """Shares of the weights. Raises `UserError` where a catalogue is empty or would come only after endless others."""
+    heaviest = max(weights.values())
+    total = sum(weight / heaviest for weight in weights.values())
+    shares = {name: weight / heaviest / total for name, weight in weights.items()}
+    for name, size in sizes.items():
+        if not size:
+            raise UserError(f"catalogue {name}: no captioned articles to train on; leave it out of data")
+        if size > MOST_REPEATED * sum(sizes.values()) * shares[name]:
+            raise UserError(
+                f"catalogue {name}: its weight {weights[name]:g} is too small: before each of its {size:,} items came "
+                f"once, more than {MOST_REPEATED} times all {sum(sizes.values()):,} items would be drawn; raise it"
+            )
+    return list(shares.values())
+
+
+def _account(
+    parts: dict[str, Prepared], weights: dict[str, float], splits: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    drawn = Counter(splits["train"]["catalogue"][:])
+    state = [(name, part.account["fingerprint"], weights[name]) for name, part in parts.items()]
+    return {
+        "name": ", ".join(parts),
+        "fingerprint": _digest(state, seed),
+        "split": {"sizes": {split: len(data) for split, data in splits.items()}},
+        "mixture": [
+            {"name": name, "weight": weights[name], "articles": len(part.splits["train"]), "drawn": drawn[name]}
+            for name, part in parts.items()
+        ],
+    }
+
+
+def _audited(part: Prepared, captions: set[str], whole: Prepared) -> Prepared:
+    """The part with `seen` and its leak audit told against `captions`, and so with a fingerprint of its own."""
+    marked = {split: _marked(part.splits[split], captions) for split in ("validation", "test")}
+    seen = marked["test"]["seen"][:]
+    audit = part.account["leak_audit"] | {"captions_in_train": sum(seen) / len(seen) if seen else 0.0}
+    fingerprint = _digest(part.account["fingerprint"], whole.account["fingerprint"])
+    return Prepared(part.splits | marked, part.account | {"leak_audit": audit, "fingerprint": fingerprint})
+
+
+def _marked(data: Any, captions: set[str]) -> Any:
+    seen = [caption in captions for caption in data["caption"][:]]
+    return data.remove_columns("seen").add_column("seen", seen, feature=datasets.Value("bool"))
+
+
+def _digest(*state: Any) -> str:
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:16]

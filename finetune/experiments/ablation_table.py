@@ -1,0 +1,68 @@
+"""The table of an ablation: as JSON, as Markdown and on the screen."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from metrics.common.files import write_text
+from metrics.common.formatting import figure, percent, times_100
+from metrics.common.templates import render
+from metrics.scoring.suite import installed_version
+
+NAME = "ablation"
+HEADINGS = ("validation loss", "CIDEr x100", "words", "end by themselves", "ms a step", "speed")
+WIDTH = 110
+Row = Mapping[str, Any]
+
+
+def write_table(rows: Sequence[Row], out: Path) -> Path:
+    """Write `ablation.{json,md}` into `out` and return the second; a model's first row is what speeds compare to."""
+    out.mkdir(parents=True, exist_ok=True)
+    content = {"lookbook": installed_version(), "headings": HEADINGS, "models": list(_models(rows))}
+    write_text(out / f"{NAME}.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    write_text(out / f"{NAME}.md", render(f"{NAME}.md.j2", content, "finetune", {"cells": cells}))
+    return out / f"{NAME}.md"
+
+
+def _models(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    for name in dict.fromkeys(row["model"] for row in rows):
+        own = [row for row in rows if row["model"] == name]
+        yield {"name": name, "rows": [dict(row) | {"speed": _speed(own[0], row)} for row in own]}
+
+
+def _speed(first: Row, row: Row) -> float | None:
+    """How many times faster a step is than the first row's; None where one of them was not timed."""
+    timed = first["step_s"] and row["step_s"]
+    return first["step_s"] / row["step_s"] if timed else None
+
+
+def cells(row: Row) -> list[str]:
+    """The figures of a row as they are printed."""
+    return [
+        figure(row["validation_loss"], ".4f"),
+        times_100(row["CIDEr"]),
+        figure(row["words"]),
+        percent(row["finished"]),
+        figure(row["step_s"] * 1000, ".0f") if row["step_s"] else "–",
+        figure(row["speed"], ".2f") + "x" if row["speed"] else "–",
+    ]
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print a table for each model."""
+    console = Console()
+    console = Console(width=max(console.width, WIDTH))
+    for model in _models(rows):
+        table = Table(title=Text(model["name"]), box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
+        table.add_column()
+        for heading in HEADINGS:
+            table.add_column(heading, justify="right")
+        for row in model["rows"]:
+            table.add_row(Text(row["title"]), *cells(row))
+        console.print(table)

@@ -1,0 +1,82 @@
+"""The demo's base model: a tiny BLIP-2 taught alt texts of drawings that are not in the demo catalogue."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from finetune.config.recipe import Recipe
+from finetune.data.catalogues.folder import Folder
+from finetune.data.catalogues.tables import read_table
+from finetune.data.demo.drawing import draw
+from finetune.data.demo.garments import sample_garment
+from finetune.data.demo.wording import alt_text, description
+from finetune.models.families import captioner_class
+from finetune.models.tiny import make_tiny
+from finetune.runs.folder import MODEL_FOLDER, TRAINING_FILE, recipe_values
+from finetune.training.train import train
+from metrics.common.errors import UserError
+from metrics.common.files import atomic_writer
+
+COLUMNS = ("file_name", "alt_text", "description")
+DRAWN_SIZE = (96, 144)
+SEED = 1_000_003
+
+
+def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) -> None:
+    """Draw, train as `recipe` says, and write the model in bfloat16 with `made.json`: command, figures, versions.
+
+    As a real language model's, its tokenizer knows the words of descriptions; the model itself never reads one.
+    """
+    if not isinstance(recipe.data, Folder):
+        raise UserError("data: expected one catalogue of the kind folder, whose folder the drawings go to")
+    folder = Path(str(recipe.data.folder))
+    write_drawings(folder, drawings)
+    _write_untrained(recipe, folder)
+    untrained = recipe.model.model_copy(update={"tiny": None})
+    train(recipe.model_copy(update={"model": untrained}), str(recipe_path), resume=True)
+    captioner = captioner_class(recipe.model.family).load(
+        recipe.model.model_copy(update={"base": str(recipe.output / MODEL_FOLDER), "dtype": "bfloat16"})
+    )
+    captioner.model.bfloat16().save_pretrained(out)
+    captioner.processor.save_pretrained(out)
+    record = json.loads((recipe.output / TRAINING_FILE).read_text(encoding="utf-8"))
+    kept = ("best_validation_loss", "best_step", "versions", "hardware", "times", "seed")
+    made = {"command": f"python -m finetune make-demo-base --drawings {drawings}", "drawings_seed": SEED}
+    made["recipe"] = recipe_values(recipe)
+    with atomic_writer(out / "made.json") as file:
+        json.dump(made | {key: record[key] for key in kept}, file, indent=1)
+
+
+def _write_untrained(recipe: Recipe, folder: Path) -> None:
+    if recipe.model.tiny is None:
+        raise UserError("model.tiny is missing in the recipe; it gives the demo base's shape")
+    table = read_table(folder / "metadata.csv", COLUMNS)
+    texts = [*table["alt_text"], *table["description"]]
+    make_tiny(recipe.model.family, recipe.model.tiny, texts, Path(recipe.model.base))
+
+
+def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
+    """Write `drawings` garments as photos with `metadata.csv` (columns `COLUMNS`).
+
+    Raises `UserError` where the folder holds something else already.
+    """
+    table = folder / "metadata.csv"
+    if table.is_file():
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: holds something else, or drawings that were cut off; remove it first")
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    rows = [_write_drawing(folder, number, seed) for number in tqdm(range(drawings), desc="drawing", unit="drawing")]
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+
+
+def _write_drawing(folder: Path, number: int, seed: int) -> tuple[str, str, str]:
+    rng = np.random.default_rng([seed, number])
+    garment = sample_garment(rng)
+    name = f"images/{number:06d}.jpg"
+    draw(garment, rng).resize(DRAWN_SIZE).save(folder / name, quality=90)
+    return name, alt_text(garment, rng), description(garment).lower()

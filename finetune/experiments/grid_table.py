@@ -1,0 +1,161 @@
+"""The table that ends a reproduction: published figures beside ours, as JSON, Markdown, HTML and on the screen."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from finetune.experiments.grid import Planned
+from metrics.common.files import write_text
+from metrics.common.templates import render
+from metrics.reports.published import (
+    KIND,
+    MEASURES,
+    SOURCE,
+    SPLIT,
+    PublishedRow,
+    Scores,
+    improvable,
+    improvement,
+    printed,
+    published_scores,
+    unlike_published,
+)
+from metrics.scoring.suite import installed_version
+
+NAME = "reproduction"
+Report = Mapping[str, Any]
+
+
+def write_comparison(planned: Sequence[Planned], reports: Mapping[str, Report], out: Path) -> dict[str, Any]:
+    """Write `reproduction.{json,md,html}` into `out` and return the content of the first.
+
+    `reports` holds `report.json` of every finished run, by the title of its cell; what is missing shows as a dash.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    comparison = compare(planned, reports)
+    write_text(out / f"{NAME}.json", json.dumps(comparison, ensure_ascii=False, indent=1) + "\n")
+    filters: dict[str, Callable[..., Any]] = {"lines": lines, "unseen_lines": unseen_lines}
+    for form in ("md", "html"):
+        write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", comparison, "finetune", filters))
+    return comparison
+
+
+def compare(planned: Sequence[Planned], reports: Mapping[str, Report]) -> dict[str, Any]:
+    """The content of `reproduction.json`. All scores are x100 with one decimal, as the paper prints them."""
+    names = dict.fromkeys(row.dataset for row in published_scores())
+    cells = {name: [one for one in planned if one.cell.dataset == name] for name in names}
+    return {
+        "source": SOURCE,
+        "lookbook": installed_version(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "measures": list(MEASURES),
+        "not_computed": [
+            name for name in MEASURES if not any(name in report["measures"] for report in reports.values())
+        ],
+        "datasets": [_dataset(name, of_name, reports) for name, of_name in cells.items() if of_name],
+    }
+
+
+def _dataset(name: str, planned: Sequence[Planned], reports: Mapping[str, Report]) -> dict[str, Any]:
+    finished = {one.cell.model: reports[one.cell.title] for one in planned if one.cell.title in reports}
+    rows = [_row(row, finished) for row in published_scores() if row.dataset == name]
+    first = next(iter(finished.values()), None)
+    return {
+        "name": name,
+        "runs": len(planned),
+        "finished": len(finished),
+        "catalogue": _catalogue(first) if first else None,
+        "unseen_items": first["slices"].get("unseen", 0) if first else 0,
+        "warnings": [*_warnings(name, finished)],
+        "rows": [*rows, *(_baselines(first) if first else [])],
+        "improvement": [*_improvements(rows)],
+    }
+
+
+def _row(row: PublishedRow, finished: Mapping[str, Report]) -> dict[str, Any]:
+    system = _system(finished[row.model], KIND[row.setting]) if row.setting and row.model in finished else None
+    return {
+        "name": row.model,
+        "setting": row.setting or "published",
+        "published": dict(row.scores),
+        "ours": _scores(system, "all"),
+        "unseen": _scores(system, "unseen"),
+    }
+
+
+def _baselines(report: Report) -> Iterator[dict[str, Any]]:
+    for system in report["systems"]:
+        if system["kind"] == "baseline":
+            scores = {"ours": _scores(system, "all"), "unseen": _scores(system, "unseen")}
+            yield {"name": system["name"], "setting": "no picture", "published": {}, **scores}
+
+
+def _system(report: Report, kind: str) -> dict[str, Any]:
+    return next(dict(system) for system in report["systems"] if system["kind"] == kind)
+
+
+def _scores(system: Report | None, part: str) -> dict[str, float]:
+    found = system["scores"].get(part, {}) if system else {}
+    return {name: printed(found[name]["value"]) for name in MEASURES if name in found}
+
+
+def _catalogue(report: Report) -> dict[str, Any]:
+    """What our figures were measured on; `as_published` where its split has the published shares and seed."""
+    data = _system(report, "finetuned")["run"]["recipe"]["data"]
+    return {
+        "name": data["catalogue"],
+        "split": data["split"]["method"],
+        "as_published": data["split"] == SPLIT,
+        "test_items": report["slices"]["all"],
+    }
+
+
+def _warnings(name: str, finished: Mapping[str, Report]) -> Iterator[str]:
+    for warning in dict.fromkeys(unlike_published(name, **_catalogue(report)) for report in finished.values()):
+        if warning:
+            yield warning
+    if len({_system(report, "finetuned")["run"]["catalogue_fingerprint"] for report in finished.values()}) > 1:
+        yield "Our runs do not compare with each other: the catalogue has changed between them (rows or photos)."
+
+
+def _improvements(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The paper's "% Impr." of each model: published, and theirs and ours over the measures that we have."""
+    by_setting = {(row["name"], row["setting"]): row for row in rows}
+    for (name, setting), before in by_setting.items():
+        if setting == "PT":
+            after = by_setting[name, "FT"]
+            over = improvable(before["ours"], after["ours"])
+            yield {
+                "name": name,
+                "published": improvement(before["published"], after["published"]),
+                "over": over,
+                "published_over": improvement(before["published"], after["published"], over),
+                "ours_over": improvement(before["ours"], after["ours"], over),
+            }
+
+
+def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The table's lines: each row's published figures, then ours with their difference from those."""
+    for row in rows:
+        title = f"{row['name']} {row['setting']}" if row["setting"] in KIND else row["name"]
+        if row["published"]:
+            yield {"title": title, "whose": "published", "cells": [*_cells(row["published"], {})]}
+        if row["setting"] != "published":
+            title = "" if row["published"] else title
+            yield {"title": title, "whose": "ours", "cells": [*_cells(row["ours"], row["published"])]}
+
+
+def unseen_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The same of our scores on items whose reference training never saw."""
+    for row in rows:
+        if row["unseen"]:
+            title = f"{row['name']} {row['setting']}" if row["setting"] in KIND else row["name"]
+            yield {"title": title, "whose": "ours", "cells": [*_cells(row["unseen"], {})]}
+
+
+def _cells(values: Scores, published: Scores) -> Iterator[tuple[float | None, float | None]]:
+    for measure in MEASURES:
+        value, theirs = values.get(measure), published.get(measure)
+        yield value, None if value is None or theirs is None else value - theirs

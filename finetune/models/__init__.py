@@ -1,0 +1,1 @@
+"""Base models, their adapters, and how much memory they take."""

@@ -1,0 +1,172 @@
+"""Loading a base model from the Hub or a folder, with errors a user can act on."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+from huggingface_hub import hf_hub_download, logging, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError, safe_open
+
+from finetune.config.recipe import Model
+from finetune.models import quantization
+from finetune.models.families import FAMILIES, FamilyName, captioner_class
+from metrics.common.errors import UserError
+
+REPAIR = "copy it again from where it came, or train again"
+
+
+def load_pretrained(
+    config: Model, config_class: Any, model_class: Any, processor_class: Any, kept: Sequence[str], device: str | None
+) -> tuple[Any, Any]:
+    """The model (in evaluation mode, on `device`) and its processor; safetensors only, no remote code.
+
+    Where the recipe quantises, `kept` are the modules that it leaves alone.
+    """
+    check_base(config, config_class.model_type)
+    check_precision(config)
+    quantization.check_installed(config)
+    device = device or default_device()
+    source = {"revision": config.revision} if config.revision else {}
+    processor = _load_processor(config, processor_class, source)
+    try:
+        model, report = model_class.from_pretrained(
+            config.base,
+            dtype=getattr(torch, config.dtype),
+            attn_implementation=config.attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **quantization.loading_options(config, kept, device),
+            **source,
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        for path in sorted(_local_folder(config).glob("*.safetensors")):
+            refuse_damaged(path)
+        raise UserError(f"{config.base}: cannot load this model: {first_line(error)}") from error
+    if report["missing_keys"]:
+        raise UserError(
+            f"{config.base}: the weights lack {len(report['missing_keys'])} tensors of {model_class.__name__}, "
+            f"for example {min(report['missing_keys'])}: the folder is incomplete or of another model"
+        )
+    if config.quantization is None:
+        return model.to(device).eval(), processor
+    quantization.settle(model, config)
+    return model.eval(), processor
+
+
+def _load_processor(config: Model, processor_class: Any, source: dict[str, str]) -> Any:
+    try:
+        return processor_class.from_pretrained(config.base, **source)
+    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+        raise UserError(
+            f"{config.base}: no processor (tokenizer and image processor) that loads beside the weights: "
+            f"{first_line(error)}; copy its files from the original model"
+        ) from error
+
+
+def _local_folder(model: Model) -> Path:
+    """Where the files of a base lie that was loaded or fetched."""
+    if Path(model.base).exists():
+        return Path(model.base)
+    return Path(snapshot_download(model.base, revision=model.revision, local_files_only=True))
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raise `UserError` where a file of weights was cut off or its header overwritten."""
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except SafetensorError as error:
+        raise UserError(f"{path}: the file is damaged ({first_line(error)}); {REPAIR}") from None
+
+
+def check_base(model: Model, model_type: str) -> None:
+    """The base must have a configuration of this family, and, where it is a folder, weights."""
+    base, folder = model.base, Path(model.base)
+    values = read_config(model)
+    found = values.get("model_type")
+    if found != model_type:
+        raise UserError(
+            f"model.base: {base}: model_type is {found!r}, but model.family {model.family!r} needs {model_type!r}; "
+            "name the family that the model is of"
+        )
+    if "quantization_config" in values:
+        raise UserError(
+            f"model.base: {base}: its weights are quantised already, perhaps its vision tower's too; name the model "
+            "that it was made from, and quantise that with model.quantization"
+        )
+    if folder.exists() and not any(folder.glob("*.safetensors")):
+        raise UserError(f"model.base: {base}: no *.safetensors weights there (other formats are not loaded)")
+
+
+def check_precision(model: Model) -> None:
+    """Raise `UserError` where the accelerator cannot compute in the recipe's type."""
+    if model.dtype != "bfloat16" or not torch.cuda.is_available():
+        return
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UserError(f"model.dtype: {torch.cuda.get_device_name()} has no bfloat16; set model.dtype: float32")
+
+
+def read_config(model: Model) -> dict[str, Any]:
+    """A base's configuration. Raises `UserError` where there is none."""
+    base, folder = model.base, Path(model.base)
+    config = folder / "config.json" if folder.exists() else _fetch_config(model)
+    if not config.is_file():
+        raise UserError(f"model.base: {base}: no config.json there; expected a folder written by save_pretrained")
+    try:
+        return dict(json.loads(config.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{config}: not a model configuration: {error}") from None
+
+
+def family_of(base: str, revision: str | None = None) -> FamilyName:
+    """The family of a base model, a folder or a Hub id. Raises `UserError` where it is of none."""
+    model = Model(base=base, revision=revision)
+    found = read_config(model).get("model_type")
+    known = {captioner_class(name).model_type: name for name in FAMILIES}
+    if found not in known:
+        raise UserError(f"model.base: {base}: model_type is {found!r}; expected one of {', '.join(known)}")
+    return known[found]
+
+
+def _fetch_config(model: Model) -> Path:
+    base = model.base
+    if base.startswith((".", "/", "~")) or base.count("/") != 1:
+        raise UserError(f"model.base: {base}: no such folder, and no Hub id (owner/name)")
+    logging.set_verbosity_error()  # what it says of each retry
+    try:
+        return Path(hf_hub_download(base, "config.json", revision=model.revision))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise UserError(
+            f"model.base: {base}: no such folder, and the Hub did not give its configuration: {first_line(error)}; "
+            "without network name a local folder"
+        ) from None
+
+
+def default_device() -> str:
+    """This process's accelerator, else the CPU."""
+    return str(PartialState().device)
+
+
+def is_sharded(by: str | None = None) -> bool:
+    """Whether `accelerate launch` was told to cut weights over devices: by FSDP or ZeRO-3, or by the one named."""
+    stage = os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED") else ""
+    found = {"FSDP": parse_flag_from_env("ACCELERATE_USE_FSDP"), "ZeRO-3": stage == "3"}
+    return found[by] if by else any(found.values())
+
+
+def split_revision(source: str) -> tuple[str, str | None]:
+    """The Hub id and the revision of `owner/name@revision`; anything else is only a name."""
+    found = re.fullmatch(r"([^/@\s]+/[^/@\s]+)@(\S+)", source)
+    return (found[1], found[2]) if found and not Path(source).exists() else (source, None)
+
+
+def first_line(error: BaseException) -> str:
+    """An error of a library in one line."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,1 @@
+"""Memory that a training takes, estimated before anything is loaded."""

@@ -1,0 +1,1 @@
+"""A finished run on the Hub: weights, model card, merged models."""

@@ -1,0 +1,181 @@
+"""Sending a run to the Hub: one commit, tried again where the Hub stumbles, gone on with where it was interrupted."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, TypeVar
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import HFValidationError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import validate_repo_id
+
+from finetune.publishing.contents import (
+    ADAPTER,
+    CARD,
+    MARK,
+    RECIPE,
+    RECORD,
+    WEIGHTS,
+    Content,
+    left_out,
+    publication,
+    read_trained,
+)
+from finetune.publishing.model_card import write_card
+from metrics.common.errors import UserError
+from metrics.common.files import write_text
+
+WAITS = (1, 2, 4)
+TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+HARMLESS = (".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", CARD)
+REPLACED = (WEIGHTS, "*.safetensors.index.json", ADAPTER, "config.json", "generation_config.json", MARK)
+TOKENS = "https://huggingface.co/settings/tokens"
+CARD_FILE = "model-card.md"
+Result = TypeVar("Result")
+
+
+def push(run: Path, repo: str, *, private: bool = False, model: Path | None = None, dry_run: bool = False) -> None:
+    """Publish a finished, scored run as the model `repo` ("owner/name"), in one commit.
+
+    `model` is a folder that `merge` made of this very run, in the place of the run's own. Where nothing has changed
+    since the last time, nothing is committed; weights that arrived in an interrupted push are not sent again. `dry_run`
+    writes the card to `RUN/model-card.md`, lists the files and sends nothing.
+    Raises `UserError` where the run lacks something, the token or the repository's name is refused, the repository
+    holds anything else, or the Hub cannot be reached.
+    """
+    _check_name(repo)
+    trained = read_trained(run, model)
+    hub = None if dry_run else Hub(repo)
+    card = write_card(trained, repo)
+    files = publication(trained, card)
+    for name in left_out(trained.folder):
+        print(f"left out: {name}")
+    if hub:
+        message = f"{trained.kind} trained by Lookbook {trained.record['versions']['lookbook']}"
+        print(hub.publish(files, private, message))
+    else:
+        write_text(run / CARD_FILE, card)
+        print(_listed(files), f"{run / CARD_FILE}: the card; nothing was sent", sep="\n")
+
+
+def _check_name(repo: str) -> None:
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        told = str(error).partition(" Use `repo_type`")[0]  # an option that we have not
+        raise UserError(f"--repo {repo}: no name of a repository: {told}") from None
+    if "/" not in repo:
+        raise UserError(f"--repo {repo}: expected owner/name, for example {repo} under your own name: YOU/{repo}")
+
+
+def _listed(files: Mapping[str, Content]) -> str:
+    sizes = {name: len(kept) if isinstance(kept, bytes) else kept.stat().st_size for name, kept in files.items()}
+    return "\n".join(f"{size:>15,} bytes  {name}" for name, size in sizes.items())
+
+
+class Hub:
+    """A model's repository on the Hub, and who we are there. Raises `UserError` at once where the token is refused."""
+
+    def __init__(self, repo: str) -> None:
+        self._repo = repo
+        self._api = HfApi(token=get_token())
+        if self._api.token is None:
+            raise UserError(f"the Hub wants a token, and there is none. {self._token_help()}")
+        account = self._try(self._api.whoami)
+        token = account.get("auth", {}).get("accessToken") or {}
+        if token.get("role") == "read":
+            raise UserError(f"the token of {account['name']} may only read. {self._token_help()}")
+
+    def publish(self, files: Mapping[str, Content], private: bool, message: str) -> str:
+        """Upload and commit; what became of it, in one line. Weights of an earlier push that are no more are removed.
+
+        Weights go before the commit, found again by their content, so that none is sent twice, whatever interrupts; the
+        commit takes all or nothing.
+        """
+        found = self._prepared(private)
+        stale = [name for name in _names(found) if name not in files and _is_replaced(name)]
+        operations = [
+            *[CommitOperationAdd(name, content) for name, content in files.items()],
+            *[CommitOperationDelete(name) for name in stale],
+        ]
+        done = self._try(lambda: self._api.create_commit(self._repo, operations, commit_message=message))
+        url = f"{self._api.endpoint}/{self._repo}"
+        return f"{url}: nothing has changed" if done.oid == found.sha else f"{url}: commit {done.oid[:12]}"
+
+    def _prepared(self, private: bool) -> Any:
+        """The repository, made where it was missing. Raises `UserError` where one stands that is not a run's."""
+        self._try(lambda: self._api.create_repo(self._repo, private=private, exist_ok=True))
+        found = self._try(lambda: self._api.model_info(self._repo))
+        if private and not found.private:
+            raise UserError(f"{self._repo} stands already and is public; make it private in its settings first")
+        others = [name for name in _names(found) if name not in HARMLESS]
+        if others and not {RECIPE, RECORD} <= set(others):
+            raise UserError(
+                f"{self._repo} stands already and holds what no push wrote ({', '.join(others[:3])}); nothing was "
+                "sent. Choose another --repo"
+            )
+        return found
+
+    def _try(self, action: Callable[[], Result], waits: Sequence[int] = WAITS) -> Result:
+        """Do it, again where the Hub or the way to it failed. Raises `UserError` where it refused or kept failing."""
+        try:
+            return action()
+        except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            cause = _cause(error)
+            if not waits or not _is_transient(cause):
+                raise self._explained(cause) from error
+            print(f"the Hub: {_told(cause)}; trying again in {waits[0]} s")
+        time.sleep(waits[0])
+        return self._try(action, waits[1:])
+
+    def _explained(self, error: BaseException) -> UserError:
+        status, said = _status(error), _told(error)
+        if status in (401, 403):
+            return UserError(f"the Hub refused the token ({status}: {said}). {self._token_help()}")
+        failed = "cannot be reached" if _is_transient(error) else f"did not take {self._repo}"
+        return UserError(
+            f"{self._api.endpoint} {failed}: {said}. Nothing is lost: start the same command again, and what has "
+            "arrived is not sent again"
+        )
+
+    def _token_help(self) -> str:
+        owner = self._repo.partition("/")[0]
+        return (
+            f"Make one at {TOKENS}: of type Write, or fine-grained with write access to the repositories of {owner}; "
+            "give it as HF_TOKEN in the environment (which goes before a login), or by `hf auth login`"
+        )
+
+
+def _names(info: Any) -> list[str]:
+    return [file.rfilename for file in info.siblings or ()]
+
+
+def _is_replaced(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in REPLACED)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The failure of the way to the Hub inside what the client says of an upload, if there is one."""
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    return next((link for link in chain if _status(link) or _is_transient(link)), error)
+
+
+def _status(error: BaseException) -> int | None:
+    status: int | None = getattr(getattr(error, "response", None), "status_code", None)
+    return status
+
+
+def _is_transient(error: BaseException) -> bool:
+    if _status(error) is not None:
+        return _status(error) in TRANSIENT
+    lost = isinstance(error, (HTTPError, ConnectionError, TimeoutError))
+    return lost and not isinstance(error, OfflineModeIsEnabled)
+
+
+def _told(error: BaseException) -> str:
+    """The message on one line, without the signatures of storage addresses."""
+    return re.sub(r"\?[^\s'\"]+", "", " ".join(str(error).split())) or type(error).__name__

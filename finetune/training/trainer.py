@@ -1,0 +1,267 @@
+"""Training: transformers' Trainer with a loss on caption tokens alone and an exact validation loss."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, ProgressCallback, Trainer
+from transformers.trainer_utils import get_last_checkpoint
+
+from finetune.config.recipe import Training
+from finetune.models.adapter_files import WEIGHTS
+from finetune.training import checkpoints
+from finetune.training.augmentation import Augmenter
+from finetune.training.caption_evaluation import Judge
+from finetune.training.collator import IGNORED
+from finetune.training.interruption import Interruption
+from finetune.training.optimization import rates_of_parameters, schedule, split_groups
+from finetune.training.sampling import TrainingBatches, TrainingItems, TrainingOrder, deaf_to_signals
+from metrics.common.errors import UserError
+
+
+class CaptionTrainer(Trainer):  # type: ignore[misc]
+    """Trainer whose losses are per caption token: over the whole batch in training, over the whole split in validation.
+
+    Logits are made only for the positions that carry a label, and none are kept.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        *args: Any,
+        eval_collator: Any,
+        judge: Judge | None = None,
+        optimization: Training | None = None,
+        tower_of: Callable[[str], str] | None = None,
+        augmenter: Augmenter | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.judge = judge
+        # FSDP wraps these one by one, and BLIP-2 names some that it does not have
+        present = {type(module).__name__ for module in self.model.modules()}
+        self.model._no_split_modules = sorted(present.intersection(self.model._no_split_modules or ()))
+        self.model_accepts_loss_kwargs = True
+        self.eval_collator = eval_collator
+        self.optimization = optimization or Training()
+        self.tower_of = tower_of
+        self.augmenter = augmenter
+        self.interruption = Interruption()
+        self.add_callback(self.interruption)
+        per_step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        self.order = TrainingOrder(
+            len(self.train_dataset),
+            per_step,
+            self.args.train_batch_size,
+            self.args.seed,
+            self.args.world_size,
+            self.args.process_index,
+        )
+        if self.args.max_steps > 0:
+            self.args.max_steps = min(self.args.max_steps, math.ceil(self.args.num_train_epochs * self.order.steps))
+        self._hidden: Path | None = None
+        self._step_loss: torch.Tensor | float = 0.0
+
+    def get_train_dataloader(self) -> TrainingBatches:
+        """The batches of `TrainingOrder`, of which this process gets its share."""
+        return TrainingBatches(
+            TrainingItems(self.train_dataset, self.augmenter, self.args.seed),
+            batch_sampler=self.order,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+            worker_init_fn=deaf_to_signals,
+        )
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """As Trainer's, with the collator that augments nothing."""
+        training_collator: Any = self.data_collator
+        self.data_collator: Any = self.eval_collator
+        try:
+            batches = super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training_collator
+        batches.base_dataloader.worker_init_fn = deaf_to_signals
+        return batches
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """As Trainer's, with a parameter group for each learning rate."""
+        if self.optimizer is None:
+            split_groups(super().create_optimizer(model), self._rates(self.model if model is None else model))
+        return self.optimizer
+
+    def _rates(self, model: Any) -> dict[int, float]:
+        if self.tower_of is None:
+            return {}
+        return rates_of_parameters(model, self.tower_of, self.optimization.learning_rates)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Rates over the steps, as the recipe says."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler: Any = schedule(optimizer or self.optimizer, self.optimization, num_training_steps)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """As Trainer's; nothing where the checkpoint had come to the run's end."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._hidden or self.args.output_dir)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """As Trainer's, in a hidden folder until it is whole."""
+        folder, step, best = Path(self.args.output_dir), self.state.global_step, self.state.best_global_step
+        with checkpoints.writing(folder) as self._hidden:
+            super()._save_checkpoint(model, trial)
+            written = self._hidden / f"checkpoint-{step}"
+            self.state.best_model_checkpoint = str(folder / f"checkpoint-{best}") if best else None
+            if self.args.should_save:
+                self.state.save_to_json(str(written / checkpoints.STATE_FILE))
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                checkpoints.publish(folder, written.name, f"checkpoint-{best}")
+        self._hidden = None
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with checkpoints.reading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with checkpoints.reading(str(checkpoint)):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with checkpoints.reading(str(checkpoint)):
+            super()._load_rng_state(checkpoint)
+
+    def end_progress(self) -> None:
+        """End the line of a progress bar that was broken off."""
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, ProgressCallback) and callback.training_bar:
+                callback.training_bar.close()
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """As Trainer's; a checkpoint of a whole model is written so that Trainer can load it."""
+        whole = isinstance(self.model, PreTrainedModel)
+        with names_as_in_memory(self.model) if whole and self._hidden else nullcontext():
+            super()._save(output_dir, state_dict)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Raise `UserError` where a checkpoint did not give back every weight; Trainer only warns."""
+        lost = {*load_result.missing_keys} - {*self.model.all_tied_weights_keys} | {*load_result.unexpected_keys}
+        if lost:
+            raise UserError(
+                f"{self.args.output_dir}: {len(lost)} weights of the checkpoint do not fit the model, for example "
+                f"{min(lost)}; was it written by another version? Remove the run's folder and train again"
+            )
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Mapping[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Summed token losses over the number of labelled tokens of the whole (accumulated, global) batch."""
+        losses, counts = caption_losses(model, inputs)
+        loss = losses.sum() / (counts.sum() if num_items_in_batch is None else num_items_in_batch)
+        return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """As Trainer's; before the optimizer moves, all processes agree whether to go on. Raises `UserError`."""
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self._step_loss = self._step_loss + loss
+        if self.accelerator.sync_gradients:
+            told = torch.tensor(float(self.interruption.number()), device=loss.device)
+            losses, signals = self.accelerator.gather(torch.stack([self._step_loss, told])[None]).unbind(1)
+            self._step_loss = 0.0
+            self.interruption.agreed = int(signals.max())
+            self._refuse_divergence(float(losses.mean()), int(num_items_in_batch or 0))
+        return loss
+
+    def _refuse_divergence(self, loss: float, tokens: int | None = None) -> None:
+        """`tokens` are those of a training batch; None in validation."""
+        if math.isfinite(loss):
+            return
+        done = self.state.global_step
+        where = f"after step {done}" if tokens is None else f"on the batch of {self._ids()} at step {done + 1}"
+        if tokens == 0:
+            raise UserError(f"no token carries a label {where}: nothing to learn there")
+        raise UserError(f"the loss is {loss} {where}: training has diverged. {self._way_out()}")
+
+    def _way_out(self) -> str:
+        """A run of another rate is another run, unless there is no checkpoint yet."""
+        found = get_last_checkpoint(self.args.output_dir) if Path(self.args.output_dir).is_dir() else None
+        if found is None:
+            return "No checkpoint was written yet: start again with a lower training.learning_rate"
+        other = "train RECIPE output=OTHER training.learning_rate=LOWER"
+        begun = f"; to begin from its adapter: {other} --init-from {found}" if (Path(found) / WEIGHTS).is_file() else ""
+        return f"The last checkpoint from before is {found}. Begin anew with a lower rate: {other}{begun}"
+
+    def _ids(self) -> str:
+        rows = self.order.rows_of(self.state.global_step)
+        return ", ".join(str(self.train_dataset[row].get("id", row)) for row in rows)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean loss over all caption tokens of the split, each item once on any number of devices, and judged scores.
+
+        Training goes on with the random numbers that it would have had without an evaluation.
+        """
+        self.model.eval()
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            loss = self._validation_loss(eval_dataset)
+            self._refuse_divergence(loss)
+            scores = self.judge.judge(self.state.global_step) if self.judge else {}
+        named = {"loss": loss} | {name.lower(): value for name, value in scores.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in named.items()}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _validation_loss(self, eval_dataset: Any) -> float:
+        total, tokens = 0.0, 0
+        for batch in self.get_eval_dataloader(eval_dataset):
+            with torch.no_grad():  # ZeRO-3 could not train on what it gathered in inference mode
+                losses, counts = caption_losses(self.model, self._prepare_inputs(batch))
+            losses, counts = self.accelerator.gather_for_metrics((losses, counts))
+            total, tokens = total + float(losses.double().sum()), tokens + int(counts.sum())
+        return total / tokens
+
+
+@contextmanager
+def names_as_in_memory(model: Any) -> Iterator[None]:
+    """Let `save_pretrained` keep the names that weights have in memory.
+
+    transformers writes a model in the layout of its first release, Trainer loads a checkpoint by the names in memory:
+    where they differ, as LLaVA's do, it would load nothing and only warn.
+    """
+    model.save_pretrained = partial(type(model).save_pretrained, model, save_original_format=False)
+    try:
+        yield
+    finally:
+        del model.save_pretrained
+
+
+def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Per item: summed cross-entropy (n,) of its labelled tokens, in float32, and how many they are (n,)."""
+    labels = inputs["labels"]
+    labelled = (labels != IGNORED).any(0).nonzero()
+    first = int(labelled[0]) if len(labelled) else labels.shape[1] - 1
+    kept = labels.shape[1] - first + 1
+    features = {name: value for name, value in inputs.items() if name != "labels"}
+    logits = model(**features, logits_to_keep=kept).logits[:, -kept:-1].float()
+    targets = labels[:, first:]
+    losses = cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none").sum(1)
+    return losses, (targets != IGNORED).sum(1)

@@ -1,0 +1,1 @@
+"""The measures' time and memory beside those of the official scorers."""

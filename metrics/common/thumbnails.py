@@ -1,0 +1,32 @@
+"""Photos small enough to stand inside a page."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+
+from metrics.common.images import to_rgb
+
+_PIXELS = (320, 240)  # width, height at most
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A thumbnail as a data URI with its size in pixels, or the reason why there is none."""
+
+    uri: str | None = None
+    width: int = 0
+    height: int = 0
+    fault: str | None = None
+
+
+def thumbnail(opened: Image.Image) -> Photo:
+    """Return the photo as a JPEG of at most 320 x 240 pixels; raises what Pillow raises where it cannot be read."""
+    opened.draft("RGB", _PIXELS)
+    flat = to_rgb(ImageOps.exif_transpose(opened))
+    flat.thumbnail(_PIXELS)
+    buffer = io.BytesIO()
+    flat.save(buffer, "JPEG", quality=82, optimize=True)
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Photo(uri, flat.width, flat.height)

@@ -1,0 +1,1 @@
+"""The measures, each a file or a folder of its own."""

@@ -1,0 +1,1 @@
+"""Attribute precision and recall (MAP, MAR)."""

@@ -1,0 +1,74 @@
+"""The lemmas of captions that were parsed before, on disk: one SQLite file for each set of models."""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from metrics.common.errors import UserError
+
+Kept = tuple[str, ...]
+_WAIT_SECONDS = 60.0
+_TABLE = """CREATE TABLE IF NOT EXISTS lemmas
+    (caption TEXT PRIMARY KEY, kept TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID"""
+
+
+class LemmaCache:
+    """Caption to lemmas; several processes may use one file at once.
+
+    A damaged file is thrown away and begun anew, a damaged row counts as one that is not there. Every method raises
+    `UserError` where the file cannot be used (folder read-only, disk full).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._connected() as connection:
+            whole = _is_whole(connection)
+        if not whole:
+            for damaged in (path, Path(f"{path}-journal")):
+                damaged.unlink(missing_ok=True)
+
+    def find(self, captions: Iterable[str]) -> dict[str, Kept]:
+        """Return the lemmas of those captions that are there."""
+        wanted = set(captions)
+        with self._connected() as connection:
+            connection.execute(_TABLE)
+            return {
+                caption: tuple(json.loads(kept))
+                for caption, kept, checksum in connection.execute("SELECT caption, kept, checksum FROM lemmas")
+                if caption in wanted and checksum == _checksum(caption, kept)
+            }
+
+    def add(self, lemmas: Mapping[str, Sequence[str]]) -> None:
+        """Keep the lemmas, all or none."""
+        rows = [(caption, kept := json.dumps(words), _checksum(caption, kept)) for caption, words in lemmas.items()]
+        with self._connected() as connection, connection:
+            connection.execute(_TABLE)
+            connection.executemany("INSERT OR REPLACE INTO lemmas VALUES (?, ?, ?)", rows)
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
+                connection.text_factory = lambda text: text.decode("utf-8", "replace")
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise UserError(
+                f"{self.path}: cannot keep lemmas there ({error}); remove it or set LOOKBOOK_CACHE to another folder"
+            ) from error
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _checksum(caption: str, kept: str) -> int:
+    return zlib.crc32(f"{caption}\0{kept}".encode())

@@ -1,0 +1,41 @@
+"""`python -m metrics attributes`: a vocabulary from training captions or from a given list."""
+
+from pathlib import Path
+
+from metrics.common.errors import UserError
+from metrics.common.files import check_folder, make_folder
+from metrics.measures.attributes.lemmas import Lemmas
+from metrics.measures.attributes.stanza_models import signature
+from metrics.measures.attributes.vocabulary import (
+    count_attributes,
+    listed_attributes,
+    never_matching,
+    training_captions,
+    write_vocabulary,
+)
+from metrics.records.captions import read_records
+
+
+def make_vocabulary(captions: Path | None, given: Path | None, stanza: str, minimum: int, out: Path) -> str:
+    """Write the vocabulary to `out` and return what to tell of it.
+
+    Raises:
+        UserError: unless exactly one of `captions` and `given` is there, and as the parts it is made of.
+    """
+    if (captions is None) == (given is None):
+        raise UserError("expected either the training captions or --list FILE: one of them")
+    check_folder(out.parent)
+    if given is not None:
+        vocabulary = listed_attributes(given, signature(stanza))
+    elif captions is not None:
+        texts = training_captions(read_records(captions), captions)
+        lemmas = Lemmas(stanza)
+        vocabulary = count_attributes(texts, lemmas.of(texts), lemmas.signature, captions, minimum)
+    make_folder(out.parent)
+    write_vocabulary(out, vocabulary)
+    told = [f"{out}: {len(vocabulary.attributes):,} attributes"]
+    idle = never_matching(vocabulary)
+    if idle:
+        shown = ", ".join(idle[:5]) + (", ..." if len(idle) > 5 else "")
+        told.append(f"{len(idle):,} of them hold a hyphen or a space, so that no lemma can equal them: {shown}")
+    return "\n".join(told)

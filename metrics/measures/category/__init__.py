@@ -1,0 +1,1 @@
+"""Category accuracy (Acc) and its classifier."""

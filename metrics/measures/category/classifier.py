@@ -1,0 +1,177 @@
+"""Training the category classifier behind the measure Acc: what is asked for, what is there, what came out.
+
+The classifier is that of the published results (omgwenxx/multimodal-fashion-analysis), a BERT with dropout and one
+linear layer; its ReLU on the logits is left out, for no category could then be less probable than another's zero.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from metrics.common.errors import UserError
+from metrics.common.files import make_folder, read_bytes, write_text
+from metrics.common.locks import alone
+from metrics.measures.category.examples import Examples, named, read_examples
+from metrics.measures.category.settings import ClassifierSettings
+
+RECORD = "classifier.json"
+_WORK = "unfinished"
+_PACKAGES = ("torch", "transformers", "accelerate")
+
+
+def missing_packages() -> str | None:
+    """Say what to install where a package of the classifier is not; None where all are."""
+    absent = [name for name in _PACKAGES if find_spec(name) is None]
+    return f"{', '.join(absent)} not installed, run: pip install '.[measures]' in Lookbook's folder" if absent else None
+
+
+def train_classifier(
+    train: Path, validation: Path, out: Path, settings: ClassifierSettings, test: Path | None = None
+) -> Path:
+    """Train a classifier on references files and keep it in `out`; return `out`.
+
+    Equal pairs of caption and category are trained once, weighted by their count (weighted cross-entropy of mean
+    weight 1), so that the objective equals that of all rows. `out` becomes an ordinary transformers folder with
+    `classifier.json` beside. Nothing is done where it is finished already; an interrupted training goes on from
+    the last whole epoch; where another process trains in `out`, its end is waited for.
+
+    Raises:
+        UserError: when packages or files are missing, there are fewer than two categories, the base cannot be used,
+            `out` holds anything else, a classifier of other data or settings among it, or cannot be written.
+    """
+    if absent := missing_packages():
+        raise UserError(absent)
+    data = {"train": read_examples(train), "validation": read_examples(validation)}
+    data |= {"test": read_examples(test)} if test else {}
+    if len(data["train"].categories) < 2:
+        raise UserError(f"{train}: all records are of the category {data['train'].categories[0]!r}; two are needed")
+    accounts = _accounts(data)
+    record = {"finished": False, "settings": asdict(settings), "data": accounts}
+    if _is_finished(out, record):
+        print(f"{out}: this classifier is trained already")
+        return out
+    print(_describe(accounts))
+    with alone(out, f"{out}: waiting for another process that trains it"):
+        if not _is_finished(out, record):  # the other may have trained it
+            _refuse_others(out)
+            _train(data, settings, out, record)
+            shutil.rmtree(out / _WORK)
+    return out
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return what `classifier.json` says, None where there is none of `train-classifier`."""
+    try:
+        record = dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+        return record if _is_ours(record) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _is_ours(record: Mapping[str, Any]) -> bool:
+    """Whether all that is read of a record is there, as it should be; raises KeyError and the like where not."""
+    texts = [record["settings"]["base"]]
+    for account in record["data"].values():
+        texts += [account["sha256"], *account["unknown_categories"]]
+    shares = record.get("test_accuracy", {}).values()
+    return (
+        isinstance(record["finished"], bool)
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(share, int | float) for share in shares)
+    )
+
+
+def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tuple[str, str]:
+    """Return what of a classifier decides about a score: a hash of labels and weights, and the name of its base."""
+    digest = hashlib.sha256(json.dumps(labels).encode())
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(read_bytes(path))
+    return f"classifier:{digest.hexdigest()[:8]}", f"base:{'/'.join(Path(base).parts[-2:])}"
+
+
+def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
+    from metrics.measures.category.model import quiet  # noqa: PLC0415
+    from metrics.measures.category.training import accuracy, disk_faults, fit, open_base  # noqa: PLC0415
+    from metrics.scoring.suite import installed_version  # noqa: PLC0415
+
+    with quiet(), disk_faults(out):
+        classifier = open_base(data["train"], settings)
+        make_folder(out)
+        _write(out, record)
+        cut = {name: classifier.too_long([row.caption for row in part.rows]) for name, part in data.items()}
+        history = fit(classifier, data["train"], data["validation"], settings, out / _WORK)
+        classifier.model.save_pretrained(out)
+        classifier.tokenizer.save_pretrained(out)
+    found: dict[str, Any] = {"validation_accuracy": history, "best_epoch": history.index(max(history)) + 1, "cut": cut}
+    if "test" in data:
+        found["test_accuracy"] = accuracy(classifier, data["test"].rows, "test")
+    versions = {name: version(name) for name in (*_PACKAGES, "tokenizers")} | {"lookbook": installed_version()}
+    signature = "|".join(classifier_signature(out, classifier.labels, settings.base))
+    further = {"finished": True, "labels": classifier.labels, "signature": signature, "versions": versions}
+    _write(out, {**record, **further, **found})
+
+
+def _is_finished(out: Path, record: Mapping[str, Any]) -> bool:
+    """Tell whether `out` holds this classifier, finished; raises `UserError` where it holds another one."""
+    there = read_record(out)
+    if there is None:
+        return False
+    differing = _differing(there, record)
+    if differing:
+        raise UserError(f"{out}: holds a classifier of other {'; '.join(differing)}; name another --out or remove it")
+    return bool(there["finished"])
+
+
+def _refuse_others(out: Path) -> None:
+    if read_record(out) is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: stands already and is no classifier of train-classifier; name another --out")
+
+
+def _differing(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    old, new = _identity(there), _identity(asked)
+    return [
+        f"{key} ({old.get(key, 'none')} there, {new.get(key, 'none')} asked for)"
+        for key in dict.fromkeys((*new, *old))
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    data = {f"{name} data": account["sha256"][:8] for name, account in record.get("data", {}).items()}
+    return {**record.get("settings", {}), **data}
+
+
+def _accounts(data: Mapping[str, Examples]) -> dict[str, Any]:
+    known = data["train"].categories
+    accounts = {}
+    for name, examples in data.items():
+        unknown = sorted(set(examples.categories) - set(known))
+        lost = sum(row.category in unknown for row in examples.rows)
+        accounts[name] = examples.account() | {"unknown_categories": unknown, "of_unknown_category": lost}
+    return accounts
+
+
+def _describe(accounts: Mapping[str, Any]) -> str:
+    lines = []
+    for name, account in accounts.items():
+        lines.append(
+            f"{name}: {account['examples']:,} captions, {account['distinct']:,} distinct with their category, of "
+            f"{account['categories']} categories"
+        )
+        lines += [f"  {len(ids):>9,}  with {why}, left out: {named(ids)}" for why, ids in account["left_out"].items()]
+        if account["unknown_categories"]:
+            unknown = named(account["unknown_categories"])
+            lines.append(
+                f"  {account['of_unknown_category']:>9,}  of categories that training lacks, counted wrong: {unknown}"
+            )
+    return "\n".join(lines)
+
+
+def _write(out: Path, record: Mapping[str, Any]) -> None:
+    write_text(out / RECORD, json.dumps(record, indent=1))

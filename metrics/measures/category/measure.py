@@ -1,0 +1,150 @@
+"""Category accuracy: is a caption's category, as a trained classifier reads it, the item's own?
+
+As in the published results (omgwenxx/multimodal-fashion-analysis): a classifier fine-tuned on reference captions
+(`train-classifier`) predicts a category from each generated caption.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metrics.common.errors import UserError
+from metrics.measures.base import Measure, Measured
+from metrics.measures.category.classifier import RECORD, classifier_signature, missing_packages, read_record
+from metrics.measures.category.confusion import NO_CAPTION, NO_CATEGORY, by_slice, category_details
+from metrics.measures.category.examples import named
+from metrics.measures.statistics import mean_of
+from metrics.records.captions import CaptionRecord
+from metrics.text.corpus import Corpus
+from metrics.text.ngrams import Integers
+
+_NAMED = 5
+
+
+class Category(Measure):
+    """Share of items whose generated caption is read as of the item's own category.
+
+    Raises:
+        UserError: when `folder` holds no finished text classifier with named labels.
+    """
+
+    names = ("Acc",)
+    work = "torch"
+
+    def __init__(self, folder: Path) -> None:
+        config = _config(folder)
+        self.folder = folder
+        self.labels = tuple(config["id2label"][str(number)] for number in range(len(config["id2label"])))
+        self.record = read_record(folder) or {}
+        self.categories = (*self.labels, *_unlearnt(self.record))
+        self.tokenizer = str(config["model_type"])
+
+    def absent(self) -> str | None:
+        """Without torch or transformers there is no classifier."""
+        return missing_packages()
+
+    def check(self, items: Sequence[CaptionRecord]) -> None:
+        """Raise `UserError` when an item is of a category that the classifier does not know, or no item has any."""
+        self._truth(items)
+
+    def measure(self, corpus: Corpus) -> list[Measured]:
+        """Predict from all distinct captions and references once.
+
+        A caption that is missing or empty scores 0, and so does every caption of a category that `train-classifier`
+        met in no training caption, and named; an item without a category is left out.
+
+        Raises:
+            UserError: as `check`, and when the folder holds no whole model.
+        """
+        from metrics.measures.category.model import load_classifier  # noqa: PLC0415
+
+        truth = self._truth(corpus.items)
+        texts = list(dict.fromkeys(_texts(corpus)))
+        classifier = load_classifier(self.folder)
+        ranks = classifier.rank(texts)
+        ranked, nothing = dict(zip(texts, ranks, strict=True)), np.full(ranks.shape[1], NO_CAPTION)
+        ceiling = _ceiling(corpus, truth, ranked)
+        signature = classifier_signature(self.folder, self.labels, str(self._account()["base"]))
+        measured = []
+        for captions in corpus.captions:
+            predicted = np.array([ranked.get(caption, nothing) for caption in captions])
+            details = category_details(truth, predicted, self.categories)
+            found = {"accuracy_of_references": ceiling, "classifier": self._account(), **details}
+            found["cut_captions"] = classifier.too_long(captions)
+            hits = np.where(truth == NO_CATEGORY, np.nan, predicted[:, 0] == truth)
+            measured.append(Measured({"Acc": mean_of(hits)}, signature, found))
+        return measured
+
+    def _truth(self, items: Sequence[CaptionRecord]) -> Integers:
+        """Return the number of each item's category, `NO_CATEGORY` where it has none, (n,)."""
+        numbers = {label: number for number, label in enumerate(self.categories)}
+        unknown = sorted({item.category for item in items if item.category} - set(numbers))
+        if unknown:
+            raise UserError(
+                f"Acc: {self.folder} does not know {len(unknown)} categories of the items: "
+                f"{_suggestions(unknown, self.categories)}. Its own are {named(self.categories)}. Train one on this "
+                "catalogue: python -m metrics train-classifier"
+            )
+        if not any(item.category for item in items):
+            raise UserError('Acc: no item has a "category"; give references that have, with --references')
+        return np.array([numbers[item.category] if item.category else NO_CATEGORY for item in items])
+
+    def _account(self) -> dict[str, Any]:
+        """What is known of how the classifier came about; None where it was not tested or is somebody else's."""
+        told = ("best_epoch", "validation_accuracy", "test_accuracy")
+        known = {key: self.record.get(key) for key in told}
+        base = self.record.get("settings", {}).get("base", self.folder.resolve().name)
+        return {"folder": str(self.folder), "base": base, "categories": len(self.labels), **known}
+
+
+def _unlearnt(record: Mapping[str, Any]) -> list[str]:
+    """The categories of the other splits that training lacked."""
+    return sorted({name for part in record.get("data", {}).values() for name in part["unknown_categories"]})
+
+
+def _texts(corpus: Corpus) -> list[str]:
+    groups = [*corpus.references, *corpus.captions]
+    return [text for group in groups for text in group if text.strip()]
+
+
+def _ceiling(corpus: Corpus, truth: Integers, ranked: Mapping[str, Integers]) -> dict[str, float]:
+    """Return the accuracy on the references themselves, by slice: the mean of items', an item's that of its texts'."""
+    per_item = [
+        np.mean([_best(ranked, text) == number for text in texts]) if number != NO_CATEGORY else np.nan
+        for texts, number in zip(corpus.references, truth, strict=True)
+    ]
+    return by_slice(np.array(per_item), [item.seen for item in corpus.items])
+
+
+def _best(ranked: Mapping[str, Integers], text: str) -> int:
+    return int(ranked[text][0]) if text in ranked else NO_CAPTION
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    cure = "make one with: python -m metrics train-classifier"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no folder of a category classifier; {cure}")
+    record = read_record(folder)
+    if record is not None and not record.get("finished"):
+        raise UserError(f"{folder / RECORD}: its training has not ended; run the same train-classifier again to go on")
+    try:
+        config = dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        numbers = {str(number) for number in range(len(config["id2label"]))}
+        whole = config["id2label"].keys() == numbers and "model_type" in config and any(folder.glob("*.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise UserError(f"{folder}: no category classifier (config.json with id2label, *.safetensors) there; {cure}")
+    return config
+
+
+def _suggestions(unknown: Sequence[str], labels: Sequence[str]) -> str:
+    shown = []
+    for category in unknown[:_NAMED]:
+        near = get_close_matches(category, labels, n=1)
+        shown.append(f"{category!r}" + (f" (it has {near[0]!r})" if near else ""))
+    return ", ".join(shown) + (f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else "")

@@ -1,0 +1,152 @@
+"""A transformers model that tells the category of a text: loading and prediction. Imports torch."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub.utils import logging as hub_logging
+from safetensors import SafetensorError
+from tqdm import tqdm
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as TEXT_CLASSIFIERS
+from transformers.utils import logging
+
+from metrics.common.errors import UserError
+from metrics.text.ngrams import Integers
+
+RANKS = 3
+_BATCH = 64
+_LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
+
+
+class TextClassifier:
+    """A sequence-classification model with its tokenizer.
+
+    Attributes:
+        labels: the C categories, in the order of the model's outputs.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.labels = tuple(model.config.id2label[number] for number in range(model.config.num_labels))
+
+    @property
+    def reads(self) -> int:
+        """How many tokens of a text it reads, those that frame it included."""
+        longest = int(self.tokenizer.model_max_length)
+        return min(getattr(self.model.config, "max_position_embeddings", None) or longest, longest)
+
+    def too_long(self, texts: Sequence[str]) -> int:
+        """Return how many of the texts it reads the beginning of alone."""
+        encoded = (
+            self.tokenizer(list(texts), return_attention_mask=False, verbose=False) if texts else {"input_ids": []}
+        )
+        return sum(len(ids) > self.reads for ids in encoded["input_ids"])
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, cut to what it reads."""
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.reads, return_attention_mask=False)
+        return list(encoded["input_ids"])
+
+    def pad(self, sequences: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+        """Return `input_ids` and `attention_mask` (n, longest) of n encoded texts."""
+        return dict(self.tokenizer.pad({"input_ids": list(sequences)}, return_tensors="pt"))
+
+    def rank(self, texts: Sequence[str], title: str = "categories") -> Integers:
+        """Return the most probable labels of each of n texts, best first, (n, min(3, C)); equal texts run once.
+
+        Raises:
+            UserError: when the model's outputs are no finite numbers.
+        """
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        encoded = self.encode(list(places)) if places else []
+        order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
+        ranked = np.zeros((len(encoded), min(RANKS, len(self.labels))), dtype=np.int64)
+        self.model.eval()
+        with tqdm(total=len(order), desc=title, unit="caption", mininterval=1, leave=False) as bar:
+            for start in range(0, len(order), _BATCH):
+                batch = order[start : start + _BATCH]
+                ranked[batch] = self._rank([encoded[place] for place in batch])
+                bar.update(len(batch))
+        return ranked[[places[text] for text in texts]]
+
+    @torch.inference_mode()
+    def _rank(self, sequences: Sequence[Sequence[int]]) -> Integers:
+        inputs = {name: value.to(self.model.device) for name, value in self.pad(sequences).items()}
+        logits = self.model(**inputs).logits.float().cpu().numpy()
+        if not np.isfinite(logits).all():
+            raise UserError("the category classifier answers with what is no number; was its learning rate too high?")
+        return np.asarray(np.argsort(-logits, axis=1, kind="stable")[:, :RANKS], dtype=np.int64)
+
+
+def load_classifier(folder: Path) -> TextClassifier:
+    """Load a trained classifier onto the GPU, where there is one.
+
+    Raises:
+        UserError: when the folder holds no whole sequence-classification model in safetensors.
+    """
+    model, tokenizer, missing = _load(str(folder))
+    if missing:
+        raise UserError(f"{folder}: no trained classifier: the weights lack {missing[0]}; see train-classifier")
+    return TextClassifier(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
+
+
+def load_base(base: str, labels: Sequence[str]) -> TextClassifier:
+    """Load a text encoder, a Hub id or a folder, under a new linear head for `labels`.
+
+    Raises:
+        UserError: when it is not there, is no text encoder, or its weights are incomplete or not safetensors.
+    """
+    names = {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: number for number, label in enumerate(labels)},
+        "ignore_mismatched_sizes": True,
+    }
+    model, tokenizer, missing = _load(base, **names)
+    trunk = f"{model.base_model_prefix}."
+    lacking = [name for name in missing if name.startswith(trunk) and "pooler" not in name]
+    if lacking:
+        raise UserError(f"{base}: the weights lack {len(lacking)} tensors of the encoder, for example {lacking[0]}")
+    if tokenizer.pad_token is None:
+        raise UserError(f"{base}: its tokenizer has no padding token; choose an encoder such as bert-base-uncased")
+    return TextClassifier(model, tokenizer)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the libraries' notices and bars off the screen; errors are raised all the same."""
+    libraries, bars = (logging, hub_logging), logging.is_progress_bar_enabled()
+    levels = [library.get_verbosity() for library in libraries]
+    logging.disable_progress_bar()
+    for library in libraries:
+        library.set_verbosity_error()
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@quiet()
+def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
+    """Return model, tokenizer and the names of weights that are not there. No code of the checkpoint's is run."""
+    try:
+        kind = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
+        if kind in TEXT_CLASSIFIERS:
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **config
+            )
+            return model, tokenizer, sorted(report["missing_keys"])
+    except _LOAD_ERRORS as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(
+            f"{source}: cannot load it as a text classifier: {reason} (expected a Hub id, or a folder with "
+            "config.json, *.safetensors and a tokenizer)"
+        ) from error
+    raise UserError(f"{source}: model_type {kind!r} is no text encoder; choose one such as bert-base-uncased")

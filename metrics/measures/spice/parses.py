@@ -1,0 +1,107 @@
+"""The folder in which the SPICE jar keeps its parses: one user at a time, and nobody else's contents."""
+
+import hashlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+from metrics.common.cache import cache_folder
+from metrics.common.errors import UserError
+from metrics.common.files import write_text
+from metrics.common.locks import taken
+from metrics.common.parallel import go_on
+
+_DATA = "data.mdb"
+_SEAL = "seal"
+_OPEN = "open"
+
+
+class UnreadableParsesError(UserError):
+    """The jar cannot read the parses that are there."""
+
+
+@contextmanager
+def parse_cache() -> Iterator[Path]:
+    """Give the folder of the parses to the block, alone; another process waits.
+
+    Afterwards the folder is sealed by the SHA-256 of its database. What does not fit its seal was changed or damaged
+    by others and is removed, so that every parse in it is the jar's. A database left open by a run that was killed is
+    kept, since LMDB holds whole transactions only, unless it turns out to be unreadable. Where the folder cannot be
+    written or locked, a temporary one takes its place.
+
+    Raises:
+        UserError: when the folder is too full to be sealed, or another measure fails meanwhile.
+    """
+    folder = cache_folder("spice", "parses")
+    lock = _lock(folder)
+    if lock is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+        return
+    with lock, _sealed(folder):
+        yield folder
+
+
+@contextmanager
+def _sealed(folder: Path) -> Iterator[None]:
+    seal = folder / _SEAL
+    found = seal.read_text(encoding="utf-8") if seal.is_file() else ""
+    if (folder / _DATA).exists() and found not in {_OPEN, _digest(folder)}:
+        print(f"SPICE: the parses in {folder} are damaged or not its own; they are made again", file=sys.stderr)
+        _forget(folder)
+    write_text(seal, _OPEN)
+    trusted = found != _OPEN
+    try:
+        yield
+        trusted = True
+    except UnreadableParsesError as error:
+        if not trusted:
+            _forget(folder)
+        remedy = f"if that stays so, remove {folder}" if trusted else "they are removed now, so run it again"
+        raise UnreadableParsesError(f"{error}\nSPICE cannot read the parses that it has kept; {remedy}") from error
+    finally:
+        if trusted:
+            write_text(seal, _digest(folder))
+
+
+def _forget(folder: Path) -> None:
+    for name in (_DATA, "lock.mdb"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _digest(folder: Path) -> str:
+    if not (folder / _DATA).exists():
+        return ""
+    with (folder / _DATA).open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def _lock(folder: Path) -> IO[bytes] | None:
+    """Return the folder's lock, taken; None, and why on stderr, where the folder cannot be written or locked."""
+    with ExitStack() as opened:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+            lock = opened.enter_context((folder / "lock").open("a+b"))
+            _wait_for(lock, folder)
+        except OSError as error:
+            why = error.strerror or error
+            print(f"SPICE: {folder} cannot be written or locked ({why}), so parses are not kept", file=sys.stderr)
+            return None
+        opened.pop_all()
+        return lock
+
+
+def _wait_for(lock: IO[bytes], folder: Path) -> None:
+    waiting = False
+    while not taken(lock):
+        if not waiting:
+            print(f"SPICE: waiting for another process that uses {folder}", file=sys.stderr)
+        waiting = True
+        time.sleep(0.5)
+        go_on()

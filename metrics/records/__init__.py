@@ -1,0 +1,1 @@
+"""Caption records and what is known of the run that wrote them."""

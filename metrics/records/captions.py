@@ -1,0 +1,167 @@
+"""The caption record: one JSON object a line, the wall between captioning and scoring."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from metrics.common.errors import UserError
+from metrics.common.files import atomic_writer, one_line, read_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionRecord:
+    """One catalogue item and, in a captions file, the caption that a system wrote for it.
+
+    Attributes:
+        id: the item's id, unique in its file.
+        caption: what the system wrote; None in a references file.
+        product_id: the product of which this item is one variant.
+        image: path of the photo, relative to the catalogue folder.
+        references: the captions it is scored against.
+        category: the item's category.
+        attributes: what else the catalogue says, name to value.
+        split: `train`, `validation` or `test`.
+        seen: whether a reference stands verbatim among the training captions; None where nobody knows.
+        logprob: mean log-probability of the caption's tokens, natural logarithm.
+        tokens: number of tokens generated.
+        finished: whether the caption ended by itself rather than at the length limit.
+    """
+
+    id: str
+    caption: str | None = None
+    product_id: str | None = None
+    image: str | None = None
+    references: tuple[str, ...] = ()
+    category: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+    seen: bool | None = None
+    logprob: float | None = None
+    tokens: int | None = None
+    finished: bool | None = None
+
+
+_FIELDS = tuple(field.name for field in fields(CaptionRecord))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_text_map(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+_OPTIONAL: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "caption": ("a string", _is_text),
+    "product_id": ("a string", _is_text),
+    "image": ("a string", _is_text),
+    "references": ("a list of strings", _is_texts),
+    "category": ("a string", _is_text),
+    "attributes": ("an object of strings", _is_text_map),
+    "split": ("a string", _is_text),
+    "seen": ("true or false", _is_flag),
+    "logprob": ("a finite number", _is_number),
+    "tokens": ("a whole number", _is_count),
+    "finished": ("true or false", _is_flag),
+}
+
+
+def read_records(path: Path) -> list[CaptionRecord]:
+    """Read a JSON Lines file of records, with or without captions; unknown keys are ignored.
+
+    Raises:
+        UserError: naming file and line, when the file is missing, empty or not UTF-8, when a line is not a JSON
+            object, an id is missing, not a string or repeated, or a field has the wrong type.
+    """
+    records: list[CaptionRecord] = []
+    lines: dict[str, int] = {}
+    for number, data in _objects(path):
+        record = _parse(data, f"{path}:{number}")
+        if record.id in lines:
+            raise UserError(
+                f"{path}:{number}: id {_show(record.id)} stands already in line {lines[record.id]}; keep one of them"
+            )
+        lines[record.id] = number
+        records.append(record)
+    if not records:
+        raise UserError(f"{path}: the file is empty; expected one JSON object a line")
+    return records
+
+
+def read_captions(path: Path) -> list[CaptionRecord]:
+    """Read a captions file: `read_records`, and every record must have a caption (an empty one is one).
+
+    Raises:
+        UserError: as `read_records`, and when a record has no caption.
+    """
+    records = read_records(path)
+    for record in records:
+        if record.caption is None:
+            raise UserError(f'{path}: id {_show(record.id)} has no "caption"; is this a references file?')
+    return records
+
+
+def to_json(record: CaptionRecord) -> str:
+    """Return the record as one line of JSON, without the line's end."""
+    values = {name: getattr(record, name) for name in _FIELDS}
+    return one_line(json.dumps(values, ensure_ascii=False, allow_nan=False))
+
+
+def write_records(path: Path, records: Iterable[CaptionRecord]) -> None:
+    """Write records as JSON Lines, atomically; raises `UserError` when the file cannot be written."""
+    with atomic_writer(path) as handle:
+        handle.writelines(f"{to_json(record)}\n" for record in records)
+
+
+def _objects(path: Path) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); convert the file") from error
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}:{number}: not JSON ({error}); expected one JSON object a line") from error
+
+
+def _parse(data: object, where: str) -> CaptionRecord:
+    if not isinstance(data, dict):
+        raise UserError(f"{where}: expected a JSON object, found {_show(data)}")
+    if not isinstance(data.get("id"), str):
+        found = f"found {_show(data['id'])}" if "id" in data else "it is missing"
+        raise UserError(f'{where}: "id" must be a string, {found}; write it in quotes so that it keeps its zeros')
+    values: dict[str, Any] = {"id": data["id"]}
+    for key, (expected, holds) in _OPTIONAL.items():
+        value = data.get(key)
+        if value is None:
+            continue
+        if not holds(value):
+            raise UserError(f'{where}: "{key}" must be {expected}, found {_show(value)}')
+        values[key] = tuple(value) if key == "references" else value
+    return CaptionRecord(**values)
+
+
+def _show(value: object) -> str:
+    text = one_line(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,130 @@
+"""The systems to be scored, and the items they are scored on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from metrics.common.errors import UserError
+from metrics.records.captions import CaptionRecord, read_captions
+from metrics.records.run import RunInfo, read_run
+
+# Order of the columns: no picture, the wrong picture, the paper's PT, other people's, the paper's FT.
+_RANKS = {"baseline": 0, "control": 1, "pretrained": 2, None: 3, "finetuned": 4}
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One system's captions.
+
+    Attributes:
+        name: its name in tables, unique among the systems scored together.
+        captions: item id to record, in the file's order.
+        run: what its `run.json` says, None without one.
+        source: the captions file.
+    """
+
+    name: str
+    captions: Mapping[str, CaptionRecord]
+    run: RunInfo | None = None
+    source: Path | None = None
+
+
+def load_systems(paths: Sequence[Path]) -> list[System]:
+    """Read captions files with the `run.json` beside each; baselines first, fine-tuned systems last.
+
+    Raises:
+        UserError: when a file cannot be read or is not a captions file.
+    """
+    systems: list[System] = []
+    for path in paths:
+        captions = {record.id: record for record in read_captions(path)}
+        run = read_run(path)
+        systems.append(System((run and run.system) or _name_from(path), captions, run, path))
+    systems.sort(key=lambda system: _RANKS[system.run.kind if system.run else None])
+    return _unique_names(systems)
+
+
+def reference_items(systems: Sequence[System], references: Sequence[CaptionRecord] | None) -> list[CaptionRecord]:
+    """Return the items that own the denominator: those of `references`, else of all systems together.
+
+    Each is a record with references and without a caption; it is seen where any record says so, and `image` and the
+    like come from the first record that knows them.
+
+    Raises:
+        UserError: when an item has no reference, two systems give different references for it, or a system has a
+            caption for an item that is not among `references`.
+    """
+    items = {record.id: record for record in references} if references is not None else _union(systems)
+    _refuse([key for key, item in items.items() if not item.references], "has no references", _NO_REFERENCES)
+    for system in systems:
+        unknown = [key for key in system.captions if key not in items]
+        _refuse(unknown, f"of {_origin(system)} is not among the references", "score it against its own split's file")
+    return [_completed(item, systems) for item in items.values()]
+
+
+_NO_REFERENCES = 'write them into the records ("references": ["..."]) or give a file of them with --references'
+
+
+def _union(systems: Sequence[System]) -> dict[str, CaptionRecord]:
+    items: dict[str, CaptionRecord] = {}
+    for system in systems:
+        for key, record in system.captions.items():
+            known = items.setdefault(key, record)
+            if not known.references:
+                items[key] = record
+            elif record.references and record.references != known.references:
+                raise UserError(
+                    f"id {key!r} of {_origin(system)} has other references than the same id of an earlier file; "
+                    "give the right ones with --references"
+                )
+    return items
+
+
+def _completed(item: CaptionRecord, systems: Sequence[System]) -> CaptionRecord:
+    known = [item, *(system.captions[item.id] for system in systems if item.id in system.captions)]
+    return replace(
+        item,
+        caption=None,
+        logprob=None,
+        tokens=None,
+        finished=None,
+        seen=_seen([record.seen for record in known]),
+        image=next((record.image for record in known if record.image), None),
+        product_id=next((record.product_id for record in known if record.product_id), None),
+        category=next((record.category for record in known if record.category), None),
+    )
+
+
+def _seen(flags: Sequence[bool | None]) -> bool | None:
+    """Seen where any system's training had the caption: systems may have been trained on different splits."""
+    told = [flag for flag in flags if flag is not None]
+    return any(told) if told else None
+
+
+def _refuse(ids: Sequence[str], fault: str, cure: str) -> None:
+    if not ids:
+        return
+    shown = ", ".join(repr(key) for key in ids[:_NAMED])
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    raise UserError(f"id {shown}{more} {fault}; {cure}")
+
+
+def _origin(system: System) -> str:
+    return str(system.source) if system.source else system.name
+
+
+def _name_from(path: Path) -> str:
+    return path.stem if path.stem != "captions" else path.resolve().parent.name or path.stem
+
+
+def _unique_names(systems: list[System]) -> list[System]:
+    taken: set[str] = set()
+    unique = []
+    for system in systems:
+        name, number = system.name, 2
+        while name in taken:
+            name, number = f"{system.name} ({number})", number + 1
+        taken.add(name)
+        unique.append(replace(system, name=name))
+    return unique

@@ -1,0 +1,211 @@
+"""Systems side by side as in the paper's tables: intervals, significance, improvement, the published rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from metrics.common.errors import UserError
+from metrics.common.files import make_folder, write_text
+from metrics.common.templates import render
+from metrics.measures.statistics import SAMPLES, TRIALS, p_values
+from metrics.records.run import RunInfo
+from metrics.reports.comparison_tables import FILTERS, FORMS, NAME, SIGNIFICANT, csv_text, dump, notes_on
+from metrics.reports.published import (
+    IMPROVED,
+    KIND,
+    MEASURED_ON,
+    SOURCE,
+    SPLIT,
+    Scores,
+    improvable,
+    improvement,
+    printed,
+    published_scores,
+    unlike_published,
+)
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores, installed_version
+
+_SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no picture", "control": "other picture"}
+_DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}
+_UNTESTED = {"value": None, "interval": None, "p": None, "best": False, "signature": None}
+Row = dict[str, Any]
+
+
+def write_comparison(
+    evaluation: Evaluation, out: Path, published: str | None = None, against: str | None = None
+) -> dict[str, Any]:
+    """Write `comparison.{json,md,tex,html,csv}` into the folder `out`, and return the content of the first.
+
+    Raises:
+        UserError: as `build_comparison`, and when the folder or a file cannot be written.
+    """
+    comparison = build_comparison(evaluation, published, against)
+    make_folder(out)
+    write_text(out / f"{NAME}.json", dump(comparison) + "\n")
+    write_text(out / f"{NAME}.csv", csv_text(comparison))
+    for form in FORMS:
+        view = {**comparison, "slice_words": SLICES, "notes": notes_on(comparison)}
+        write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", view, filters=FILTERS))
+    return comparison
+
+
+def build_comparison(
+    evaluation: Evaluation, published: str | None = None, against: str | None = None
+) -> dict[str, Any]:
+    """Return the content of `comparison.json`; all scores are x100.
+
+    `published` (hm or facad) adds the paper's rows of that catalogue. Every system's p is of its difference from the
+    system `against` (default: the last one, which is a fine-tuned one where there is any); see `p_values`.
+
+    Raises:
+        UserError: when there is no such catalogue or system.
+    """
+    names = [result.system.name for result in evaluation.results]
+    check_choices(names, published, against)
+    dataset = _DATASETS[published] if published else None
+    chosen = evaluation.results[names.index(against) if against else -1]
+    return {
+        "lookbook": installed_version(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "published": dataset,
+        "source": SOURCE if dataset else None,
+        "against": chosen.system.name if len(evaluation.results) > 1 else None,
+        "method": {"interval": f"percentile bootstrap, {SAMPLES} samples", "p": f"randomisation, {TRIALS} trials"},
+        "significant_below": SIGNIFICANT,
+        "measures": list(evaluation.measures),
+        "absent": dict(evaluation.absent),
+        "warnings": [*_warnings(evaluation, dataset)],
+        "slices": [_slice(evaluation, name, chosen, dataset) for name in evaluation.slices],
+    }
+
+
+def check_choices(names: Sequence[str], published: str | None, against: str | None) -> None:
+    """Refuse a catalogue without published figures and a system that is not among `names`; raises `UserError`."""
+    for option, known, found in (("--published", [*_DATASETS], published), ("--against", names, against)):
+        if found is not None and found not in known:
+            raise UserError(f"{option}: expected one of {', '.join(known)}; found {found}")
+
+
+def _slice(evaluation: Evaluation, name: str, chosen: SystemScores, dataset: str | None) -> dict[str, Any]:
+    figures = {
+        result.system.name: {measure: printed(score.value) for measure, score in result.scores[name].items()}
+        for result in evaluation.results
+    }
+    pairs = {after: figures[before] for after, before in _pretrained(evaluation).items()}
+    improved = _improved(evaluation, [(before, figures[after]) for after, before in pairs.items()])
+    gains = {after: improvement(before, figures[after], improved) for after, before in pairs.items()}
+    ours = [
+        {
+            "name": result.system.name,
+            "setting": _setting(result),
+            "model": _model(result),
+            "published": False,
+            "scores": scores,
+            "improvement": gains.get(result.system.name),
+        }
+        for result, scores in zip(evaluation.results, _scores(evaluation, name, chosen), strict=True)
+    ]
+    theirs = [*_published(dataset, evaluation.measures, improved)] if name == "all" else []
+    return {"name": name, "n": len(evaluation.slices[name]), "improved": improved, "rows": [*theirs, *ours]}
+
+
+def _scores(evaluation: Evaluation, name: str, chosen: SystemScores) -> Iterator[dict[str, Any]]:
+    """Each system's scores on a slice by measure."""
+    tested = _tests(evaluation, name, chosen)
+    values = {m: [result.scores[name][m].value for result in evaluation.results] for m in evaluation.measures}
+    for result in evaluation.results:
+        yield {
+            measure: {
+                "value": 100 * score.value,
+                "interval": [100 * bound for bound in score.interval],
+                "p": tested.get((result.system.name, measure)),
+                "best": len(values[measure]) > 1 and score.value == max(values[measure]),
+                "signature": score.signature,
+            }
+            for measure, score in result.scores[name].items()
+        }
+
+
+def _tests(evaluation: Evaluation, name: str, chosen: SystemScores) -> dict[tuple[str, str], float]:
+    """The p of each other system's difference from the chosen one, by system and measure."""
+    others = [result for result in evaluation.results if result is not chosen]
+    pairs = [(result, measure) for result in others for measure in evaluation.measures]
+    if not pairs:
+        return {}
+    return p_values(
+        {(result.system.name, measure): result.statistics[measure] for result, measure in pairs},
+        {(result.system.name, measure): chosen.statistics[measure] for result, measure in pairs},
+        evaluation.slices[name],
+    )
+
+
+def _published(dataset: str | None, measures: Sequence[str], improved: Sequence[str]) -> Iterator[Row]:
+    rows = [row for row in published_scores() if row.dataset == dataset]
+    before = {row.model: row.scores for row in rows if row.setting == "PT"}
+    for row in rows:
+        yield {
+            "name": row.model,
+            "setting": row.setting,
+            "model": row.model,
+            "published": True,
+            "scores": {m: _UNTESTED | {"value": row.scores[m]} for m in measures if m in row.scores},
+            "improvement": improvement(before[row.model], row.scores, improved) if row.setting == "FT" else None,
+        }
+
+
+def _setting(result: SystemScores) -> str:
+    return _SETTINGS.get(result.system.run.kind or "", "") if result.system.run else ""
+
+
+def _model(result: SystemScores) -> str | None:
+    """The base model: full fine-tuning makes `model` another folder, and the recipe says what it began with."""
+    run = result.system.run or RunInfo()
+    begun = run.recipe.get("model")
+    base = begun.get("base") if isinstance(begun, Mapping) else None
+    return base if isinstance(base, str) else run.model
+
+
+def _pretrained(evaluation: Evaluation) -> dict[str, str]:
+    """Fine-tuned systems with the pre-trained one of the same model, where there is exactly one."""
+    before: dict[str | None, list[str]] = {}
+    for result in evaluation.results:
+        if _setting(result) == "PT":
+            before.setdefault(_model(result), []).append(result.system.name)
+    return {
+        result.system.name: before[model][0]
+        for result in evaluation.results
+        if _setting(result) == "FT" and (model := _model(result)) and len(before.get(model, [])) == 1
+    }
+
+
+def _improved(evaluation: Evaluation, pairs: Sequence[tuple[Scores, Scores]]) -> list[str]:
+    """The measures of "% Impr.", the same in all rows: those of the paper that are here and never start from 0."""
+    given = [name for name in IMPROVED if name in evaluation.measures]
+    return [name for name in given if all(name in improvable(*pair) for pair in pairs)]
+
+
+def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
+    items = len(evaluation.items)
+    runs = [result.system.run or RunInfo() for result in evaluation.results]
+    if dataset:
+        found = {(run.catalogue.name, run.catalogue.split_method, _as_published(run)) for run in runs}
+        for origin in sorted(found, key=str):
+            if warning := unlike_published(dataset, *origin, items):
+                yield warning
+    if len({_origin(run) for run in runs if run.catalogue.name}) > 1:
+        yield "The systems do not compare with each other: their runs name different catalogues or splits."
+    if len({run.raw["catalogue_fingerprint"] for run in runs if run.raw.get("catalogue_fingerprint")}) > 1:
+        yield "The systems do not compare with each other: the catalogue has changed between their runs."
+    for result in evaluation.results:
+        if result.missing:
+            yield f"{result.system.name}: no caption, so scored 0, for {len(result.missing):,} of {items:,} items."
+
+
+def _as_published(run: RunInfo) -> bool:
+    data = run.recipe.get("data")
+    return not isinstance(data, Mapping) or data.get("split") == SPLIT
+
+
+def _origin(run: RunInfo) -> tuple[Any, ...]:
+    return (run.catalogue.name, run.catalogue.split_method, *sorted(run.catalogue.split_sizes.items()))

@@ -1,0 +1,159 @@
+"""How a comparison is shown: cells of its tables, LaTeX, CSV, and tables on the screen."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from metrics.common.files import one_line
+from metrics.common.formatting import figure
+from metrics.reports.published import IMPROVED
+from metrics.scoring.suite import SLICES
+
+NAME = "comparison"
+FORMS = ("md", "tex", "html")
+IMPROVEMENT = "% Impr."
+SIGNIFICANT = 0.05
+_SETTINGS = "PT: as pre-trained; FT: fine-tuned; no picture: a baseline; other picture: a control with photos shuffled"
+Values = Mapping[str, Any]
+_LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    # After \\ these would be an option of it.
+    "[": "{[}",
+    "*": "{*}",
+    "†": r"$^{\dagger}$",
+    "–": "--",
+}
+
+
+def interval(score: Values) -> str:
+    """Print a score's interval as `40.2–41.3`; nothing where it has none."""
+    return "–".join(map(figure, score["interval"])) if score["interval"] else ""
+
+
+def p_value(value: float | None) -> str:
+    """Print a p as `0.012` or `<0.001`; a dash for None."""
+    return "<0.001" if value is not None and value < 0.001 else figure(value, ".3f")
+
+
+def alike(score: Values) -> bool:
+    """Say whether a score's difference from that of the chosen system may be chance."""
+    return score["p"] is not None and score["p"] >= SIGNIFICANT
+
+
+def latex(value: object) -> str:
+    """Make text safe within a LaTeX table."""
+    return "".join(_LATEX.get(character, character) for character in " ".join(str(value).split()))
+
+
+def settings(row: Values) -> str:
+    """A row's second column: `PT`, `FT`, `no picture`, and whether it is published."""
+    return ", ".join(part for part in (row["setting"], "published" if row["published"] else "") if part)
+
+
+def gain_note(part: Values) -> str:
+    """Say what the improvement of a slice's rows is the mean of; nothing where no row has one."""
+    if all(row["improvement"] is None for row in part["rows"]):
+        return ""
+    lacking = [name for name in IMPROVED if name not in part["improved"]]
+    without = f" (the paper's also has {', '.join(lacking)})" if lacking else ""
+    return f"{IMPROVEMENT}: the mean of (FT / PT - 1) x 100 over {', '.join(part['improved'])}{without}."
+
+
+def notes_on(comparison: Values) -> list[str]:
+    """Say in sentences what the tables' marks mean."""
+    method = comparison["method"]
+    notes = [f"Scores x100 with 95% intervals ({method['interval']}); best of our systems in bold. {_SETTINGS}."]
+    if comparison["against"] is not None:
+        notes.append(
+            f"†: not significantly different from {comparison['against']} (p of at least {SIGNIFICANT}, two-sided, "
+            f"{method['p']}; not corrected for the number of comparisons)."
+        )
+    if comparison["source"]:
+        notes.append(f"Published: {comparison['source']}; it gives no intervals.")
+    return notes + [f"{measure} is not here: {reason}" for measure, reason in comparison["absent"].items()]
+
+
+def dump(comparison: Values) -> str:
+    """Return `comparison.json`."""
+    return one_line(json.dumps(comparison, ensure_ascii=False, allow_nan=False, indent=1))
+
+
+def csv_text(comparison: Values) -> str:
+    """Return `comparison.csv`: one value a line, x100; the improvement stands as a measure of its own."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ("slice", "n", "system", "setting", "model", "published", "measure", "value", "low", "high", "p")
+    writer.writerow((*head, "signature"))
+    for part in comparison["slices"]:
+        for row in part["rows"]:
+            first = (
+                part["name"],
+                part["n"],
+                _plain(row["name"]),
+                row["setting"],
+                _plain(row["model"]),
+                row["published"],
+            )
+            writer.writerows((*first, *rest) for rest in _csv_values(row))
+    return text.getvalue()
+
+
+def _plain(text: str | None) -> str | None:
+    """Put an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if text and text[0] in "=+-@\t\r" else text
+
+
+def _csv_values(row: Values) -> Iterator[tuple[Any, ...]]:
+    for measure, score in row["scores"].items():
+        low, high = score["interval"] or (None, None)
+        yield measure, score["value"], low, high, score["p"], score["signature"]
+    if row["improvement"] is not None:
+        yield IMPROVEMENT, row["improvement"], None, None, None, None
+
+
+def screen_tables(comparison: Values) -> Iterator[Table]:
+    """Yield a table of each slice for the terminal: values with their intervals below."""
+    for part in comparison["slices"]:
+        table = Table(title=f"{SLICES[part['name']]} (n = {part['n']:,}), x100", box=SIMPLE_HEAD, pad_edge=False)
+        for heading in ("system", ""):
+            table.add_column(heading, overflow="fold")
+        for heading in (*comparison["measures"], *([IMPROVEMENT] if gain_note(part) else [])):
+            table.add_column(heading, justify="right")
+        for row in part["rows"]:
+            cells = [_screen_cell(row["scores"].get(measure)) for measure in comparison["measures"]]
+            style = "dim" if row["published"] else None
+            table.add_row(Text(row["name"]), Text(settings(row)), *cells, *_gain(part, row), style=style)
+        yield table
+
+
+def _gain(part: Values, row: Values) -> list[str]:
+    return [figure(row["improvement"], ".2f")] if gain_note(part) else []
+
+
+def _screen_cell(score: Values | None) -> Text:
+    if score is None:
+        return Text(figure(None))
+    value = Text(figure(score["value"]), style="bold" if score["best"] else "")
+    below = f"\n{interval(score)}" if score["interval"] else ""
+    return value.append("†" if alike(score) else "").append(below, style="not bold dim")
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "gain_note": gain_note,
+    "interval": interval,
+    "p_value": p_value,
+    "alike": alike,
+    "latex": latex,
+    "settings": settings,
+}

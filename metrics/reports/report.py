@@ -1,0 +1,124 @@
+"""The report: items.jsonl, report.json, report.md and one self-contained report.html."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from metrics.common.charts import loss_chart
+from metrics.common.files import atomic_writer, make_folder, one_line, write_text
+from metrics.common.templates import render
+from metrics.measures.base import HEADLINE, MAXIMUM
+from metrics.records.run import Catalogue
+from metrics.reports import measure_charts as details
+from metrics.reports.samples import choose_samples, shown_measures
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite, installed_version
+
+
+def write_report(evaluation: Evaluation, out: Path) -> Path:
+    """Write `items.jsonl`, `report.json`, `report.md` and `report.html` into the folder `out`; return the last one.
+
+    `out` is made where it is missing; every file appears whole or not at all.
+
+    Raises:
+        UserError: when the folder or a file cannot be written.
+    """
+    make_folder(out)
+    report = build_report(evaluation)
+    with atomic_writer(out / "items.jsonl") as handle:
+        handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
+    write_text(out / "report.json", _dump(report, indent=1) + "\n")
+    view = {"report": report, "evaluation": evaluation, "sections": choose_samples(evaluation)}
+    view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
+    view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
+    write_text(out / "report.md", render("report.md.j2", view))
+    write_text(out / "report.html", render("report.html.j2", view))
+    return out / "report.html"
+
+
+def build_report(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the content of `report.json`: every score with its signature, slices, counts, and each run's own words.
+
+    Values are 0..1 (CIDEr 0..10).
+    """
+    runs = [result.system.run for result in evaluation.results if result.system.run]
+    return {
+        "title": next((f"Captions of {run.catalogue.name}" for run in runs if run.catalogue.name), "Captions"),
+        "lookbook": installed_version(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "slices": {name: len(places) for name, places in evaluation.slices.items()},
+        "measures": list(evaluation.measures),
+        "maximum": {name: MAXIMUM[name] for name in evaluation.measures},
+        "absent": dict(evaluation.absent),
+        "best": _best(evaluation),
+        "leak_audits": _distinct(dict(run.leak_audit) for run in runs),
+        "leak_notes": list(dict.fromkeys(run.leak_note for run in runs if run.leak_note)),
+        "catalogues": _distinct(_describe_catalogue(run.catalogue) for run in runs),
+        "systems": [_describe(result) for result in evaluation.results],
+    }
+
+
+def _distinct(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept: list[dict[str, Any]] = []
+    for part in parts:
+        if any(part.values()) and part not in kept:
+            kept.append(part)
+    return kept
+
+
+def _describe_catalogue(catalogue: Catalogue) -> dict[str, Any]:
+    return {
+        "name": catalogue.name,
+        "counts": [{"step": step, "articles": articles} for step, articles in catalogue.counts],
+        "split_method": catalogue.split_method,
+        "split_sizes": dict(catalogue.split_sizes),
+    }
+
+
+def _describe(result: SystemScores) -> dict[str, Any]:
+    run = result.system.run
+    records = list(result.system.captions.values())
+    known = [record.finished for record in records if record.finished is not None]
+    words = [len((record.caption or "").split()) for record in records]
+    return {
+        "name": result.system.name,
+        "kind": run.kind if run else None,
+        "source": str(result.system.source) if result.system.source else None,
+        "captions": len(records),
+        "missing": list(result.missing),
+        "empty": list(result.empty),
+        "mean_words": sum(words) / len(words) if words else None,
+        "finished": sum(known) / len(known) if known else None,
+        "scores": {
+            name: {
+                measure: {"value": score.value, "interval": list(score.interval), "signature": score.signature}
+                for measure, score in scores.items()
+            }
+            for name, scores in result.scores.items()
+        },
+        "details": dict(result.details),
+        "run": dict(run.raw) if run else None,
+    }
+
+
+def _best(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            measure: max(result.scores[name][measure].value for result in evaluation.results)
+            for measure in evaluation.measures
+        }
+        for name in evaluation.slices
+    }
+
+
+def _item_rows(evaluation: Evaluation) -> Iterator[Mapping[str, Any]]:
+    for result in evaluation.results:
+        scores = result.scores["all"]
+        for place, item in enumerate(evaluation.items):
+            values = {measure: finite(score.per_item[place]) for measure, score in scores.items()}
+            yield {"id": item.id, "system": result.system.name, "seen": item.seen, **values}
+
+
+def _dump(value: object, indent: int | None = None) -> str:
+    return one_line(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))

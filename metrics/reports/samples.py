@@ -1,0 +1,106 @@
+"""Which items the report shows, with their photos as thumbnails."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from PIL import Image
+
+from metrics.common.images import open_photo
+from metrics.common.thumbnails import Photo, thumbnail
+from metrics.measures.base import HEADLINE
+from metrics.records.captions import CaptionRecord
+from metrics.scoring.suite import Evaluation, finite
+
+_SEED = 42
+_SAMPLES = 24
+_EXTREMES = 6
+_SCORES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One system's caption of an item and its scores (0..1, CIDEr 0..10), None where missing or left out."""
+
+    system: str
+    kind: str | None
+    caption: str | None
+    scores: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One item with its photo and every system's caption."""
+
+    item: CaptionRecord
+    photo: Photo
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled group of cards."""
+
+    title: str
+    note: str
+    cards: Sequence[Card]
+
+
+def shown_measures(evaluation: Evaluation) -> list[str]:
+    """Return the measures that stand beside a caption: CIDEr, ROUGE-L and BLEU-4, or the first three there are."""
+    wished = dict.fromkeys(("CIDEr", "ROUGE-L", "BLEU-4", *HEADLINE))
+    return [name for name in wished if name in evaluation.measures][:_SCORES]
+
+
+def choose_samples(evaluation: Evaluation) -> list[Section]:
+    """Return 24 random items (always the same), then the last system's 6 best and 6 worst by the first shown measure.
+
+    Items that this measure leaves out are neither.
+    """
+    places = range(len(evaluation.items))
+    chosen = sorted(random.Random(_SEED).sample(places, min(_SAMPLES, len(places))))  # noqa: S311
+    last = evaluation.results[-1]
+    measure = shown_measures(evaluation)[0]
+    values = last.scores["all"][measure].per_item
+    ranked = sorted((place for place in places if values[place] == values[place]), key=lambda place: -values[place])
+    name = last.system.name
+    groups = (
+        ("Samples", f"{len(chosen)} of {len(places)} items, drawn at random with a fixed seed.", chosen),
+        ("Best", f"The highest {measure} of {name}.", ranked[:_EXTREMES]),
+        ("Worst", f"The lowest {measure} of {name}.", ranked[::-1][:_EXTREMES]),
+    )
+    return [Section(title, note, [_card(evaluation, place) for place in group]) for title, note, group in groups]
+
+
+def _card(evaluation: Evaluation, place: int) -> Card:
+    item = evaluation.items[place]
+    lines, shown = [], shown_measures(evaluation)
+    for result in evaluation.results:
+        record = result.system.captions.get(item.id)
+        scores = {measure: finite(result.scores["all"][measure].per_item[place]) for measure in shown}
+        kind = result.system.run.kind if result.system.run else None
+        lines.append(Line(result.system.name, kind, record.caption if record else None, scores))
+    return Card(item, _photo(_folder(evaluation), item.image), lines)
+
+
+def _folder(evaluation: Evaluation) -> Path | None:
+    runs = [result.system.run for result in evaluation.results if result.system.run]
+    return next((run.catalogue.folder for run in runs if run.catalogue.folder), None)
+
+
+def _photo(folder: Path | None, image: str | None) -> Photo:
+    if folder is None or image is None:
+        return Photo(fault="no photo known")
+    relative = PurePath(image)
+    if relative.is_absolute() or ".." in relative.parts or "\0" in image:
+        return Photo(fault="photo outside the catalogue folder")
+    try:
+        with open_photo(folder / relative) as opened:
+            return thumbnail(opened)
+    except FileNotFoundError:
+        return Photo(fault="photo not found")
+    except ImportError:
+        return Photo(fault="photo in an HDF5 file: pip install h5py")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Photo(fault="photo cannot be read")

@@ -1,0 +1,70 @@
+"""Which measures are computed, from what a command or a recipe names."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from metrics.common.errors import UserError
+from metrics.measures.attributes.measure import Attributes
+from metrics.measures.base import ORDER, Measure, Measured
+from metrics.measures.category.measure import Category
+from metrics.scoring.suite import default_measures
+from metrics.text.corpus import Corpus
+
+
+class Lacking(Measure):
+    """A measure that nobody gave what it needs; the report says what that is."""
+
+    def __init__(self, names: tuple[str, ...], reason: str) -> None:
+        self.names = names
+        self._reason = reason
+
+    def absent(self) -> str:
+        """What to give."""
+        return self._reason
+
+    def measure(self, corpus: Corpus) -> Sequence[Measured]:
+        """Never measures: the suite asks `absent` first."""
+        raise UserError(f"{self.names[0]}: {self._reason}")
+
+
+NO_CLASSIFIER = Lacking(Category.names, "no classifier given; `python -m metrics train-classifier` makes one")
+NO_VOCABULARY = Lacking(Attributes.names, "no vocabulary given; `python -m metrics attributes` makes one")
+
+
+def choose_measures(
+    names: Sequence[str] = (),
+    classifier: Path | None = None,
+    vocabulary: Path | None = None,
+    stanza: str = "en",
+) -> list[Measure]:
+    """Return the measures called `names` (of `ORDER`, in any case), or all of them.
+
+    Args:
+        names: one name chooses all that come out of the same work: BLEU-4 brings BLEU-1.
+        classifier: folder of a trained category classifier.
+        vocabulary: file of an attribute vocabulary.
+        stanza: `en`, or the folder of the Stanza models that the vocabulary was made with.
+
+    Raises:
+        UserError: when a name is unknown or its measure cannot run here, classifier or vocabulary cannot be read, or
+            Stanza models come without a vocabulary.
+    """
+    if stanza != "en" and vocabulary is None:
+        raise UserError(f"--stanza {stanza}: its lemmas are looked up in a vocabulary; give --vocabulary, too")
+    measures = [
+        *default_measures(),
+        Attributes(vocabulary, stanza) if vocabulary else NO_VOCABULARY,
+        Category(classifier) if classifier else NO_CLASSIFIER,
+    ]
+    known = {name.lower(): measure for measure in measures for name in measure.names}
+    unknown = [name for name in names if name.lower() not in known]
+    if unknown:
+        near = get_close_matches(unknown[0].lower(), known, n=1)
+        meant = f"; did you mean {near[0].upper()}?" if near else ""
+        raise UserError(f"--measure {unknown[0]}: expected one of {', '.join(ORDER)}{meant}")
+    for name in names:
+        if reason := known[name.lower()].absent():
+            raise UserError(f"--measure {name}: {reason}")
+    wanted = [known[name.lower()] for name in names] or measures
+    return [measure for measure in measures if measure in wanted]

@@ -1,0 +1,246 @@
+"""One pass over all systems: tokenise once, run the measures, score every slice."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from metrics.common.errors import UserError
+from metrics.common.parallel import side_by_side
+from metrics.measures.base import ORDER, Measure, Measured
+from metrics.measures.bleu import Bleu
+from metrics.measures.cider import Cider
+from metrics.measures.meteor.measure import Meteor
+from metrics.measures.rouge import RougeL
+from metrics.measures.spice.measure import Spice
+from metrics.measures.statistics import Floats, Interval, Statistics, intervals
+from metrics.records.captions import CaptionRecord
+from metrics.records.systems import System, reference_items
+from metrics.text.corpus import Corpus
+from metrics.text.ngrams import Integers
+from metrics.text.tokenization import TOKENIZER
+
+SLICES = {
+    "all": "All items",
+    "seen": "Seen: the reference stands word for word in training",
+    "unseen": "Unseen: the reference is new",
+}
+Found = Sequence[tuple[Measure, Measured]]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One measure of one system on one slice.
+
+    Attributes:
+        value: the corpus value, 0..1 (CIDEr 0..10); papers print it x100.
+        per_item: (n,) each item's own value, in the items' order; NaN where the measure leaves the item out.
+        signature: measure, tokenizer, references per item, n, what else decides about the number, version.
+        interval: 95% bootstrap interval of the value, over the slice's items.
+    """
+
+    value: float
+    per_item: Floats
+    signature: str
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class SystemScores:
+    """One system's scores.
+
+    Attributes:
+        system: the system.
+        missing: ids without a caption; they score 0.
+        empty: ids whose caption is empty or white space.
+        scores: slice to measure to score.
+        statistics: measure to its statistics over all items.
+        details: what measures say beside their numbers, by the first name of each.
+    """
+
+    system: System
+    missing: tuple[str, ...]
+    empty: tuple[str, ...]
+    scores: Mapping[str, Mapping[str, Score]]
+    statistics: Mapping[str, Statistics]
+    details: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All systems on the same items.
+
+    Attributes:
+        items: the reference set, n records without captions.
+        slices: slice name to the positions of its items; a slice without items is left out.
+        results: one entry a system, baselines first.
+        measures: what was measured, in the order of tables.
+        absent: what was not, and why.
+    """
+
+    items: Sequence[CaptionRecord]
+    slices: Mapping[str, Integers]
+    results: Sequence[SystemScores]
+    measures: tuple[str, ...]
+    absent: Mapping[str, str]
+
+
+def default_measures() -> list[Measure]:
+    """Return the measures that need no model of the user's."""
+    return [Bleu(), Meteor(), RougeL(), Cider(), Spice()]
+
+
+def score_captions(
+    captions: Sequence[CaptionRecord],
+    references: Sequence[CaptionRecord] | None = None,
+    measures: Sequence[Measure] | None = None,
+) -> Evaluation:
+    """Score one system's captions, against `references` or those in the records themselves.
+
+    Raises:
+        UserError: as `score_systems`, and when an id comes twice.
+    """
+    by_id = {record.id: record for record in captions}
+    if len(by_id) < len(captions):
+        raise UserError("an id comes twice among the captions; keep one caption for each item")
+    return score_systems([System("captions", by_id)], references, measures)
+
+
+def score_systems(
+    systems: Sequence[System],
+    references: Sequence[CaptionRecord] | None = None,
+    measures: Sequence[Measure] | None = None,
+) -> Evaluation:
+    """Score systems side by side on the same items, by `measures` (default: `default_measures`).
+
+    A missing caption scores 0 in every measure. CIDEr's document frequencies come from all items' references, on
+    slices too. A measure that cannot run here is left out, and `absent` says why.
+
+    Raises:
+        UserError: when there is nothing to score, ids or references do not fit (`reference_items`), or a measure fails.
+    """
+    items = reference_items(systems, references)
+    if not items or not systems:
+        raise UserError("there is nothing to score: no items or no systems")
+    chosen = default_measures() if measures is None else list(measures)
+    reasons = [(measure, measure.absent()) for measure in chosen]
+    able = [measure for measure, reason in reasons if reason is None]
+    if not able:
+        raise UserError("; ".join(f"{measure.names[0]}: {reason}" for measure, reason in reasons))
+    measured = run_measures(able, Corpus(systems, items))
+    slices = _slices(items)
+    by_system = [[(measure, of_all[place]) for measure, of_all in measured] for place in range(len(systems))]
+    sure = {name: _intervals(by_system, places) for name, places in slices.items()}
+    return Evaluation(
+        items,
+        slices,
+        [
+            _score_system(system, items, slices, found, {name: sure[name][place] for name in slices})
+            for place, (system, found) in enumerate(zip(systems, by_system, strict=True))
+        ],
+        tuple(sorted((name for measure in able for name in measure.names), key=ORDER.index)),
+        {measure.names[0]: reason for measure, reason in reasons if reason is not None},
+    )
+
+
+def run_measures(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
+    """Check all; run the work of programs and of Python side by side, then what needs torch one after the other."""
+    for measure in measures:
+        measure.check(corpus.items)
+    by_work = {kind: [one for one in measures if one.work == kind] for kind in ("programs", "python", "torch")}
+    groups = [*([one] for one in by_work["programs"]), by_work["python"]]
+    if any(measure.tokenizer == TOKENIZER for group in groups for measure in group):
+        _ = corpus.tokens
+    done = side_by_side([partial(_measure_in_turn, group, corpus) for group in groups])
+    done.append(_measure_in_turn(by_work["torch"], corpus))
+    return [found for group in done for found in group]
+
+
+def _measure_in_turn(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
+    return [(measure, measure.measure(corpus)) for measure in measures]
+
+
+def _slices(items: Sequence[CaptionRecord]) -> dict[str, Integers]:
+    seen = [item.seen for item in items]
+    members = {
+        "all": np.arange(len(items)),
+        "seen": np.array([place for place, flag in enumerate(seen) if flag is True], dtype=np.int64),
+        "unseen": np.array([place for place, flag in enumerate(seen) if flag is False], dtype=np.int64),
+    }
+    return {name: members[name] for name in SLICES if len(members[name])}
+
+
+def _score_system(
+    system: System,
+    items: Sequence[CaptionRecord],
+    slices: Mapping[str, Integers],
+    measured: Found,
+    sure: Mapping[str, Mapping[str, Interval]],
+) -> SystemScores:
+    return SystemScores(
+        system,
+        missing=tuple(item.id for item in items if item.id not in system.captions),
+        empty=tuple(key for key, record in system.captions.items() if not (record.caption or "").strip()),
+        scores={name: _score_slice(measured, items, places, sure[name]) for name, places in slices.items()},
+        statistics={name: one for _, found in measured for name, one in found.statistics.items()},
+        details={measure.names[0]: found.details for measure, found in measured if found.details},
+    )
+
+
+def _intervals(by_system: Sequence[Found], places: Integers) -> list[dict[str, Interval]]:
+    """Return each system's intervals by measure, from the same resamples for all."""
+    statistics = {
+        (place, name): one
+        for place, measured in enumerate(by_system)
+        for _, found in measured
+        for name, one in found.statistics.items()
+    }
+    together = intervals(statistics, places)
+    return [{name: together[place, name] for of, name in statistics if of == place} for place in range(len(by_system))]
+
+
+def _score_slice(
+    measured: Found, items: Sequence[CaptionRecord], places: Integers, sure: Mapping[str, Interval]
+) -> dict[str, Score]:
+    by_name = {name: (measure, found) for measure, found in measured for name in found.statistics}
+    scores = {}
+    for name in sorted(by_name, key=ORDER.index):
+        measure, found = by_name[name]
+        statistics = found.statistics[name]
+        told = signature(name, measure.tokenizer, found.signature, items, places)
+        scores[name] = Score(statistics.value(places), statistics.per_item[places], told, sure[name])
+    return scores
+
+
+def signature(
+    name: str, tokenizer: str, further: Sequence[str], items: Sequence[CaptionRecord], places: Integers
+) -> str:
+    """Return what decides about a measure's number on the items at `places`, joined by bars."""
+    counts = [len(items[place].references) for place in places]
+    low, high = min(counts), max(counts)
+    parts = [
+        "CIDEr-D" if name == "CIDEr" else name,
+        f"tok:{tokenizer}",
+        f"refs:{low}" if low == high else f"refs:{low}-{high}",
+        f"n:{len(places)}",
+        *further,
+        f"lookbook:{installed_version()}",
+    ]
+    return "|".join(parts)
+
+
+def finite(value: float) -> float | None:
+    """Return an item's own value, None where the measure leaves the item out."""
+    return None if math.isnan(value) else float(value)
+
+
+def installed_version() -> str:
+    """Return the version of the `lookbook` distribution, `unknown` where the package runs uninstalled."""
+    try:
+        return version("lookbook")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,251 @@
+"""The model card: true figures, valid metadata, code that runs as printed."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_runs import CAPTIONED, FAMILIES
+from hub_server import HubServer, hub_server
+from huggingface_hub import ModelCard
+from pushing import CARD, TESTS, environment, pushed, report
+from tiny import finetune
+
+
+@pytest.fixture(scope="module")
+def card(runs: Path) -> str:
+    """The card of the BLIP-2 run as it stands on the Hub."""
+    with hub_server() as hub:
+        hub.put_folder("tiny/blip2", runs / "base-blip2")
+        pushed(hub, runs / "blip2", "--repo", "me/blip2")
+        return hub.repos["me/blip2"].files[CARD].decode()
+
+
+def test_the_cards_metadata_hold_every_measure_with_its_signature(card: str, runs: Path) -> None:
+    data = ModelCard(card).data
+    assert data.base_model == "tiny/blip2"
+    assert data.base_model_relation == "adapter"
+    assert data.library_name == "peft"
+    trained = next(system for system in report(runs / "blip2")["systems"] if system["kind"] == "finetuned")
+    results = {(result.dataset_config, result.metric_name): result for result in data.eval_results}
+    assert len(results) == len(data.eval_results) == 3 * 7
+    for part, scores in trained["scores"].items():
+        for measure, score in scores.items():
+            found = results[part, measure]
+            assert found.metric_value == pytest.approx(100 * score["value"], abs=0.005)
+            assert found.metric_args["signature"] == score["signature"]
+
+
+def test_the_card_tells_the_runs_own_figures(card: str, runs: Path) -> None:
+    run = runs / "blip2"
+    systems = {system["name"]: system for system in report(run)["systems"]}
+    for name, system in systems.items():
+        for part, scores in system["scores"].items():
+            cider = scores["CIDEr"]
+            low, high = (100 * bound for bound in cider["interval"])
+            cell = f"{100 * cider['value']:.1f} [{low:.1f}–{high:.1f}] |"
+            lines = [
+                line for line in _section(card, f"### {part} ") if line.strip("| *").startswith(name.replace("*", ""))
+            ]
+            assert lines, f"{name} of {part}"
+            assert cell in lines[0]
+    audit = report(run)["leak_audits"][0]
+    assert f"caption of {100 * audit['captions_in_train']:.1f}% stands word for word in training" in card
+    unseen = systems["fine-tuned"]["scores"]["unseen"]["CIDEr"]["value"]
+    assert f"and {100 * unseen:.1f} on unseen ones" in card
+    shuffled = systems["fine-tuned, photos shuffled"]["scores"]["all"]["CIDEr"]["value"]
+    assert f"With photos shuffled CIDEr is {100 * shuffled:.1f} instead of" in card
+    record = json.loads((run / "training.json").read_text())
+    assert f"{record['best_validation_loss']:.4f} nats a token" in card
+    assert f"{record['parameters']['language']['trainable']:,} trained" in card
+
+
+def _section(card: str, heading: str) -> list[str]:
+    return card.partition(f"\n{heading}")[2].partition("\n#")[0].splitlines()
+
+
+def test_the_printed_code_captions_as_was_scored(hub: HubServer, runs: Path) -> None:
+    for family in FAMILIES:
+        hub.put_folder(f"tiny/{family}", runs / f"base-{family}")
+        pushed(hub, runs / family, "--repo", f"me/{family}")
+        pushed(hub, runs / family, "--repo", f"me/{family}-merged", "--model", str(runs / f"{family}-merged"))
+    captions = {family: _captions(runs / family, "fine-tuned") for family in FAMILIES}
+    before = {family: _captions(runs / family, "pretrained") for family in FAMILIES}
+    photo = next(iter(captions["blip2"]))
+    shutil.copy(runs / "demo" / photo, runs / "photo.jpg")
+    repos = ["me/blip2", "me/blip2-merged", "me/llava", "me/llava-merged"]
+    used = subprocess.run(
+        [sys.executable, str(TESTS / "hub_runs.py"), "use", str(runs), *repos],
+        env=environment(hub, runs / "stranger", HF_TOKEN=""),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert used.returncode == 0, used.stderr[-3000:]
+    printed = json.loads((runs / "printed.json").read_text())
+    by_adapter, from_folder, merged, merged_folder = (printed.pop(told) for told in CAPTIONED)
+    assert by_adapter == from_folder
+    assert merged == merged_folder
+    assert printed == {repo: captions[repo.split("/")[1].split("-")[0]][photo] for repo in repos}
+    assert all(captions[family][photo] != before[family][photo] for family in captions)
+
+
+def _captions(run: Path, system: str) -> dict[str, str]:
+    lines = (run / "captions" / system / "captions.jsonl").read_text().splitlines()
+    return {row["image"]: row["caption"] for row in map(json.loads, lines)}
+
+
+@pytest.fixture
+def told(runs: Path, tmp_path: Path) -> Callable[..., str]:
+    """The card of the BLIP-2 run, as if its recipe had said something else of a section."""
+    run = tmp_path / "run"
+    shutil.copytree(runs / "blip2", run)
+
+    def card(*options: Any, **changes: Any) -> str:
+        record = json.loads((run / "training.json").read_text())
+        for section, values in changes.items():
+            known = record["recipe"][section]
+            record["recipe"][section] = known | values if isinstance(values, dict) else values
+        (run / "training.json").write_text(json.dumps(record))
+        result = finetune("push", run, "--repo", "me/it", "--dry-run", *options)
+        assert result.exit_code == 0, result.output
+        return (run / "model-card.md").read_text(encoding="utf-8")
+
+    return card
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "base", "terms"),
+    [
+        ("hm", "Salesforce/blip2-opt-2.7b", ["licence mit", "Kaggle competition", "non-commercial"]),
+        ("facad", "llava-hf/llava-1.5-7b-hf", ["licence llama2", "published for research"]),
+        ("folder", "Salesforce/blip2-opt-6.7b", ["not known here", 'the catalogue "shop"']),
+    ],
+)
+def test_terms_of_base_and_data_are_told(told: Callable[..., str], catalogue: str, base: str, terms: list[str]) -> None:
+    card = told(data={"catalogue": catalogue, "folder": "/data/shop", "limit": None}, model={"base": base})
+    assert all(term in card.partition("## Terms")[2] for term in terms)
+    assert "at most" not in card.partition("## How")[0]
+    assert ModelCard(card).data.license == "other", "whose data it is decides too"
+    assert ModelCard(card).data.base_model == base
+
+
+def test_a_base_that_is_a_folder_is_named_without_its_place(told: Callable[..., str], runs: Path) -> None:
+    card = told(model={"base": str(runs / "base-blip2"), "tiny": {"layers": 1}, "quantization": "nf4"})
+    assert "a folder called `base-blip2`: put its path" in card
+    assert 'from_pretrained("base-blip2"' in card
+    assert "trained and scored on a base in nf4" in card
+    assert "this is a test of the tool, no useful model" in card
+    assert str(runs) not in card
+    assert ModelCard(card).data.base_model is None
+
+
+def test_a_fully_tuned_run_needs_no_base(told: Callable[..., str], runs: Path, tmp_path: Path) -> None:
+    tune = {"vision": "full", "connector": "full", "language": "full"}
+    model = {"base": "Salesforce/blip2-opt-2.7b", "revision": "abc"}
+    shutil.rmtree(tmp_path / "run" / "model")
+    shutil.copytree(runs / "blip2-merged", tmp_path / "run" / "model")
+    card = told(tune=tune, model=model)
+    assert "Towers: vision full, connector full, language full." in card
+    code = card.partition("```python")[2].partition("```")[0]
+    assert 'from_pretrained("me/it", dtype=torch.float32)' in code
+    assert "peft" not in code
+    assert "abc" not in code
+
+
+def test_the_bases_revision_and_number_format_are_in_the_code(told: Callable[..., str]) -> None:
+    card = told(model={"base": "Salesforce/blip2-opt-2.7b@abc", "dtype": "bfloat16"})
+    assert 'from_pretrained("Salesforce/blip2-opt-2.7b", revision="abc", dtype=torch.bfloat16)' in card
+    assert "model.qformer.float()" in card
+
+
+def test_a_merged_models_card_tells_how_far_it_is_from_base_and_adapter(
+    told: Callable[..., str], runs: Path, tmp_path: Path
+) -> None:
+    merged = shutil.copytree(runs / "blip2-merged", tmp_path / "merged")
+    mark = json.loads((merged / "merged.json").read_text())
+    assert (mark["dtype"], mark["equal"], mark["photos"]) == ("float32", 8, 8)
+    assert 0 < mark["largest"] < 1e-4
+    changed = {"dtype": "bfloat16", "equal": 7, "largest": 0.0123}
+    (merged / "merged.json").write_text(json.dumps(mark | changed))
+    card = " ".join(told("--model", merged).split())
+    digest = hashlib.sha256((runs / "blip2" / "model" / "adapter_model.safetensors").read_bytes()).hexdigest()
+    assert f"Adapter (SHA-256 of its weights `{digest}`) and base were merged in bfloat16." in card
+    assert "writes the same captions for 7 of 8 validation photos" in card
+    assert "differ by at most 1.2e-02 nats a token" in card
+    assert "were merged in" not in told()
+
+
+def test_what_the_optimisation_was_set_to_is_told(told: Callable[..., str]) -> None:
+    training = {
+        "learning_rates": {"vision": 1e-6, "connector": 2e-5},
+        "cosine_steps": 500,
+        "max_steps": 40,
+        "optimizer": "paged-adamw-8bit",
+    }
+    labels = {"stop_token": False, "on": "all", "pad_to": 512}
+    card = told(
+        training=training, labels=labels, evaluation={"captions": 8, "measures": ["CIDEr", "BLEU-4"], "best": "cider"}
+    )
+    rows = {
+        "training.learning_rate": "0.01",
+        "training.learning_rates.vision": "1e-06",
+        "training.learning_rates.connector": "2e-05",
+        "training.cosine_steps": "500",
+        "training.max_steps": "40",
+        "training.optimizer": "paged-adamw-8bit",
+        "training.batch_size": "8",
+        "labels.stop_token": "False",
+        "labels.on": "all",
+        "labels.pad_to": "512",
+        "evaluation.measures": "CIDEr, BLEU-4",
+        "evaluation.best": "cider",
+    }
+    for name, value in rows.items():
+        assert f"| `{name}` | {value} |\n" in card, name
+    assert "Learning rate" not in card
+
+
+def test_the_micro_batch_that_fitted_is_told(told: Callable[..., str], tmp_path: Path) -> None:
+    _change_record(tmp_path / "run", micro_batch_size=2)
+    assert "| `training.micro_batch_size` | 2 |\n" in told()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "name"),
+    [("/data/runs/coarse/model", "coarse"), ("/data/coarse", "coarse"), ("me/model", "me/model"), ("~/a/model", "a")],
+)
+def test_a_run_that_began_from_an_adapter_says_so(
+    told: Callable[..., str], tmp_path: Path, adapter: str, name: str
+) -> None:
+    assert "fresh adapter" not in told()
+    _change_record(tmp_path / "run", init_from={"adapter": adapter, "sha256": "5ad0" * 16})
+    how = told().partition("\n## Training\n")[2].partition("\n## ")[0]
+    assert f"from the trained adapter {name} (SHA-256 of its weights `{'5ad0' * 16}`)" in how
+    assert "Steps and times below are those after that start" in how
+    assert "What that adapter had been trained on counts too" in how
+
+
+def _change_record(run: Path, **changes: Any) -> None:
+    record = json.loads((run / "training.json").read_text())
+    (run / "training.json").write_text(json.dumps(record | changes))
+
+
+def test_each_catalogue_of_a_mixture_has_its_results(told: Callable[..., str], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(tmp_path / "run" / "report", tmp_path / "run" / name / "report")
+    sections = [{"catalogue": "demo", "name": "one"}, {"catalogue": "hm", "name": "two", "limit": 24}]
+    card = told(data=sections, model={"base": "Salesforce/blip2-opt-2.7b"})
+    assert card.count("\n### one: ") == card.count("\n### two: ") == 3
+    assert "at most 24 items of each split of two" in card
+    assert len(ModelCard(card).data.eval_results) == 2 * 3 * 7
+
+
+def test_the_bases_own_card_tells_its_licence(card: str) -> None:
+    assert "Base model tiny/blip2: licence cc-by-4.0; as its card says." in card
+    assert ModelCard(card).data.license == "cc-by-4.0"

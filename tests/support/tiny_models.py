@@ -1,0 +1,95 @@
+"""Tiny models of the real classes, made in memory, and photos that differ."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from PIL import Image
+
+from finetune.config.recipe import Model, Tiny
+from finetune.models.families import captioner_class
+from finetune.models.families.base import Captioner
+from finetune.models.loading import family_of
+from finetune.models.tiny import make_tiny
+
+SHAPE = Tiny(image_size=32, patch_size=8, hidden_size=32, layers=2, queries=4, vocabulary=320)
+CAPTIONS = [
+    "red dress with long sleeves.",
+    "blue trousers.",
+    "a green cotton shirt with a collar, buttons down the front and one chest pocket.",
+    "yellow hat",
+]
+
+
+def write_tiny(folder: Path, family: str = "blip2") -> Path:
+    """A base model on disk."""
+    make_tiny(family, SHAPE, CAPTIONS, folder)  # type: ignore[arg-type]
+    return folder
+
+
+def load_tiny(
+    folder: Path, family: str | None = None, dtype: str = "float32", quantization: str | None = None
+) -> Captioner:
+    """A fresh captioner of a written base model."""
+    own = {"family": family or family_of(str(folder)), "base": str(folder)}
+    config = Model.model_validate(own | {"dtype": dtype, "quantization": quantization})
+    return captioner_class(config.family).load(config, "cpu")
+
+
+def photo(seed: int) -> Image.Image:
+    """A photo of noise."""
+    pixels = torch.randint(0, 256, (40, 30, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+    return Image.fromarray(pixels.numpy())
+
+
+def rows(count: int = 4) -> list[dict[str, object]]:
+    """Rows as a catalogue gives them to the collator."""
+    return [{"image": photo(number), "caption": CAPTIONS[number % len(CAPTIONS)]} for number in range(count)]
+
+
+def write_recipe(root: Path, name: str = "run", **sections: Any) -> Path:
+    """`<root>/<name>.yaml`: the demo catalogue and a tiny model, both made under `root` when they are needed.
+
+    `sections` change or add keys of the recipe's sections.
+    """
+    recipe: dict[str, Any] = {
+        "output": str(root / name),
+        "data": {"catalogue": "demo", "folder": str(root / "demo"), "articles": 150, "limit": 24},
+        "model": {
+            "base": str(root / "base"),
+            "dtype": "float32",
+            "tiny": {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 4, "vocabulary": 400, "dropout": 0},
+        },
+        "training": {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 8, "workers": 0}
+        | {"tracker": "none"},
+    }
+    for section, values in sections.items():
+        recipe[section] = recipe.get(section, {}) | values if isinstance(values, dict) else values
+    path = root / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def launch_two(*arguments: Any) -> subprocess.CompletedProcess[str]:
+    """`python -m finetune ARGUMENTS` under a real `accelerate launch` of two processes on the CPU."""
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
+    return subprocess.run(two_processes(*arguments), capture_output=True, text=True, check=False, env=environment)
+
+
+def two_processes(*arguments: Any) -> list[str]:
+    """The command of `launch_two`, which needs `ACCELERATE_USE_CPU`."""
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.accelerate_cli",
+        "launch",
+        "--multi_gpu",
+        "--num_machines",
+        "1",
+    ]
+    launch += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--mixed_precision", "no"]
+    return [*launch, "--dynamo_backend", "no", "-m", "finetune", *map(str, arguments)]
