@@ -29,10 +29,10 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     """Load, split and cache the catalogues; write references-{train,validation,test}.jsonl and each one's card."""
     from finetune.data import mixture, preparation
     from finetune.data.card import page as card
-    from finetune.runs import folder as runs
+    from finetune.runs.claim import refuse_other_data
 
     loaded = load(recipe, overrides, limit)
-    runs.refuse_other_data(loaded)
+    refuse_other_data(loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
     for part, folder in prepared.folders(loaded.output):

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from finetune.data.preparation import Prepared
-from finetune.runs.folder import account_of, read_run, write_run
+from finetune.runs.record import catalogue_of
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, read_captions, write_records
+from metrics.records.run import RUN_FILE, RunRecord, read_run
 
 CATEGORY = "category's most frequent caption"
 SHUFFLE_SEED = 0
@@ -54,7 +55,7 @@ def _write(prepared: Prepared, folder: Path, title: str, items: list[CaptionReco
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "captions.jsonl"
     write_records(path, [replace(item, caption=caption) for item, caption in zip(items, captions, strict=True)])
-    write_run(folder, {"system": title, "kind": "baseline", **account_of(prepared)})
+    RunRecord(system=title, kind="baseline", file=path.name, **catalogue_of(prepared)).write(folder / RUN_FILE)
     return path
 
 
@@ -70,8 +71,13 @@ def write_shuffled(captions: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "captions.jsonl"
     write_records(path, [_given(record, given[place]) for place, record in enumerate(records)])
-    run = read_run(captions.parent)
-    kept = ("catalogue", "leak_audit")
-    title = f"{run.get('system', 'captions')}, photos shuffled"
-    write_run(folder, {"system": title, "kind": "control"} | {key: run[key] for key in kept if key in run})
+    run = read_run(captions) or RunRecord(system="captions")
+    control = RunRecord(
+        system=f"{run.system}, photos shuffled",
+        kind="control",
+        file=path.name,
+        catalogue=run.catalogue,
+        leak_audit=run.leak_audit,
+    )
+    control.write(folder / RUN_FILE)
     return path

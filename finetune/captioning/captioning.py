@@ -14,17 +14,18 @@ from tqdm import tqdm
 
 from finetune.captioning.export import Format, write_captions
 from finetune.captioning.partial import Captions, Journals, keep
+from finetune.config.packaged import base_folder
 from finetune.data.photos import load_image
 from finetune.data.preparation import ALL_SPLITS, Prepared
 from finetune.models.families.base import Generated
 from finetune.runs.exposure import as_seen_by
-from finetune.runs.folder import read_run, write_run
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.runs.system import CaptioningSystem
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
 from metrics.common.images import to_rgb
 from metrics.records.captions import CaptionRecord, read_records
+from metrics.records.run import RUN_FILE, RunRecord, read_run
 
 
 def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator[tuple[Path, Generated]]:
@@ -95,9 +96,10 @@ def caption_catalogue(
     captioned = [replace(record, **done[record.id]) for record in records]
     if state.is_main_process:
         write_captions(out, captioned, form)
-        info = _run_info(system, selection, name) | account
-        info["times"] = system.training.get("times", {}) | {spent: time.perf_counter() - started}
-        write_run(out.parent, info | {"file": out.name, "sha256": sha256(out), "digest": digest})
+        record = _run_record(system, selection, name)
+        times = {**record.times, spent: time.perf_counter() - started}
+        record = replace(record, **account, times=times, file=out.name, sha256=sha256(out), digest=digest)
+        record.write(out.with_name(RUN_FILE))
         journals.remove()
     state.wait_for_everyone()
     return captioned
@@ -105,14 +107,17 @@ def caption_catalogue(
 
 def _stands(out: Path, digest: str, name: str | None) -> bool:
     """Whether `out` holds these very captions, whole and untouched, under this name."""
-    run = read_run(out.parent)
-    return run.get("digest") == digest and is_untouched(out) and name in (None, run.get("system"))
+    run = read_run(out) if is_untouched(out) else None
+    return run is not None and run.digest == digest and name in (None, run.system)
 
 
 def is_untouched(out: Path) -> bool:
     """Whether captions stand in `out` as they were written, which `run.json` beside them tells."""
-    run = read_run(out.parent)
-    return out.is_file() and (run.get("file"), run.get("sha256")) == (out.name, sha256(out))
+    try:
+        run = read_run(out)
+    except UserError:
+        return False  # damaged: the captions are written again
+    return out.is_file() and run is not None and (run.file, run.sha256) == (out.name, sha256(out))
 
 
 def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) -> Captions:
@@ -140,7 +145,7 @@ def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str
     config = system.model
     state = {
         "model": config.model_dump(),
-        "weights": [_files_state(path) for path in (config.base, system.adapter) if path],
+        "weights": [_files_state(path) for path in (base_folder(config.base), system.adapter) if path],
         "prompt": system.prompt,
         "decoding": system.decoding.model_dump(),
         "catalogue": prepared.account["fingerprint"],
@@ -154,20 +159,19 @@ def _files_state(folder: str) -> list[str]:
     return [folder, *(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
 
 
-def _run_info(system: CaptioningSystem, selection: Selection, name: str | None) -> dict[str, Any]:
-    trained = system.training
-    kind = "finetuned" if trained or system.adapter else "pretrained"
-    own = {
-        "system": name or {"finetuned": "fine-tuned", "pretrained": "pretrained"}[kind],
-        "kind": kind,
-        "model": system.model.base,
-        "adapter": system.adapter,
-        "quantization": system.model.quantization,
-        "prompt": system.prompt,
-        "decoding": system.decoding.model_dump(),
-        "split": selection.split,
-        "versions": versions(),
-        "hardware": hardware(),
-        "git": git_hash(),
-    }
-    return trained | own
+def _run_record(system: CaptioningSystem, selection: Selection, name: str | None) -> RunRecord:
+    """What is known of the captions before they are written: how the model was trained, and how it is run here."""
+    kind = "finetuned" if system.training or system.adapter else "pretrained"
+    training = system.training.to_json() if system.training else {}
+    here = {"versions": versions(), "hardware": hardware(), "git": git_hash()}
+    return RunRecord(
+        **training | here,
+        system=name or {"finetuned": "fine-tuned", "pretrained": "pretrained"}[kind],
+        kind=kind,
+        model=system.model.base,
+        adapter=system.adapter,
+        quantization=system.model.quantization,
+        prompt=system.prompt,
+        decoding=system.decoding.model_dump(),
+        split=selection.split,
+    )

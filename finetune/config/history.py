@@ -1,16 +1,21 @@
 """How earlier versions wrote recipes, so that their files still read and their unfinished runs still resume."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from metrics.common.errors import UserError
 
 # Sections by their old name. An old name is read wherever a recipe, an override or a run's record is.
 RENAMED = {"judging": "evaluation"}
+# Keys added since, with the value that means what was done before there was a key ("data.split.version": 1). Runs begun
+# before resume with it, and a data section with it has the fingerprint that it always had. A key whose default is the
+# old behaviour belongs here too.
+ADDED: dict[str, Any] = {}
 
 
 def with_current_names(values: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """A recipe's values with old section names replaced. Raises `UserError` where both names are given."""
+    """A recipe's values with old section names replaced. Raises `UserError` if both names are given."""
     current = dict(values)
     for old, new in RENAMED.items():
         if old in current and new in current:
@@ -25,3 +30,30 @@ def current_key(override: str) -> str:
     path, separator, value = override.partition("=")
     section, dot, rest = path.partition(".")
     return RENAMED.get(section, section) + dot + rest + separator + value
+
+
+def with_old_values(values: Mapping[str, Any], began: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's values, with the old value of each key of `ADDED` that they lack, and that the run `began` without."""
+    completed = deepcopy(dict(values))
+    for key, value in ADDED.items():
+        if not _has(began, key.split(".")):
+            _complete(completed, key.split("."), value)
+    return completed
+
+
+def _has(section: Any, keys: list[str]) -> bool:
+    """Whether a section, or any entry of a list, has a dotted key."""
+    if isinstance(section, list):
+        return any(_has(entry, keys) for entry in section)
+    if not isinstance(section, Mapping) or keys[0] not in section:
+        return False
+    return len(keys) == 1 or _has(section[keys[0]], keys[1:])
+
+
+def _complete(section: Any, keys: list[str], value: Any) -> None:
+    """Set a value that a section lacks; of a list, in each entry."""
+    for part in section if isinstance(section, list) else [section]:
+        if len(keys) == 1:
+            part.setdefault(keys[0], value)
+        else:
+            _complete(part.setdefault(keys[0], {}), keys[1:], value)

@@ -19,6 +19,7 @@ from pydantic import (
 from finetune.config.errors import ONE, SEVERAL, nearest, parse
 from finetune.config.history import current_key, with_current_names
 from finetune.config.overrides import apply_override, read_yaml
+from finetune.config.packaged import short_name
 from finetune.config.section import Section
 from finetune.data.catalogues import CatalogueConfig
 from finetune.data.catalogues.base import CatalogueSection
@@ -44,10 +45,10 @@ class Tiny(Section):
 
 
 class Model(Section):
-    """The base model: a Hub id or a folder."""
+    """The base model: a Hub id, a folder, or `demo` for the one that comes with Lookbook."""
 
     family: FamilyName = "blip2"
-    base: str
+    base: Annotated[str, AfterValidator(short_name)]
     revision: str | None = None
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
@@ -188,7 +189,7 @@ def _expanded(path: Path) -> Path:
     return expanded
 
 
-Source = Annotated[str, AfterValidator(lambda told: str(_expanded(Path(told))))]
+Source = Annotated[str, AfterValidator(lambda source: str(_expanded(Path(source)))), AfterValidator(short_name)]
 
 
 class Classifier(Section):
@@ -245,8 +246,9 @@ Data = Annotated[
 class Scoring(Section):
     """The measures that need models of their own, made of the training captions; the others always run.
 
-    `stanza` is `en` or a folder of models; `attributes` a file of those to look for, or `catalogue`: those that the
-    catalogue gives its training items. Default: nouns and adjectives that training captions have 10 times.
+    `stanza` is `en`, a folder of models, or `demo` for those that come with Lookbook. `attributes` is a file of the
+    attributes to look for, or `catalogue`: those that the catalogue gives its training items. Default: nouns and
+    adjectives that training captions have 10 times.
     """
 
     classifier: Classifier | None = None

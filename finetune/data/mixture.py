@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import datasets
 
-from finetune.data.catalogues.base import CatalogueSection
 from finetune.config.recipe import Recipe
+from finetune.data.catalogues.base import CatalogueSection
 from finetune.data.preparation import ALL_SPLITS, Prepared, describe, prepare
 from metrics.common.errors import UserError
 

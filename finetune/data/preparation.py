@@ -12,8 +12,8 @@ from finetune.data.catalogues.base import SPLITS, Catalogue, CatalogueSection, c
 from finetune.data.photos import check_photos
 from finetune.data.splits import split_articles
 from metrics.common.cache import cache_folder
-from metrics.records.captions import CaptionRecord, write_records
 from metrics.common.errors import UserError
+from metrics.records.captions import CaptionRecord, write_records
 
 ALL_SPLITS = cache.ALL_SPLITS
 BAD_IMAGE = "bad image"

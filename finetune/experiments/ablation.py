@@ -1,7 +1,7 @@
 """What each correction to the published recipe is worth: the published one, ours, and each correction by itself."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -18,11 +18,13 @@ from finetune.data.mixture import prepare_one
 from finetune.experiments.ablation_table import show, write_table
 from finetune.experiments.grid import collected, refuse
 from finetune.experiments.pipeline import launch_training
-from finetune.runs.folder import check_output, read_run, read_training
+from finetune.runs.claim import is_finished
+from finetune.runs.record import read_training
 from finetune.runs.system import load_system
 from finetune.training.preflight import check_recipe
 from metrics.measures.cider import Cider
 from metrics.records.captions import read_records
+from metrics.records.run import TrainingRecord, read_run
 from metrics.scoring.suite import score_captions
 
 SPLIT = "test"
@@ -113,23 +115,24 @@ def _file_name(title: str) -> str:
 def _finished(cell: Cell) -> dict[str, Any]:
     """A line of the table, for which the run is trained and captioned where it is not yet."""
     captions = cell.recipe.output / "captions" / "captions.jsonl"
-    if not check_output(cell.recipe, resume=True):
+    if not is_finished(cell.recipe, resume=True):
         launch_training(cell.subject.recipe, cell.overrides)
-    if read_run(captions.parent).get("decoding") != cell.recipe.decoding.model_dump() or not is_untouched(captions):
+    run = read_run(captions) if is_untouched(captions) else None
+    if run is None or run.decoding != cell.recipe.decoding.model_dump():
         system = load_system(str(cell.recipe.output), None, cell.recipe)
         caption_catalogue(system, prepare_one(cell.recipe), Selection(SPLIT), captions)
-    training = read_training(cell.recipe.output) or {}
+    training = read_training(cell.recipe.output) or TrainingRecord()
     return {"model": cell.subject.name, "title": cell.title, **_trained(training), **_captioned(captions)}
 
 
-def _trained(training: Mapping[str, Any]) -> dict[str, Any]:
+def _trained(training: TrainingRecord) -> dict[str, Any]:
     return {
-        "validation_loss": training["best_validation_loss"],
-        "steps": max(entry["step"] for entry in training["loss_history"]),
-        "step_s": training["times"].get("step_s"),  # none where it was killed after its last step
-        "hardware": training["hardware"] | {"threads": training["threads"]},
-        "versions": training["versions"],
-        "git": training["git"],
+        "validation_loss": training.best_validation_loss,
+        "steps": max(entry["step"] for entry in training.loss_history),
+        "step_s": training.times.get("step_s"),  # none where it was killed after its last step
+        "hardware": dict(training.hardware) | {"threads": training.threads},
+        "versions": training.versions,
+        "git": training.git,
     }
 
 

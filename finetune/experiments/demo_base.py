@@ -15,7 +15,8 @@ from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import alt_text, description
 from finetune.models.families import captioner_class
 from finetune.models.tiny import make_tiny
-from finetune.runs.folder import MODEL_FOLDER, TRAINING_FILE, recipe_values
+from finetune.runs.claim import recipe_values
+from finetune.runs.folder import MODEL_FOLDER, TRAINING_FILE
 from finetune.training.train import train
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer

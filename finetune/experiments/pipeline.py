@@ -16,7 +16,7 @@ from finetune.data.card.page import write_card
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.experiments.measures import check_scoring, is_complete, measures_of, prepare_scoring
-from finetune.runs.folder import check_output, claim_output, read_run
+from finetune.runs.claim import as_begun, claim_output, is_finished
 from finetune.runs.processes import call, locked
 from finetune.runs.system import load_system
 from finetune.training.preflight import check_recipe, check_splits
@@ -24,6 +24,7 @@ from finetune.training.trackers import attach_reports
 from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
+from metrics.records.run import read_run
 from metrics.reports.score_files import score_files
 from metrics.scoring.suite import installed_version
 
@@ -33,10 +34,11 @@ SYSTEMS = ("pretrained", "fine-tuned")
 
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     """Do all that is not done yet and return each catalogue's report folder. Killed and started again, it goes on."""
+    recipe = as_begun(recipe)
     check_recipe(recipe)
     check_scoring(recipe)
     with locked(recipe.output):
-        trained = check_output(recipe, resume=True)
+        trained = is_finished(recipe, resume=True)
         parts = _begin(recipe)
         baselines = [write_baselines(part, folder / "captions") for part, folder in parts]
     if not trained:
@@ -54,7 +56,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
 def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
     """Prepare the catalogues, each with the folder for what is its own, and the base model."""
     mixture = prepare_all(recipe)
-    claim_output(recipe, mixture.whole)
+    claim_output(recipe, mixture.whole.account["fingerprint"])
     parts = mixture.folders(recipe.output)
     for part, folder in parts:
         write_references(part, folder)
@@ -92,7 +94,7 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     Raises `UserError` where the output holds a run of another recipe.
     """
     path = recipe.output / REPORT / "report.json"
-    if not check_output(recipe, resume=True) or not path.is_file():
+    if not is_finished(recipe, resume=True) or not path.is_file():
         return None
     try:
         report = dict(json.loads(path.read_text(encoding="utf-8")))
@@ -107,9 +109,8 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
 
 def _is_scored(recipe: Recipe, folder: str, scored: Sequence[Any]) -> bool:
     captions = recipe.output / "captions" / folder / "captions.jsonl"
-    run = read_run(captions.parent)
-    same = run in scored and run.get("decoding") == recipe.decoding.model_dump()
-    return same and is_untouched(captions)
+    run = read_run(captions) if is_untouched(captions) else None
+    return run is not None and run.raw in scored and run.decoding == recipe.decoding.model_dump()
 
 
 def launch_training(path: Path, overrides: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from finetune.config.section import Section
 from finetune.experiments.measures import check_scoring
 from finetune.experiments.pipeline import finished_report, launch_training
 from finetune.experiments.sweep_table import NAME, Row, row_of, show, write_table
-from finetune.runs.folder import check_output
+from finetune.runs.claim import is_finished as is_trained
 from finetune.runs.processes import call
 from finetune.training.preflight import check_recipe
 from metrics.common.errors import UserError
@@ -127,7 +127,7 @@ def select(cells: Sequence[Cell], sweep: Sweep, chosen: Sequence[str]) -> list[C
 
 def is_finished(sweep: Sweep, cell: Cell) -> bool:
     """Whether nothing of the cell is left to do. Raises `UserError` where its folder holds another recipe's run."""
-    return check_output(cell.recipe, resume=True) and (not sweep.whole or finished_report(cell.recipe) is not None)
+    return is_trained(cell.recipe, resume=True) and (not sweep.whole or finished_report(cell.recipe) is not None)
 
 
 def wandb_definition(path: Path) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finetune.config.recipe import Recipe
-from finetune.runs.folder import read_training
+from finetune.runs.record import read_training
 from finetune.training.caption_evaluation import JUDGEMENTS
 from finetune.training.caption_evaluation_page import SCORES
 from metrics.common.files import make_folder, write_text
@@ -35,15 +35,15 @@ def row_of(values: Mapping[str, Any], recipe: Recipe, fault: str | None) -> Row:
     row: Row = {"values": dict(values), "output": str(recipe.output), "state": state, "fault": fault}
     if record is None:
         return row
-    kept: dict[str, float] = {}
-    for entry in record["loss_history"]:
-        if entry.get("step") == record["best_step"] and "eval_loss" in entry:
+    kept: Mapping[str, float] = {}
+    for entry in record.loss_history:
+        if entry.get("step") == record.best_step and "eval_loss" in entry:
             kept = entry
     judged = {name: kept[f"eval_{name.lower()}"] for name in ORDER if f"eval_{name.lower()}" in kept}
     scores = _read(recipe.output / JUDGEMENTS / SCORES).get("signatures", {})
     return row | {
-        "step": record["best_step"],
-        "seconds": sum(spent for name, spent in record["times"].items() if name.startswith("train")),
+        "step": record.best_step,
+        "seconds": sum(spent for name, spent in record.times.items() if name.startswith("train")),
         "validation_loss": kept.get("eval_loss"),
         "judged": judged,
         "test": _test_scores(recipe.output),

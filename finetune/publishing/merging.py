@@ -18,7 +18,8 @@ from finetune.models.adapters import count_parameters
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
 from finetune.publishing.contents import MARK, OWN_ADAPTER, public
-from finetune.runs.folder import MODEL_FOLDER, TRAINING_FILE, read_training
+from finetune.runs.folder import MODEL_FOLDER, TRAINING_FILE
+from finetune.runs.record import read_training
 from finetune.runs.system import load_system
 from finetune.training.collator import CaptionCollator
 from finetune.training.preflight import check_disk
@@ -88,7 +89,7 @@ def _recipe_of(run: Path) -> Recipe:
             f"{run}: has no adapter to merge: its towers were tuned in full, and {run / MODEL_FOLDER} is the whole "
             "model already; copy that folder"
         )
-    return parse_recipe(training["recipe"], f"{run}/{TRAINING_FILE}")
+    return parse_recipe(training.recipe, f"{run}/{TRAINING_FILE}")
 
 
 def _check(out: Path, dtype: str) -> None:

@@ -1,13 +1,15 @@
 """What a trained system has seen of the items it captions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.models.adapter_files import adapter_folder, adapter_name, base_name, run_of
 from finetune.data.preparation import Prepared
-from finetune.runs.folder import START, TRAINED_ON, account_of, read_training
+from finetune.models.adapter_files import adapter_folder, adapter_name, base_name, run_of
+from finetune.runs.claim import START
+from finetune.runs.folder import TRAINED_ON
+from finetune.runs.record import catalogue_of, read_training
 from finetune.runs.system import CaptioningSystem
 from metrics.records.captions import CaptionRecord, read_records, write_records
 
@@ -23,10 +25,11 @@ def as_seen_by(
     leak audit are taken against all items that it was trained on, not against the training split that stands beside
     the items. The account's `leak_note` says what of its training nobody knows.
     """
-    account, note = account_of(prepared), leak_note(system)
+    account, note = catalogue_of(prepared), leak_note(system)
     account |= {"leak_note": note} if note else {}
-    is_own_split = system.training.get("catalogue_fingerprint") == prepared.account["fingerprint"]
-    if system.trained_on is None or (is_own_split and not system.training.get(START)):
+    training = system.training
+    is_own_split = training is not None and training.catalogue_fingerprint == prepared.account["fingerprint"]
+    if system.trained_on is None or (is_own_split and not (training and training.init_from)):
         return list(items), account
     marked, audit = audited(prepared, items, system.trained_on)
     return marked, account | {"leak_audit": audit}
@@ -60,10 +63,10 @@ def leak_note(system: CaptioningSystem) -> str | None:
             f"The adapter {base_name(system.adapter)} lies in no run's folder, so nobody knows what it was trained "
             "on: seen items and the leak audit are told against the catalogue's own training split."
         )
-    return _start_note(system.training.get(START))
+    return _start_note(system.training.init_from if system.training else None)
 
 
-def _start_note(start: dict[str, Any] | None) -> str | None:
+def _start_note(start: Mapping[str, Any] | None) -> str | None:
     if not start or start.get(KNOWN):
         return None
     return (
@@ -80,7 +83,8 @@ def with_exposure(start: dict[str, Any] | None) -> dict[str, Any] | None:
     if start is None:
         return None
     run = run_of(adapter_folder(start["adapter"]))
-    before = (read_training(run) or {}).get(START)
+    training = read_training(run)
+    before = training.init_from if training else {}
     return start | {KNOWN: (run / TRAINED_ON).is_file() and (not before or bool(before.get(KNOWN)))}
 
 

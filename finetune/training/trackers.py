@@ -16,8 +16,9 @@ from torch.utils.tensorboard import SummaryWriter
 from finetune.config.overrides import flat
 from finetune.config.recipe import Recipe
 from finetune.data.mixture import Mixture
+from finetune.runs.claim import recipe_values
 from finetune.runs.exposure import audited
-from finetune.runs.folder import TRAINED_ON, recipe_values
+from finetune.runs.folder import TRAINED_ON
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.training.caption_evaluation import Judgement
 from metrics.common.errors import UserError

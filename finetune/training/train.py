@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,10 @@ from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.models.loading import is_sharded
 from finetune.models.memory import estimate as memory
 from finetune.models.tiny import make_tiny
+from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
-from finetune.runs.folder import (
-    CHECKPOINTS,
-    MODEL_FOLDER,
-    START,
-    check_output,
-    claim_output,
-    recipe_values,
-    refuse_other_start,
-    write_training,
-)
+from finetune.runs.folder import CHECKPOINTS, MODEL_FOLDER
+from finetune.runs.paths import RunFolder
 from finetune.runs.processes import distributed, locked
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.training.arguments import early_stopping, training_arguments
@@ -47,6 +41,7 @@ from finetune.training.preflight import check_recipe, check_splits
 from finetune.training.step_clock import StepClock
 from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
+from metrics.records.run import TrainingRecord
 
 
 def train(
@@ -59,10 +54,11 @@ def train(
     Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
     """
     state = distributed()
+    recipe = as_begun(recipe)
     check_recipe(recipe, state.num_processes)
     start = with_exposure(starting_point(recipe, init_from))
     with state.main_process_first():
-        finished = check_output(recipe, resume=resume or not state.is_main_process)
+        finished = is_finished(recipe, resume=resume or not state.is_main_process)
         refuse_other_start(recipe, start)
     if finished:
         state.print(f"{recipe.output}: this recipe is trained already")
@@ -112,10 +108,16 @@ def _train(
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
         (recipe.output / MODEL_FOLDER / "README.md").unlink(missing_ok=True)  # PEFT's, which says nothing
-        record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut, START: start}
-        record["micro_batch_size"] = micro_batch_size
-        data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
-        write_training(recipe.output, record | data)
+        record = replace(
+            _record(recipe, recipe_path, trainer, counts),
+            times=times,
+            cut_captions=cut,
+            init_from=start or {},
+            micro_batch_size=micro_batch_size,
+            catalogue_fingerprint=prepared.account["fingerprint"],
+            mixture=tuple(prepared.account.get("mixture") or ()),
+        )
+        record.write(RunFolder(recipe.output).training)
         remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output
@@ -123,7 +125,7 @@ def _train(
 
 def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> None:
     """Make the output this recipe's, with what it is trained on and from."""
-    claim_output(recipe, mixture.whole, start)
+    claim_output(recipe, mixture.whole.account["fingerprint"], start)
     for part, folder in mixture.folders(recipe.output):
         write_references(part, folder)
     print(mixture.describe())
@@ -200,25 +202,25 @@ def _cut_captions(captioner: Any, recipe: Recipe, prepared: Prepared) -> dict[st
     return {name: splits[name].select(rows)["id"][:] for name, rows in cut.items() if rows}
 
 
-def _record(recipe: Recipe, path: str | None, trainer: Any, counts: Any) -> dict[str, Any]:
+def _record(recipe: Recipe, path: str | None, trainer: Any, counts: adapters.ParameterCounts) -> TrainingRecord:
     kept = ("step", "epoch", "loss", "learning_rate")
     history = [
         {key: value for key, value in entry.items() if key in kept or key.startswith("eval_")}
         for entry in trainer.state.log_history
     ]
     validations = {entry["step"]: entry["eval_loss"] for entry in history if "eval_loss" in entry}
-    return {
-        "recipe": recipe_values(recipe),
-        "recipe_path": path,
-        "loss_history": [entry for entry in history if "loss" in entry or "eval_loss" in entry],
-        "best": {"of": recipe.evaluation.best, "value": trainer.state.best_metric},
-        "best_validation_loss": validations.get(trainer.state.best_global_step),
-        "best_step": trainer.state.best_global_step,
-        "parameters": counts,
-        "versions": versions(),
-        "hardware": hardware(),
-        "processes": PartialState().num_processes,
-        "git": git_hash(),
-        "seed": recipe.training.seed,
-        "threads": torch.get_num_threads(),
-    }
+    return TrainingRecord(
+        recipe=recipe_values(recipe),
+        recipe_path=path,
+        loss_history=tuple(entry for entry in history if "loss" in entry or "eval_loss" in entry),
+        best={"of": recipe.evaluation.best, "value": trainer.state.best_metric},
+        best_validation_loss=validations.get(trainer.state.best_global_step),
+        best_step=trainer.state.best_global_step,
+        parameters=counts,
+        versions=versions(),
+        hardware=hardware(),
+        processes=PartialState().num_processes,
+        git=git_hash(),
+        seed=recipe.training.seed,
+        threads=torch.get_num_threads(),
+    )

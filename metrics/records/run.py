@@ -1,23 +1,23 @@
-"""What a captioning run says of itself: `run.json`, beside its captions."""
+"""The records of a training (`training.json`) and of a captioning run (`run.json`, beside its captions)."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes
+from metrics.common.files import read_bytes, write_text
+from metrics.records.json_reader import JsonReader
 
 KINDS = ("baseline", "control", "pretrained", "finetuned")
-_HUGE = 1e30  # no loss, time or count; NaN fails the comparison too
 RUN_FILE = "run.json"
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
-    """Where the items come from.
+class CatalogueInfo:
+    """Where the items come from, and how they were prepared.
 
     Attributes:
         name: the catalogue's name.
@@ -25,6 +25,9 @@ class Catalogue:
         counts: (preparation step, articles left after it), in order.
         split_method: how the split was made.
         split_sizes: split name to number of items.
+        dropped: rule to the number of articles that it dropped.
+        bad_images: photos that were left out, each with the reason.
+        notes: further lines on the preparation, under titles.
     """
 
     name: str | None = None
@@ -32,140 +35,204 @@ class Catalogue:
     counts: tuple[tuple[str, int], ...] = ()
     split_method: str | None = None
     split_sizes: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    bad_images: tuple[str, ...] = ()
+    notes: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, reader: JsonReader) -> Self:
+        """Take the object that `to_json` writes. Raises `UserError` if a key has the wrong type."""
+        folder, split = reader.text("folder"), reader.inside("split")
+        return cls(
+            name=reader.text("name"),
+            folder=Path(folder) if folder else None,
+            counts=tuple((step.text("step") or "", step.whole("articles") or 0) for step in reader.each("counts")),
+            split_method=split.text("method"),
+            split_sizes=split.numbers("sizes"),
+            dropped=reader.numbers("dropped"),
+            bad_images=tuple(reader.texts("bad_images")),
+            notes=reader.mapping("notes"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object in `run.json`."""
+        return {
+            "name": self.name,
+            "folder": str(self.folder) if self.folder else None,
+            "counts": [{"step": step, "articles": articles} for step, articles in self.counts],
+            "split": {"method": self.split_method, "sizes": dict(self.split_sizes)},
+            "bad_images": list(self.bad_images),
+            "notes": dict(self.notes),
+            "dropped": dict(self.dropped),
+        }
 
 
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """A run's description; every part may be missing, since anybody's captions can be scored.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecord:
+    """How a model was trained; every part may be missing.
+
+    Attributes:
+        recipe: the recipe as it was run, as plain values.
+        recipe_path: the recipe's file.
+        loss_history: dicts with `step`, `epoch`, and `loss` (training) or `eval_loss` (validation), nats a token.
+        best: what the kept step was chosen by (`of`) and its value there.
+        parameters: tower name to `total` and `trainable` parameters.
+        times: seconds, by what they were spent on.
+        cut_captions: split to the ids of captions longer than the model reads.
+        init_from: the adapter that training began from: `adapter`, `sha256`, `is_known`.
+        catalogue_fingerprint: hash of the prepared data.
+        mixture: for several catalogues, the weight and the number of items drawn from each.
+    """
+
+    recipe: Json = field(default_factory=dict)
+    recipe_path: str | None = None
+    loss_history: tuple[Mapping[str, float], ...] = ()
+    best: Json = field(default_factory=dict)
+    best_validation_loss: float | None = None
+    best_step: int | None = None
+    parameters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    versions: Json = field(default_factory=dict)
+    hardware: Json = field(default_factory=dict)
+    processes: int | None = None
+    threads: int | None = None
+    git: str | None = None
+    seed: int | None = None
+    times: Mapping[str, float] = field(default_factory=dict)
+    cut_captions: Json = field(default_factory=dict)
+    init_from: Json = field(default_factory=dict)
+    micro_batch_size: int | None = None
+    catalogue_fingerprint: str | None = None
+    mixture: tuple[Json, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the record in a file; numbers that are not finite are left out, unknown keys are ignored.
+
+        Raises:
+            UserError: naming file and key, if it is not a JSON object or a key has the wrong type.
+        """
+        return cls(**cls._values(_open(path)))
+
+    @classmethod
+    def _values(cls, reader: JsonReader) -> dict[str, Any]:
+        return {
+            "recipe": reader.mapping("recipe"),
+            "recipe_path": reader.text("recipe_path"),
+            "loss_history": tuple(entry.numbers() for entry in reader.each("loss_history")),
+            "best": reader.mapping("best"),
+            "best_validation_loss": reader.number("best_validation_loss"),
+            "best_step": reader.whole("best_step"),
+            "parameters": {tower: reader.inside("parameters").numbers(tower) for tower in reader.mapping("parameters")},
+            "versions": reader.mapping("versions"),
+            "hardware": reader.mapping("hardware"),
+            "processes": reader.whole("processes"),
+            "threads": reader.whole("threads"),
+            "git": reader.text("git"),
+            "seed": reader.whole("seed"),
+            "times": reader.numbers("times"),
+            "cut_captions": reader.mapping("cut_captions"),
+            "init_from": reader.mapping("init_from"),
+            "micro_batch_size": reader.whole("micro_batch_size"),
+            "catalogue_fingerprint": reader.text("catalogue_fingerprint"),
+            "mixture": tuple(reader.mappings("mixture")),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of the file; what is unknown or empty is left out."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in values.items() if value is not None and value not in ((), {})}
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON, atomically. Raises `UserError` if it cannot be written."""
+        write_text(path, json.dumps(self.to_json(), indent=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord(TrainingRecord):
+    """How a system's captions were written, and how its model was trained; anybody's captions can be scored without.
 
     Attributes:
         system: name of the system in tables.
         kind: one of `KINDS`; a control is a system whose photos were shuffled.
+        file: name of the captions file that the record belongs to.
+        sha256: hash of that file.
+        digest: short hash of all that decides the captions.
         leak_audit: `test_items`, `captions_in_train` (share), `siblings_in_train` (share),
             `test_captions` (distinct ones).
-        leak_note: what the audit cannot tell of, since nobody knows it.
-        loss_history: dicts with `step`, `epoch`, and `loss` (training) or `eval_loss` (validation), nats a token.
-        parameters: tower name to `total` and `trainable` parameters.
-        times: seconds, by what they were spent on.
-        raw: the whole file.
+        leak_note: what the audit cannot know of the system's training.
+        raw: the whole file as it was read.
     """
 
     system: str | None = None
     kind: str | None = None
+    file: str | None = None
+    sha256: str | None = None
+    digest: str | None = None
     model: str | None = None
     adapter: str | None = None
-    recipe: Json = field(default_factory=dict)
-    recipe_path: str | None = None
-    catalogue: Catalogue = field(default_factory=Catalogue)
+    quantization: str | None = None
+    prompt: str | None = None
+    decoding: Json = field(default_factory=dict)
+    split: str | None = None
+    catalogue: CatalogueInfo = field(default_factory=CatalogueInfo)
     leak_audit: Mapping[str, float] = field(default_factory=dict)
     leak_note: str | None = None
-    loss_history: tuple[Mapping[str, float], ...] = ()
-    parameters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    versions: Json = field(default_factory=dict)
-    hardware: Json = field(default_factory=dict)
-    times: Mapping[str, float] = field(default_factory=dict)
-    git: str | None = None
-    seed: int | None = None
-    decoding: Json = field(default_factory=dict)
-    raw: Json = field(default_factory=dict)
+    raw: Json = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def _values(cls, reader: JsonReader) -> dict[str, Any]:
+        kind = reader.text("kind")
+        if kind is not None and kind not in KINDS:
+            raise UserError(f'{reader.where}: "kind" must be one of {", ".join(KINDS)}, found {kind!r}')
+        names = (
+            "system",
+            "file",
+            "sha256",
+            "digest",
+            "model",
+            "adapter",
+            "quantization",
+            "prompt",
+            "split",
+            "leak_note",
+        )
+        own = {name: reader.text(name) for name in names}
+        return (
+            super(RunRecord, cls)._values(reader)
+            | own
+            | {
+                "kind": kind,
+                "leak_note": reader.text("leak_note"),
+                "decoding": reader.mapping("decoding"),
+                "catalogue": CatalogueInfo.read(reader.inside("catalogue")),
+                "leak_audit": reader.numbers("leak_audit"),
+                "raw": reader.values,
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `run.json`; what is unknown or empty is left out."""
+        values = super(RunRecord, self).to_json()
+        values.pop("raw", None)
+        return values | {"catalogue": self.catalogue.to_json()}
 
 
-def read_run(captions: Path) -> RunInfo | None:
-    """Read the `run.json` in the folder of a captions file; None where there is none, or one of another file.
-
-    Numbers that are not finite are left out, unknown keys are ignored.
+def read_run(captions: Path) -> RunRecord | None:
+    """Read the `run.json` in the folder of a captions file; None if there is none, or one of another file.
 
     Raises:
-        UserError: naming file and key, when it is not a JSON object or a key has the wrong type.
+        UserError: naming file and key, if it is not a JSON object or a key has the wrong type.
     """
     path = captions.parent / RUN_FILE
     if not path.exists():
         return None
+    record = RunRecord.read(path)
+    return record if record.file in (None, captions.name) else None
+
+
+def _open(path: Path) -> JsonReader:
     try:
-        data = json.loads(read_bytes(path).decode("utf-8"), parse_constant=lambda _: None)
+        values = json.loads(read_bytes(path).decode("utf-8"), parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not UTF-8 JSON ({error})") from error
-    reader = _Reader(data, str(path))
-    if reader.text("file") not in (None, captions.name):
-        return None
-    kind = reader.text("kind")
-    if kind is not None and kind not in KINDS:
-        raise UserError(f'{path}: "kind" must be one of {", ".join(KINDS)}, found {kind!r}')
-    return RunInfo(
-        system=reader.text("system"),
-        kind=kind,
-        model=reader.text("model"),
-        adapter=reader.text("adapter"),
-        recipe=reader.mapping("recipe"),
-        recipe_path=reader.text("recipe_path"),
-        catalogue=_read_catalogue(reader.inside("catalogue")),
-        leak_audit=reader.numbers("leak_audit"),
-        leak_note=reader.text("leak_note"),
-        loss_history=tuple(entry.numbers() for entry in reader.each("loss_history")),
-        parameters={tower: reader.inside("parameters").numbers(tower) for tower in reader.mapping("parameters")},
-        versions=reader.mapping("versions"),
-        hardware=reader.mapping("hardware"),
-        times=reader.numbers("times"),
-        git=reader.text("git"),
-        seed=reader.whole("seed"),
-        decoding=reader.mapping("decoding"),
-        raw=data,
-    )
-
-
-def _read_catalogue(reader: "_Reader") -> Catalogue:
-    folder = reader.text("folder")
-    split = reader.inside("split")
-    return Catalogue(
-        name=reader.text("name"),
-        folder=Path(folder) if folder else None,
-        counts=tuple((step.text("step") or "", step.whole("articles") or 0) for step in reader.each("counts")),
-        split_method=split.text("method"),
-        split_sizes=split.numbers("sizes"),
-    )
-
-
-class _Reader:
-    """Typed access to one JSON object; a wrong type is a `UserError` that names the place."""
-
-    def __init__(self, data: object, where: str) -> None:
-        if not isinstance(data, dict):
-            raise UserError(f"{where}: expected a JSON object, found {type(data).__name__}")
-        self._data = data
-        self._where = where
-
-    def text(self, key: str) -> str | None:
-        value: str | None = self._typed(key, "a string", lambda value: isinstance(value, str))
-        return value
-
-    def whole(self, key: str) -> int | None:
-        value: int | None = self._typed(
-            key, "a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)
-        )
-        return value
-
-    def mapping(self, key: str) -> Json:
-        value: Json | None = self._typed(key, "an object", lambda value: isinstance(value, dict))
-        return value or {}
-
-    def inside(self, key: str) -> "_Reader":
-        return _Reader(self.mapping(key), f"{self._where}: {key}")
-
-    def each(self, key: str) -> list["_Reader"]:
-        values = self._typed(key, "a list", lambda value: isinstance(value, list)) or []
-        return [_Reader(value, f"{self._where}: {key}[{place}]") for place, value in enumerate(values)]
-
-    def numbers(self, key: str | None = None) -> dict[str, Any]:
-        """Return the finite numbers of this object, or of the object at `key`."""
-        values = self._data if key is None else self.mapping(key)
-        return {name: value for name, value in values.items() if _is_finite(value)}
-
-    def _typed(self, key: str, expected: str, holds: Callable[[object], bool]) -> Any:
-        value = self._data.get(key)
-        if value is not None and not holds(value):
-            raise UserError(f'{self._where}: "{key}" must be {expected}, found {value!r:.60}')
-        return value
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HUGE
+    return JsonReader(values, str(path))

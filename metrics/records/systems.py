@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, read_captions
-from metrics.records.run import RunInfo, read_run
+from metrics.records.run import RunRecord, read_run
 
 # Order of the columns: no picture, the wrong picture, the paper's PT, other people's, the paper's FT.
 _RANKS = {"baseline": 0, "control": 1, "pretrained": 2, None: 3, "finetuned": 4}
@@ -26,7 +26,7 @@ class System:
 
     name: str
     captions: Mapping[str, CaptionRecord]
-    run: RunInfo | None = None
+    run: RunRecord | None = None
     source: Path | None = None
 
 

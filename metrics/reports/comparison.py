@@ -9,7 +9,7 @@ from metrics.common.errors import UserError
 from metrics.common.files import make_folder, write_text
 from metrics.common.templates import render
 from metrics.measures.statistics import SAMPLES, TRIALS, p_values
-from metrics.records.run import RunInfo
+from metrics.records.run import RunRecord
 from metrics.reports.comparison_tables import FILTERS, FORMS, NAME, SIGNIFICANT, csv_text, dump, notes_on
 from metrics.reports.published import (
     IMPROVED,
@@ -160,7 +160,7 @@ def _setting(result: SystemScores) -> str:
 
 def _model(result: SystemScores) -> str | None:
     """The base model: full fine-tuning makes `model` another folder, and the recipe says what it began with."""
-    run = result.system.run or RunInfo()
+    run = result.system.run or RunRecord()
     begun = run.recipe.get("model")
     base = begun.get("base") if isinstance(begun, Mapping) else None
     return base if isinstance(base, str) else run.model
@@ -187,7 +187,7 @@ def _improved(evaluation: Evaluation, pairs: Sequence[tuple[Scores, Scores]]) ->
 
 def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
     items = len(evaluation.items)
-    runs = [result.system.run or RunInfo() for result in evaluation.results]
+    runs = [result.system.run or RunRecord() for result in evaluation.results]
     if dataset:
         found = {(run.catalogue.name, run.catalogue.split_method, _as_published(run)) for run in runs}
         for origin in sorted(found, key=str):
@@ -202,10 +202,10 @@ def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
             yield f"{result.system.name}: no caption, so scored 0, for {len(result.missing):,} of {items:,} items."
 
 
-def _as_published(run: RunInfo) -> bool:
+def _as_published(run: RunRecord) -> bool:
     data = run.recipe.get("data")
     return not isinstance(data, Mapping) or data.get("split") == SPLIT
 
 
-def _origin(run: RunInfo) -> tuple[Any, ...]:
+def _origin(run: RunRecord) -> tuple[Any, ...]:
     return (run.catalogue.name, run.catalogue.split_method, *sorted(run.catalogue.split_sizes.items()))

@@ -10,7 +10,7 @@ from metrics.common.charts import loss_chart
 from metrics.common.files import atomic_writer, make_folder, one_line, write_text
 from metrics.common.templates import render
 from metrics.measures.base import HEADLINE, MAXIMUM
-from metrics.records.run import Catalogue
+from metrics.records.run import CatalogueInfo
 from metrics.reports import measure_charts as details
 from metrics.reports.samples import choose_samples, shown_measures
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite, installed_version
@@ -67,7 +67,7 @@ def _distinct(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def _describe_catalogue(catalogue: Catalogue) -> dict[str, Any]:
+def _describe_catalogue(catalogue: CatalogueInfo) -> dict[str, Any]:
     return {
         "name": catalogue.name,
         "counts": [{"step": step, "articles": articles} for step, articles in catalogue.counts],

@@ -9,9 +9,9 @@ import datasets
 import pandas as pd
 from pydantic import model_validator
 
+from finetune.config.section import Section
 from finetune.data.catalogues.base import Catalogue, CatalogueSection, existing_folder, require_unique_ids
 from finetune.data.catalogues.tables import as_text, read_table, refuse_lists
-from finetune.config.section import Section
 from metrics.common.errors import UserError
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}

@@ -14,9 +14,9 @@ from tiny import (
     refused,
 )
 
+from finetune.config.recipe import load_recipe
 from finetune.data import arrow_cache as cache
 from finetune.data import preparation
-from finetune.config.recipe import load_recipe
 
 COUNT = 30
 IDS = [article(number)["article_id"] for number in range(COUNT)]

@@ -9,8 +9,8 @@ import pytest
 from tiny import all_references, article, finetune, kaggle, prepared, recipe, references, refused
 from tiny_facad import META, TEST, TRAIN, VALIDATION, WORDS, encoded, facad, put
 
-from finetune.data import preparation
 from finetune.config.recipe import load_recipe
+from finetune.data import preparation
 
 
 def account(path: Path, *overrides: str) -> dict[str, Any]:

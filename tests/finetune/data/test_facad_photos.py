@@ -14,9 +14,9 @@ from tiny_facad import TRAIN, encoded, facad, pixels, put
 from tiny_models import write_recipe
 from torch.utils.data import DataLoader
 
-from finetune.data import preparation
 from finetune.__main__ import app
 from finetune.config.recipe import load_recipe
+from finetune.data import preparation
 from finetune.data.photos import check_photos, load_image
 from metrics.common.errors import UserError
 from metrics.common.images import hdf5_images, open_photo

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import Row, all_references, captioned, finetune, photo, prepared, recipe, refused
 
+from finetune.config.recipe import load_recipe
 from finetune.data.catalogues.folder import Folder
 from finetune.data.catalogues.tables import read_table
-from finetune.config.recipe import load_recipe
 from finetune.data.preparation import Prepared, prepare
 from metrics.common.errors import UserError
 

@@ -16,8 +16,8 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 from tiny import finetune, kaggle_photo, recipe
 
-from finetune.data.card.page import describe_catalogue
 from finetune.config.recipe import load_recipe
+from finetune.data.card.page import describe_catalogue
 from finetune.data.preparation import Prepared, prepare
 from metrics.records.captions import read_captions
 from metrics.scoring.suite import score_captions

@@ -23,13 +23,13 @@ from tiny import (
     write_csv,
 )
 
+from finetune.config.recipe import load_recipe
 from finetune.data import arrow_cache as cache
 from finetune.data import preparation
 from finetune.data.catalogues.demo import Demo, write_demo
-from finetune.config.recipe import load_recipe
 from finetune.data.photos import Checked
-from metrics.records.captions import read_records
 from metrics.common.errors import UserError
+from metrics.records.captions import read_records
 
 COUNT = 30
 IDS = [article(number)["article_id"] for number in range(COUNT)]

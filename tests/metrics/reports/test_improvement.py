@@ -15,7 +15,7 @@ from metrics import (
 )
 from metrics.measures.base import Measured
 from metrics.measures.statistics import mean_of
-from metrics.records.run import Catalogue, RunInfo
+from metrics.records.run import CatalogueInfo, RunRecord
 from metrics.reports.published import IMPROVED, published_scores
 from metrics.text.corpus import Corpus
 
@@ -40,8 +40,8 @@ class Given(Measure):
 
 def system(name: str, kind: str | None, items: int, **run: Any) -> System:
     captions = {str(n): CaptionRecord(str(n), "a", references=("a",)) for n in range(items)}
-    run = {"catalogue": Catalogue(name="hm", split_method="published")} | run
-    return System(name, captions, RunInfo(kind=kind, **run) if kind else None)
+    run = {"catalogue": CatalogueInfo(name="hm", split_method="published")} | run
+    return System(name, captions, RunRecord(kind=kind, **run) if kind else None)
 
 
 def test_the_published_improvement_comes_out_as_printed_and_ours_by_the_same_measures() -> None:
@@ -93,8 +93,8 @@ def test_no_improvement_without_one_pretrained_system_of_the_model() -> None:
     [
         (10_424, {}, []),
         (10_423, {}, ["ours of the published split of catalogue 'hm' (10,423 test items)"]),
-        (10_424, {"catalogue": Catalogue()}, ["an unknown split of an unknown catalogue"]),
-        (10_424, {"catalogue": Catalogue("hm", split_method="product")}, ["ours of the product split"]),
+        (10_424, {"catalogue": CatalogueInfo()}, ["an unknown split of an unknown catalogue"]),
+        (10_424, {"catalogue": CatalogueInfo("hm", split_method="product")}, ["ours of the product split"]),
         (
             10_424,
             {"recipe": {"data": {"split": {"method": "published", "train": 0.8, "validation": 0.1, "seed": 1}}}},
@@ -111,7 +111,7 @@ def test_what_does_not_compare_is_said(items: int, run: dict[str, Any], says: li
 
 def test_systems_that_do_not_compare_with_each_other() -> None:
     one = system("one", "pretrained", 3, raw={"catalogue_fingerprint": "a"})
-    other = system("other", "finetuned", 2, raw={"catalogue_fingerprint": "b"}, catalogue=Catalogue("hm"))
+    other = system("other", "finetuned", 2, raw={"catalogue_fingerprint": "b"}, catalogue=CatalogueInfo("hm"))
     warnings = build_comparison(score_systems([one, other], None, [Given([0.1] * 7, [0.2] * 7)]))["warnings"]
     assert len(warnings) == 3
     assert "different catalogues or splits" in warnings[0]

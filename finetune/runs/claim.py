@@ -1,0 +1,141 @@
+"""Which run a folder holds: its recipe, its data, the adapter it began from. Two runs never share a folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.config.history import with_current_names, with_old_values
+from finetune.config.recipe import Recipe, parse_recipe
+from finetune.runs.paths import RunFolder
+from metrics.common.errors import UserError
+from metrics.common.files import write_text
+
+START = "init_from"
+# Decoding and scoring may change after training, and micro-batches are chosen by the memory there is.
+_NOT_IDENTITY = ("decoding", "scoring", "training.micro_batch_size")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a run's folder is marked with: its recipe as plain values, hash of its data, the adapter it began from."""
+
+    recipe: dict[str, Any]
+    fingerprint: str | None
+    start: dict[str, Any] | None
+
+
+def as_begun(recipe: Recipe) -> Recipe:
+    """The recipe, with what its unfinished run was begun with for keys that neither of them gives.
+
+    A key that a later version added may have a default that is not what was done before.
+    """
+    claim = read_claim(recipe.output)
+    if claim is None:
+        return recipe
+    source = str(RunFolder(recipe.output).recipe)
+    given = with_old_values(recipe.model_dump(mode="json", exclude_unset=True), claim.recipe)
+    return parse_recipe(given, source)
+
+
+def is_finished(recipe: Recipe, *, resume: bool) -> bool:
+    """Whether the recipe's output holds its finished training.
+
+    Raises `UserError` if the output holds a run of another recipe, or (unless `resume`) any run.
+    """
+    folder, claim = RunFolder(recipe.output), read_claim(recipe.output)
+    if claim is not None:
+        differing = _differing(_as_read_today(claim, folder), recipe_values(recipe))
+        if differing:
+            raise UserError(
+                f"{folder.path}: holds a run of another recipe ({', '.join(differing)} differ); "
+                "choose another output=..., or remove that folder"
+            )
+        if not resume:
+            raise UserError(f"{folder.path}: holds this recipe's run; resume it with --resume, or remove that folder")
+    return folder.training.is_file()
+
+
+def refuse_other_data(recipe: Recipe) -> None:
+    """Raise `UserError` if the output holds a run on other data, whose reference files must stay."""
+    claim = read_claim(recipe.output)
+    if claim is None:
+        return
+    began = _as_read_today(claim, RunFolder(recipe.output))
+    differing = _differing({"data": began["data"]}, {"data": recipe_values(recipe)["data"]})
+    if differing:
+        raise UserError(
+            f"{recipe.output}: holds a run on other data ({', '.join(differing)} differ); choose another output=..."
+        )
+
+
+def refuse_other_start(recipe: Recipe, start: dict[str, Any] | None) -> None:
+    """Raise `UserError` if the run in the recipe's output began from another adapter than `start`, or from none."""
+    claim = read_claim(recipe.output)
+    began = start if claim is None else claim.start
+    if (began or {}).get("sha256") != (start or {}).get("sha256"):
+        how = f"from the adapter {began['adapter']}" if began else "with new adapters"
+        remedy = f"give --init-from {began['adapter']}, unchanged" if began else "leave --init-from out"
+        raise UserError(f"{recipe.output}: its run began {how}; {remedy}, or choose another output=...")
+
+
+def claim_output(recipe: Recipe, fingerprint: str, start: dict[str, Any] | None = None) -> None:
+    """Mark the recipe's output as the run of this recipe on the data with this fingerprint, begun from `start`.
+
+    Raises `UserError` if the run there was trained on other rows or photos: its numbers would be wrong.
+    """
+    folder, claim = RunFolder(recipe.output), read_claim(recipe.output)
+    if claim is not None and claim.fingerprint != fingerprint:
+        raise UserError(
+            f"{folder.path}: the catalogue has changed since this run began (rows, photos, their folder, or how "
+            "Lookbook prepares it), so its split may be another; choose another output=..., or remove that folder"
+        )
+    folder.path.mkdir(parents=True, exist_ok=True)
+    start = start or (claim.start if claim else None)
+    values = {"catalogue": fingerprint, "recipe": recipe_values(recipe)} | ({START: start} if start else {})
+    write_text(folder.recipe, json.dumps(values, indent=1))
+
+
+def read_claim(path: Path) -> Claim | None:
+    """The claim of the run in a folder; None if its training never came to a checkpoint."""
+    folder = RunFolder(path)
+    began = folder.training.is_file() or any(folder.checkpoints.glob("checkpoint-*"))
+    if not began or not folder.recipe.is_file():
+        return None
+    try:
+        values = json.loads(folder.recipe.read_text(encoding="utf-8"))
+        recipe = with_current_names(values["recipe"], str(folder.recipe))
+        return Claim(recipe, values.get("catalogue"), values.get(START))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{folder.recipe}: expected the recipe of the run in this folder, found a damaged file ({error!r}); "
+            "remove the run's folder and train again"
+        ) from error
+
+
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values."""
+    return dict(recipe.model_dump(mode="json", exclude_none=True))
+
+
+def _as_read_today(claim: Claim, folder: RunFolder) -> dict[str, Any]:
+    """The claimed recipe as this version reads it: sections by their current names, keys added since as before."""
+    source = str(folder.recipe)
+    return recipe_values(parse_recipe(with_old_values(claim.recipe, claim.recipe), source))
+
+
+def _differing(began: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys that decide about a training and are not equal in two recipes."""
+    keys = []
+    for key in sorted(began.keys() | wanted.keys()):
+        one, other = _by_place(began.get(key)), _by_place(wanted.get(key))
+        if isinstance(one, dict) and isinstance(other, dict):
+            keys += _differing(one, other, f"{prefix}{key}.")
+        elif one != other and not f"{prefix}{key}".startswith(_NOT_IDENTITY):
+            keys.append(prefix + key)
+    return keys
+
+
+def _by_place(value: Any) -> Any:
+    """Lists of sections compare entry by entry."""
+    return {str(place): entry for place, entry in enumerate(value)} if isinstance(value, list) else value

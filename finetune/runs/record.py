@@ -1,0 +1,34 @@
+"""The record of a finished training, and what a captioning run records of its catalogue."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from finetune.config.history import with_current_names
+from finetune.data.preparation import Prepared
+from finetune.runs.paths import RunFolder
+from metrics.common.errors import UserError
+from metrics.records.json_reader import JsonReader
+from metrics.records.run import CatalogueInfo, TrainingRecord
+
+
+def read_training(path: Path) -> TrainingRecord | None:
+    """The record of a training run's folder; None if `path` is no finished run.
+
+    Raises `UserError` if the record cannot be read or holds no recipe.
+    """
+    file = RunFolder(path).training
+    if not file.is_file():
+        return None
+    record = TrainingRecord.read(file)
+    if not record.recipe:
+        raise UserError(f"{file}: expected the recipe of the training in it, found none; train again")
+    return replace(record, recipe=with_current_names(record.recipe, str(file)))
+
+
+def catalogue_of(prepared: Prepared) -> dict[str, Any]:
+    """The fields of a `RunRecord` that describe the catalogue."""
+    account = prepared.account
+    info = {key: account[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
+    info["dropped"] = {rule: len(ids) for rule, ids in account["dropped"].items()}
+    return {"catalogue": CatalogueInfo.read(JsonReader(info, "catalogue")), "leak_audit": account["leak_audit"]}
