@@ -13,7 +13,7 @@ import pytest
 from hub_runs import CAPTIONED, FAMILIES
 from hub_server import HubServer, hub_server
 from huggingface_hub import ModelCard
-from pushing import CARD, TESTS, environment, pushed, report
+from pushing import CARD, SUPPORT, environment, pushed, report
 from tiny import finetune
 
 
@@ -80,7 +80,7 @@ def test_the_printed_code_captions_as_was_scored(hub: HubServer, runs: Path) -> 
     shutil.copy(runs / "demo" / photo, runs / "photo.jpg")
     repos = ["me/blip2", "me/blip2-merged", "me/llava", "me/llava-merged"]
     used = subprocess.run(
-        [sys.executable, str(TESTS / "hub_runs.py"), "use", str(runs), *repos],
+        [sys.executable, str(SUPPORT / "hub_runs.py"), "use", str(runs), *repos],
         env=environment(hub, runs / "stranger", HF_TOKEN=""),
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from metrics import UserError
 from metrics.bench.runner import Contest, Values, bench
@@ -30,8 +31,7 @@ def inputs(folder: Path, pairs: int) -> str:
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sides run in processes of their own, which must find this file."""
-    root = Path(__file__).parents[2]
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{root}")
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{ROOT}")
 
 
 def test_captions_are_as_they_are_said_to_be() -> None:
