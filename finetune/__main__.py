@@ -89,7 +89,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
 
     loaded = load(recipe, overrides, limit)
     validation.check_recipe(loaded)
-    scoring.check_scoring(loaded)
+    scoring.check_scoring(loaded.scoring)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
     memory.show(memory.estimate(loaded), loaded)
