@@ -89,7 +89,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
 
     loaded = load(recipe, overrides, limit)
     validation.check_recipe(loaded)
-    scoring.check_scoring(loaded)
+    scoring.check_scoring(loaded.scoring)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
     memory.show(memory.estimate(loaded), loaded)
@@ -250,15 +250,15 @@ def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", he
 @app.command()
 @needs_train
 @user_errors()
-def smoke(
+def check_model(
     model: Annotated[str, typer.Option(help="a model's folder or a Hub id")],
     photo: Annotated[Path | None, typer.Option(help="a photo; a drawing where none is given")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "bfloat16",
 ) -> None:
     """Load a base model, caption one photo, take one training step; tell time and memory, refuse what is not right."""
-    from finetune.experiments import check_model as test
+    from finetune.experiments import check_model as checks
 
-    test.smoke(model, photo, dtype)
+    checks.check_model(model, photo, dtype)
 
 
 if __name__ == "__main__":

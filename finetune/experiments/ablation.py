@@ -1,8 +1,9 @@
-"""What each correction to the published recipe is worth: the published one, ours, and each correction by itself."""
+"""What each correction to the published recipe is worth: the published one, ours, and each correction alone."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
@@ -12,11 +13,11 @@ from pydantic import Field
 from finetune.captioning.captioning import Selection, caption_catalogue, is_untouched
 from finetune.config.errors import parse
 from finetune.config.overrides import read_yaml
-from finetune.config.recipe import Output, Recipe, load_recipe
+from finetune.config.recipe import Output, load_recipe
 from finetune.config.section import Section
 from finetune.data.mixture import prepare_one
-from finetune.experiments.ablation_table import show, write_table
-from finetune.experiments.grid import collected, refuse
+from finetune.experiments.ablation_table import NAME, show, write_table
+from finetune.experiments.cells import Cell, CellErrors, Experiment
 from finetune.experiments.pipeline import launch_training
 from finetune.runs.claim import is_finished
 from finetune.runs.record import read_training
@@ -49,50 +50,81 @@ class Ablation(Section):
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run: which corrections it lacks, and its recipe."""
+class AblationCell(Cell):
+    """One run: its model, and which corrections it has (`published + padding`)."""
 
-    subject: Subject
-    title: str
-    overrides: tuple[str, ...]
-    recipe: Recipe
+    model: str
+    variant: str
+
+    @property
+    def captions(self) -> Path:
+        """The captions of the test split by its model."""
+        return self.recipe.output / "captions" / "captions.jsonl"
 
 
 def bench_recipe(path: Path) -> Path:
     """Train, caption and score what is not finished yet of the ablation at `path`, one run after the other.
 
-    The table stands anew after each run; returns its page. Raises `UserError` with the faults of all runs before
-    anything is trained, and where a run fails; started again, it goes on there.
+    The table is written again after each run; returns its page. Raises `UserError` with the errors of all runs before
+    anything is trained, and if a run fails; started again, it continues there.
     """
     ablation = parse(Ablation, read_yaml(path, "ablation"), str(path))
-    cells = list(plan(ablation, str(path)))
-    rows: list[dict[str, Any]] = []
-    for number, cell in enumerate(cells, 1):
-        print(f"[{number}/{len(cells)}] {cell.subject.name}, {cell.title}: {cell.recipe.output}", flush=True)
-        rows.append(_finished(cell))
-        page = write_table(rows, ablation.output)
-    show(rows)
-    print(f"table: {page}")
-    return page
+    return AblationRuns(plan(ablation, str(path)), str(path), ablation.output).run()
 
 
-def plan(ablation: Ablation, source: str) -> Iterator[Cell]:
+class AblationRuns(Experiment[AblationCell]):
+    """A cell is finished once it is trained and its captions are written; it is scored whenever a table is made."""
+
+    def __init__(self, cells: Sequence[AblationCell], source: str, output: Path) -> None:
+        super().__init__(cells, source, output / f"{NAME}.md")
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def is_finished(self, cell: AblationCell) -> bool:
+        """Whether the run is trained and captioned. Raises `UserError` if its folder holds another recipe's run."""
+        return is_finished(cell.recipe, resume=True) and _is_captioned(cell)
+
+    def check(self, cell: AblationCell) -> None:
+        """Raise `UserError` if the run cannot be trained."""
+        check_recipe(cell.recipe)
+
+    def run_cell(self, cell: AblationCell) -> None:
+        """Train the run and caption the test split."""
+        if not is_finished(cell.recipe, resume=True):
+            launch_training(cell.path, cell.overrides)
+        system = load_system(str(cell.recipe.output), None, cell.recipe)
+        caption_catalogue(system, prepare_one(cell.recipe), Selection(SPLIT), cell.captions)
+
+    def write_table(self) -> None:
+        """Write `ablation.{json,md}` with the runs up to the first that is unfinished."""
+        for cell in takewhile(self.is_finished, self.cells):
+            if cell.title not in self._rows:
+                self._rows[cell.title] = _row(cell)
+        if self._rows:
+            write_table(list(self._rows.values()), self.table.parent)
+
+    def show_table(self) -> None:
+        """Print a table for each model."""
+        show(list(self._rows.values()))
+
+
+def plan(ablation: Ablation, source: str) -> list[AblationCell]:
     """The runs of each model: published, published with each correction, ours without each, ours.
 
-    Raises `UserError` with the faults of all of them.
+    Raises `UserError` with the errors of all of them.
     """
-    faults: list[str] = []
-    cells: list[Cell] = []
+    errors = CellErrors(source)
+    cells: list[AblationCell] = []
     for subject in ablation.models:
-        for title, lacking in _variants(subject):
-            with collected(faults, f"{subject.name}, {title}"):
-                output = ablation.output / _file_name(subject.name) / _file_name(title)
-                undone = [override for name in lacking for override in subject.published[name]]
-                overrides = (*ablation.set, *subject.set, *undone, f"output={output}")
-                cells.append(Cell(subject, title, overrides, load_recipe(subject.recipe, overrides)))
-                check_recipe(cells[-1].recipe)
-    refuse(faults, source)
-    yield from cells
+        for variant, lacking in _variants(subject):
+            title = f"{subject.name}, {variant}"
+            output = ablation.output / _file_name(subject.name) / _file_name(variant)
+            undone = [override for name in lacking for override in subject.published[name]]
+            overrides = (*ablation.set, *subject.set, *undone, f"output={output}")
+            with errors.collect(title):
+                recipe = load_recipe(subject.recipe, overrides)
+                cells.append(AblationCell(title, subject.recipe, overrides, recipe, subject.name, variant))
+    errors.refuse()
+    return cells
 
 
 def _variants(subject: Subject) -> Iterator[tuple[str, list[str]]]:
@@ -112,17 +144,15 @@ def _file_name(title: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", title.lower().replace("+", "with").replace(" - ", " without ")).strip("-")
 
 
-def _finished(cell: Cell) -> dict[str, Any]:
-    """A line of the table, for which the run is trained and captioned where it is not yet."""
-    captions = cell.recipe.output / "captions" / "captions.jsonl"
-    if not is_finished(cell.recipe, resume=True):
-        launch_training(cell.subject.recipe, cell.overrides)
-    run = read_run(captions) if is_untouched(captions) else None
-    if run is None or run.decoding != cell.recipe.decoding.model_dump():
-        system = load_system(str(cell.recipe.output), None, cell.recipe)
-        caption_catalogue(system, prepare_one(cell.recipe), Selection(SPLIT), captions)
+def _is_captioned(cell: AblationCell) -> bool:
+    run = read_run(cell.captions) if is_untouched(cell.captions) else None
+    return run is not None and run.decoding == cell.recipe.decoding.model_dump()
+
+
+def _row(cell: AblationCell) -> dict[str, Any]:
+    """A row of the table, of a finished run."""
     training = read_training(cell.recipe.output) or TrainingRecord()
-    return {"model": cell.subject.name, "title": cell.title, **_trained(training), **_captioned(captions)}
+    return {"model": cell.model, "title": cell.variant, **_trained(training), **_captioned(cell.captions)}
 
 
 def _trained(training: TrainingRecord) -> dict[str, Any]:
@@ -137,7 +167,7 @@ def _trained(training: TrainingRecord) -> dict[str, Any]:
 
 
 def _captioned(captions: Path) -> dict[str, Any]:
-    """CIDEr, how long captions are, and how many of them end by themselves."""
+    """CIDEr, how long captions are, and how many of them end on their own."""
     records = read_records(captions)
     score = score_captions(records, measures=[Cider()]).results[0].scores["all"]["CIDEr"]
     return {

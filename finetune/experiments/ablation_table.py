@@ -5,19 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from metrics.common.files import write_text
 from metrics.common.formatting import figure, percent, times_100
+from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
 from metrics.scoring.suite import installed_version
 
 NAME = "ablation"
 HEADINGS = ("validation loss", "CIDEr x100", "words", "end by themselves", "ms a step", "speed")
-WIDTH = 110
 Row = Mapping[str, Any]
 
 
@@ -56,13 +51,8 @@ def cells(row: Row) -> list[str]:
 
 def show(rows: Sequence[Row]) -> None:
     """Print a table for each model."""
-    console = Console()
-    console = Console(width=max(console.width, WIDTH))
     for model in _models(rows):
-        table = Table(title=Text(model["name"]), box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
-        table.add_column()
-        for heading in HEADINGS:
-            table.add_column(heading, justify="right")
+        table = WideTable([""], HEADINGS, title=model["name"])
         for row in model["rows"]:
-            table.add_row(Text(row["title"]), *cells(row))
-        console.print(table)
+            table.add_row(row["title"], *cells(row))
+        print_tables(table)

@@ -8,10 +8,6 @@ from typing import Any, get_args
 import numpy as np
 import torch
 from PIL.Image import Image
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from finetune.config.recipe import Decoding, Lora, Model, Training, Tune
 from finetune.data.demo.drawing import draw
@@ -28,12 +24,13 @@ from finetune.training.dry_run import peak_memory
 from finetune.training.trainer import caption_losses
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
+from metrics.common.tables import WideTable, print_tables
 
 DTYPES = get_args(Model.model_fields["dtype"].annotation)
 Facts = dict[str, str]
 
 
-def smoke(model: str, photo: Path | None, dtype: str) -> None:
+def check_model(model: str, photo: Path | None, dtype: str) -> None:
     """Load `model` (a folder or a Hub id), caption `photo` (else a drawing), train one step, print the facts.
 
     Raises `UserError` where the model does not load, its loss is no number, it is blind to its photo, anything but
@@ -140,10 +137,8 @@ def _check_gradients(names: Sequence[str]) -> None:
 
 
 def _show(model: str, facts: Facts) -> None:
-    table = Table(title=Text(model), show_header=False, box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
-    table.add_column()
-    table.add_column(overflow="fold")
+    table = WideTable(["", ""], title=model)
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
     for name, value in (facts | {"versions": used}).items():
-        table.add_row(name, Text(value))
-    Console().print(table)
+        table.add_row(name, value)
+    print_tables(table)

@@ -1,10 +1,8 @@
 """Tiny Stanza models of the demo's own captions: tokenizer, tagger and lemmatizer, trained by Stanza's commands."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,6 +11,7 @@ from pathlib import Path
 from finetune.experiments.demo_tagging import Word, captions, written
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
+from metrics.common.processes import child_environment, python_module
 from metrics.measures.attributes.stanza_models import MODEL_FILES, load_pipeline
 
 Tagged = list[list[Word]]
@@ -43,7 +42,7 @@ def make_demo_stanza(out: Path, count: int, steps: int) -> Path:
     give the same weights.
 
     Raises:
-        UserError: when a training fails, with the end of what it said.
+        UserError: when a training fails, with the end of its output.
     """
     versions = {name: version(name) for name in ("stanza", "torch")}
     drawn = captions(count + round(DEV * count), SEED, DAMAGED)
@@ -101,16 +100,16 @@ def _train(work: Path, steps: int) -> None:
     }
     for (module, arguments), name in zip(files.items(), MODEL_FILES.values(), strict=True):
         saved = ["--save_dir", ".", "--save_name", name]
-        _run(["-m", f"stanza.models.{module}", *arguments, *LAYERS[module].split(), *COMMON, *saved], work)
+        _run(f"stanza.models.{module}", [*arguments, *LAYERS[module].split(), *COMMON, *saved], work)
 
 
-def _run(arguments: Sequence[str], folder: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-    command = [sys.executable, *arguments]
+def _run(module: str, arguments: Sequence[str], folder: Path) -> None:
+    command = python_module(module, *arguments)
+    environment = child_environment(OMP_NUM_THREADS="1", PYTHONHASHSEED="0")
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
-        raise UserError(f"{arguments[1]} failed with exit code {done.returncode}:\n{said}")
+        end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+        raise UserError(f"{module} failed with exit code {done.returncode}; the end of its output:\n{end}")
 
 
 def _write_texts(folder: Path, train: Tagged, dev: Tagged) -> None:

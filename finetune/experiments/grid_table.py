@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from finetune.experiments.grid import Planned
+from finetune.experiments.grid import GridCell
 from metrics.common.files import write_text
+from metrics.common.formatting import figure
+from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
 from metrics.reports.published import (
     KIND,
@@ -28,13 +30,13 @@ NAME = "reproduction"
 Report = Mapping[str, Any]
 
 
-def write_comparison(planned: Sequence[Planned], reports: Mapping[str, Report], out: Path) -> dict[str, Any]:
+def write_comparison(cells: Sequence[GridCell], reports: Mapping[str, Report], out: Path) -> dict[str, Any]:
     """Write `reproduction.{json,md,html}` into `out` and return the content of the first.
 
     `reports` holds `report.json` of every finished run, by the title of its cell; what is missing shows as a dash.
     """
     out.mkdir(parents=True, exist_ok=True)
-    comparison = compare(planned, reports)
+    comparison = compare(cells, reports)
     write_text(out / f"{NAME}.json", json.dumps(comparison, ensure_ascii=False, indent=1) + "\n")
     filters: dict[str, Callable[..., Any]] = {"lines": lines, "unseen_lines": unseen_lines}
     for form in ("md", "html"):
@@ -42,10 +44,19 @@ def write_comparison(planned: Sequence[Planned], reports: Mapping[str, Report], 
     return comparison
 
 
-def compare(planned: Sequence[Planned], reports: Mapping[str, Report]) -> dict[str, Any]:
+def show_comparison(comparison: Mapping[str, Any]) -> None:
+    """Print the table of each data set with its warnings below."""
+    for dataset in comparison["datasets"]:
+        table = WideTable(["", "whose"], comparison["measures"], title=f"{dataset['name']}, x100")
+        for line in lines(dataset["rows"]):
+            table.add_row(line["title"], line["whose"], *(figure(value) for value, _ in line["cells"]))
+        print_tables(table, *dataset["warnings"])
+
+
+def compare(cells: Sequence[GridCell], reports: Mapping[str, Report]) -> dict[str, Any]:
     """The content of `reproduction.json`. All scores are x100 with one decimal, as the paper prints them."""
     names = dict.fromkeys(row.dataset for row in published_scores())
-    cells = {name: [one for one in planned if one.cell.dataset == name] for name in names}
+    by_dataset = {name: [cell for cell in cells if cell.dataset == name] for name in names}
     return {
         "source": SOURCE,
         "lookbook": installed_version(),
@@ -54,17 +65,17 @@ def compare(planned: Sequence[Planned], reports: Mapping[str, Report]) -> dict[s
         "not_computed": [
             name for name in MEASURES if not any(name in report["measures"] for report in reports.values())
         ],
-        "datasets": [_dataset(name, of_name, reports) for name, of_name in cells.items() if of_name],
+        "datasets": [_dataset(name, of_name, reports) for name, of_name in by_dataset.items() if of_name],
     }
 
 
-def _dataset(name: str, planned: Sequence[Planned], reports: Mapping[str, Report]) -> dict[str, Any]:
-    finished = {one.cell.model: reports[one.cell.title] for one in planned if one.cell.title in reports}
+def _dataset(name: str, cells: Sequence[GridCell], reports: Mapping[str, Report]) -> dict[str, Any]:
+    finished = {cell.model: reports[cell.title] for cell in cells if cell.title in reports}
     rows = [_row(row, finished) for row in published_scores() if row.dataset == name]
     first = next(iter(finished.values()), None)
     return {
         "name": name,
-        "runs": len(planned),
+        "runs": len(cells),
         "finished": len(finished),
         "catalogue": _catalogue(first) if first else None,
         "unseen_items": first["slices"].get("unseen", 0) if first else 0,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from finetune.config.recipe import Recipe
+from finetune.config.recipe import Classifier, Scoring
+from finetune.runs.paths import RunFolder
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
@@ -21,47 +22,43 @@ from metrics.records.captions import read_records
 from metrics.scoring.registry import choose_measures
 from metrics.text.java import find_java
 
-VOCABULARY, LIST = "vocabulary.json", "attributes.txt"
+VOCABULARY, ATTRIBUTES = "vocabulary.json", "attributes.txt"
 
 
-def check_scoring(recipe: Recipe) -> None:
-    """Raise `UserError` where Java or Stanza's models are missing, before anything is spent."""
+def check_scoring(scoring: Scoring) -> None:
+    """Raise `UserError` if Java or Stanza's models are missing or the classifier's settings are wrong."""
     find_java()
-    _settings(recipe)
-    if recipe.scoring.stanza:
-        require(recipe.scoring.stanza)
+    if scoring.classifier:
+        _settings(scoring.classifier)
+    if scoring.stanza:
+        require(scoring.stanza)
 
 
-def prepare_scoring(recipe: Recipe, folder: Path) -> None:
+def prepare_scoring(scoring: Scoring, folder: RunFolder) -> None:
     """Train the classifier and build the vocabulary of one catalogue from the references in `folder`.
 
-    What stands already is not made again; runs on the same references share a classifier.
+    What exists already is not made again; runs on the same references share a classifier.
     """
-    scoring, (train, validation, test) = recipe.scoring, _references(folder)
+    train, validation, test = _references(folder)
     if scoring.stanza:
-        given = _list(train, folder / LIST) if scoring.attributes == "catalogue" else scoring.attributes
-        print(make_vocabulary(None if given else train, given, scoring.stanza, MINIMUM, folder / VOCABULARY))
-    settings = _settings(recipe)
-    if settings:
-        out = classifier_folder(recipe, folder)
-        train_classifier(train, validation, out, settings, test)
+        own = folder.path / ATTRIBUTES
+        given = _write_attributes(train, own) if scoring.attributes == "catalogue" else scoring.attributes
+        captions = None if given else train
+        print(make_vocabulary(captions, given, scoring.stanza, MINIMUM, folder.path / VOCABULARY))
+    if scoring.classifier:
+        out = classifier_folder(scoring.classifier, folder)
+        train_classifier(train, validation, out, _settings(scoring.classifier), test)
         gc.collect()
         torch.cuda.empty_cache()  # the captioning model is trained by another process
 
 
-def measures_of(recipe: Recipe, folder: Path) -> list[Measure]:
+def measures_of(scoring: Scoring, folder: RunFolder) -> list[Measure]:
     """The measures of one catalogue's captions, after `prepare_scoring`."""
-    scoring = recipe.scoring
     return choose_measures(
-        classifier=classifier_folder(recipe, folder) if scoring.classifier else None,
-        vocabulary=folder / VOCABULARY if scoring.stanza else None,
+        classifier=classifier_folder(scoring.classifier, folder) if scoring.classifier else None,
+        vocabulary=folder.path / VOCABULARY if scoring.stanza else None,
         stanza=scoring.stanza or "en",
     )
-
-
-def _settings(recipe: Recipe) -> ClassifierSettings | None:
-    told = recipe.scoring.classifier
-    return classifier_settings(**told.model_dump(exclude_none=True)) if told else None
 
 
 def is_complete(measured: Sequence[str], measures: Sequence[Measure]) -> bool:
@@ -69,15 +66,19 @@ def is_complete(measured: Sequence[str], measures: Sequence[Measure]) -> bool:
     return {name for measure in measures if measure.absent() is None for name in measure.names} <= set(measured)
 
 
-def classifier_folder(recipe: Recipe, folder: Path) -> Path:
-    """Where the classifier of these references and settings lies."""
-    told = hashlib.sha256(str(_settings(recipe)).encode())
+def classifier_folder(classifier: Classifier, folder: RunFolder) -> Path:
+    """The folder of the classifier with these settings of the references in `folder`."""
+    digest = hashlib.sha256(str(_settings(classifier)).encode())
     for path in _references(folder):
-        told.update(hashlib.sha256(read_bytes(path)).digest())
-    return cache_folder("classifiers", told.hexdigest()[:16])
+        digest.update(hashlib.sha256(read_bytes(path)).digest())
+    return cache_folder("classifiers", digest.hexdigest()[:16])
 
 
-def _list(train: Path, path: Path) -> Path:
+def _settings(classifier: Classifier) -> ClassifierSettings:
+    return classifier_settings(**classifier.model_dump(exclude_none=True))
+
+
+def _write_attributes(train: Path, path: Path) -> Path:
     """Write the attributes that the catalogue gives its training items, one a line; return `path`."""
     texts = {text for record in read_records(train) for text in record.attributes.values()}
     words = sorted({word for text in texts for word in text.split(", ")} - {""})
@@ -87,5 +88,5 @@ def _list(train: Path, path: Path) -> Path:
     return path
 
 
-def _references(folder: Path) -> tuple[Path, ...]:
-    return tuple(folder / f"references-{split}.jsonl" for split in ("train", "validation", "test"))
+def _references(folder: RunFolder) -> tuple[Path, Path, Path]:
+    return folder.references("train"), folder.references("validation"), folder.references("test")

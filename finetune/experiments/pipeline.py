@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import torch
 
 from finetune.captioning.baselines import write_baselines, write_shuffled
 from finetune.captioning.captioning import Selection, caption_catalogue, is_untouched
-from finetune.config.recipe import Recipe
+from finetune.config.recipe import Decoding, Recipe, Scoring
 from finetune.data.card.page import write_card
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.experiments.measures import check_scoring, is_complete, measures_of, prepare_scoring
 from finetune.runs.claim import as_begun, claim_output, is_finished
+from finetune.runs.paths import RunFolder
 from finetune.runs.processes import call, locked
 from finetune.runs.system import load_system
 from finetune.training.preflight import check_recipe, check_splits
@@ -24,11 +24,12 @@ from finetune.training.trackers import attach_reports
 from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
+from metrics.common.processes import child_environment, python_module
 from metrics.records.run import read_run
 from metrics.reports.score_files import score_files
 from metrics.scoring.suite import installed_version
 
-REPORT, SCORING = "report", "scoring.json"
+SCORING = "scoring.json"
 SYSTEMS = ("pretrained", "fine-tuned")
 
 
@@ -36,7 +37,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     """Do all that is not done yet and return each catalogue's report folder. Killed and started again, it goes on."""
     recipe = as_begun(recipe)
     check_recipe(recipe)
-    check_scoring(recipe)
+    check_scoring(recipe.scoring)
     with locked(recipe.output):
         trained = is_finished(recipe, resume=True)
         parts = _begin(recipe)
@@ -46,7 +47,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     with locked(recipe.output):
         trained_captions = _caption(recipe, parts)
         reports = [
-            _report(recipe, [*files, *captions], folder)
+            _report(recipe.scoring, [*files, *captions], RunFolder(folder))
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
         attach_reports(recipe, dict(zip(recipe.catalogues, reports, strict=True)))
@@ -64,13 +65,13 @@ def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
     ensure_base(recipe, mixture.whole)
     check_splits(mixture.whole)
     for _, folder in parts:
-        prepare_scoring(recipe, folder)
+        prepare_scoring(recipe.scoring, RunFolder(folder))
     return parts
 
 
 def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[list[Path]]:
     """Each catalogue's captions by the base and by the trained model."""
-    files = [[folder / "captions" / name / "captions.jsonl" for name in SYSTEMS] for _, folder in parts]
+    files = [[RunFolder(folder).captions(name) for name in SYSTEMS] for _, folder in parts]
     for number, model in enumerate((recipe.model.base, str(recipe.output))):
         system = load_system(model, None, recipe)
         for (part, _), captions in zip(parts, files, strict=True):
@@ -79,50 +80,58 @@ def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[list[Pa
     return files
 
 
-def _report(recipe: Recipe, files: list[Path], folder: Path) -> Path:
+def _report(scoring: Scoring, files: list[Path], folder: RunFolder) -> Path:
     """Score one catalogue's systems; the last one also with its photos shuffled."""
-    shuffled = write_shuffled(files[-1], folder / "captions" / "shuffled")
-    score_files([*files, shuffled], folder / REPORT, measures_of(recipe, folder))
-    write_text(folder / REPORT / SCORING, recipe.scoring.model_dump_json())
-    return folder / REPORT
+    shuffled = write_shuffled(files[-1], folder.captions("shuffled").parent)
+    score_files([*files, shuffled], folder.report, measures_of(scoring, folder))
+    write_text(folder.report / SCORING, scoring.model_dump_json())
+    return folder.report
 
 
 def finished_report(recipe: Recipe) -> dict[str, Any] | None:
-    """`report.json` of the recipe's run where nothing is left to do; loads neither model nor catalogue.
+    """`report.json` of the recipe's run if nothing is left to do, else None; loads neither model nor catalogue.
 
-    The captions that stand are those it scores, written with the recipe's decoding, and this version made it.
-    Raises `UserError` where the output holds a run of another recipe.
+    It is finished if this version made it with the recipe's measures, of captions that are unchanged since and were
+    written with the recipe's decoding. Raises `UserError` if the output holds a run of another recipe.
     """
-    path = recipe.output / REPORT / "report.json"
-    if not is_finished(recipe, resume=True) or not path.is_file():
+    folder = RunFolder(recipe.output)
+    if not is_finished(recipe, resume=True) or not folder.report_json.is_file():
         return None
     try:
-        report = dict(json.loads(path.read_text(encoding="utf-8")))
-        scored = [system["run"] for system in report["systems"]]
-        complete = is_complete(report["measures"], measures_of(recipe, recipe.output))
-        complete &= read_bytes(path.with_name(SCORING)).decode() == recipe.scoring.model_dump_json()
-        current = report["lookbook"] == installed_version() and complete
-    except (ValueError, KeyError, TypeError, UserError):
+        report = dict(json.loads(folder.report_json.read_text(encoding="utf-8")))
+        runs = [system["run"] for system in report["systems"]]
+        current = _is_current(report, recipe.scoring, folder)
+    except (ValueError, KeyError, TypeError, UserError):  # damaged, or without what it was measured with: made again
         return None
-    return report if current and all(_is_scored(recipe, folder, scored) for folder in SYSTEMS) else None
+    current &= all(_is_scored(recipe.decoding, folder.captions(name), runs) for name in SYSTEMS)
+    return report if current else None
 
 
-def _is_scored(recipe: Recipe, folder: str, scored: Sequence[Any]) -> bool:
-    captions = recipe.output / "captions" / folder / "captions.jsonl"
+def _is_current(report: dict[str, Any], scoring: Scoring, folder: RunFolder) -> bool:
+    return (
+        report["lookbook"] == installed_version()
+        and read_bytes(folder.report / SCORING).decode() == scoring.model_dump_json()
+        and is_complete(report["measures"], measures_of(scoring, folder))
+    )
+
+
+def _is_scored(decoding: Decoding, captions: Path, runs: Sequence[Any]) -> bool:
     run = read_run(captions) if is_untouched(captions) else None
-    return run is not None and run.raw in scored and run.decoding == recipe.decoding.model_dump()
+    return run is not None and run.raw in runs and run.decoding == decoding.model_dump()
 
 
 def launch_training(path: Path, overrides: Sequence[str]) -> None:
     """`python -m finetune train RECIPE --resume` in a process of its own, under `accelerate launch` on several GPUs."""
-    command = ["-m", "finetune", "train", str(path), *overrides, "--resume"]
+    arguments = ["train", str(path), *overrides, "--resume"]
     gpus = torch.cuda.device_count()
+    command = python_module("finetune", *arguments)
     if gpus > 1:
-        command = ["-m", "accelerate.commands.accelerate_cli", "launch", *launch_options(gpus), *command]
-    environment = os.environ if gpus else os.environ | {"ACCELERATE_USE_CPU": "true"}
-    code = call([sys.executable, *command], environment, launcher=gpus > 1)
+        launch = ["launch", *launch_options(gpus), "-m", "finetune"]
+        command = python_module("accelerate.commands.accelerate_cli", *launch, *arguments)
+    environment = child_environment() if gpus else child_environment(ACCELERATE_USE_CPU="true")
+    code = call(command, environment, launcher=gpus > 1)
     if code:
-        raise UserError(f"training ended with code {code}; its message stands above. Start again to go on")
+        raise UserError(f"training ended with code {code}; its message is above. Start again to continue there")
 
 
 def launch_options(gpus: int) -> list[str]:

@@ -5,23 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from finetune.config.recipe import Recipe
+from finetune.runs.paths import RunFolder
 from finetune.runs.record import read_training
-from finetune.training.caption_evaluation import JUDGEMENTS
 from finetune.training.caption_evaluation_page import SCORES
 from metrics.common.files import make_folder, write_text
 from metrics.common.formatting import cell, duration, figure, times_100
+from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import ORDER
 from metrics.reports.published import MEASURES
 from metrics.scoring.suite import installed_version
 
 NAME = "sweep"
-UNBOUNDED = 10_000
 Row = dict[str, Any]
 
 
@@ -40,7 +35,7 @@ def row_of(values: Mapping[str, Any], recipe: Recipe, fault: str | None) -> Row:
         if entry.get("step") == record.best_step and "eval_loss" in entry:
             kept = entry
     judged = {name: kept[f"eval_{name.lower()}"] for name in ORDER if f"eval_{name.lower()}" in kept}
-    scores = _read(recipe.output / JUDGEMENTS / SCORES).get("signatures", {})
+    scores = _read(RunFolder(recipe.output).evaluation / SCORES).get("signatures", {})
     return row | {
         "step": record.best_step,
         "seconds": sum(spent for name, spent in record.times.items() if name.startswith("train")),
@@ -63,14 +58,10 @@ def write_table(recipe: str, best: str, rows: Sequence[Row], out: Path) -> dict[
 
 def show(table: Mapping[str, Any]) -> None:
     """Print the table."""
-    printed = Table(title=Text(_title(table)), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for head in _head(table):
-        printed.add_column(Text(head), no_wrap=True)
+    printed = WideTable(_head(table), title=_title(table))
     for row in table["cells"]:
-        printed.add_row(*map(Text, _line(row, table)))
-    console = Console()
-    widest = console.measure(printed, options=console.options.update(width=UNBOUNDED)).maximum
-    Console(width=max(console.width, widest)).print(printed)
+        printed.add_row(*_line(row, table))
+    print_tables(printed)
 
 
 def _place(row: Row, best: str) -> tuple[bool, float]:
@@ -130,7 +121,7 @@ def _markdown(table: Mapping[str, Any]) -> str:
 
 def _report(folder: Path) -> Mapping[str, Any]:
     """The scores of the trained system on the test split by measure; empty without a report."""
-    systems = _read(folder / "report" / "report.json").get("systems", [])
+    systems = _read(RunFolder(folder).report_json).get("systems", [])
     return next((dict(one["scores"]["all"]) for one in systems if one["kind"] == "finetuned"), {})
 
 

@@ -13,10 +13,6 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from accelerate.utils.memory import should_reduce_batch_size
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from transformers.trainer_utils import SaveStrategy
 
 from finetune.config.recipe import CaptionEvaluation, Recipe
@@ -33,6 +29,7 @@ from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
 from metrics.common.images import to_rgb
+from metrics.common.tables import WideTable, print_tables
 
 STEPS = 2
 Facts = dict[str, str]
@@ -173,10 +170,8 @@ def peak_memory() -> str:
 
 
 def _show(facts: Facts) -> None:
-    table = Table(show_header=False, box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column()
-    table.add_column(overflow="fold")
+    table = WideTable(["", ""])
     for name, value in facts.items():
-        table.add_row(name, Text(value))
-    Console().print(table)
+        table.add_row(name, value)
+    print_tables(table)
     print("dry run: nothing was kept")

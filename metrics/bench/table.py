@@ -6,13 +6,10 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from metrics.bench.runner import Outcome, bench
 from metrics.bench.workloads import contests, lacking
 from metrics.common.errors import UserError
+from metrics.common.tables import WideTable, print_tables
 from metrics.text.java import find_java
 
 
@@ -22,36 +19,27 @@ def print_bench(full: bool, stanza: str) -> None:
     Raises:
         UserError: when a side fails, or values differ.
     """
-    console = Console()
-    console.print(_surroundings(), highlight=False, soft_wrap=True)
+    print_tables(_surroundings())
     held = []
     for contest in contests(stanza):
         reason = lacking(contest, stanza)
         if reason:
-            console.print(f"{contest.name}: {reason}", highlight=False, soft_wrap=True)
+            print_tables(f"{contest.name}: {reason}")
         else:
             held.append(contest)
     outcomes = []
     for outcome in bench(held, full):
-        told = f"{outcome.name}: {outcome.inputs}; {outcome.ratio:.1f} times faster"
-        console.print(told, highlight=False, soft_wrap=True)
+        print_tables(f"{outcome.name}: {outcome.inputs}; {outcome.ratio:.1f} times faster")
         outcomes.append(outcome)
-    console.print(_table(outcomes))
+    print_tables(_table(outcomes))
     wrong = [f"{outcome.name}: {', '.join(outcome.different)}" for outcome in outcomes if outcome.different]
     if wrong:
         raise UserError(f"the values are not the same: {'; '.join(wrong)}")
 
 
-def _table(outcomes: list[Outcome]) -> Table:
-    table = Table(
-        caption="whole processes, empty caches, one after the other",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("contest", overflow="fold")
-    for heading in ("official s", "CPU s", "MB", "Lookbook s", "CPU s", "MB", "times faster", "values"):
-        table.add_column(heading, justify="right")
+def _table(outcomes: list[Outcome]) -> WideTable:
+    headings = ("official s", "CPU s", "MB", "Lookbook s", "CPU s", "MB", "times faster", "values")
+    table = WideTable(["contest"], headings, caption="whole processes, empty caches, one after the other")
     for outcome in outcomes:
         sides = [
             f"{number:.{places}f}"

@@ -2,16 +2,15 @@
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import IO, TypeVar
 
 from metrics.common.errors import UserError
+from metrics.common.processes import child_environment, python_module
 
 Result = TypeVar("Result")
 
@@ -44,13 +43,12 @@ def side_by_side(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
 
 def start_python(module: str, argument: str, errors: int | IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a module of ours in a Python of its own, single-threaded, with pipes to and from it."""
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", module, argument],
+        python_module(module, argument),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        env=child_environment(OMP_NUM_THREADS="1"),
     )
 
 

@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
 from metrics.common.files import one_line
 from metrics.common.formatting import figure
+from metrics.common.tables import WideTable
 from metrics.reports.published import IMPROVED
 from metrics.scoring.suite import SLICES
 
@@ -122,18 +121,15 @@ def _csv_values(row: Values) -> Iterator[tuple[Any, ...]]:
         yield IMPROVEMENT, row["improvement"], None, None, None, None
 
 
-def screen_tables(comparison: Values) -> Iterator[Table]:
+def screen_tables(comparison: Values) -> Iterator[WideTable]:
     """Yield a table of each slice for the terminal: values with their intervals below."""
     for part in comparison["slices"]:
-        table = Table(title=f"{SLICES[part['name']]} (n = {part['n']:,}), x100", box=SIMPLE_HEAD, pad_edge=False)
-        for heading in ("system", ""):
-            table.add_column(heading, overflow="fold")
-        for heading in (*comparison["measures"], *([IMPROVEMENT] if gain_note(part) else [])):
-            table.add_column(heading, justify="right")
+        headings = [*comparison["measures"], *([IMPROVEMENT] if gain_note(part) else [])]
+        table = WideTable(["system", ""], headings, title=f"{SLICES[part['name']]} (n = {part['n']:,}), x100")
         for row in part["rows"]:
             cells = [_screen_cell(row["scores"].get(measure)) for measure in comparison["measures"]]
             style = "dim" if row["published"] else None
-            table.add_row(Text(row["name"]), Text(settings(row)), *cells, *_gain(part, row), style=style)
+            table.add_row(row["name"], settings(row), *cells, *_gain(part, row), style=style)
         yield table
 
 

@@ -8,9 +8,6 @@ from typing import Any
 
 import psutil
 import torch
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging
 
@@ -20,6 +17,7 @@ from finetune.models.families import captioner_class
 from finetune.models.families.base import IMAGE_TOKEN, Captioner
 from finetune.models.gradient_checkpointing import in_backward
 from finetune.models.memory.activations import FUSED, Shapes, kept_by
+from metrics.common.tables import WideTable, print_tables
 
 GIB = 1 << 30
 LIBRARIES = 1 << 30
@@ -143,13 +141,10 @@ def device_memory() -> tuple[str, int]:
 
 def show(found: Estimate, recipe: Recipe) -> None:
     """Print the table, and a warning where the device is smaller."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("tower", "parameters", "trained"):
-        table.add_column(heading, justify="left" if heading == "tower" else "right")
+    table = WideTable(["tower"], ["parameters", "trained"])
     for tower, counts in found.parameters.items():
         table.add_row(tower, f"{counts['total']:,}", f"{counts['trainable']:,}")
-    console = Console()
-    console.print(table)
+    print_tables(table)
     parts = ", ".join(f"{name} {size / GIB:.2f}" for name, size in found.parts.items())
     print(f"memory, estimated: {found.total / GIB:.2f} GiB on each device ({parts}); {found.rows}")
     name, size = device_memory()

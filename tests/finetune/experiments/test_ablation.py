@@ -59,7 +59,7 @@ def test_every_run_has_a_line_and_what_stands_is_not_done_again(tmp_path: Path) 
 
 def test_a_run_lacks_the_corrections_that_its_title_says(tmp_path: Path) -> None:
     path = write_ablation(tmp_path)
-    cells = {cell.title: cell.recipe for cell in plan(parse(Ablation, read_yaml(path, "ablation"), "x"), "x")}
+    cells = {cell.variant: cell.recipe for cell in plan(parse(Ablation, read_yaml(path, "ablation"), "x"), "x")}
     found = {
         title: (recipe.labels.stop_token, recipe.labels.on, recipe.labels.pad_to) for title, recipe in cells.items()
     }
@@ -80,7 +80,8 @@ def test_the_faults_of_all_runs_are_told_before_any(tmp_path: Path) -> None:
     assert (refused.exit_code, refused.stderr.count("error: ")) == (2, 1)
     assert "did you mean 'learning_rate'" in refused.stderr
     assert "labels.pad_to" in refused.stderr
-    assert "5 fault(s) in its cells" in refused.stderr  # each stands in the published recipe and in two others
+    assert "3 error(s) in its cells" in refused.stderr  # the published recipe has both, two others have each of them
+    assert refused.stderr.count("(and 1 more)") == 2
     assert not (tmp_path / "bench").exists()
     unknown = write_ablation(tmp_path, publish={})
     assert "publish: unknown key; did you mean 'published'?" in finetune("bench-recipe", unknown).stderr

@@ -66,6 +66,16 @@ def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path) -> Non
     assert report(recipe)["systems"] == made["systems"]
 
 
+def test_packages_of_the_same_names_in_the_current_folder_are_not_imported(recipe: Path) -> None:
+    for name in ("finetune", "metrics"):
+        (recipe.parent / name).mkdir()
+        (recipe.parent / name / "__init__.py").write_text(f"raise ImportError('{name} of the user')")
+    command = [sys.executable, "-P", "-m", "finetune", "run", recipe.name, "training.epochs=1"]
+    done = subprocess.run(command, cwd=recipe.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [system["name"] for system in report(recipe)["systems"]] == SYSTEMS
+
+
 def test_told_to_end_it_leaves_no_process_and_no_lock(recipe: Path) -> None:
     process = subprocess.Popen(command(recipe), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (recipe.parent / "run" / "checkpoints").is_dir():

@@ -162,7 +162,7 @@ def test_a_run_is_finished_only_with_its_own_captions_and_decoding(
     grid, _, _ = resumed
     planned = plan(load_grid(grid), "grid")[0]
     assert finished_report(planned.recipe) is not None
-    longer = load_recipe(planned.cell.recipe, [*planned.overrides, "decoding.max_new_tokens=9"])
+    longer = load_recipe(planned.path, [*planned.overrides, "decoding.max_new_tokens=9"])
     assert finished_report(longer) is None
     captions = planned.recipe.output / "captions" / "fine-tuned" / "captions.jsonl"
     whole = captions.read_bytes()
@@ -184,10 +184,10 @@ def test_our_improvement_is_over_the_measures_that_we_have(resumed: tuple[Path, 
     for system in report["systems"]:
         for measure, value in zip(SCORED, values.get(system["kind"], ()), strict=False):
             system["scores"]["all"][measure]["value"] = value
-    made = compare(planned, {planned[0].cell.title: report})["datasets"][0]
+    made = compare(planned, {planned[0].title: report})["datasets"][0]
     assert made["warnings"] == []
     data["split"]["seed"] = 7
-    warned = compare(planned, {planned[0].cell.title: report})["datasets"][0]["warnings"]
+    warned = compare(planned, {planned[0].title: report})["datasets"][0]["warnings"]
     assert ["with other shares or seed" in warning for warning in warned] == [True]
     data["split"]["seed"] = 42
     ours = next(row for row in made["improvement"] if row["name"] == "BLIP-2-2.7B")
@@ -197,7 +197,7 @@ def test_our_improvement_is_over_the_measures_that_we_have(resumed: tuple[Path, 
     other = copy.deepcopy(report)
     next(system for system in other["systems"] if system["kind"] == "finetuned")["run"]["catalogue_fingerprint"] = "x"
     both = plan(load_grid(grid), "grid")
-    made = compare(both, {both[0].cell.title: report, both[1].cell.title: other})["datasets"][0]
+    made = compare(both, {both[0].title: report, both[1].title: other})["datasets"][0]
     assert ["changed between them" in warning for warning in made["warnings"]] == [True]
 
 
@@ -245,7 +245,7 @@ def test_faults_of_all_cells_come_at_once_before_any_run(tmp_path: Path, monkeyp
     unset = cell(sound, "BLIP-2-6.7B", set=["data={catalogue: hm, folder: $NO_SUCH_DIR}", "output=x"], dataset="FACAD")
     absent = cell(sound, "LLaVA-1.5-7B", set=[f"output={tmp_path / 'y'}", "model={base: nowhere, dtype: float32}"])
     message = refused(write_grid(tmp_path, cell(sound), unset, absent))
-    assert "grid.yaml: 2 fault(s) in its cells" in message
+    assert "grid.yaml: 2 error(s) in its cells" in message
     assert "FACAD, BLIP-2-6.7B: " in message
     assert "NO_SUCH_DIR" in message
     assert "H&M, LLaVA-1.5-7B: model.base: nowhere" in message
@@ -259,7 +259,7 @@ def test_faults_of_all_cells_come_at_once_before_any_run(tmp_path: Path, monkeyp
         ({"dataset": "HM"}, "dataset: expected one of FACAD, H&M; found HM; did you mean 'H&M'?"),
         ({"model": "BLIP-2-2.7b"}, "found BLIP-2-2.7b; did you mean 'BLIP-2-2.7B'?"),
         ({"model": "SRFC"}, "found SRFC"),
-        ({"model": "BLIP-2-2.7B"}, "H&M, BLIP-2-2.7B: stands twice in the grid"),
+        ({"model": "BLIP-2-2.7B"}, "H&M, BLIP-2-2.7B: is in the grid twice"),
         ({}, "is that of H&M, BLIP-2-2.7B too; give each its own"),
         ({"set": ["output=elsewhere", "data.articles=99"]}, "data: differs from that of H&M, BLIP-2-2.7B"),
         ({"set": ["training.epoch=3"]}, "training.epoch: unknown key; did you mean 'epochs'?"),

@@ -10,6 +10,7 @@ from tiny import captioned, prepared, recipe, references, refused, write_csv
 
 from finetune.config.recipe import load_recipe
 from finetune.experiments.measures import VOCABULARY, classifier_folder, measures_of, prepare_scoring
+from finetune.runs.paths import RunFolder
 from metrics import UserError
 
 STANZA = str(places.STANZA)
@@ -31,7 +32,7 @@ def test_the_catalogues_own_attributes_are_the_vocabulary(facad_recipe: Path) ->
     path = with_scoring(facad_recipe, stanza=STANZA, attributes="catalogue")
     prepared(path)
     out = path.parent / "out"
-    prepare_scoring(load_recipe(path), out)
+    prepare_scoring(load_recipe(path).scoring, RunFolder(out))
     texts = [text for record in references(path.parent, "train") for text in record["attributes"].values()]
     given = {word for text in texts for word in text.split(", ")}
     assert set(json.loads((out / VOCABULARY).read_text())["attributes"]) == given
@@ -41,20 +42,22 @@ def test_a_catalogue_without_attributes_has_none_to_give(tmp_path: Path) -> None
     path = folder_recipe(tmp_path, stanza=STANZA, attributes="catalogue")
     prepared(path)
     with pytest.raises(UserError, match=r"scoring.attributes: catalogue: its training items have none"):
-        prepare_scoring(load_recipe(path), tmp_path / "out")
+        prepare_scoring(load_recipe(path).scoring, RunFolder(tmp_path / "out"))
 
 
 def test_runs_on_the_same_references_share_a_classifier(tmp_path: Path) -> None:
     path = folder_recipe(tmp_path, classifier={"tiny": True, "epochs": 1})
     prepared(path)
     prepared(path, f"output={tmp_path / 'other'}")
-    first, other = load_recipe(path), load_recipe(path, [f"output={tmp_path / 'other'}"])
-    prepare_scoring(first, first.output)
-    made = classifier_folder(first, first.output)
+    loaded = load_recipe(path)
+    scoring, first = loaded.scoring, RunFolder(loaded.output)
+    prepare_scoring(scoring, first)
+    assert scoring.classifier is not None
+    made = classifier_folder(scoring.classifier, first)
     assert (made / "model.safetensors").is_file()
-    assert classifier_folder(other, other.output) == made
-    assert classifier_folder(load_recipe(path, ["scoring.classifier.seed=1"]), first.output) != made
-    absent = {measure.names[0] for measure in measures_of(first, first.output) if measure.absent() is not None}
+    assert classifier_folder(scoring.classifier, RunFolder(tmp_path / "other")) == made
+    assert classifier_folder(scoring.classifier.model_copy(update={"seed": 1}), first) != made
+    absent = {measure.names[0] for measure in measures_of(scoring, first) if measure.absent() is not None}
     assert absent == {"SPICE", "MAP"}
 
 

@@ -136,7 +136,7 @@ def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
     result = finetune("sweep", write_sweep(tmp_path, vary={"data.max_caption_words": [1, 2]}))
     assert result.exit_code == 2
     assert "2 cell(s) failed, the first is data.max_caption_words=1" in result.stderr
-    assert "[2/2] data.max_caption_words=2: into" in result.stdout
+    assert f"[2/2] data.max_caption_words=2: {tmp_path / 'run.yaml'} into" in result.stdout
     table = (tmp_path / "search" / "sweep.md").read_text()
     assert table.count("| failed |") == 2
     assert "training ended with code 2" in table
@@ -152,12 +152,12 @@ def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
         ({"vary": {"output": ["x"]}}, ["vary: output: each cell has a folder of its own"]),
         (
             {"vary": {"training.learning_rat": [1], "lora.rank": [0, 1]}},
-            ["did you mean 'learning_rate'", "lora.rank: ", "2 fault(s) in its cells"],
+            ["did you mean 'learning_rate'", "lora.rank: ", "2 error(s) in its cells"],
         ),
         ({"vary": {"training.seed": [1, 1]}}, ["two cells have the folder", "is a value there twice?"]),
-        ({"vary": {"training.batch_size": [8, 9, 15]}}, ["9 is no multiple", "15 is no multiple", "2 fault(s)"]),
-        ({"recipe": "recipes/nothing.yaml"}, ["recipes/nothing.yaml: no such recipe", "1 fault(s)"]),
-        ({"set": ["evaluation.best=CIDEr"]}, ["evaluation.best: expected loss", "cells: 2, first"]),
+        ({"vary": {"training.batch_size": [8, 9, 15]}}, ["9 is no multiple", "15 is no multiple", "2 error(s)"]),
+        ({"recipe": "recipes/nothing.yaml"}, ["recipes/nothing.yaml: no such recipe", "1 error(s)"]),
+        ({"set": ["evaluation.best=CIDEr"]}, ["evaluation.best: expected loss", "(and 1 more)"]),
     ],
 )
 def test_a_wrong_sweep_is_refused_whole(tmp_path: Path, values: dict[str, Any], messages: list[str]) -> None:

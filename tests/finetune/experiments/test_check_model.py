@@ -1,4 +1,4 @@
-"""`smoke`: one command that tells whether a base model works here."""
+"""`check-model`: one command that finds out whether a base model works here."""
 
 import json
 from pathlib import Path
@@ -29,8 +29,8 @@ def base(whole: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def smoke(model: Path | str, *options: str) -> Result:
-    return finetune("smoke", "--model", model, "--dtype", "float32", *options)
+def check_model(model: Path | str, *options: str) -> Result:
+    return finetune("check-model", "--model", model, "--dtype", "float32", *options)
 
 
 def refused(result: Result) -> str:
@@ -52,12 +52,12 @@ def change_projection(base: Path, factor: float) -> None:
 def facts(result: Result) -> dict[str, str]:
     """The table's lines by their name."""
     assert result.exit_code == 0, result.output
-    lines = [line.strip().partition("   ") for line in result.stdout.splitlines()]
+    lines = [line.strip().partition("  ") for line in result.stdout.splitlines()]
     return {name.strip(): value.strip() for name, _, value in lines if value}
 
 
 def test_a_sound_model_is_loaded_captions_and_learns(whole: Path) -> None:
-    told = facts(smoke(whole))
+    told = facts(check_model(whole))
     assert told["family"] == whole.parent.name[:-1]
     assert told["weights"] == "float32"
     trained = {name: told[f"{name} tower"].split(", ")[-1] for name in ("vision", "connector", "language")}
@@ -71,41 +71,41 @@ def test_a_sound_model_is_loaded_captions_and_learns(whole: Path) -> None:
 
 def test_bfloat16_and_a_photo_of_ones_own(whole: Path, tmp_path: Path) -> None:
     photo(1).save(tmp_path / "photo.png")
-    result = finetune("smoke", "--model", whole, "--photo", tmp_path / "photo.png")
+    result = finetune("check-model", "--model", whole, "--photo", tmp_path / "photo.png")
     assert facts(result)["weights"] == "bfloat16"
 
 
 def test_a_blind_model_is_found_out(base: Path) -> None:
     change_projection(base, 0)
-    assert "the model does not see its photo" in refused(smoke(base))
+    assert "the model does not see its photo" in refused(check_model(base))
 
 
 def test_a_loss_that_is_no_number_is_refused(base: Path) -> None:
     change_projection(base, float("nan"))
-    assert "the loss is nan" in refused(smoke(base))
+    assert "the loss is nan" in refused(check_model(base))
 
 
 def test_a_broken_folder_is_refused(base: Path, tmp_path: Path) -> None:
     weights = base / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert "model.safetensors: the file is damaged" in refused(smoke(base))
+    assert "model.safetensors: the file is damaged" in refused(check_model(base))
     weights.unlink()
-    assert "no *.safetensors weights there" in refused(smoke(base))
+    assert "no *.safetensors weights there" in refused(check_model(base))
     (base / "config.json").unlink()
-    assert "no config.json there" in refused(smoke(base))
-    assert "no such folder, and no Hub id" in refused(smoke(tmp_path / "none"))
+    assert "no config.json there" in refused(check_model(base))
+    assert "no such folder, and no Hub id" in refused(check_model(tmp_path / "none"))
 
 
 def test_a_model_of_no_family_is_refused(base: Path) -> None:
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
-    message = refused(smoke(base))
+    message = refused(check_model(base))
     assert "model_type is 'gpt2'; expected one of" in message
     assert "blip-2, llava" in message
 
 
 def test_a_missing_photo_and_an_unknown_type_are_refused(whole: Path, tmp_path: Path) -> None:
-    assert "none.jpg" in refused(smoke(whole, "--photo", str(tmp_path / "none.jpg")))
+    assert "none.jpg" in refused(check_model(whole, "--photo", str(tmp_path / "none.jpg")))
     assert "--dtype int8: expected one of float32, bfloat16" in refused(
-        finetune("smoke", "--model", whole, "--dtype", "int8")
+        finetune("check-model", "--model", whole, "--dtype", "int8")
     )

@@ -1,0 +1,43 @@
+"""Processes that we start import our code, and in their own children too, wherever they run."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+import metrics
+from metrics.common.processes import child_environment, python_module
+
+PACKAGE = str(Path(metrics.__file__).parent)
+WHOSE = "import metrics; print(metrics.__file__)"
+CHILD = f"""
+import subprocess, sys
+sys.exit(subprocess.run([sys.executable, "-c", {WHOSE!r}]).returncode)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a package `metrics` of the user's own, and a module that has a child."""
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "__init__.py").write_text("raise ImportError('metrics of the user')")
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "with_child.py").write_text(CHILD)
+    return tmp_path
+
+
+def test_a_folder_metrics_of_the_users_is_not_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(folder / "modules"))
+    command = python_module("with_child")
+    done = subprocess.run(command, cwd=folder, env=child_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(PACKAGE)
+
+
+def test_the_environment_is_ours_with_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_CACHE", "here")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    environment = child_environment(OMP_NUM_THREADS="1")
+    assert (environment["LOOKBOOK_CACHE"], environment["OMP_NUM_THREADS"]) == ("here", "1")
+    assert environment.get("PYTHONPATH") in {None, str(ROOT)}  # none if the package is installed
