@@ -30,7 +30,7 @@ def base(whole: Path, tmp_path: Path) -> Path:
 
 
 def smoke(model: Path | str, *options: str) -> Result:
-    return finetune("smoke", "--model", model, "--dtype", "float32", *options)
+    return finetune("check-model", "--model", model, "--dtype", "float32", *options)
 
 
 def refused(result: Result) -> str:
@@ -71,7 +71,7 @@ def test_a_sound_model_is_loaded_captions_and_learns(whole: Path) -> None:
 
 def test_bfloat16_and_a_photo_of_ones_own(whole: Path, tmp_path: Path) -> None:
     photo(1).save(tmp_path / "photo.png")
-    result = finetune("smoke", "--model", whole, "--photo", tmp_path / "photo.png")
+    result = finetune("check-model", "--model", whole, "--photo", tmp_path / "photo.png")
     assert facts(result)["weights"] == "bfloat16"
 
 
@@ -107,5 +107,5 @@ def test_a_model_of_no_family_is_refused(base: Path) -> None:
 def test_a_missing_photo_and_an_unknown_type_are_refused(whole: Path, tmp_path: Path) -> None:
     assert "none.jpg" in refused(smoke(whole, "--photo", str(tmp_path / "none.jpg")))
     assert "--dtype int8: expected one of float32, bfloat16" in refused(
-        finetune("smoke", "--model", whole, "--dtype", "int8")
+        finetune("check-model", "--model", whole, "--dtype", "int8")
     )
