@@ -38,7 +38,9 @@ def test_the_console_command_has_all_commands(tmp_path: Path) -> None:
 
 def test_recipes_come_with_the_wheel(tmp_path: Path) -> None:
     listed = {line.split()[0] for line in lookbook("recipe", cwd=tmp_path).stdout.splitlines()}
-    assert listed == {str(path.relative_to(ROOT / "recipes").with_suffix("")) for path in ROOT.glob("recipes/**/*.yaml")}
+    assert listed == {
+        str(path.relative_to(ROOT / "recipes").with_suffix("")) for path in ROOT.glob("recipes/**/*.yaml")
+    }
     assert lookbook("recipe", "demo", cwd=tmp_path).returncode == 0
     assert (tmp_path / "recipes" / "demo.yaml").read_bytes() == (ROOT / "recipes" / "demo.yaml").read_bytes()
 
@@ -53,7 +55,9 @@ def test_captions_are_scored(tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} >= {"report.html", "report.md", "report.json", "items.jsonl"}
 
 
-@pytest.mark.parametrize("command", [["train", "recipes/demo.yaml"], ["run", "recipes/demo.yaml"], ["caption", "a.jpg"]])
+@pytest.mark.parametrize(
+    "command", [["train", "recipes/demo.yaml"], ["run", "recipes/demo.yaml"], ["caption", "a.jpg"]]
+)
 def test_training_names_the_extra_to_install(command: list[str], tmp_path: Path) -> None:
     lookbook("recipe", "demo", cwd=tmp_path)
     done = lookbook(*command, cwd=tmp_path)

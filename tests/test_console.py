@@ -85,7 +85,9 @@ def test_two_packages_with_a_command_of_the_same_name(tmp_path: Path) -> None:
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     done = lookbook("--help", cwd=tmp_path, PYTHONPATH=path)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: the command bench-scores is defined twice, in metrics.bench.commands and in other")
+    assert done.stderr.startswith(
+        "error: the command bench-scores is defined twice, in metrics.bench.commands and in other"
+    )
 
 
 def test_help_imports_nothing_that_takes_time() -> None:
