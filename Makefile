@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 LIGHT := .venv-light
 GRID ?= recipes/grids/published.yaml
 ABLATION ?= recipes/ablation/demo.yaml
+# What a change is checked with while it is written; `make test` runs everything.
+QUICK := not java and not browser and not processes and not real_data and not slow
 
-.PHONY: help install demo reproduce test bench bench-full bench-recipe lint types light check clean
+.PHONY: help install spice demo reproduce test quick bench bench-full bench-recipe lint format types light check clean
 
-help:  ## say what there is
+help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
 
 install: $(VENV)/.installed  ## virtual environment with the pinned packages
@@ -19,37 +21,48 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,gpu,measures,evaluate,track,dev]'
 	touch $@
 
-demo: install  ## the whole path on the built-in catalogue: train, caption, score, report
-	$(BIN)/python -m finetune run recipes/demo.yaml
+spice: install  ## the jars of SPICE (387 MB); without network the demo continues without them
+	@$(BIN)/lookbook install-spice || echo "SPICE is not installed: the reports leave it out and name the reason. Try again: make spice"
+
+demo: spice  ## the whole path on the built-in catalogue: train, caption, score, report
+	$(BIN)/lookbook run recipes/demo.yaml
 
 reproduce: install  ## all published runs, what is finished skipped, and the published figures beside ours; GRID=...
-	$(BIN)/python -m finetune reproduce $(GRID)
+	$(BIN)/lookbook reproduce $(GRID)
 
-test: install  ## all tests, a file on each of up to four cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+test: install  ## all tests, on up to four cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+quick: install  ## the tests that take little time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "$(QUICK)"
 
 bench: install  ## time, memory and values beside those of the official scorers, 10,000 captions
-	$(BIN)/python -m metrics bench --stanza finetune/assets/demo-stanza
+	$(BIN)/lookbook bench-scores --stanza finetune/assets/demo-stanza
 
 bench-full: install  ## the same on 101,225 captions, a whole catalogue
-	$(BIN)/python -m metrics bench --stanza finetune/assets/demo-stanza --full
+	$(BIN)/lookbook bench-scores --stanza finetune/assets/demo-stanza --full
 
-bench-recipe: install  ## the published recipe against ours, each correction by itself; ABLATION=...
-	$(BIN)/python -m finetune bench-recipe $(ABLATION)
+bench-recipe: install  ## the published recipe against ours, and each correction alone; ABLATION=...
+	$(BIN)/lookbook bench-recipe $(ABLATION)
 
 lint: install  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+format: install  ## ruff, and change what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 types: install  ## mypy, strict
 	$(BIN)/mypy
 
-light:  ## the base install alone: scoring works without torch
+light:  ## the wheel with the base install alone: scoring works without torch
 	test -x $(LIGHT)/bin/python || $(PYTHON) -m venv $(LIGHT)
-	rm -rf build
-	$(LIGHT)/bin/python -m pip install --quiet --constraint constraints.txt . pytest hypothesis selenium
-	$(LIGHT)/bin/python -c 'import importlib.util as u; assert not u.find_spec("torch"), "torch is installed"'
-	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py
+	rm -rf build $(LIGHT)/wheel
+	$(LIGHT)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(LIGHT)/wheel .
+	$(LIGHT)/bin/python -m pip install --quiet --constraint constraints.txt $(LIGHT)/wheel/*.whl pytest pyyaml hypothesis selenium
+	$(LIGHT)/bin/python -m pip install --quiet --no-deps --force-reinstall $(LIGHT)/wheel/*.whl
+	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py -m "not torch"
 
 check: export LOOKBOOK_KILLS = 10
 check: lint types light test demo  ## everything

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finetune.api import caption, load_recipe, prepare, train
 
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it advertises kernels, and tells of every cast
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it advertises kernels and reports every cast
 
 __all__ = ["caption", "load_recipe", "prepare", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load torch only when one of the functions is asked for."""
+    """Import torch only when one of the functions is used."""
     if name in __all__:
         return getattr(import_module("finetune.api"), name)
     raise AttributeError(f"module 'finetune' has no attribute {name!r}")

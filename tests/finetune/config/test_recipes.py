@@ -116,5 +116,6 @@ def test_the_published_hyper_parameters_are_the_defaults() -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_are_headed_by_their_command(path: Path) -> None:
     head = path.read_text(encoding="utf-8").split("output:")[0]
-    assert "-m finetune" in head
+    assert "#   " in head
+    assert "lookbook " in head
     assert f"recipes/{path.name}" in head or path.stem == "demo-base"

@@ -1,0 +1,50 @@
+"""The commands about catalogues: compare-catalogues, image-urls."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from finetune.config.command_line import Overrides, RecipePath, load, needs_train
+from metrics.common.errors import UserError, user_errors
+
+app = typer.Typer()
+
+
+@app.command()
+@needs_train
+@user_errors()
+def compare_catalogues(
+    first: Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML recipe")],
+    second: Annotated[Path, typer.Argument(metavar="OTHER-RECIPE", help="another, or the same")],
+    out: Annotated[Path, typer.Option(help="the folder of the page")],
+) -> None:
+    """Write the catalogue card of two recipes' catalogues, side by side."""
+    recipes = {path: load(path) for path in (first, second)}
+    several = [str(path) for path, recipe in recipes.items() if len(recipe.catalogues) > 1]
+    if several:
+        raise UserError(f"{', '.join(several)}: mixes several catalogues; compare recipes of one each")
+
+    from finetune.data.card.page import refuse_a_file, write_comparison
+    from finetune.data.mixture import prepare_one
+
+    refuse_a_file(out)
+    prepared = [(str(path), prepare_one(recipes[path])) for path in (first, second)]
+    for path in write_comparison(prepared, out):
+        print(path)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> None:
+    """List the URLs of FACAD's large photos in OUT, a CSV file; fetches nothing."""
+    sections: list[Any] = list(load(recipe, overrides).catalogues.values())
+
+    from finetune.data.catalogues.facad.loader import Facad
+    from finetune.data.catalogues.facad.meta import write_image_urls
+
+    if len(sections) != 1 or not isinstance(sections[0], Facad):
+        names = ", ".join(section.catalogue for section in sections)
+        raise UserError(f"{recipe}: data.catalogue: image-urls needs one catalogue, facad; found {names}")
+    print(f"{out}: {write_image_urls(sections[0].meta_file(), out):,} URLs")

@@ -1,0 +1,74 @@
+"""The commands from a recipe to a trained model: prepare, make-tiny, train."""
+
+from typing import Annotated
+
+import typer
+
+from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train
+from metrics.common.errors import UserError, user_errors
+
+app = typer.Typer()
+
+
+@app.command()
+@needs_train
+@user_errors()
+def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
+    """Load, split and cache the catalogues; write references-{train,validation,test}.jsonl and each one's card."""
+    loaded = load(recipe, overrides, limit)
+
+    from finetune.data.card.page import write_card
+    from finetune.data.mixture import prepare_all
+    from finetune.data.preparation import write_references
+    from finetune.runs.claim import refuse_other_data
+
+    refuse_other_data(loaded)
+    prepared = prepare_all(loaded)
+    print(prepared.describe())
+    for part, folder in prepared.folders(loaded.output):
+        for path in [*write_references(part, folder), *write_card(part, folder)]:
+            print(path)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
+    """Write the tiny, randomly initialised base model a recipe's model.tiny describes to its model.base."""
+    loaded = load(recipe, overrides, limit)
+    if loaded.model.tiny is None:
+        raise UserError(f"{recipe}: model.tiny is missing; it gives the tiny model's shape")
+
+    from finetune.data.mixture import prepare_all
+    from finetune.training.train import ensure_base
+
+    ensure_base(loaded, prepare_all(loaded).whole)
+    print(loaded.model.base)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    limit: Limit = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    init_from: Annotated[str | None, typer.Option(help="an adapter's folder, its run's, or a Hub id")] = None,
+) -> None:
+    """Fine-tune as RECIPE says; --resume continues from the last checkpoint, --init-from starts from an adapter.
+
+    --dry-run measures a step and keeps nothing.
+    """
+    if dry_run and (resume or init_from):
+        raise UserError("--dry-run keeps nothing that could be resumed; leave --resume and --init-from out")
+    loaded = load(recipe, overrides, limit)
+
+    from finetune.training import dry_run as dry
+    from finetune.training import train as training
+
+    if dry_run:
+        dry.dry_run(loaded)
+    else:
+        training.train(loaded, str(recipe), resume=resume, init_from=init_from)

@@ -1,0 +1,61 @@
+"""The console command `lookbook`, and what every command line shares.
+
+Each room keeps its commands in a `commands.py` and registers them in pyproject.toml under the entry-point group
+`lookbook.commands`, so that `lookbook` has the commands of whatever packages are installed.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+from typer.main import get_command_name
+
+from metrics.common.errors import UserError, user_errors
+from metrics.common.version import installed_version
+
+GROUP = "lookbook.commands"
+ABOUT = "Fine-tune captioning models on fashion catalogues, write captions with them, and score captions."
+
+
+@user_errors()
+def main() -> None:
+    """Run `lookbook COMMAND`."""
+    rooms = {entry.value.partition(":")[0]: entry.load() for entry in sorted(entry_points(group=GROUP))}
+    assemble(ABOUT, rooms)(prog_name="lookbook")
+
+
+def assemble(about: str, rooms: Mapping[str, typer.Typer]) -> typer.Typer:
+    """One command line with the commands of all rooms, which are given by the names of their modules.
+
+    Raises `UserError` if two rooms have a command of the same name.
+    """
+    owners: dict[str, str] = {}
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback(help=about)(_options)
+    for room, commands in rooms.items():
+        for command in commands.registered_commands:
+            name = command.name or get_command_name(command.callback.__name__)  # type: ignore[union-attr]
+            if name in owners:
+                raise UserError(
+                    f"the command {name} is defined twice, in {owners[name]} and in {room}; "
+                    "uninstall one of the two packages, or rename its command"
+                )
+            owners[name] = room
+            command.rich_help_panel = room.removesuffix(".commands")
+        app.add_typer(commands)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lookbook {installed_version()}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the command line itself."""

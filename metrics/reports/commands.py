@@ -1,0 +1,62 @@
+"""The commands score and compare."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metrics.common.errors import user_errors
+from metrics.measures.commands import StanzaModels
+
+app = typer.Typer()
+
+Captions = Annotated[list[Path], typer.Argument(help="captions.jsonl of each system, side by side.")]
+References = Annotated[
+    Path | None, typer.Option(help="File of references, which defines the items. Default: the records' own.")
+]
+Names = Annotated[list[str] | None, typer.Option("--measure", help="One to compute, such as CIDEr. Default: all.")]
+Classifier = Annotated[Path | None, typer.Option(help="Folder of a category classifier, for Acc.")]
+Vocabulary = Annotated[Path | None, typer.Option(help="File of an attribute vocabulary, for MAP and MAR.")]
+
+
+@app.command()
+@user_errors()
+def score(
+    captions: Captions,
+    out: Annotated[Path, typer.Option(help="Folder for report.html, report.md, report.json and items.jsonl.")],
+    references: References = None,
+    measure: Names = None,
+    classifier: Classifier = None,
+    vocabulary: Vocabulary = None,
+    stanza: StanzaModels = "en",
+) -> None:
+    """Score captions and write the report."""
+    from metrics.reports.score_files import score_files
+    from metrics.scoring.registry import choose_measures
+
+    score_files(captions, out, choose_measures(measure or (), classifier, vocabulary, stanza), references)
+
+
+@app.command()
+@user_errors()
+def compare(
+    captions: Captions,
+    out: Annotated[Path, typer.Option(help="Folder for comparison.json, .md, .tex, .html and .csv.")],
+    references: References = None,
+    measure: Names = None,
+    classifier: Classifier = None,
+    vocabulary: Vocabulary = None,
+    stanza: StanzaModels = "en",
+    published: Annotated[
+        str | None, typer.Option(help="hm or facad: the paper's rows for that catalogue beside ours.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="The system that all others are tested against. Default: the last.")
+    ] = None,
+) -> None:
+    """Compare systems as the paper's tables do: intervals, significance, improvement by fine-tuning."""
+    from metrics.reports.score_files import compare_files
+    from metrics.scoring.registry import choose_measures
+
+    measures = choose_measures(measure or (), classifier, vocabulary, stanza)
+    compare_files(captions, out, measures, references, published, against)

@@ -1,0 +1,113 @@
+"""The console command `lookbook`: every command of every room, started quickly, and first to report a wrong recipe."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import ROOT
+
+from metrics.cli import GROUP
+from metrics.common.version import installed_version
+
+HEAVY = ("torch", "transformers", "peft", "accelerate", "datasets", "pandas", "numpy", "stanza", "evaluate")
+# Runs `lookbook ARGUMENTS`, then prints what was imported, the CPU time spent, and the setting for tokenizers.
+OBSERVED = f"""
+import json, os, resource, sys
+from metrics.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+used = resource.getrusage(resource.RUSAGE_SELF)
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+print(json.dumps([loaded, used.ru_utime + used.ru_stime, os.environ.get("TOKENIZERS_PARALLELISM")]))
+"""
+
+
+def lookbook(*arguments: Any, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lookbook")), *map(str, arguments)]
+    env = os.environ | {"COLUMNS": "200"} | environment
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def observed(*arguments: Any) -> tuple[list[str], float, str | None]:
+    command = [sys.executable, "-c", OBSERVED, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded, seconds, tokenizers = json.loads(done.stdout.splitlines()[-1])
+    return loaded, seconds, tokenizers
+
+
+def test_every_room_registers_its_commands() -> None:
+    rooms = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in ("finetune", "metrics")
+        for path in (ROOT / package).rglob("commands.py")
+    }
+    assert {entry.value for entry in entry_points(group=GROUP)} == {f"{room}:app" for room in rooms}
+    for package in ("finetune", "metrics"):
+        text = (ROOT / package / "__main__.py").read_text(encoding="utf-8")
+        for room in rooms:
+            if room.startswith(f"{package}."):
+                assert f"from {room.removesuffix('.commands')} import commands" in text
+
+
+def test_one_command_has_the_verbs_of_all_packages(tmp_path: Path) -> None:
+    done = lookbook("--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for verb in ("prepare", "train", "caption", "run", "push", "recipe", "score", "compare", "bench-scores"):
+        assert f" {verb} " in done.stdout
+
+
+def test_version(tmp_path: Path) -> None:
+    assert lookbook("--version", cwd=tmp_path).stdout == f"lookbook {installed_version()}\n"
+
+
+def test_folders_named_like_our_packages_do_not_shadow_them(tmp_path: Path) -> None:
+    for package in ("metrics", "finetune"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise ImportError('the wrong package')")
+    assert lookbook("--version", cwd=tmp_path).returncode == 0
+
+
+def test_two_packages_with_a_command_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(
+        "import typer\napp = typer.Typer()\n@app.command()\ndef bench_scores() -> None:\n    pass\n"
+    )
+    metadata = tmp_path / "other-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\nother = other:app\n")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = lookbook("--help", cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "error: the command bench-scores is defined twice, in metrics.bench.commands and in other"
+    )
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    loaded, seconds, _ = observed("--help")
+    assert loaded == []
+    assert seconds < 1.0  # 0.3 on an idle machine
+
+
+@pytest.mark.parametrize("command", ["prepare", "train", "validate", "run", "make-tiny", "baselines"])
+def test_a_wrong_recipe_is_reported_before_torch_is_imported(command: str, tmp_path: Path) -> None:
+    pytest.importorskip("pydantic")
+    recipe = tmp_path / "shop.yaml"
+    recipe.write_text("output: runs/shop\ndata: {catalogue: demo, folder: data}\nmodel: {bsae: x}\n")
+    out = [tmp_path / "out"] if command == "baselines" else []
+    for path in (recipe, tmp_path / "missing.yaml"):
+        loaded, seconds, tokenizers = observed(command, path, *out)
+        assert loaded == []
+        assert seconds < 2.0  # 0.7 on an idle machine
+        assert tokenizers == "false"
+    done = lookbook(command, recipe, *out, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "model.bsae" in done.stderr
+    assert "base" in done.stderr
