@@ -9,6 +9,7 @@ from typing import Any
 from finetune.experiments.grid import Planned
 from metrics.common.files import write_text
 from metrics.common.templates import render
+from metrics.common.version import installed_version
 from metrics.reports.published import (
     KIND,
     MEASURES,
@@ -22,7 +23,6 @@ from metrics.reports.published import (
     published_scores,
     unlike_published,
 )
-from metrics.scoring.suite import installed_version
 
 NAME = "reproduction"
 Report = Mapping[str, Any]

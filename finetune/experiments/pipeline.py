@@ -24,8 +24,8 @@ from finetune.training.trackers import attach_reports
 from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
+from metrics.common.version import installed_version
 from metrics.reports.score_files import score_files
-from metrics.scoring.suite import installed_version
 
 REPORT, SCORING = "report", "scoring.json"
 SYSTEMS = ("pretrained", "fine-tuned")

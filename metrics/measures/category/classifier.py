@@ -17,6 +17,7 @@ from typing import Any
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_bytes, write_text
 from metrics.common.locks import alone
+from metrics.common.version import installed_version
 from metrics.measures.category.examples import Examples, named, read_examples
 from metrics.measures.category.settings import ClassifierSettings
 
@@ -98,7 +99,6 @@ def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tupl
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
     from metrics.measures.category.model import quiet  # noqa: PLC0415
     from metrics.measures.category.training import accuracy, disk_faults, fit, open_base  # noqa: PLC0415
-    from metrics.scoring.suite import installed_version  # noqa: PLC0415
 
     with quiet(), disk_faults(out):
         classifier = open_base(data["train"], settings)

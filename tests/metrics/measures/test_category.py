@@ -20,7 +20,7 @@ from metrics.measures.category.confusion import category_details
 from metrics.measures.category.measure import Category
 from metrics.measures.rouge import RougeL
 from metrics.records.captions import CaptionRecord
-from metrics.records.systems import System
+from metrics.records.systems import CaptionSet
 from metrics.reports.report import write_report
 from metrics.scoring.suite import Evaluation, score_systems
 
@@ -59,11 +59,11 @@ def items(count: int) -> list[CaptionRecord]:
     ]
 
 
-def system(name: str, captions: list[str | None]) -> System:
+def system(name: str, captions: list[str | None]) -> CaptionSet:
     records = {
         str(number): CaptionRecord(str(number), text) for number, text in enumerate(captions) if text is not None
     }
-    return System(name, records)
+    return CaptionSet(name, records)
 
 
 def mixed(number: int) -> str:
@@ -72,7 +72,7 @@ def mixed(number: int) -> str:
     return " ".join([*one[: number % 5 + 1], *other[number % 7 :]])
 
 
-def measured(folder: Path, references: list[CaptionRecord], *systems: System) -> Evaluation:
+def measured(folder: Path, references: list[CaptionRecord], *systems: CaptionSet) -> Evaluation:
     return score_systems(systems, references, [Category(folder)])
 
 
