@@ -1,0 +1,1 @@
+"""From a catalogue on disk to prepared splits."""
