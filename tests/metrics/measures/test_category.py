@@ -1,6 +1,7 @@
 """Category accuracy by a real, tiny classifier; expected values by plain transformers and scikit-learn."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -225,6 +226,13 @@ def test_a_folder_without_a_whole_classifier_is_refused(classifier: Path, tmp_pa
     (unfinished / "classifier.json").write_text(json.dumps(told | {"finished": False}), encoding="utf-8")
     with pytest.raises(UserError, match="has not ended"):
         Category(unfinished)
+    (unfinished / "classifier.json").write_bytes(b'{"finished": ')
+    damaged = re.escape(f"{unfinished / 'classifier.json'}: expected a JSON object, found damaged text")
+    with pytest.raises(UserError, match=damaged):
+        Category(unfinished)
+    train, validation, _ = splits(tmp_path)
+    refused = tiny(train, validation, unfinished)
+    assert (refused.exit_code, "classifier.json: expected a JSON object" in refused.stderr) == (2, True)
     headless = tmp_path / "headless"
     shutil.copytree(classifier, headless)
     model = AutoModelForSequenceClassification.from_pretrained(classifier)
