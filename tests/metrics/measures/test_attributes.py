@@ -21,6 +21,8 @@ from metrics.measures.attributes.vocabulary import Vocabulary, read_vocabulary
 from metrics.measures.attributes.worker_main import parse
 from metrics.measures.rouge import RougeL
 
+pytestmark = pytest.mark.torch
+
 DEMO = ROOT / "finetune" / "assets" / "demo-stanza"
 REFERENCES = ["Striped dress in linen.", "Striped dress in linen.", "Short, striped skirt with pockets."]
 

@@ -25,6 +25,8 @@ from metrics.records.systems import CaptionSet
 from metrics.reports.report import write_report
 from metrics.scoring.suite import Evaluation, score_systems
 
+pytestmark = pytest.mark.torch
+
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
