@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metrics.measures.spice.measure import Spice
     from metrics.measures.statistics import Statistics, intervals, p_values
     from metrics.records.captions import CaptionRecord, read_captions, read_records, to_json, write_records
-    from metrics.records.systems import System, load_systems
+    from metrics.records.systems import CaptionSet, load_systems
     from metrics.reports.comparison import build_comparison, write_comparison
     from metrics.reports.report import build_report, write_report
     from metrics.scoring.registry import choose_measures
@@ -45,7 +45,7 @@ _HOMES = {
     "measures.spice.measure": ("Spice",),
     "measures.statistics": ("Statistics", "intervals", "p_values"),
     "scoring.suite": ("Evaluation", "Score", "SystemScores", "default_measures", "score_captions", "score_systems"),
-    "records.systems": ("System", "load_systems"),
+    "records.systems": ("CaptionSet", "load_systems"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -53,6 +53,7 @@ __all__ = [
     "Attributes",
     "Bleu",
     "CaptionRecord",
+    "CaptionSet",
     "Category",
     "Cider",
     "Evaluation",
@@ -62,7 +63,6 @@ __all__ = [
     "Score",
     "Spice",
     "Statistics",
-    "System",
     "SystemScores",
     "UserError",
     "build_comparison",

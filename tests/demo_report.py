@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from metrics.measures.base import ORDER
+from metrics.common.measure_names import ORDER
 
 RUNS = Path(__file__).parent.parent / "runs"
 

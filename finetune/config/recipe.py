@@ -24,7 +24,7 @@ from finetune.config.section import Section
 from finetune.data.catalogues import CatalogueConfig
 from finetune.data.catalogues.base import CatalogueSection
 from finetune.models.families import FamilyName
-from metrics.measures.base import ORDER
+from metrics.common.measure_names import ORDER
 
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]

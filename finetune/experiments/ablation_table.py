@@ -9,7 +9,7 @@ from metrics.common.files import write_text
 from metrics.common.formatting import figure, percent, times_100
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
-from metrics.scoring.suite import installed_version
+from metrics.common.version import installed_version
 
 NAME = "ablation"
 HEADINGS = ("validation loss", "CIDEr x100", "words", "end by themselves", "ms a step", "speed")

@@ -11,6 +11,7 @@ from metrics.common.files import write_text
 from metrics.common.formatting import figure
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
+from metrics.common.version import installed_version
 from metrics.reports.published import (
     KIND,
     MEASURES,
@@ -24,7 +25,6 @@ from metrics.reports.published import (
     published_scores,
     unlike_published,
 )
-from metrics.scoring.suite import installed_version
 
 NAME = "reproduction"
 Report = Mapping[str, Any]

@@ -25,9 +25,9 @@ from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
 from metrics.common.processes import child_environment, python_module
+from metrics.common.version import installed_version
 from metrics.records.run import read_run
 from metrics.reports.score_files import score_files
-from metrics.scoring.suite import installed_version
 
 SCORING = "scoring.json"
 SYSTEMS = ("pretrained", "fine-tuned")

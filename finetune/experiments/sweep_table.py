@@ -11,10 +11,10 @@ from finetune.runs.record import read_training
 from finetune.training.caption_evaluation_page import SCORES
 from metrics.common.files import make_folder, write_text
 from metrics.common.formatting import cell, duration, figure, times_100
+from metrics.common.measure_names import ORDER
 from metrics.common.tables import WideTable, print_tables
-from metrics.measures.base import ORDER
+from metrics.common.version import installed_version
 from metrics.reports.published import MEASURES
-from metrics.scoring.suite import installed_version
 
 NAME = "sweep"
 Row = dict[str, Any]

@@ -9,12 +9,18 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("lookbook", "torch", "transformers", "peft", "accelerate", "datasets", "tokenizers")
+from metrics.common.version import installed_version
+
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers")
 
 
 def versions() -> dict[str, str]:
     """Python and the packages that can change a result."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    return {
+        "python": platform.python_version(),
+        "lookbook": installed_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
 
 
 def hardware() -> dict[str, str | int | None]:

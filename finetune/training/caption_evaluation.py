@@ -19,11 +19,11 @@ from metrics.common.errors import UserError
 from metrics.common.files import make_folder, write_text
 from metrics.common.images import to_rgb
 from metrics.measures.base import Measure
-from metrics.measures.cider import Cider
 from metrics.records.captions import CaptionRecord, write_records
-from metrics.records.systems import System
+from metrics.records.systems import CaptionSet
 from metrics.scoring.registry import choose_measures
-from metrics.scoring.suite import run_measures, signature
+from metrics.scoring.signature import signature
+from metrics.scoring.suite import run_measures
 from metrics.text.corpus import Corpus
 from metrics.text.java import find_java
 
@@ -140,11 +140,11 @@ class Judge:
     def _score(
         self, records: Sequence[CaptionRecord], sample: Sequence[CaptionRecord], whole: Sequence[CaptionRecord]
     ) -> tuple[dict[str, float], dict[str, str]]:
-        system = System("judged", {record.id: record for record in records})
+        system = CaptionSet("judged", {record.id: record for record in records})
         everything, sampled = np.array(self.places), np.arange(len(sample))
         scores, signatures = {}, {}
         for items, places, wide in ((whole, everything, True), (sample, sampled, False)):
-            able = [one for one in chosen_measures(self.evaluation) if isinstance(one, Cider) == wide]
+            able = [one for one in chosen_measures(self.evaluation) if one.needs_whole_corpus == wide]
             for measure, (found,) in run_measures(able, Corpus([system], items)) if able else []:
                 for name in set(found.statistics) & set(self.evaluation.measures):
                     scores[name] = found.statistics[name].value(places)

@@ -49,13 +49,13 @@ def our_scores(folder: Path) -> Values:
     import numpy as np  # noqa: PLC0415
 
     from metrics.records.captions import read_records  # noqa: PLC0415
-    from metrics.records.systems import System  # noqa: PLC0415
+    from metrics.records.systems import CaptionSet  # noqa: PLC0415
     from metrics.scoring.registry import choose_measures  # noqa: PLC0415
     from metrics.scoring.suite import run_measures  # noqa: PLC0415
     from metrics.text.corpus import Corpus  # noqa: PLC0415
 
     records = read_records(folder / "captions.jsonl")
-    corpus = Corpus([System("captions", {record.id: record for record in records})], records)
+    corpus = Corpus([CaptionSet("captions", {record.id: record for record in records})], records)
     everything = np.arange(len(records))
     measures = choose_measures(["BLEU-4", "METEOR", "ROUGE-L", "CIDEr"])
     measured = [of_all[0] for _, of_all in run_measures(measures, corpus)]

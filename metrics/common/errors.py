@@ -1,6 +1,8 @@
 """The error that is the user's to mend, and how a command line shows it."""
 
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,17 +15,22 @@ class UserError(Exception):
 def user_errors() -> Iterator[None]:
     """Wrap a command, as decorator or `with` block: an expected failure becomes one line on stderr.
 
+    With `LOOKBOOK_DEBUG=1` the traceback, with all causes, comes before that line.
+
     Raises:
         SystemExit: with code 2, after `error: ...` on stderr, for a `UserError` or an `OSError` (a full disk, a
             folder that cannot be read).
     """
     try:
         yield
-    except UserError as error:
-        message = str(error)
-    except OSError as error:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    else:
-        return
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
+    except (UserError, OSError) as error:
+        if os.environ.get("LOOKBOOK_DEBUG", "0") not in ("", "0"):
+            traceback.print_exception(error)
+        print(f"error: {_message(error)}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _message(error: UserError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

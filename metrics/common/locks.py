@@ -2,54 +2,53 @@
 
 import hashlib
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
+from metrics.common.parallel import go_on
 
 _POLL_SECONDS = 0.5
 
 
 @contextmanager
 def alone(folder: Path, waiting: str) -> Iterator[None]:
-    """Hold `folder`, which need not exist, against others with the same cache; they say `waiting` on stderr, and wait.
+    """Hold `folder`, which need not exist, against other processes with the same cache; they print `waiting` and wait.
 
     Raises:
         UserError: when the lock, a file in the cache, cannot be made.
     """
-    with _opened(folder) as handle:
-        if not taken(handle):
-            print(waiting, file=sys.stderr)
-            while not taken(handle):
-                time.sleep(_POLL_SECONDS)
-        yield
-
-
-def _opened(folder: Path) -> IO[bytes]:
     name = hashlib.sha256(str(folder.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
-    lock = cache_folder("locks", name)
+    path = cache_folder("locks", name)
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        return lock.open("a+b")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = acquire(path, waiting)
     except OSError as error:
-        raise UserError(f"{lock}: cannot lock {folder} by it ({error.strerror}); set LOOKBOOK_CACHE") from error
-
-
-def taken(handle: IO[bytes]) -> bool:
-    """Take the lock of an open file, False where another process has it; raises `OSError` where files have no locks."""
+        raise UserError(f"{path}: cannot lock {folder} by it ({error.strerror}); set LOOKBOOK_CACHE") from error
     try:
-        if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415
+        yield
+    finally:
+        lock.release()
 
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415
 
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
+def acquire(path: Path, waiting: str) -> FileLock:
+    """Return the lock of the file `path`, held; while another process holds it, print `waiting` on stderr and wait.
+
+    Raises:
+        OSError: when the file cannot be made or its file system has no locks.
+        UserError: when another task of `side_by_side` fails while this one waits.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(waiting, file=sys.stderr)
+    while not lock.is_locked:
+        go_on()
+        with suppress(Timeout):
+            lock.acquire(timeout=_POLL_SECONDS)
+    return lock

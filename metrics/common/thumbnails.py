@@ -12,7 +12,7 @@ _PIXELS = (320, 240)  # width, height at most
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class Thumbnail:
     """A thumbnail as a data URI with its size in pixels, or the reason why there is none."""
 
     uri: str | None = None
@@ -21,7 +21,7 @@ class Photo:
     fault: str | None = None
 
 
-def thumbnail(opened: Image.Image) -> Photo:
+def thumbnail(opened: Image.Image) -> Thumbnail:
     """Return the photo as a JPEG of at most 320 x 240 pixels; raises what Pillow raises where it cannot be read."""
     opened.draft("RGB", _PIXELS)
     flat = to_rgb(ImageOps.exif_transpose(opened))
@@ -29,4 +29,4 @@ def thumbnail(opened: Image.Image) -> Photo:
     buffer = io.BytesIO()
     flat.save(buffer, "JPEG", quality=82, optimize=True)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Photo(uri, flat.width, flat.height)
+    return Thumbnail(uri, flat.width, flat.height)

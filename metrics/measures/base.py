@@ -1,4 +1,4 @@
-"""The contract of a measure, and the order of measures in tables."""
+"""The contract of a measure."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,35 +9,13 @@ from metrics.measures.statistics import Statistics
 from metrics.records.captions import CaptionRecord
 from metrics.text.corpus import Corpus
 
-# As the papers print them.
-ORDER = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr", "SPICE", "MAP", "MAR", "Attr-F1", "Acc")
-# The measures that papers lead with come first, so that a phone shows them without scrolling.
-HEADLINE = (
-    "CIDEr",
-    "SPICE",
-    "METEOR",
-    "ROUGE-L",
-    "BLEU-4",
-    "MAP",
-    "MAR",
-    "Attr-F1",
-    "Acc",
-    "BLEU-1",
-    "BLEU-2",
-    "BLEU-3",
-)
-
-
-# The highest value of each; papers print all of them x100.
-MAXIMUM = dict.fromkeys(ORDER, 1) | {"CIDEr": 10}
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What a measure found out about one system.
 
     Attributes:
-        statistics: name of the measure (one of `ORDER`) to its statistics over all items of the corpus.
+        statistics: name of the measure (one of `measure_names.ORDER`) to its statistics over all items of the corpus.
         signature: what else, beside tokenizer, references and n, decides about the number (`df:1000`, `java:17`).
         details: what the report shows beside the number, as JSON.
     """
@@ -51,16 +29,19 @@ class Measure(ABC):
     """One measure, or several that come out of the same work.
 
     Attributes:
-        names: the measures it gives, each one of `ORDER`.
+        names: the measures it gives, each one of `measure_names.ORDER`.
         tokenizer: name and version of what cuts the captions into tokens, for the signature.
         work: what does its work. `python`: such measures run one after the other, since they would only take turns;
             `programs`: beside all others; `torch`: alone, since two pools of threads on the same cores wait for each
             other.
+        needs_whole_corpus: whether an item's value depends on the other items' references, so that a sample must be
+            scored within the whole set.
     """
 
     names: tuple[str, ...]
     tokenizer: str
     work: Literal["python", "programs", "torch"] = "python"
+    needs_whole_corpus: bool = False
 
     def absent(self) -> str | None:
         """Say why it cannot run here, and what to do (`not installed, run ...`); None where it can. Loads nothing."""

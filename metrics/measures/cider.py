@@ -22,6 +22,7 @@ class Cider(Measure):
 
     names = ("CIDEr",)
     tokenizer = TOKENIZER
+    needs_whole_corpus = True  # for its document frequencies
 
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Weigh n-grams once by the references, then score every caption."""

@@ -14,7 +14,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class CaptionSet:
     """One system's captions.
 
     Attributes:
@@ -30,22 +30,22 @@ class System:
     source: Path | None = None
 
 
-def load_systems(paths: Sequence[Path]) -> list[System]:
+def load_systems(paths: Sequence[Path]) -> list[CaptionSet]:
     """Read captions files with the `run.json` beside each; baselines first, fine-tuned systems last.
 
     Raises:
         UserError: when a file cannot be read or is not a captions file.
     """
-    systems: list[System] = []
+    systems: list[CaptionSet] = []
     for path in paths:
         captions = {record.id: record for record in read_captions(path)}
         run = read_run(path)
-        systems.append(System((run and run.system) or _name_from(path), captions, run, path))
+        systems.append(CaptionSet((run and run.system) or _name_from(path), captions, run, path))
     systems.sort(key=lambda system: _RANKS[system.run.kind if system.run else None])
     return _unique_names(systems)
 
 
-def reference_items(systems: Sequence[System], references: Sequence[CaptionRecord] | None) -> list[CaptionRecord]:
+def reference_items(systems: Sequence[CaptionSet], references: Sequence[CaptionRecord] | None) -> list[CaptionRecord]:
     """Return the items that own the denominator: those of `references`, else of all systems together.
 
     Each is a record with references and without a caption; it is seen where any record says so, and `image` and the
@@ -66,7 +66,7 @@ def reference_items(systems: Sequence[System], references: Sequence[CaptionRecor
 _NO_REFERENCES = 'write them into the records ("references": ["..."]) or give a file of them with --references'
 
 
-def _union(systems: Sequence[System]) -> dict[str, CaptionRecord]:
+def _union(systems: Sequence[CaptionSet]) -> dict[str, CaptionRecord]:
     items: dict[str, CaptionRecord] = {}
     for system in systems:
         for key, record in system.captions.items():
@@ -81,7 +81,7 @@ def _union(systems: Sequence[System]) -> dict[str, CaptionRecord]:
     return items
 
 
-def _completed(item: CaptionRecord, systems: Sequence[System]) -> CaptionRecord:
+def _completed(item: CaptionRecord, systems: Sequence[CaptionSet]) -> CaptionRecord:
     known = [item, *(system.captions[item.id] for system in systems if item.id in system.captions)]
     return replace(
         item,
@@ -110,7 +110,7 @@ def _refuse(ids: Sequence[str], fault: str, cure: str) -> None:
     raise UserError(f"id {shown}{more} {fault}; {cure}")
 
 
-def _origin(system: System) -> str:
+def _origin(system: CaptionSet) -> str:
     return str(system.source) if system.source else system.name
 
 
@@ -118,7 +118,7 @@ def _name_from(path: Path) -> str:
     return path.stem if path.stem != "captions" else path.resolve().parent.name or path.stem
 
 
-def _unique_names(systems: list[System]) -> list[System]:
+def _unique_names(systems: list[CaptionSet]) -> list[CaptionSet]:
     taken: set[str] = set()
     unique = []
     for system in systems:

@@ -8,6 +8,7 @@ from typing import Any
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, write_text
 from metrics.common.templates import render
+from metrics.common.version import installed_version
 from metrics.measures.statistics import SAMPLES, TRIALS, p_values
 from metrics.records.run import RunRecord
 from metrics.reports.comparison_tables import FILTERS, FORMS, NAME, SIGNIFICANT, csv_text, dump, notes_on
@@ -24,7 +25,7 @@ from metrics.reports.published import (
     published_scores,
     unlike_published,
 )
-from metrics.scoring.suite import SLICES, Evaluation, SystemScores, installed_version
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores
 
 _SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no picture", "control": "other picture"}
 _DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}

@@ -8,12 +8,13 @@ from typing import Any
 
 from metrics.common.charts import loss_chart
 from metrics.common.files import atomic_writer, make_folder, one_line, write_text
+from metrics.common.measure_names import HEADLINE, MAXIMUM
 from metrics.common.templates import render
-from metrics.measures.base import HEADLINE, MAXIMUM
+from metrics.common.version import installed_version
 from metrics.records.run import CatalogueInfo
 from metrics.reports import measure_charts as details
 from metrics.reports.samples import choose_samples, shown_measures
-from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite, installed_version
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite
 
 
 def write_report(evaluation: Evaluation, out: Path) -> Path:
@@ -29,7 +30,7 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
-    view = {"report": report, "evaluation": evaluation, "sections": choose_samples(evaluation)}
+    view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation)}
     view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
     write_text(out / "report.md", render("report.md.j2", view))

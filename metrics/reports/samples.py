@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 from PIL import Image
 
 from metrics.common.images import open_photo
-from metrics.common.thumbnails import Photo, thumbnail
-from metrics.measures.base import HEADLINE
+from metrics.common.measure_names import HEADLINE
+from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.records.captions import CaptionRecord
 from metrics.scoring.suite import Evaluation, finite
 
@@ -34,12 +34,12 @@ class Card:
     """One item with its photo and every system's caption."""
 
     item: CaptionRecord
-    photo: Photo
+    photo: Thumbnail
     lines: Sequence[Line]
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class SampleGroup:
     """A titled group of cards."""
 
     title: str
@@ -53,7 +53,7 @@ def shown_measures(evaluation: Evaluation) -> list[str]:
     return [name for name in wished if name in evaluation.measures][:_SCORES]
 
 
-def choose_samples(evaluation: Evaluation) -> list[Section]:
+def choose_samples(evaluation: Evaluation) -> list[SampleGroup]:
     """Return 24 random items (always the same), then the last system's 6 best and 6 worst by the first shown measure.
 
     Items that this measure leaves out are neither.
@@ -70,7 +70,7 @@ def choose_samples(evaluation: Evaluation) -> list[Section]:
         ("Best", f"The highest {measure} of {name}.", ranked[:_EXTREMES]),
         ("Worst", f"The lowest {measure} of {name}.", ranked[::-1][:_EXTREMES]),
     )
-    return [Section(title, note, [_card(evaluation, place) for place in group]) for title, note, group in groups]
+    return [SampleGroup(title, note, [_card(evaluation, place) for place in group]) for title, note, group in groups]
 
 
 def _card(evaluation: Evaluation, place: int) -> Card:
@@ -89,18 +89,18 @@ def _folder(evaluation: Evaluation) -> Path | None:
     return next((run.catalogue.folder for run in runs if run.catalogue.folder), None)
 
 
-def _photo(folder: Path | None, image: str | None) -> Photo:
+def _photo(folder: Path | None, image: str | None) -> Thumbnail:
     if folder is None or image is None:
-        return Photo(fault="no photo known")
+        return Thumbnail(fault="no photo known")
     relative = PurePath(image)
     if relative.is_absolute() or ".." in relative.parts or "\0" in image:
-        return Photo(fault="photo outside the catalogue folder")
+        return Thumbnail(fault="photo outside the catalogue folder")
     try:
         with open_photo(folder / relative) as opened:
             return thumbnail(opened)
     except FileNotFoundError:
-        return Photo(fault="photo not found")
+        return Thumbnail(fault="photo not found")
     except ImportError:
-        return Photo(fault="photo in an HDF5 file: pip install h5py")
+        return Thumbnail(fault="photo in an HDF5 file: pip install h5py")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return Photo(fault="photo cannot be read")
+        return Thumbnail(fault="photo cannot be read")

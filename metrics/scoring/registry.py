@@ -5,8 +5,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from metrics.common.errors import UserError
+from metrics.common.measure_names import ORDER
 from metrics.measures.attributes.measure import Attributes
-from metrics.measures.base import ORDER, Measure, Measured
+from metrics.measures.base import Measure, Measured
 from metrics.measures.category.measure import Category
 from metrics.scoring.suite import default_measures
 from metrics.text.corpus import Corpus

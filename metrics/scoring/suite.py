@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from metrics.common.errors import UserError
+from metrics.common.measure_names import ORDER
 from metrics.common.parallel import side_by_side
-from metrics.measures.base import ORDER, Measure, Measured
+from metrics.measures.base import Measure, Measured
 from metrics.measures.bleu import Bleu
 from metrics.measures.cider import Cider
 from metrics.measures.meteor.measure import Meteor
@@ -19,7 +19,8 @@ from metrics.measures.rouge import RougeL
 from metrics.measures.spice.measure import Spice
 from metrics.measures.statistics import Floats, Interval, Statistics, intervals
 from metrics.records.captions import CaptionRecord
-from metrics.records.systems import System, reference_items
+from metrics.records.systems import CaptionSet, reference_items
+from metrics.scoring.signature import signature
 from metrics.text.corpus import Corpus
 from metrics.text.ngrams import Integers
 from metrics.text.tokenization import TOKENIZER
@@ -62,7 +63,7 @@ class SystemScores:
         details: what measures say beside their numbers, by the first name of each.
     """
 
-    system: System
+    system: CaptionSet
     missing: tuple[str, ...]
     empty: tuple[str, ...]
     scores: Mapping[str, Mapping[str, Score]]
@@ -107,11 +108,11 @@ def score_captions(
     by_id = {record.id: record for record in captions}
     if len(by_id) < len(captions):
         raise UserError("an id comes twice among the captions; keep one caption for each item")
-    return score_systems([System("captions", by_id)], references, measures)
+    return score_systems([CaptionSet("captions", by_id)], references, measures)
 
 
 def score_systems(
-    systems: Sequence[System],
+    systems: Sequence[CaptionSet],
     references: Sequence[CaptionRecord] | None = None,
     measures: Sequence[Measure] | None = None,
 ) -> Evaluation:
@@ -175,7 +176,7 @@ def _slices(items: Sequence[CaptionRecord]) -> dict[str, Integers]:
 
 
 def _score_system(
-    system: System,
+    system: CaptionSet,
     items: Sequence[CaptionRecord],
     slices: Mapping[str, Integers],
     measured: Found,
@@ -216,31 +217,6 @@ def _score_slice(
     return scores
 
 
-def signature(
-    name: str, tokenizer: str, further: Sequence[str], items: Sequence[CaptionRecord], places: Integers
-) -> str:
-    """Return what decides about a measure's number on the items at `places`, joined by bars."""
-    counts = [len(items[place].references) for place in places]
-    low, high = min(counts), max(counts)
-    parts = [
-        "CIDEr-D" if name == "CIDEr" else name,
-        f"tok:{tokenizer}",
-        f"refs:{low}" if low == high else f"refs:{low}-{high}",
-        f"n:{len(places)}",
-        *further,
-        f"lookbook:{installed_version()}",
-    ]
-    return "|".join(parts)
-
-
 def finite(value: float) -> float | None:
     """Return an item's own value, None where the measure leaves the item out."""
     return None if math.isnan(value) else float(value)
-
-
-def installed_version() -> str:
-    """Return the version of the `lookbook` distribution, `unknown` where the package runs uninstalled."""
-    try:
-        return version("lookbook")
-    except PackageNotFoundError:
-        return "unknown"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.records.captions import CaptionRecord
-from metrics.records.systems import System
+from metrics.records.systems import CaptionSet
 from metrics.text.ngrams import NgramTable
 from metrics.text.tokenization import tokenize
 
@@ -32,7 +32,7 @@ class Corpus:
         present: (S, n) whether the system has a caption for the item; one that is missing scores 0.
     """
 
-    def __init__(self, systems: Sequence[System], items: Sequence[CaptionRecord]) -> None:
+    def __init__(self, systems: Sequence[CaptionSet], items: Sequence[CaptionRecord]) -> None:
         self.items = items
         self.systems = systems
         self.references = [item.references for item in items]
@@ -56,6 +56,6 @@ class Corpus:
         return NgramTable(text for group in groups for text in group)
 
 
-def _caption(system: System, key: str) -> str:
+def _caption(system: CaptionSet, key: str) -> str:
     record = system.captions.get(key)
     return record.caption or "" if record else ""

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from finetune.data.catalogues.base import SPLITS
 from finetune.data.preparation import Prepared
-from metrics.common.thumbnails import Photo, thumbnail
+from metrics.common.thumbnails import Thumbnail, thumbnail
 
 SAMPLES = 12
 _SEED = 42
@@ -29,7 +29,7 @@ class Sample:
     id: str
     caption: str | None
     category: str | None
-    photo: Photo
+    photo: Thumbnail
 
 
 @dataclass(frozen=True)

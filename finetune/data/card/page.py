@@ -12,7 +12,7 @@ from finetune.data.preparation import Prepared
 from metrics.common.errors import UserError
 from metrics.common.files import one_line, write_text
 from metrics.common.templates import render
-from metrics.scoring.suite import installed_version
+from metrics.common.version import installed_version
 
 __all__ = ["CatalogueCard", "describe_catalogue", "refuse_a_file", "write_card", "write_comparison"]
 

@@ -18,8 +18,8 @@ _TABLE = """CREATE TABLE IF NOT EXISTS lemmas
 class LemmaCache:
     """Caption to lemmas; several processes may use one file at once.
 
-    A damaged file is thrown away and begun anew, a damaged row counts as one that is not there. Every method raises
-    `UserError` where the file cannot be used (folder read-only, disk full).
+    A file that SQLite calls damaged is removed and begun again, a damaged row counts as missing. Every method raises
+    `UserError` when the file cannot be used (folder read-only, disk full, locked for long, too many open files).
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,18 +56,24 @@ class LemmaCache:
                 connection.text_factory = lambda text: text.decode("utf-8", "replace")
                 yield connection
         except (sqlite3.Error, OSError) as error:
+            remedy = "remove it" if _says_damaged(error) else "make room and allow writing there"
             raise UserError(
-                f"{self.path}: cannot keep lemmas there ({error}); remove it or set LOOKBOOK_CACHE to another folder"
+                f"{self.path}: cannot keep lemmas there ({error}); {remedy}, or set LOOKBOOK_CACHE to another folder"
             ) from error
 
 
 def _is_whole(connection: sqlite3.Connection) -> bool:
     try:
         return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError as error:
+        if _says_damaged(error):
+            return False
         raise
-    except sqlite3.DatabaseError:
-        return False
+
+
+def _says_damaged(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # without what extends the primary code
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _checksum(caption: str, kept: str) -> int:

@@ -1,23 +1,39 @@
 """Which Stanza models are used: Stanza's own `en` package or a folder of model files; found, identified, loaded."""
 
 import hashlib
-import json
 import os
+import re
 import runpy
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+from platformdirs import user_cache_dir
+
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes
+from metrics.common.files import read_bytes, read_json_object
 
 ENGLISH = "en"
 DOWNLOAD = """python -c "import stanza; stanza.download('en')\""""
 INSTALL = "pip install '.[measures]'"
 MODEL_FILES = {"tokenize": "tokenizer.pt", "pos": "pos.pt", "lemma": "lemma.pt"}
 RESOURCES = "resources.json"
+# What Stanza and torch.load raise on files that are cut off, overwritten or of another kind.
+_BROKEN_FILE = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    FileNotFoundError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    UnpicklingError,
+    ValueError,
+)
+_SHORT_OF_MEMORY = re.compile("memory|CUDA")  # torch's RuntimeErrors that are no fault of the files
 
 
 def absent(source: str) -> str | None:
@@ -71,7 +87,9 @@ def load_pipeline(source: str, *, gpu: bool = False, remember: bool = True) -> A
         charlms = {"pos_forward_charlm_path": None, "pos_backward_charlm_path": None}
         packages = dict.fromkeys(MODEL_FILES, "x")
         return stanza.Pipeline(ENGLISH, package=None, processors=packages, dir=source, **paths, **charlms, **common)
-    except Exception as error:  # Stanza raises errors of many kinds on a broken file
+    except _BROKEN_FILE as error:
+        if isinstance(error, RuntimeError) and _SHORT_OF_MEMORY.search(str(error)):
+            raise
         raise UserError(f"{source}: Stanza cannot load its models ({type(error).__name__}: {error})") from error
 
 
@@ -92,13 +110,14 @@ def _english_files() -> list[Path]:
     listed = folder / RESOURCES
     if not listed.is_file():
         return [listed]
+    resources = read_json_object(listed, f"run {DOWNLOAD}")
     try:
-        english = json.loads(read_bytes(listed))[ENGLISH]
+        english = resources[ENGLISH]
         packages = english["packages"]["default"]
         models = [(name, packages[name]) for name in ("tokenize", "mwt", "pos", "lemma") if name in packages]
         needed = [english[name][package].get("dependencies", []) for name, package in models]
         models += [(model["model"], model["package"]) for each in needed for model in each]
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise UserError(f"{listed}: not Stanza's list of English packages ({error!r}); run {DOWNLOAD}") from error
     return [folder / ENGLISH / name / f"{package}.pt" for name, package in dict.fromkeys(models)]
 
@@ -113,8 +132,6 @@ def _english_folder() -> Path:
     told = os.environ.get("STANZA_RESOURCES_DIR")
     if told is not None:
         return Path(told)
-    from platformdirs import user_cache_dir  # noqa: PLC0415
-
     package = _package()
     if package is None:
         raise UserError(f"stanza is not installed, run {INSTALL}")

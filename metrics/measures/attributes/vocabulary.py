@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes, write_text
+from metrics.common.files import read_bytes, read_json_object, write_text
 from metrics.records.captions import CaptionRecord
 
 MINIMUM = 10
@@ -104,12 +104,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Raises:
         UserError: naming file and key, when it cannot be read or is something else.
     """
-    try:
-        data = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error}); make it with `python -m metrics attributes`") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: expected a JSON object; make it with `python -m metrics attributes`")
+    data = read_json_object(path, "make it with `python -m metrics attributes`")
     for key, kind, expected in (
         ("pipeline", str, "a string"),
         ("source", dict, "an object"),

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from metrics.common.errors import UserError
-from metrics.common.files import make_folder, read_bytes, write_text
+from metrics.common.files import make_folder, read_bytes, read_json_object, write_text
 from metrics.common.locks import alone
+from metrics.common.version import installed_version
 from metrics.measures.category.examples import Examples, named, read_examples
 from metrics.measures.category.settings import ClassifierSettings
 
@@ -66,11 +67,18 @@ def train_classifier(
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return what `classifier.json` says, None where there is none of `train-classifier`."""
+    """Return the content of `classifier.json`, None if there is no such file or it is not of `train-classifier`.
+
+    Raises:
+        UserError: when the file cannot be read or is damaged.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    record = read_json_object(path, "remove it if the classifier is not of train-classifier, else train it again")
     try:
-        record = dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
         return record if _is_ours(record) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (KeyError, TypeError, AttributeError):
         return None
 
 
@@ -98,7 +106,6 @@ def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tupl
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
     from metrics.measures.category.model import quiet  # noqa: PLC0415
     from metrics.measures.category.training import accuracy, disk_faults, fit, open_base  # noqa: PLC0415
-    from metrics.scoring.suite import installed_version  # noqa: PLC0415
 
     with quiet(), disk_faults(out):
         classifier = open_base(data["train"], settings)

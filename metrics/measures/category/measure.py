@@ -4,7 +4,6 @@ As in the published results (omgwenxx/multimodal-fashion-analysis): a classifier
 (`train-classifier`) predicts a category from each generated caption.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from metrics.common.errors import UserError
+from metrics.common.files import read_json_object
 from metrics.measures.base import Measure, Measured
 from metrics.measures.category.classifier import RECORD, classifier_signature, missing_packages, read_record
 from metrics.measures.category.confusion import NO_CAPTION, NO_CATEGORY, by_slice, category_details
@@ -131,13 +131,11 @@ def _config(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     if record is not None and not record.get("finished"):
         raise UserError(f"{folder / RECORD}: its training has not ended; run the same train-classifier again to go on")
-    try:
-        config = dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        numbers = {str(number) for number in range(len(config["id2label"]))}
-        whole = config["id2label"].keys() == numbers and "model_type" in config and any(folder.glob("*.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
+    path = folder / "config.json"
+    config = read_json_object(path, cure) if path.is_file() else {}
+    labels = config.get("id2label")
+    numbered = isinstance(labels, dict) and labels.keys() == {str(number) for number in range(len(labels))}
+    if not numbered or "model_type" not in config or not any(folder.glob("*.safetensors")):
         raise UserError(f"{folder}: no category classifier (config.json with id2label, *.safetensors) there; {cure}")
     return config
 

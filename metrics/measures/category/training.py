@@ -53,7 +53,8 @@ def fit(
         UserError: when training diverges.
     """
     trainer = CategoryTrainer(classifier, train, validation, training_arguments(settings, work))
-    trainer.train(resume_from_checkpoint=_last_checkpoint(work))
+    _remove_cut_off_checkpoints(work)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if work.is_dir() else None)
     return [entry["eval_accuracy"] for entry in trainer.state.log_history if "eval_accuracy" in entry]
 
 
@@ -202,9 +203,8 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
         self.bar.close()
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    """Return the newest whole checkpoint; those cut off while being written are removed."""
+def _remove_cut_off_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints that were being written when a training ended; `trainer_state.json` is written last."""
     for checkpoint in folder.glob("checkpoint-*"):
         if not (checkpoint / "trainer_state.json").is_file():
             shutil.rmtree(checkpoint)
-    return get_last_checkpoint(str(folder)) if folder.is_dir() else None

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_writer
+from metrics.common.files import atomic_writer, read_bytes
 from metrics.common.parallel import ended_with_block, how_it_ended, start_python
 
 _CHUNK = 1 << 24
@@ -66,10 +67,13 @@ def _fingerprint(full: Path) -> str:
 
 
 def _is_whole(path: Path) -> bool:
+    """Whether the table is there and complete. Raises `UserError` when it cannot be read."""
+    if not path.exists():
+        return False
+    data = read_bytes(path)
     try:
-        data = path.read_bytes()
         gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         return False
     return bool(data)
 
@@ -126,9 +130,10 @@ def _write(path: Path, entries: bytes) -> None:
 
 def _forget_old(folder: Path) -> None:
     """Keep the `_KEPT` tables made last; every set of captions has words of its own."""
-    tables = sorted(folder.glob("paraphrases-*.gz"), key=lambda path: path.stat().st_mtime_ns)
-    for path in tables[:-_KEPT]:
-        path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # another process has removed one meanwhile
+        tables = sorted(folder.glob("paraphrases-*.gz"), key=lambda path: path.stat().st_mtime_ns)
+        for path in tables[:-_KEPT]:
+            path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,16 @@
 import hashlib
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
-from metrics.common.locks import taken
-from metrics.common.parallel import go_on
+from metrics.common.locks import acquire
 
 _DATA = "data.mdb"
 _SEAL = "seal"
@@ -42,19 +41,22 @@ def parse_cache() -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as temporary:
             yield Path(temporary)
         return
-    with lock, _sealed(folder):
-        yield folder
+    try:
+        with _sealed(folder):
+            yield folder
+    finally:
+        lock.release()
 
 
 @contextmanager
 def _sealed(folder: Path) -> Iterator[None]:
     seal = folder / _SEAL
-    found = seal.read_text(encoding="utf-8") if seal.is_file() else ""
-    if (folder / _DATA).exists() and found not in {_OPEN, _digest(folder)}:
+    former = seal.read_bytes().decode("utf-8", "replace") if seal.is_file() else ""
+    if (folder / _DATA).exists() and former not in {_OPEN, _digest(folder)}:
         print(f"SPICE: the parses in {folder} are damaged or not its own; they are made again", file=sys.stderr)
         _forget(folder)
     write_text(seal, _OPEN)
-    trusted = found != _OPEN
+    trusted = former != _OPEN
     try:
         yield
         trusted = True
@@ -80,28 +82,14 @@ def _digest(folder: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def _lock(folder: Path) -> IO[bytes] | None:
-    """Return the folder's lock, taken; None, and why on stderr, where the folder cannot be written or locked."""
-    with ExitStack() as opened:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-            lock = opened.enter_context((folder / "lock").open("a+b"))
-            _wait_for(lock, folder)
-        except OSError as error:
-            why = error.strerror or error
-            print(f"SPICE: {folder} cannot be written or locked ({why}), so parses are not kept", file=sys.stderr)
-            return None
-        opened.pop_all()
-        return lock
-
-
-def _wait_for(lock: IO[bytes], folder: Path) -> None:
-    waiting = False
-    while not taken(lock):
-        if not waiting:
-            print(f"SPICE: waiting for another process that uses {folder}", file=sys.stderr)
-        waiting = True
-        time.sleep(0.5)
-        go_on()
+def _lock(folder: Path) -> FileLock | None:
+    """Return the folder's lock, held; None, with the reason on stderr, if the folder cannot be written or locked."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        return acquire(folder / "lock", f"SPICE: waiting for another process that uses {folder}")
+    except OSError as error:
+        why = error.strerror or error
+        print(f"SPICE: {folder} cannot be written or locked ({why}), so parses are not kept", file=sys.stderr)
+        return None

@@ -16,7 +16,7 @@ from tiny_models import write_recipe
 
 from finetune.runs.processes import locked
 from metrics.common.errors import UserError
-from metrics.measures.base import ORDER
+from metrics.common.measure_names import ORDER
 
 SYSTEMS = [
     "sibling's caption",

@@ -21,6 +21,8 @@ from metrics.measures.attributes.vocabulary import Vocabulary, read_vocabulary
 from metrics.measures.attributes.worker_main import parse
 from metrics.measures.rouge import RougeL
 
+pytestmark = pytest.mark.torch
+
 DEMO = ROOT / "finetune" / "assets" / "demo-stanza"
 REFERENCES = ["Striped dress in linen.", "Striped dress in linen.", "Short, striped skirt with pockets."]
 
@@ -118,10 +120,21 @@ def test_a_vocabulary_that_no_reference_has_is_refused() -> None:
         score_captions([record], measures=[Attributes(vocabulary("hem"), str(DEMO))])
 
 
-def test_broken_models_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"nonsense",
+        lambda _: b"",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: bytes(len(whole)),
+        lambda _: (DEMO / "lemma.pt").read_bytes(),
+    ],
+    ids=["nonsense", "empty", "cut off", "zeros", "another model"],
+)
+def test_broken_models_are_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     folder = tmp_path / "models"
     shutil.copytree(DEMO, folder)
-    (folder / "pos.pt").write_bytes(b"nonsense")
+    (folder / "pos.pt").write_bytes(damage((DEMO / "pos.pt").read_bytes()))
     with pytest.raises(UserError, match=r"models: Stanza cannot load its models"):
         load_pipeline(str(folder))
 

@@ -1,6 +1,7 @@
 """Category accuracy by a real, tiny classifier; expected values by plain transformers and scikit-learn."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -20,9 +21,11 @@ from metrics.measures.category.confusion import category_details
 from metrics.measures.category.measure import Category
 from metrics.measures.rouge import RougeL
 from metrics.records.captions import CaptionRecord
-from metrics.records.systems import System
+from metrics.records.systems import CaptionSet
 from metrics.reports.report import write_report
 from metrics.scoring.suite import Evaluation, score_systems
+
+pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +62,11 @@ def items(count: int) -> list[CaptionRecord]:
     ]
 
 
-def system(name: str, captions: list[str | None]) -> System:
+def system(name: str, captions: list[str | None]) -> CaptionSet:
     records = {
         str(number): CaptionRecord(str(number), text) for number, text in enumerate(captions) if text is not None
     }
-    return System(name, records)
+    return CaptionSet(name, records)
 
 
 def mixed(number: int) -> str:
@@ -72,7 +75,7 @@ def mixed(number: int) -> str:
     return " ".join([*one[: number % 5 + 1], *other[number % 7 :]])
 
 
-def measured(folder: Path, references: list[CaptionRecord], *systems: System) -> Evaluation:
+def measured(folder: Path, references: list[CaptionRecord], *systems: CaptionSet) -> Evaluation:
     return score_systems(systems, references, [Category(folder)])
 
 
@@ -225,6 +228,13 @@ def test_a_folder_without_a_whole_classifier_is_refused(classifier: Path, tmp_pa
     (unfinished / "classifier.json").write_text(json.dumps(told | {"finished": False}), encoding="utf-8")
     with pytest.raises(UserError, match="has not ended"):
         Category(unfinished)
+    (unfinished / "classifier.json").write_bytes(b'{"finished": ')
+    damaged = re.escape(f"{unfinished / 'classifier.json'}: expected a JSON object, found damaged text")
+    with pytest.raises(UserError, match=damaged):
+        Category(unfinished)
+    train, validation, _ = splits(tmp_path)
+    refused = tiny(train, validation, unfinished)
+    assert (refused.exit_code, "classifier.json: expected a JSON object" in refused.stderr) == (2, True)
     headless = tmp_path / "headless"
     shutil.copytree(classifier, headless)
     model = AutoModelForSequenceClassification.from_pretrained(classifier)

@@ -25,6 +25,8 @@ from metrics.measures.category.model import load_classifier
 from metrics.measures.category.settings import ClassifierSettings
 from metrics.measures.category.training import open_base, weighted, weighted_loss
 
+pytestmark = pytest.mark.torch
+
 DISTINCT = 140
 WEIGHTS = "model.safetensors"
 

@@ -14,6 +14,8 @@ from transformers import (
 
 from metrics.measures.category.settings import ClassifierSettings
 
+pytestmark = pytest.mark.torch
+
 WEIGHTS = "model.safetensors"
 
 

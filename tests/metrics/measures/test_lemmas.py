@@ -21,6 +21,8 @@ from metrics.bench.synthetic import descriptions
 from metrics.bench.workloads import one_at_a_time
 from metrics.measures.attributes.lemmas import Lemmas
 
+pytestmark = pytest.mark.torch
+
 DEMO = ROOT / "finetune" / "assets" / "demo-stanza"
 MODELS = [str(DEMO), *filter(None, [os.environ.get("STANZA_DIR")])]
 ODD = [

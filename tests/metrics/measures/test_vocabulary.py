@@ -189,6 +189,32 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         LemmaCache(tmp_path / "file" / "lemmas.sqlite")
 
 
+FEW_FILES = """
+import os, resource, sys
+from pathlib import Path
+from metrics import UserError
+from metrics.measures.attributes.lemma_cache import LemmaCache
+
+free = os.dup(0)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
+try:
+    LemmaCache(Path(sys.argv[1]))
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits")
+def test_a_cache_that_cannot_be_opened_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "lemmas.sqlite"
+    LemmaCache(path).add({"a red top": ["red", "top"]})
+    done = subprocess.run([sys.executable, "-c", FEW_FILES, str(path)], capture_output=True, text=True, check=True)
+    assert f"{path}: cannot keep lemmas there (unable to open database file)" in done.stdout
+    assert "remove" not in done.stdout
+    assert LemmaCache(path).find(["a red top"]) == {"a red top": ("red", "top")}
+
+
 def test_without_stanza_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("metrics.measures.attributes.stanza_models.find_spec", lambda name: None)
     (tmp_path / "list.txt").write_text("cotton\n")

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from browsing import DESK, PHONE, shown_photos
 from typer.testing import Result
+
+pytestmark = pytest.mark.browser
 
 
 def test_the_report_loads_and_fits(

@@ -252,6 +252,7 @@ def test_a_folder_that_cannot_be_made(nasty: list[Path]) -> None:
         write(nasty, nasty[0])
 
 
+@pytest.mark.browser
 def test_the_page_fits_a_phone(browser: Any, nasty: list[Path], tmp_path: Path) -> None:
     write(nasty, tmp_path, published="hm")
     screen = {"width": PHONE, "height": 900, "deviceScaleFactor": 1, "mobile": True}

@@ -8,8 +8,8 @@ import pytest
 
 from metrics import (
     CaptionRecord,
+    CaptionSet,
     Measure,
-    System,
     build_comparison,
     score_systems,
 )
@@ -38,10 +38,10 @@ class Given(Measure):
         ]
 
 
-def system(name: str, kind: str | None, items: int, **run: Any) -> System:
+def system(name: str, kind: str | None, items: int, **run: Any) -> CaptionSet:
     captions = {str(n): CaptionRecord(str(n), "a", references=("a",)) for n in range(items)}
     run = {"catalogue": CatalogueInfo(name="hm", split_method="published")} | run
-    return System(name, captions, RunRecord(kind=kind, **run) if kind else None)
+    return CaptionSet(name, captions, RunRecord(kind=kind, **run) if kind else None)
 
 
 def test_the_published_improvement_comes_out_as_printed_and_ours_by_the_same_measures() -> None:
