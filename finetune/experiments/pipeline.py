@@ -33,7 +33,7 @@ SYSTEMS = ("pretrained", "fine-tuned")
 
 
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
-    """Do all that is not done yet and return each catalogue's report folder. Killed and started again, it goes on."""
+    """Do all that is not done yet and return each catalogue's report folder. Interrupted and run again, it resumes."""
     check_recipe(recipe)
     check_scoring(recipe.scoring)
     with locked(recipe.output):
