@@ -1,6 +1,5 @@
 """The whole path of a recipe: prepare, train, caption with base and fine-tuned model, score, report."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from finetune.training.preflight import check_recipe, check_splits
 from finetune.training.trackers import attach_reports
 from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes, write_text
+from metrics.common.files import read_bytes, read_json_object, write_text
 from metrics.common.processes import child_environment, python_module
 from metrics.reports.score_files import score_files
 from metrics.scoring.suite import installed_version
@@ -96,7 +95,7 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     if not check_output(recipe, resume=True) or not folder.report_json.is_file():
         return None
     try:
-        report = dict(json.loads(folder.report_json.read_text(encoding="utf-8")))
+        report = read_json_object(folder.report_json, "it is made again")
         runs = [system["run"] for system in report["systems"]]
         current = _is_current(report, recipe.scoring, folder)
     except (ValueError, KeyError, TypeError, UserError):  # damaged, or without what it was measured with: made again

@@ -9,7 +9,7 @@ from finetune.config.recipe import Recipe
 from finetune.runs.folder import read_training
 from finetune.runs.paths import RunFolder
 from finetune.training.caption_evaluation_page import SCORES
-from metrics.common.files import make_folder, write_text
+from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.formatting import cell, duration, figure, times_100
 from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import ORDER
@@ -135,4 +135,4 @@ def _test_signatures(folder: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return read_json_object(path, "remove it and start again") if path.is_file() else {}
