@@ -90,7 +90,7 @@ class AblationRuns(Experiment[AblationCell]):
     def run_cell(self, cell: AblationCell) -> None:
         """Train the run and caption the test split."""
         if not is_finished(cell.recipe, resume=True):
-            launch_training(cell.path, cell.overrides)
+            launch_training(cell.recipe_path, cell.overrides)
         system = load_system(str(cell.recipe.output), None, cell.recipe)
         caption_catalogue(system, prepare_one(cell.recipe), Selection(SPLIT), cell.captions)
 
@@ -159,7 +159,7 @@ def _trained(training: TrainingRecord) -> dict[str, Any]:
     return {
         "validation_loss": training.best_validation_loss,
         "steps": max(entry["step"] for entry in training.loss_history),
-        "step_s": training.times.get("step_s"),  # none where it was killed after its last step
+        "step_s": training.times.get("step_s"),  # none if it was killed after its last step
         "hardware": dict(training.hardware) | {"threads": training.threads},
         "versions": training.versions,
         "git": training.git,

@@ -12,12 +12,12 @@ from metrics.common.templates import render
 from metrics.common.version import installed_version
 
 NAME = "ablation"
-HEADINGS = ("validation loss", "CIDEr x100", "words", "end by themselves", "ms a step", "speed")
+HEADINGS = ("validation loss", "CIDEr x100", "words", "end on their own", "ms a step", "speed")
 Row = Mapping[str, Any]
 
 
 def write_table(rows: Sequence[Row], out: Path) -> Path:
-    """Write `ablation.{json,md}` into `out` and return the second; a model's first row is what speeds compare to."""
+    """Write `ablation.{json,md}` into `out` and return the second; speeds are relative to a model's first row."""
     out.mkdir(parents=True, exist_ok=True)
     content = {"lookbook": installed_version(), "headings": HEADINGS, "models": list(_models(rows))}
     write_text(out / f"{NAME}.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
@@ -32,9 +32,8 @@ def _models(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
 
 
 def _speed(first: Row, row: Row) -> float | None:
-    """How many times faster a step is than the first row's; None where one of them was not timed."""
-    timed = first["step_s"] and row["step_s"]
-    return first["step_s"] / row["step_s"] if timed else None
+    """How many times faster a step is than the first row's; None if one of them was not timed."""
+    return first["step_s"] / row["step_s"] if first["step_s"] and row["step_s"] else None
 
 
 def cells(row: Row) -> list[str]:

@@ -20,7 +20,7 @@ class Cell:
     """One run of an experiment: its name on the screen, its recipe's file and overrides, and the recipe they give."""
 
     title: str
-    path: Path
+    recipe_path: Path
     overrides: Sequence[str]
     recipe: Recipe
 
@@ -120,7 +120,7 @@ class Experiment(ABC, Generic[AnyCell]):
         if self.is_finished(cell):
             print(f"{name}: finished already", flush=True)
             return
-        print(f"{name}: {cell.path} into {cell.recipe.output}", flush=True)
+        print(f"{name}: {cell.recipe_path} into {cell.recipe.output}", flush=True)
         started = time.perf_counter()
         try:
             self.run_cell(cell)
@@ -137,6 +137,6 @@ class Experiment(ABC, Generic[AnyCell]):
 
 def run_in_own_process(cell: Cell) -> None:
     """`python -m finetune run` in a process of its own, which gives all memory back. Raises `UserError` if it fails."""
-    code = call(python_module("finetune", "run", str(cell.path), *cell.overrides), child_environment())
+    code = call(python_module("finetune", "run", str(cell.recipe_path), *cell.overrides), child_environment())
     if code:
         raise UserError(f"ended with code {code}; its message is above. Start again to continue there")

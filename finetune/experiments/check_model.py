@@ -1,4 +1,4 @@
-"""Whether a base model loads, sees, writes and learns here: one photo, one caption, one training step."""
+"""`check-model`: whether a base model loads, sees its photo, captions it and learns, in one training step."""
 
 import time
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ Facts = dict[str, str]
 
 
 def check_model(model: str, photo: Path | None, dtype: str) -> None:
-    """Load `model` (a folder or a Hub id), caption `photo` (else a drawing), train one step, print the facts.
+    """Load `model` (a folder or a Hub id), caption `photo` (by default a drawing), train one step, print the facts.
 
-    Raises `UserError` where the model does not load, its loss is no number, it is blind to its photo, anything but
-    adapters is trained, or memory does not suffice.
+    Raises `UserError` if the model does not load, its loss is not finite or does not depend on the photo, anything but
+    adapters gets a gradient, or there is not enough memory.
     """
     drawing, caption = _drawing(0)
     image = load_image(photo) if photo else drawing
@@ -75,12 +75,12 @@ def _load(config: Model) -> tuple[Captioner, Facts]:
 def _caption(captioner: Captioner, image: Image) -> Facts:
     started = time.perf_counter()
     generated = captioner.generate([image], captioner.default_prompt, Decoding())[0]
-    spent = duration(time.perf_counter() - started)
-    return {"caption": generated.caption or "(empty)", "captioning": f"{spent}, {generated.tokens} tokens"}
+    time_taken = duration(time.perf_counter() - started)
+    return {"caption": generated.caption or "(empty)", "captioning": f"{time_taken}, {generated.tokens} tokens"}
 
 
 def _train(captioner: Captioner, image: Image, caption: str) -> Facts:
-    """One optimiser step with the adapters of a plain recipe."""
+    """One optimizer step with the adapters of a recipe's defaults."""
     adapters.attach(captioner, Tune(), Lora())
     collate = CaptionCollator(captioner, captioner.default_prompt)
     batch = {name: value.to(captioner.model.device) for name, value in collate([_row(image, caption)]).items()}
@@ -103,7 +103,7 @@ def _row(image: Image, caption: str) -> dict[str, Any]:
 
 @torch.no_grad()
 def _loss(captioner: Captioner, batch: dict[str, torch.Tensor]) -> float:
-    """Mean loss per caption token, without dropout. Raises `UserError` where it is no number."""
+    """Mean loss per caption token in nats, without dropout. Raises `UserError` if it is not finite."""
     captioner.model.eval()
     losses, counts = caption_losses(captioner.model, batch)
     loss = float(losses.sum() / counts.sum())
@@ -113,7 +113,7 @@ def _loss(captioner: Captioner, batch: dict[str, torch.Tensor]) -> float:
 
 
 def _step(captioner: Captioner, batch: dict[str, torch.Tensor]) -> None:
-    """As training steps. Raises `UserError` where the gradient reaches no adapter, or anything else."""
+    """An optimizer step as in training. Raises `UserError` if no adapter gets a gradient, or anything else does."""
     training = Training()
     trained = [parameter for parameter in captioner.model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=training.learning_rate, weight_decay=training.weight_decay)
@@ -133,7 +133,7 @@ def _check_gradients(names: Sequence[str]) -> None:
         raise UserError("no adapter gets a gradient: nothing would be learnt")
     other = [name for name in names if ".lora_" not in name]
     if other:
-        raise UserError(f"{len(other)} weights that are no adapter get a gradient, for example {other[0]}")
+        raise UserError(f"{len(other)} weights outside the adapters get a gradient, for example {other[0]}")
 
 
 def _show(model: str, facts: Facts) -> None:

@@ -24,15 +24,21 @@ from metrics.common.files import atomic_writer
 COLUMNS = ("file_name", "alt_text", "description")
 DRAWN_SIZE = (96, 144)
 SEED = 1_000_003
+FROM_TRAINING = ("best_validation_loss", "best_step", "versions", "hardware", "times", "seed")
+"""What `made.json` repeats of the training's record."""
 
 
 def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) -> None:
     """Draw, train as `recipe` says, and write the model in bfloat16 with `made.json`: command, figures, versions.
 
-    As a real language model's, its tokenizer knows the words of descriptions; the model itself never reads one.
+    Like a real language model's, its tokenizer knows the words of descriptions, but the model is not trained on them.
+
+    Raises:
+        UserError: if the recipe's data is not one folder or its model has no `tiny`, or as `train`.
     """
     if not isinstance(recipe.data, Folder):
-        raise UserError("data: expected one catalogue of the kind folder, whose folder the drawings go to")
+        names = ", ".join(recipe.catalogues)
+        raise UserError(f"data: expected one catalogue, folder, that the drawings are written into; found {names}")
     folder = Path(str(recipe.data.folder))
     write_drawings(folder, drawings)
     _write_untrained(recipe, folder)
@@ -44,16 +50,15 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
     captioner.model.bfloat16().save_pretrained(out)
     captioner.processor.save_pretrained(out)
     record = json.loads((recipe.output / TRAINING_FILE).read_text(encoding="utf-8"))
-    kept = ("best_validation_loss", "best_step", "versions", "hardware", "times", "seed")
     made = {"command": f"python -m finetune make-demo-base --drawings {drawings}", "drawings_seed": SEED}
-    made["recipe"] = recipe_values(recipe)
+    made |= {"recipe": recipe_values(recipe)} | {key: record[key] for key in FROM_TRAINING}
     with atomic_writer(out / "made.json") as file:
-        json.dump(made | {key: record[key] for key in kept}, file, indent=1)
+        json.dump(made, file, indent=1)
 
 
 def _write_untrained(recipe: Recipe, folder: Path) -> None:
     if recipe.model.tiny is None:
-        raise UserError("model.tiny is missing in the recipe; it gives the demo base's shape")
+        raise UserError("model.tiny: missing in the recipe; it gives the shape of the demo's base model")
     table = read_table(folder / "metadata.csv", COLUMNS)
     texts = [*table["alt_text"], *table["description"]]
     make_tiny(recipe.model.family, recipe.model.tiny, texts, Path(recipe.model.base))
@@ -62,13 +67,15 @@ def _write_untrained(recipe: Recipe, folder: Path) -> None:
 def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
     """Write `drawings` garments as photos with `metadata.csv` (columns `COLUMNS`).
 
-    Raises `UserError` where the folder holds something else already.
+    Raises `UserError` if the folder has other files in it.
     """
     table = folder / "metadata.csv"
     if table.is_file():
         return
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: holds something else, or drawings that were cut off; remove it first")
+        raise UserError(
+            f"{folder}: expected no files, or finished drawings; found others, or unfinished ones; remove it"
+        )
     (folder / "images").mkdir(parents=True, exist_ok=True)
     rows = [_write_drawing(folder, number, seed) for number in tqdm(range(drawings), desc="drawing", unit="drawing")]
     with table.open("w", newline="", encoding="utf-8") as file:

@@ -17,9 +17,9 @@ from metrics.measures.attributes.stanza_models import MODEL_FILES, load_pipeline
 Tagged = list[list[Word]]
 SEED = 1_000_004
 DEV, HELD_OUT = 0.2, 0.4
-"""How many captions the trainings choose their best step by, and accuracy is measured on, by those trained on."""
+"""Captions to choose the best step by, and to measure accuracy on, as shares of those trained on."""
 DAMAGED = 0.4
-"""Share of the captions trained on that a poor model might have written."""
+"""Share of the training captions that are damaged, as a poor model might write them."""
 RESOURCES = {
     "en": {"lang_name": "English", "default_processors": {}, "packages": {}}
     | {name: {"x": {}} for name in ("tokenize", "pos", "lemma")}
@@ -42,7 +42,7 @@ def make_demo_stanza(out: Path, count: int, steps: int) -> Path:
     give the same weights.
 
     Raises:
-        UserError: when a training fails, with the end of its output.
+        UserError: if a training fails, with the end of its output.
     """
     versions = {name: version(name) for name in ("stanza", "torch")}
     drawn = captions(count + round(DEV * count), SEED, DAMAGED)
@@ -79,12 +79,12 @@ def accuracy(models: Path, gold: Tagged) -> dict[str, float]:
     documents = pipeline([Document([], text=written(words)) for words in gold])
     cut = tags = lemmas = words = 0
     for expected, document in zip(gold, documents, strict=True):
-        found = [word for sentence in document.sentences for word in sentence.words]
+        parsed = [word for sentence in document.sentences for word in sentence.words]
         words += len(expected)
-        if [word.text for word in found] == [word.form for word in expected]:
+        if [word.text for word in parsed] == [word.form for word in expected]:
             cut += 1
-            tags += sum(word.upos == one.upos for word, one in zip(found, expected, strict=True))
-            lemmas += sum(word.lemma == one.lemma for word, one in zip(found, expected, strict=True))
+            tags += sum(word.upos == gold_word.upos for word, gold_word in zip(parsed, expected, strict=True))
+            lemmas += sum(word.lemma == gold_word.lemma for word, gold_word in zip(parsed, expected, strict=True))
     return {"n": len(gold), "cut": cut / len(gold), "tags": tags / words, "lemmas": lemmas / words}
 
 

@@ -1,4 +1,4 @@
-"""The parts of speech and the lemmas of the demo's own captions: its grammar is known, nothing is guessed."""
+"""The parts of speech and the lemmas of the demo's own captions, exact since its grammar is known."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import alt_text, description
 from metrics.measures.attributes.lemmas import normalised
 
-# Words by part of speech (Universal Dependencies), `form=lemma` where the two differ.
+# Words by part of speech (Universal Dependencies), `form=lemma` if the two differ.
 LEXICON = {
     "NOUN": """
         ankle belt blend block blouse boat button buttons=button calf cardigan chest coat collar content cotton crêpe
@@ -45,7 +45,7 @@ LEXICON = {
     "NUM": "3/4 two",
     "PUNCT": ", .",
 }
-# Words whose part of speech hangs on the next or the last one.
+# Words whose part of speech depends on the word before or after.
 PHRASES = {
     "a line": ("NOUN", "NOUN"),
     "ends early": ("VERB", "ADV"),
@@ -90,20 +90,20 @@ def written(words: list[Word]) -> str:
 def captions(count: int, seed: int, damaged: float) -> list[list[Word]]:
     """Return `count` captions as the shop, its other layout and the base model's alt texts write them.
 
-    Share `damaged` of them is as a poor model might write it: cut off, turned round, words left out or said again.
+    Share `damaged` of them is as a poor model might write it: cut off, rotated, with words left out or repeated.
     """
     rng = np.random.default_rng([seed, 8])
     facad = [" ".join(item.words) for item in items_of(count, seed)]
     drawn = [sample_garment(rng) for _ in range(count)]
-    texts = [description(one) for one in drawn] + facad + [alt_text(one, rng) for one in drawn]
+    texts = [description(garment) for garment in drawn] + facad + [alt_text(garment, rng) for garment in drawn]
     distinct = list(dict.fromkeys(texts))
     chosen = rng.choice(len(distinct), count, replace=False)
     words = [tagged(distinct[place]) for place in chosen]
-    return [_damage(one, rng) if rng.random() < damaged else one for one in words]
+    return [_damage(caption, rng) if rng.random() < damaged else caption for caption in words]
 
 
 def _damage(words: list[Word], rng: np.random.Generator) -> list[Word]:
     start, end = sorted(int(place) for place in rng.integers(len(words), size=2))
     cut = words[: end + 1] if rng.random() < 0.5 else words[start:] + words[:start]
-    kept = [word for word in cut if rng.random() > 0.08]
-    return [again for word in kept or words for again in [word] * (1 + (rng.random() < 0.04))]
+    remaining = [word for word in cut if rng.random() > 0.08]
+    return [copy for word in remaining or words for copy in [word] * (1 + (rng.random() < 0.04))]

@@ -33,7 +33,7 @@ Report = Mapping[str, Any]
 def write_comparison(cells: Sequence[GridCell], reports: Mapping[str, Report], out: Path) -> dict[str, Any]:
     """Write `reproduction.{json,md,html}` into `out` and return the content of the first.
 
-    `reports` holds `report.json` of every finished run, by the title of its cell; what is missing shows as a dash.
+    `reports` has `report.json` of every finished run by the title of its cell; what is missing is shown as a dash.
     """
     out.mkdir(parents=True, exist_ok=True)
     comparison = compare(cells, reports)
@@ -108,12 +108,12 @@ def _system(report: Report, kind: str) -> dict[str, Any]:
 
 
 def _scores(system: Report | None, part: str) -> dict[str, float]:
-    found = system["scores"].get(part, {}) if system else {}
-    return {name: printed(found[name]["value"]) for name in MEASURES if name in found}
+    scores = system["scores"].get(part, {}) if system else {}
+    return {name: printed(scores[name]["value"]) for name in MEASURES if name in scores}
 
 
 def _catalogue(report: Report) -> dict[str, Any]:
-    """What our figures were measured on; `as_published` where its split has the published shares and seed."""
+    """What our figures were measured on; `as_published` if its split has the published shares and seed."""
     data = _system(report, "finetuned")["run"]["recipe"]["data"]
     return {
         "name": data["catalogue"],
@@ -132,7 +132,7 @@ def _warnings(name: str, finished: Mapping[str, Report]) -> Iterator[str]:
 
 
 def _improvements(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The paper's "% Impr." of each model: published, and theirs and ours over the measures that we have."""
+    """The paper's "% Impr." of each model: published, and theirs and ours over the measures that ours has."""
     by_setting = {(row["name"], row["setting"]): row for row in rows}
     for (name, setting), before in by_setting.items():
         if setting == "PT":

@@ -1,6 +1,5 @@
 """The whole path of a recipe: prepare, train, caption with base and fine-tuned model, score, report."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from finetune.training.preflight import check_recipe, check_splits
 from finetune.training.trackers import attach_reports
 from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes, write_text
+from metrics.common.files import read_bytes, read_json_object, write_text
 from metrics.common.processes import child_environment, python_module
 from metrics.common.version import installed_version
 from metrics.records.run import read_run
@@ -34,7 +33,7 @@ SYSTEMS = ("pretrained", "fine-tuned")
 
 
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
-    """Do all that is not done yet and return each catalogue's report folder. Killed and started again, it goes on."""
+    """Do all that is not done yet and return each catalogue's report folder. Interrupted and run again, it resumes."""
     recipe = as_begun(recipe)
     check_recipe(recipe)
     check_scoring(recipe.scoring)
@@ -98,7 +97,7 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     if not is_finished(recipe, resume=True) or not folder.report_json.is_file():
         return None
     try:
-        report = dict(json.loads(folder.report_json.read_text(encoding="utf-8")))
+        report = read_json_object(folder.report_json, "it is made again")
         runs = [system["run"] for system in report["systems"]]
         current = _is_current(report, recipe.scoring, folder)
     except (ValueError, KeyError, TypeError, UserError):  # damaged, or without what it was measured with: made again

@@ -92,7 +92,7 @@ class SweepRuns(Experiment[SweepCell]):
         if self._sweep.whole:
             run_in_own_process(cell)
         else:
-            launch_training(cell.path, cell.overrides)
+            launch_training(cell.recipe_path, cell.overrides)
 
     def write_table(self) -> None:
         """Write `sweep.{json,md}` with all cells, those too that are not run this time."""

@@ -1,4 +1,4 @@
-"""The table of a sweep: what each cell came to, best first, as JSON, Markdown and on the screen."""
+"""The table of a sweep: the results of each cell, best first, as JSON, Markdown and on the screen."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from finetune.config.recipe import Recipe
 from finetune.runs.paths import RunFolder
 from finetune.runs.record import read_training
 from finetune.training.caption_evaluation_page import SCORES
-from metrics.common.files import make_folder, write_text
+from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.formatting import cell, duration, figure, times_100
 from metrics.common.measure_names import ORDER
 from metrics.common.tables import WideTable, print_tables
@@ -20,34 +20,35 @@ NAME = "sweep"
 Row = dict[str, Any]
 
 
-def row_of(values: Mapping[str, Any], recipe: Recipe, fault: str | None) -> Row:
-    """What is known of a cell: its state and, of what is kept, validation loss, judged and test scores.
+def row_of(values: Mapping[str, Any], recipe: Recipe, error: str | None) -> Row:
+    """What is known of a cell: its state and, at its best step, validation loss, validation and test scores.
 
     Scores are 0..1 (CIDEr 0..10), losses nats a caption token, times seconds.
     """
     record = read_training(recipe.output)
-    state = "failed" if fault else "finished" if record else "waiting"
-    row: Row = {"values": dict(values), "output": str(recipe.output), "state": state, "fault": fault}
+    state = "failed" if error else "finished" if record else "waiting"
+    row: Row = {"values": dict(values), "output": str(recipe.output), "state": state, "error": error}
     if record is None:
         return row
-    kept: Mapping[str, float] = {}
+    best: Mapping[str, float] = {}
     for entry in record.loss_history:
         if entry.get("step") == record.best_step and "eval_loss" in entry:
-            kept = entry
-    judged = {name: kept[f"eval_{name.lower()}"] for name in ORDER if f"eval_{name.lower()}" in kept}
-    scores = _read(RunFolder(recipe.output).evaluation / SCORES).get("signatures", {})
+            best = entry
+    scores = {name: best[f"eval_{name.lower()}"] for name in ORDER if f"eval_{name.lower()}" in best}
+    signatures = _read(RunFolder(recipe.output).evaluation / SCORES).get("signatures", {})
+    of_validation = {f"validation {name}": signature for name, signature in signatures.items()}
     return row | {
         "step": record.best_step,
-        "seconds": sum(spent for name, spent in record.times.items() if name.startswith("train")),
-        "validation_loss": kept.get("eval_loss"),
-        "judged": judged,
+        "seconds": sum(seconds for name, seconds in record.times.items() if name.startswith("train")),
+        "validation_loss": best.get("eval_loss"),
+        "validation": scores,
         "test": _test_scores(recipe.output),
-        "signatures": {f"judged {name}": one for name, one in scores.items()} | _signatures(recipe.output),
+        "signatures": of_validation | _test_signatures(recipe.output),
     }
 
 
 def write_table(recipe: str, best: str, rows: Sequence[Row], out: Path) -> dict[str, Any]:
-    """Write `sweep.{json,md}` into `out`, best first by `best` (loss or a judged measure); return what they hold."""
+    """Write `sweep.{json,md}` into `out`, best first by `best` (loss or a measure); return what they hold."""
     make_folder(out)
     ordered = sorted(rows, key=lambda row: _place(row, best))
     table = {"recipe": recipe, "best": best, "lookbook": installed_version(), "cells": ordered}
@@ -65,7 +66,7 @@ def show(table: Mapping[str, Any]) -> None:
 
 
 def _place(row: Row, best: str) -> tuple[bool, float]:
-    value = row.get("validation_loss") if best == "loss" else row.get("judged", {}).get(best)
+    value = row.get("validation_loss") if best == "loss" else row.get("validation", {}).get(best)
     return value is None, (value or 0.0) * (1 if best == "loss" else -1)
 
 
@@ -74,10 +75,10 @@ def _title(table: Mapping[str, Any]) -> str:
 
 
 def _columns(table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where scores come from, and the measures that any cell has there; of the test those that papers print."""
-    judged = {("judged", name) for row in table["cells"] for name in row.get("judged", {})}
-    found = judged | {("test", name) for row in table["cells"] for name in row.get("test", {}) if name in MEASURES}
-    return sorted(found, key=lambda column: (column[0], ORDER.index(column[1])))
+    """Splits, and the measures that any cell has of them; of the test split those that papers print."""
+    validation = {("validation", name) for row in table["cells"] for name in row.get("validation", {})}
+    test = {("test", name) for row in table["cells"] for name in row.get("test", {}) if name in MEASURES}
+    return sorted(validation | test, key=lambda column: (column[0] == "test", ORDER.index(column[1])))
 
 
 def _head(table: Mapping[str, Any]) -> list[str]:
@@ -102,15 +103,15 @@ def _markdown(table: Mapping[str, Any]) -> str:
     rows = [list(map(cell, line)) for line in (head, *(_line(row, table) for row in table["cells"]))]
     lines = [rows[0], ["---"] * len(head), *rows[1:]]
     signatures = sorted(
-        {f"- {name}: `{one}`" for row in table["cells"] for name, one in row.get("signatures", {}).items()}
+        {f"- {name}: `{value}`" for row in table["cells"] for name, value in row.get("signatures", {}).items()}
     )
-    faults = [f"- {cell(row['output'])}: {cell(row['fault'])}" for row in table["cells"] if row["fault"]]
+    errors = [f"- {cell(row['output'])}: {cell(row['error'])}" for row in table["cells"] if row["error"]]
     parts = [
         [f"# {cell(_title(table))}"],
         ["| " + " | ".join(line) + " |" for line in lines],
-        ["Failed:", "", *faults] if faults else [],
+        ["Failed:", "", *errors] if errors else [],
         [
-            "Judged: a fixed sample of the validation split, at the step that is kept. Lookbook "
+            "Validation scores: captions of a fixed sample of the validation split, at the best step. Lookbook "
             + table["lookbook"]
             + "."
         ],
@@ -122,16 +123,16 @@ def _markdown(table: Mapping[str, Any]) -> str:
 def _report(folder: Path) -> Mapping[str, Any]:
     """The scores of the trained system on the test split by measure; empty without a report."""
     systems = _read(RunFolder(folder).report_json).get("systems", [])
-    return next((dict(one["scores"]["all"]) for one in systems if one["kind"] == "finetuned"), {})
+    return next((dict(system["scores"]["all"]) for system in systems if system["kind"] == "finetuned"), {})
 
 
 def _test_scores(folder: Path) -> dict[str, float]:
     return {name: score["value"] for name, score in _report(folder).items()}
 
 
-def _signatures(folder: Path) -> dict[str, str]:
+def _test_signatures(folder: Path) -> dict[str, str]:
     return {f"test {name}": score["signature"] for name, score in _report(folder).items()}
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return read_json_object(path, "remove it and start again") if path.is_file() else {}

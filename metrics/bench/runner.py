@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from metrics.common.errors import UserError
+from metrics.common.processes import child_environment
 from metrics.text.java import find_java
 
 Values = dict[str, list[Any]]
@@ -120,7 +121,7 @@ def _environment() -> dict[str, str]:
     path = os.environ.get("PATH", "")
     if not shutil.which("java"):
         path = f"{find_java().parent}{os.pathsep}{path}"
-    return {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8"}
+    return child_environment(PATH=path, LC_ALL="C.UTF-8")
 
 
 def _memory(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""`bench-recipe`: the published recipe, ours, and each correction by itself."""
+"""`bench-recipe`: the published recipe, ours, and each correction alone."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def write_ablation(root: Path, **changes: Any) -> Path:
     return path
 
 
-def test_every_run_has_a_line_and_what_stands_is_not_done_again(tmp_path: Path) -> None:
+def test_every_run_has_a_row_and_finished_runs_are_not_repeated(tmp_path: Path) -> None:
     path = write_ablation(tmp_path, published={"all": [*PUBLISHED["stop token"], *PUBLISHED["padding"]]})
     done = finetune("bench-recipe", path)
     assert done.exit_code == 0, done.output
@@ -57,13 +57,13 @@ def test_every_run_has_a_line_and_what_stands_is_not_done_again(tmp_path: Path) 
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
-def test_a_run_lacks_the_corrections_that_its_title_says(tmp_path: Path) -> None:
+def test_a_run_lacks_the_corrections_that_its_title_names(tmp_path: Path) -> None:
     path = write_ablation(tmp_path)
     cells = {cell.variant: cell.recipe for cell in plan(parse(Ablation, read_yaml(path, "ablation"), "x"), "x")}
-    found = {
+    corrections = {
         title: (recipe.labels.stop_token, recipe.labels.on, recipe.labels.pad_to) for title, recipe in cells.items()
     }
-    assert found == {
+    assert corrections == {
         "published recipe": (False, "all", 128),
         "published + stop token": (True, "all", 128),
         "published + padding": (False, "caption", None),
@@ -74,7 +74,7 @@ def test_a_run_lacks_the_corrections_that_its_title_says(tmp_path: Path) -> None
     assert len({recipe.output for recipe in cells.values()}) == 6
 
 
-def test_the_faults_of_all_runs_are_told_before_any(tmp_path: Path) -> None:
+def test_the_errors_of_all_runs_are_listed_before_any(tmp_path: Path) -> None:
     path = write_ablation(tmp_path, published={"rate": ["training.learning_rat=1"], "padding": ["labels.pad_to=0"]})
     refused = finetune("bench-recipe", path)
     assert (refused.exit_code, refused.stderr.count("error: ")) == (2, 1)

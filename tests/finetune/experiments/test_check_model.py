@@ -57,16 +57,16 @@ def facts(result: Result) -> dict[str, str]:
 
 
 def test_a_sound_model_is_loaded_captions_and_learns(whole: Path) -> None:
-    told = facts(check_model(whole))
-    assert told["family"] == whole.parent.name[:-1]
-    assert told["weights"] == "float32"
-    trained = {name: told[f"{name} tower"].split(", ")[-1] for name in ("vision", "connector", "language")}
+    table = facts(check_model(whole))
+    assert table["family"] == whole.parent.name[:-1]
+    assert table["weights"] == "float32"
+    trained = {name: table[f"{name} tower"].split(", ")[-1] for name in ("vision", "connector", "language")}
     # One layer's two projections of 32 x 32, two matrices of rank 32 each, in two layers.
     assert trained == {"vision": "0 trained", "connector": "0 trained", "language": f"{2 * 2 * 2 * 32 * 32:,} trained"}
-    before, after = (float(told[f"loss {when}"].split()[0]) for when in ("before", "after"))
+    before, after = (float(table[f"loss {when}"].split()[0]) for when in ("before", "after"))
     assert after < before
-    assert told["peak memory"].endswith("GiB")
-    assert {"caption", "captioning", "device", "load", "training step", "versions"} <= told.keys()
+    assert table["peak memory"].endswith("GiB")
+    assert {"caption", "captioning", "device", "load", "training step", "versions"} <= table.keys()
 
 
 def test_bfloat16_and_a_photo_of_ones_own(whole: Path, tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_bfloat16_and_a_photo_of_ones_own(whole: Path, tmp_path: Path) -> None:
     assert facts(result)["weights"] == "bfloat16"
 
 
-def test_a_blind_model_is_found_out(base: Path) -> None:
+def test_a_model_blind_to_its_photo_is_refused(base: Path) -> None:
     change_projection(base, 0)
     assert "the model does not see its photo" in refused(check_model(base))
 
 
-def test_a_loss_that_is_no_number_is_refused(base: Path) -> None:
+def test_a_loss_that_is_not_finite_is_refused(base: Path) -> None:
     change_projection(base, float("nan"))
     assert "the loss is nan" in refused(check_model(base))
 

@@ -18,7 +18,7 @@ from finetune.models.families import captioner_class
 BASE = ROOT / "finetune" / "assets" / "demo-base"
 
 
-def test_it_is_small_and_says_how_it_was_made() -> None:
+def test_it_is_small_and_records_how_it_was_made() -> None:
     assert sum(path.stat().st_size for path in BASE.glob("*.safetensors")) <= 5_000_000
     made = json.loads((BASE / "made.json").read_text())
     assert made["command"].startswith("python -m finetune make-demo-base")

@@ -16,7 +16,7 @@ from metrics.measures.attributes.worker_main import parse
 DEMO = ROOT / "finetune" / "assets" / "demo-stanza"
 
 
-def test_the_demo_models_are_small_and_hold_weights_alone() -> None:
+def test_the_demo_models_are_small_and_only_weights() -> None:
     paths = list(DEMO.glob("*.pt"))
     assert {path.name for path in paths} == {"tokenizer.pt", "pos.pt", "lemma.pt"}
     assert sum(path.stat().st_size for path in paths) <= 2_000_000
@@ -29,8 +29,8 @@ def test_the_demo_models_are_small_and_hold_weights_alone() -> None:
 
 @pytest.mark.parametrize("damaged", [0.0, 1.0])
 def test_they_are_right_on_captions_they_never_saw(damaged: float) -> None:
-    found = accuracy(DEMO, captions(150, 77, damaged))
-    assert min(found["cut"], found["tags"], found["lemmas"]) >= 0.99
+    shares = accuracy(DEMO, captions(150, 77, damaged))
+    assert min(shares["cut"], shares["tags"], shares["lemmas"]) >= 0.99
 
 
 def test_the_grammar_knows_its_words() -> None:

@@ -1,4 +1,4 @@
-"""`run`: from nothing to a report in one command, under a real `accelerate launch`; killed or repeated, it goes on."""
+"""`run`: from nothing to a report in one command, under a real `accelerate launch`; killed or repeated, it resumes."""
 
 import json
 import os
@@ -59,10 +59,10 @@ def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path) -> Non
     assert [system["name"] for system in made["systems"]] == SYSTEMS
     assert (recipe.parent / "run" / "report" / "report.html").is_file()
     assert (recipe.parent / "run" / "model" / "adapter_model.safetensors").is_file()
-    kept = {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()}
     again = finish(recipe)
     assert "captioning" not in again
-    assert {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()} == kept
+    assert {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()} == before
     assert report(recipe)["systems"] == made["systems"]
 
 
@@ -76,10 +76,10 @@ def test_packages_of_the_same_names_in_the_current_folder_are_not_imported(recip
     assert [system["name"] for system in report(recipe)["systems"]] == SYSTEMS
 
 
-def test_told_to_end_it_leaves_no_process_and_no_lock(recipe: Path) -> None:
+def test_terminated_it_leaves_no_process_and_no_lock(recipe: Path) -> None:
     process = subprocess.Popen(command(recipe), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (recipe.parent / "run" / "checkpoints").is_dir():
-        assert process.poll() is None, "it ended before it was told to"
+        assert process.poll() is None, "it ended before it was terminated"
         time.sleep(0.01)
     started = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
@@ -93,7 +93,7 @@ def test_told_to_end_it_leaves_no_process_and_no_lock(recipe: Path) -> None:
         pass
 
 
-def test_killed_in_training_it_goes_on_from_the_checkpoint(recipe: Path) -> None:
+def test_killed_in_training_it_resumes_from_the_checkpoint(recipe: Path) -> None:
     checkpoints = recipe.parent / "run" / "checkpoints"
     process = subprocess.Popen(
         [*command(recipe), "training.epochs=8"],

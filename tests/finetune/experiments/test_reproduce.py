@@ -1,4 +1,4 @@
-"""`reproduce`: a grid of runs with real processes; killed, it goes on; the published figures stand beside ours."""
+"""`reproduce`: a grid of runs with real processes; killed, it resumes; the published figures beside ours."""
 
 import copy
 import json
@@ -95,16 +95,16 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     assert partial["finished"] == 1
     assert partial["rows"]["BLIP-2-2.7B", "FT"]["ours"].keys() == set(SCORED)
     assert partial["rows"]["LLaVA-1.5-7B", "FT"]["ours"] == {}
-    kept = state(root / "a")
+    first_files = state(root / "a")
     done = subprocess.run(command(grid), capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
-    return grid, kept, done.stdout
+    return grid, first_files, done.stdout
 
 
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:
-    grid, kept, printed = resumed
+    grid, first_files, printed = resumed
     assert "[1/2] H&M, BLIP-2-2.7B: finished already" in printed
-    assert state(grid.parent / "a") == kept
+    assert state(grid.parent / "a") == first_files
     training = json.loads((grid.parent / "b" / "training.json").read_text())
     epochs = [entry["epoch"] for entry in training["loss_history"] if "eval_loss" in entry]
     assert epochs == sorted(set(epochs))
@@ -162,7 +162,7 @@ def test_a_run_is_finished_only_with_its_own_captions_and_decoding(
     grid, _, _ = resumed
     planned = plan(load_grid(grid), "grid")[0]
     assert finished_report(planned.recipe) is not None
-    longer = load_recipe(planned.path, [*planned.overrides, "decoding.max_new_tokens=9"])
+    longer = load_recipe(planned.recipe_path, [*planned.overrides, "decoding.max_new_tokens=9"])
     assert finished_report(longer) is None
     captions = planned.recipe.output / "captions" / "fine-tuned" / "captions.jsonl"
     whole = captions.read_bytes()
@@ -205,9 +205,9 @@ def test_our_improvement_is_over_the_measures_that_we_have(resumed: tuple[Path, 
 def test_published_improvements_come_out_as_printed(dataset: str) -> None:
     rows = {(row.dataset, row.model, row.setting): row.scores for row in published_scores()}
     for model, printed in zip(MODELS, PRINTED[dataset], strict=True):
-        found = improvement(rows[dataset, model, "PT"], rows[dataset, model, "FT"])
-        assert found is not None
-        assert f"{found:.2f}" == f"{printed:.2f}"
+        improved = improvement(rows[dataset, model, "PT"], rows[dataset, model, "FT"])
+        assert improved is not None
+        assert f"{improved:.2f}" == f"{printed:.2f}"
 
 
 def test_eighteen_published_rows() -> None:
@@ -239,7 +239,7 @@ def test_the_published_grid_changes_no_recipe() -> None:
     assert [grid.set, *(cell.set for cell in grid.cells)] == [()] * 9
 
 
-def test_faults_of_all_cells_come_at_once_before_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_all_cells_are_listed_before_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_DIR", raising=False)
     sound = write_recipe(tmp_path, "sound")
     unset = cell(sound, "BLIP-2-6.7B", set=["data={catalogue: hm, folder: $NO_SUCH_DIR}", "output=x"], dataset="FACAD")
@@ -277,7 +277,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     assert "at least 1 item" in refused(write_grid(tmp_path))
 
 
-def test_a_run_that_fails_is_named_and_the_table_stands(tmp_path: Path) -> None:
+def test_a_run_that_fails_is_named_and_the_table_is_written(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, data={"articles": 12, "max_caption_words": 1})
     result = finetune("reproduce", write_grid(tmp_path, cell(recipe, dataset="FACAD")))
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""`sweep`: real runs of a recipe's combinations; killed, it goes on; a table of what they came to."""
+"""`sweep`: real runs of a recipe's combinations; killed, it resumes; a table of their results."""
 
 import json
 import os
@@ -20,12 +20,12 @@ from finetune.experiments.sweep import load_sweep, plan
 
 SWEEPS = places.RECIPES / "sweeps"
 VARY = {"training.learning_rate": ["1e-9", "3e-3"]}
-JUDGING = "evaluation={captions: 5, measures: [CIDEr, BLEU-4]}"
+EVALUATION = "evaluation={captions: 5, measures: [CIDEr, BLEU-4]}"
 
 
 def write_sweep(root: Path, **values: Any) -> Path:
     path = root / "search.yaml"
-    defaults = {"recipe": str(root / "run.yaml"), "output": str(root / "search"), "vary": VARY, "set": [JUDGING]}
+    defaults = {"recipe": str(root / "run.yaml"), "output": str(root / "search"), "vary": VARY, "set": [EVALUATION]}
     path.write_text(yaml.safe_dump(defaults | values))
     return path
 
@@ -68,16 +68,16 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     assert not (second / "training.json").exists()
     table = json.loads((root / "search" / "sweep.json").read_text())
     assert [cell["state"] for cell in table["cells"]] == ["finished", "waiting"]
-    kept = state(root / "search" / "learning_rate-1e-9")
+    first_files = state(root / "search" / "learning_rate-1e-9")
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
-    return path, kept, done.stdout
+    return path, first_files, done.stdout
 
 
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:
-    path, kept, printed = resumed
+    path, first_files, printed = resumed
     assert "[1/2] training.learning_rate=1e-9: finished already" in printed
-    assert state(path.parent / "search" / "learning_rate-1e-9") == kept
+    assert state(path.parent / "search" / "learning_rate-1e-9") == first_files
     record = json.loads((path.parent / "search" / "learning_rate-3e-3" / "training.json").read_text())
     epochs = [entry["epoch"] for entry in record["loss_history"] if "eval_loss" in entry]
     assert epochs == sorted(set(epochs))
@@ -97,21 +97,23 @@ def test_the_table_has_the_best_first(resumed: tuple[Path, dict[str, int], str])
         record = json.loads((Path(cell["output"]) / "training.json").read_text())
         best = [one for one in record["loss_history"] if one.get("step") == cell["step"] and "eval_loss" in one]
         assert cell["validation_loss"] == best[0]["eval_loss"] == record["best_validation_loss"]
-        assert cell["judged"] == {"BLEU-4": best[0]["eval_bleu-4"], "CIDEr": best[0]["eval_cider"]}
+        assert cell["validation"] == {"BLEU-4": best[0]["eval_bleu-4"], "CIDEr": best[0]["eval_cider"]}
         assert len(lines(Path(cell["output"]) / "judgements" / f"step-{cell['step']:06d}.jsonl")) == 5
     text = (path.parent / "search" / "sweep.md").read_text().splitlines()
     rows = [line.split(" | ") for line in text if line.startswith("|")]
     assert rows[0][:2] == ["| learning\\_rate", "validation loss"]
     assert rows[2][:2] == ["| 3e-3", f"{better['validation_loss']:.4f}"]
-    assert any(line.startswith("- judged CIDEr: `CIDEr-D|") for line in text)
+    assert any(line.startswith("- validation CIDEr: `CIDEr-D|") for line in text)
     assert f"{better['validation_loss']:.4f}" in printed
 
 
 def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int], str]) -> None:
-    """What `wandb sweep` is given: its own agent's arguments choose the one cell, which stands already."""
-    path, kept, _ = resumed
+    """What `wandb sweep` is given: its own agent's arguments choose the one cell, which is finished already."""
+    path, first_files, _ = resumed
     tracked = path.with_name("tracked.yaml")
-    tracked.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"set": [JUDGING, "training.tracker=wandb"]}))
+    tracked.write_text(
+        yaml.safe_dump(yaml.safe_load(path.read_text()) | {"set": [EVALUATION, "training.tracker=wandb"]})
+    )
     result = finetune("sweep", tracked, "--wandb")
     assert result.exit_code == 0, result.output
     definition = yaml.safe_load(result.stdout)
@@ -119,11 +121,11 @@ def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int]
     assert definition["metric"] == {"name": "eval/loss", "goal": "minimize"}
     assert definition["parameters"] == {"training.learning_rate": {"values": ["1e-9", "3e-3"]}}
     assert definition["command"][2:] == ["-m", "finetune", "sweep", str(tracked), "${args_no_hyphens}"]
-    told = create_sweep_command_args({"args": {"training.learning_rate": {"value": "1e-9"}}})["args_no_hyphens"]
-    one = finetune("sweep", path, *told)
+    arguments = create_sweep_command_args({"args": {"training.learning_rate": {"value": "1e-9"}}})["args_no_hyphens"]
+    one = finetune("sweep", path, *arguments)
     assert one.exit_code == 0, one.output
     assert one.stdout.startswith("[1/1] training.learning_rate=1e-9: finished already")
-    assert state(path.parent / "search" / "learning_rate-1e-9") == kept
+    assert state(path.parent / "search" / "learning_rate-1e-9") == first_files
     assert "its cells report to none" in refused(path, "--wandb")
     assert "no cell of the sweep has training.learning_rate=7; it varies training.learning_rate" in (
         refused(path, "training.learning_rate=7")
@@ -131,7 +133,7 @@ def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int]
 
 
 def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
-    """Both fail when their catalogue is read, which nobody could see before."""
+    """Both fail when their catalogue is read, which cannot be seen before."""
     write_recipe(tmp_path)
     result = finetune("sweep", write_sweep(tmp_path, vary={"data.max_caption_words": [1, 2]}))
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""A recipe's `scoring`: what it makes of the training captions, and what is refused before anything is spent."""
+"""A recipe's `scoring`: what is made of the training captions, and what is refused before anything is trained."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_runs_on_the_same_references_share_a_classifier(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scoring", "fault"),
+    ("scoring", "message"),
     [
         ({"stanza": "nowhere"}, "nowhere: expected `en` or a folder with tokenizer.pt"),
         ({"classifier": {"tiny": True, "base": "bert-base-uncased"}}, "--tiny makes its own base"),
@@ -70,6 +70,6 @@ def test_runs_on_the_same_references_share_a_classifier(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_measured_is_refused_at_the_start(
-    tmp_path: Path, scoring: dict[str, object], fault: str
+    tmp_path: Path, scoring: dict[str, object], message: str
 ) -> None:
-    assert fault in refused("validate", folder_recipe(tmp_path, **scoring))
+    assert message in refused("validate", folder_recipe(tmp_path, **scoring))
