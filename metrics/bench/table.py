@@ -1,4 +1,4 @@
-"""What `python -m metrics bench` prints."""
+"""The output of `bench`."""
 
 import os
 import platform
@@ -17,24 +17,24 @@ from metrics.text.java import find_java
 
 
 def print_bench(full: bool, stanza: str) -> None:
-    """Hold all contests that can be held here; print inputs, versions, machine, and both sides' time and memory.
+    """Run all contests that can run here; print inputs, versions, machine, and both sides' time and memory.
 
     Raises:
         UserError: when a side fails, or values differ.
     """
     console = Console()
-    console.print(_surroundings(), highlight=False, soft_wrap=True)
-    held = []
+    console.print(_environment(), highlight=False, soft_wrap=True)
+    runnable = []
     for contest in contests(stanza):
         reason = lacking(contest, stanza)
         if reason:
             console.print(f"{contest.name}: {reason}", highlight=False, soft_wrap=True)
         else:
-            held.append(contest)
+            runnable.append(contest)
     outcomes = []
-    for outcome in bench(held, full):
-        told = f"{outcome.name}: {outcome.inputs}; {outcome.ratio:.1f} times faster"
-        console.print(told, highlight=False, soft_wrap=True)
+    for outcome in bench(runnable, full):
+        line = f"{outcome.name}: {outcome.inputs}; {outcome.ratio:.1f} times faster"
+        console.print(line, highlight=False, soft_wrap=True)
         outcomes.append(outcome)
     console.print(_table(outcomes))
     wrong = [f"{outcome.name}: {', '.join(outcome.different)}" for outcome in outcomes if outcome.different]
@@ -63,7 +63,7 @@ def _table(outcomes: list[Outcome]) -> Table:
     return table
 
 
-def _surroundings() -> str:
+def _environment() -> str:
     java = subprocess.run([find_java(), "-version"], capture_output=True, text=True, check=True).stderr.splitlines()  # noqa: S603
     names = ("numpy", "pycocoevalcap", "rapidfuzz")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
