@@ -22,7 +22,7 @@ BUSY = [
     CaptionRecord(str(number), f"{number} " + "soft wide dress " * 25, references=("soft wide dress " * 25,))
     for number in range(2000)
 ]
-pytestmark = pytest.mark.usefixtures("short_meteor")
+pytestmark = [pytest.mark.java, pytest.mark.usefixtures("short_meteor")]
 
 
 def test_the_cache_may_be_relative(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

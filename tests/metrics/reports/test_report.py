@@ -13,6 +13,8 @@ from typer.testing import Result
 from metrics.common.charts import loss_chart
 from metrics.common.formatting import cell, duration
 
+pytestmark = pytest.mark.java
+
 EVIL = "<script>alert(1)</script>&\"'<img src=x onerror=alert(1)>\u2028|*_` \ud800"
 
 
