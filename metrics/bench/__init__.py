@@ -1,1 +1,1 @@
-"""The measures' time and memory beside those of the official scorers."""
+"""Time and memory of the measures compared with the official scorers."""

@@ -1,4 +1,4 @@
-"""Lookbook against the official scorers: the same values, the time and the memory of both, side by side in one run."""
+"""Lookbook compared with the official scorers: equal values, time and memory of both, measured in one run."""
 
 import json
 import os
@@ -17,20 +17,20 @@ from metrics.common.processes import child_environment
 from metrics.text.java import find_java
 
 Values = dict[str, list[Any]]
-_LOOK_S = 0.05
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The same work done by Lookbook and by others, each in a process of its own that starts with an empty cache.
+    """The same work done by Lookbook and by others, each in its own process with an empty cache.
 
     Attributes:
         name: what is computed.
-        sizes: how many inputs there are, and how many in full.
-        inputs: takes a folder and the number of pairs, writes the inputs into it and says what they are.
-        ours: takes the folder and returns each measure's values, the corpus's first, then the items'.
+        sizes: the number of inputs, and the number of a full run.
+        inputs: takes a folder and the number of pairs, writes the inputs into it and returns a description of them.
+        ours: takes the folder and returns each measure's values, that of the corpus first, then those of the items.
         theirs: the same, by the official scorers.
-        again: Lookbook does it a second time, from its cache.
+        again: whether Lookbook runs a second time, with its cache.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One side: wall seconds, seconds of CPU and MB of memory at the peak with all that it started, values."""
+    """One side: wall seconds, CPU seconds and peak memory in MB, child processes included, and the values."""
 
     seconds: float
     cpu_seconds: float
@@ -62,20 +62,20 @@ class Outcome:
 
     @property
     def ratio(self) -> float:
-        """How many times faster ours is."""
+        """How many times faster Lookbook is."""
         return self.theirs.seconds / self.ours.seconds
 
     @property
     def different(self) -> list[str]:
-        """The measures whose values, corpus or items, are not the same floats."""
+        """The measures whose values, of corpus or items, are not identical floats."""
         return [name for name, values in self.theirs.values.items() if self.ours.values.get(name) != values]
 
 
 def bench(contests: Sequence[Contest], full: bool = False) -> Iterator[Outcome]:
-    """Run both sides of every contest, one process after the other, and yield what came of it.
+    """Run both sides of every contest, one process after the other, and yield the outcome.
 
     Raises:
-        UserError: when a side fails, with the end of what it said.
+        UserError: when a side fails, with the end of its output.
     """
     for contest in contests:
         with tempfile.TemporaryDirectory() as temporary:
@@ -98,11 +98,11 @@ def _measure(contest: Contest, side: str, folder: Path) -> Run:
     with log.open("wb") as out, _started(command, out, environment) as process:
         while process.poll() is None:
             peak = max(peak, _memory(process.pid))
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_SECONDS)
     seconds = time.perf_counter() - start
     if process.returncode:
-        said = log.read_text(encoding="utf-8", errors="replace").strip()
-        raise UserError(f"{contest.name}: {side} failed with exit code {process.returncode}: {said[-2000:]}")
+        output = log.read_text(encoding="utf-8", errors="replace").strip()
+        raise UserError(f"{contest.name}: {side} failed with exit code {process.returncode}: {output[-2000:]}")
     cpu_seconds = _cpu_of_children() - used
     return Run(seconds, cpu_seconds, peak / 1e6, json.loads((folder / "values.json").read_text(encoding="utf-8")))
 
@@ -117,7 +117,7 @@ def _started(command: list[str], out: IO[bytes], environment: Mapping[str, str])
 
 
 def _environment() -> dict[str, str]:
-    """The official scorers call `java` of the PATH, and read and write in the machine's encoding."""
+    """The official scorers call `java` from PATH, and read and write in the system's encoding."""
     path = os.environ.get("PATH", "")
     if not shutil.which("java"):
         path = f"{find_java().parent}{os.pathsep}{path}"
@@ -125,7 +125,7 @@ def _environment() -> dict[str, str]:
 
 
 def _memory(pid: int) -> int:
-    """Return the bytes of memory that a process and all it started hold; 0 where the system has no /proc."""
+    """Return the resident memory of a process and its descendants in bytes; 0 if the system has no /proc."""
     try:
         resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -1,4 +1,4 @@
-"""Made-up captions of garments, as a catalogue has them: two or three sentences, the same one for every colour."""
+"""Synthetic captions of garments like those of a catalogue: two or three sentences, the same for every colour."""
 
 import random
 from functools import cache
@@ -50,7 +50,7 @@ def made_up_captions(pairs: int, seed: int = 17) -> list[dict[str, Any]]:
     """Return `pairs` records with `id`, `caption` and one reference, of about 24 words.
 
     41% of the references are distinct. Of the captions, four in ten are the reference, three in ten start like it and
-    go on like another, and three in ten are another item's.
+    continue like another, and three in ten are that of another item.
     """
     draw = random.Random(seed)  # noqa: S311
     references = descriptions(pairs, seed)

@@ -1,4 +1,4 @@
-"""What `python -m metrics bench` prints."""
+"""The output of `bench`."""
 
 import os
 import platform
@@ -14,21 +14,21 @@ from metrics.text.java import find_java
 
 
 def print_bench(full: bool, stanza: str) -> None:
-    """Hold all contests that can be held here; print inputs, versions, machine, and both sides' time and memory.
+    """Run all contests that can run here; print inputs, versions, machine, and both sides' time and memory.
 
     Raises:
         UserError: when a side fails, or values differ.
     """
-    print_tables(_surroundings())
-    held = []
+    print_tables(_environment())
+    runnable = []
     for contest in contests(stanza):
         reason = lacking(contest, stanza)
         if reason:
             print_tables(f"{contest.name}: {reason}")
         else:
-            held.append(contest)
+            runnable.append(contest)
     outcomes = []
-    for outcome in bench(held, full):
+    for outcome in bench(runnable, full):
         print_tables(f"{outcome.name}: {outcome.inputs}; {outcome.ratio:.1f} times faster")
         outcomes.append(outcome)
     print_tables(_table(outcomes))
@@ -51,7 +51,7 @@ def _table(outcomes: list[Outcome]) -> WideTable:
     return table
 
 
-def _surroundings() -> str:
+def _environment() -> str:
     java = subprocess.run([find_java(), "-version"], capture_output=True, text=True, check=True).stderr.splitlines()  # noqa: S603
     names = ("numpy", "pycocoevalcap", "rapidfuzz")
     versions = ", ".join(f"{name} {version(name)}" for name in names)

@@ -1,4 +1,4 @@
-"""What the benchmark does by Lookbook and by others: the same inputs, the same values."""
+"""The workloads of the benchmark, for Lookbook and for the official scorers: the same inputs, the same values."""
 
 import json
 import os
@@ -20,7 +20,7 @@ Item = tuple[str, tuple[str, ...]]
 
 
 def contests(stanza: str) -> list[Contest]:
-    """Return all contests; attributes are found by the Stanza models of `stanza`."""
+    """Return all contests; attributes use the Stanza models of `stanza`."""
     return [
         Contest("all but SPICE", (10_000, 101_225), write_pairs, our_scores, pycocoevalcap_scores),
         Contest("SPICE", (100, 2_000), write_spice_pairs, our_spice, spice_jar, again=True),
@@ -29,7 +29,7 @@ def contests(stanza: str) -> list[Contest]:
 
 
 def lacking(contest: Contest, stanza: str) -> str | None:
-    """Say what keeps a contest from being held here, None where nothing does."""
+    """Return why a contest cannot run here, None if it can."""
     if contest.name == "SPICE":
         return Spice().absent()
     return stanza_models.absent(stanza) if contest.name == "attributes" else None
@@ -59,7 +59,7 @@ def our_scores(folder: Path) -> Values:
     everything = np.arange(len(records))
     measures = choose_measures(["BLEU-4", "METEOR", "ROUGE-L", "CIDEr"])
     measured = [of_all[0] for _, of_all in run_measures(measures, corpus)]
-    statistics = {name: one for found in measured for name, one in found.statistics.items()}
+    statistics = {name: one for result in measured for name, one in result.statistics.items()}
     return {name: [one.value(everything), *one.per_item.tolist()] for name, one in statistics.items()}
 
 
@@ -105,14 +105,14 @@ def our_spice(folder: Path) -> Values:
     from metrics.measures.spice.measure import spice_per_item  # noqa: PLC0415
 
     items = _items(folder)
-    found = spice_per_item([candidate for candidate, _ in items], [references for _, references in items]).items
-    return {"SPICE": [item["All"]["f"] for item in found]}
+    scores = spice_per_item([candidate for candidate, _ in items], [references for _, references in items]).items
+    return {"SPICE": [item["All"]["f"] for item in scores]}
 
 
 def spice_jar(folder: Path) -> Values:
     """Score the pairs by the jar as pycocoevalcap calls it, with an empty cache."""
-    found = spice_as_shipped(_items(folder), folder)
-    return {"SPICE": [item["All"]["f"] for item in found]}
+    scores = spice_as_shipped(_items(folder), folder)
+    return {"SPICE": [item["All"]["f"] for item in scores]}
 
 
 def spice_as_shipped(items: Sequence[Item], folder: Path) -> list[ItemScores]:
@@ -129,8 +129,8 @@ def spice_as_shipped(items: Sequence[Item], folder: Path) -> list[ItemScores]:
     command = [str(java), *module_options(java), "-Xmx8G", "-cp", os.pathsep.join((str(jar), str(jar_folder() / "*")))]
     options = [str(given), "-cache", str(cache), "-out", str(scores), "-subset", "-silent"]
     subprocess.run([*command, "edu.anu.spice.SpiceScorer", *options], capture_output=True, check=True)  # noqa: S603
-    found = read_scores(scores.read_text(encoding="utf-8"))
-    return [found[number] for number in range(len(items))]
+    by_number = read_scores(scores.read_text(encoding="utf-8"))
+    return [by_number[number] for number in range(len(items))]
 
 
 def write_descriptions(stanza: str, folder: Path, captions: int) -> str:

@@ -1,1 +1,1 @@
-"""What every other room uses: errors, files, caches, pages."""
+"""What every other room uses: errors, files, locks, parallel work, charts, templates."""

@@ -1,4 +1,4 @@
-"""Where Lookbook keeps what it need not make twice."""
+"""The folder for results that need not be computed twice."""
 
 import os
 from pathlib import Path

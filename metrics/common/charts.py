@@ -1,4 +1,4 @@
-"""Geometry of the loss curve and of histograms; the pages' templates draw it."""
+"""Geometry of the loss curve and of histograms, which the templates of the pages draw."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All that is drawn, in a box of `WIDTH` x `HEIGHT` units whose plot lies between left/right and top/bottom."""
+    """Curves and axes in a box of `WIDTH` x `HEIGHT` units; the plot is between left/right and top/bottom."""
 
     curves: Sequence[Curve]
     x_ticks: Sequence[Tick]
@@ -43,7 +43,7 @@ class Chart:
 
 
 def loss_chart(history: Sequence[Mapping[str, float]]) -> Chart | None:
-    """Return the training and validation loss over steps (over epochs where no step is noted), None without points."""
+    """Return the training and validation loss over steps (over epochs if an entry has no step), None without points."""
     axis = "step" if all("step" in entry for entry in history) else "epoch"
     series = {
         name: sorted((entry[axis], entry[key]) for entry in history if key in entry and axis in entry)

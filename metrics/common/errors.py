@@ -1,4 +1,4 @@
-"""The error that is the user's to mend, and how a command line shows it."""
+"""The error that the user can fix, and how a command line shows it."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """Something the user can put right: says what was expected, what was found, where, and what to do."""
+    """Something the user can fix: the message says what was expected, what was found, where, and what to do."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files and folders that appear whole or not at all, and readers whose errors name the file."""
 
 import hashlib
 import json
@@ -78,7 +78,7 @@ def _rename(draft: Path, folder: Path, keep_existing: bool) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Raise `UserError` where the folder `path` is a file or could not be made; makes nothing."""
+    """Raise `UserError` if the folder `path` could not be made or written; makes nothing."""
     existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(
@@ -87,7 +87,7 @@ def check_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder `path` with its parents where it is missing; raises `UserError` when it cannot be made."""
+    """Make the folder `path` and its parents if missing; raises `UserError` when it cannot be made."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -135,5 +135,5 @@ def sha256(path: Path) -> str:
 
 
 def one_line(json_text: str) -> str:
-    """Escape what could break a line of JSON text, or its UTF-8 encoding, without changing its meaning."""
+    """Escape the characters that could break a line of JSON text, or its UTF-8 encoding; the meaning stays."""
     return _FRAGILE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)

@@ -1,4 +1,4 @@
-"""Photos wherever they are stored, as RGB."""
+"""Photos in files of their own or in HDF5 files, as RGB."""
 
 import os
 import re
@@ -13,16 +13,16 @@ _HDF5_ROW = re.compile(r"(.+\.hdf5)/(\d+)")
 
 
 def hdf5_row(path: str | Path) -> tuple[Path, int] | None:
-    """The file and row of a photo written `FILE.hdf5/ROW`; None where `path` is a file of its own."""
-    found = _HDF5_ROW.fullmatch(str(path))
-    return (Path(found[1]), int(found[2])) if found else None
+    """The file and row of a photo written `FILE.hdf5/ROW`; None for any other path."""
+    match = _HDF5_ROW.fullmatch(str(path))
+    return (Path(match[1]), int(match[2])) if match else None
 
 
 def open_photo(path: str | Path) -> Image.Image:
     """Open an image file, or a row of the data set `images` (n, 3, height, width), uint8, of an HDF5 file.
 
-    Raises `OSError` or `ValueError` where there is none, `ImportError` where an HDF5 file cannot be read for want of
-    h5py.
+    Raises `OSError` or `ValueError` if there is no such photo, `ImportError` if an HDF5 file is to be read and h5py is
+    not installed.
     """
     stored = hdf5_row(path)
     if stored is None:
@@ -40,8 +40,8 @@ def open_photo(path: str | Path) -> Image.Image:
 def hdf5_images(file: Path) -> Any:
     """The data set `images` (n, 3, height, width), uint8, of an HDF5 file, opened once in each process.
 
-    Nothing of it is read yet. Raises `OSError` where the file cannot be opened (`BlockingIOError` where another process
-    writes it), `ValueError` where it holds no such data set.
+    Pixels are read later. Raises `OSError` if the file cannot be opened (`BlockingIOError` if another process is
+    writing it), `ValueError` if it has no such data set.
     """
     return _open_hdf5(file, file.stat().st_mtime_ns, os.getpid())
 
@@ -55,14 +55,14 @@ def _open_hdf5(file: Path, _changed: int, _process: int) -> Any:
     shape: tuple[int, ...] = getattr(images, "shape", ())
     dtype = getattr(images, "dtype", None)
     if len(shape) != 4 or shape[1] != 3 or 0 in shape[2:] or dtype != np.uint8:
-        found = f"{shape} of {dtype}" if shape else ", ".join(opened) or "an empty file"
+        content = f"{shape} of {dtype}" if shape else ", ".join(opened) or "an empty file"
         opened.close()
-        raise ValueError(f"expected a data set 'images' of uint8 with shape (n, 3, height, width), found {found}")
+        raise ValueError(f"expected a data set 'images' of uint8 with shape (n, 3, height, width), found {content}")
     return images
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB: 16-bit is scaled to 8, transparency is laid on white."""
+    """Convert any mode to RGB: 16-bit is scaled to 8, transparency becomes white."""
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bit(image)
     if image.has_transparency_data:

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, which ends with its process however that comes about."""
+"""Locks between processes: a lock on a file, released when its process ends, however it ends."""
 
 import hashlib
 import sys
@@ -10,14 +10,14 @@ from filelock import FileLock, Timeout
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
-from metrics.common.parallel import go_on
+from metrics.common.parallel import raise_if_ended
 
 _POLL_SECONDS = 0.5
 
 
 @contextmanager
 def alone(folder: Path, waiting: str) -> Iterator[None]:
-    """Hold `folder`, which need not exist, against other processes with the same cache; they print `waiting` and wait.
+    """Lock `folder`, which need not exist, for the block; other processes with the same cache print `waiting` and wait.
 
     Raises:
         UserError: when the lock, a file in the cache, cannot be made.
@@ -28,7 +28,9 @@ def alone(folder: Path, waiting: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = acquire(path, waiting)
     except OSError as error:
-        raise UserError(f"{path}: cannot lock {folder} by it ({error.strerror}); set LOOKBOOK_CACHE") from error
+        raise UserError(
+            f"{path}: cannot lock {folder} with this file ({error.strerror}); set LOOKBOOK_CACHE"
+        ) from error
     try:
         yield
     finally:
@@ -48,7 +50,7 @@ def acquire(path: Path, waiting: str) -> FileLock:
     except Timeout:
         print(waiting, file=sys.stderr)
     while not lock.is_locked:
-        go_on()
+        raise_if_ended()
         with suppress(Timeout):
             lock.acquire(timeout=_POLL_SECONDS)
     return lock

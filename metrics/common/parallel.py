@@ -1,4 +1,4 @@
-"""Work that runs side by side: on how many cores, and the programs that end when a part of it fails."""
+"""Parallel work: the number of cores, and child programs that are ended when another task fails."""
 
 import os
 import subprocess
@@ -13,21 +13,22 @@ from metrics.common.errors import UserError
 from metrics.common.processes import child_environment, python_module
 
 Result = TypeVar("Result")
+_ENDED = "was ended because another measure failed or the run was interrupted"
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def side_by_side(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run tasks in threads and return what they return; when one fails, or this thread is interrupted, all end.
+    """Run tasks in threads and return their results; when one fails, or this thread is interrupted, all are ended.
 
-    That is, their programs (`ended_with_block`) and waits (`go_on`) end, those of calls within them too; calls in
-    other threads have their own.
+    Their programs (`ended_with_block`) are killed and their waits (`raise_if_ended`) raise, also within nested calls.
+    Calls in other threads are not affected.
 
     Raises:
-        Exception: what the first task to fail has raised.
+        Exception: the one that the first task to fail raised.
     """
     group = _Group(_group.get())
     with ThreadPoolExecutor(max(len(tasks), 1), initializer=_group.set, initargs=(group,)) as pool:
@@ -42,7 +43,7 @@ def side_by_side(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
 
 
 def start_python(module: str, argument: str, errors: int | IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a module of ours in a Python of its own, single-threaded, with pipes to and from it."""
+    """Start one of our modules in a new Python process, single-threaded, with pipes to and from it."""
     return subprocess.Popen(  # noqa: S603
         python_module(module, argument),
         stdin=subprocess.PIPE,
@@ -54,8 +55,8 @@ def start_python(module: str, argument: str, errors: int | IO[bytes]) -> subproc
 
 @contextmanager
 def ended_with_block(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End a program when the block is over, or when another task of `side_by_side` fails."""
-    with _here().having(process):
+    """Kill a program when the block ends, or when another task of `side_by_side` fails."""
+    with _current_group().running(process):
         try:
             yield
         finally:
@@ -63,23 +64,23 @@ def ended_with_block(process: subprocess.Popen[bytes]) -> Iterator[None]:
             process.wait()
 
 
-def go_on() -> None:
-    """Let a task of `side_by_side` that waits go on; raises `UserError` when another task has failed."""
-    if _here().over:
-        raise UserError("was ended, since another measure failed or the run was interrupted")
+def raise_if_ended() -> None:
+    """Raise `UserError` if another task of the same `side_by_side` has failed; a task that waits calls this often."""
+    if _current_group().over:
+        raise UserError(_ENDED)
 
 
 def how_it_ended(code: int) -> str:
-    """Say how a program of this task that failed has ended, by its exit code as `subprocess` gives it."""
-    if _here().over:
-        return "was ended, since another measure failed or the run was interrupted"
+    """Say how a failed program of this task ended, given its exit code as `subprocess` returns it."""
+    if _current_group().over:
+        return _ENDED
     if code == -9:
         return "was killed, often by the system when memory runs out: score fewer captions at a time, or free memory"
     return f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
 
 
 class _Group:
-    """The programs of tasks that run side by side, within those of the group outside."""
+    """The programs of tasks that run side by side; a group may be nested in an outer one."""
 
     def __init__(self, outer: "_Group | None" = None) -> None:
         self._outer = outer
@@ -91,8 +92,8 @@ class _Group:
         return self._ended.is_set() or (self._outer is not None and self._outer.over)
 
     @contextmanager
-    def having(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Count a program among those that end with this group, and with those outside it, while the block runs."""
+    def running(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Kill the program if this group, or one outside it, ends while the block runs."""
         self._running.add(process)
         try:
             if self._ended.is_set():
@@ -100,7 +101,7 @@ class _Group:
             if self._outer is None:
                 yield
             else:
-                with self._outer.having(process):
+                with self._outer.running(process):
                     yield
         finally:
             self._running.discard(process)
@@ -114,5 +115,5 @@ class _Group:
 _group: ContextVar[_Group | None] = ContextVar("_group", default=None)
 
 
-def _here() -> _Group:
+def _current_group() -> _Group:
     return _group.get() or _Group()

@@ -1,4 +1,4 @@
-"""Pages from Jinja templates: HTML is escaped, a name that is not there is an error."""
+"""Pages from Jinja templates: HTML is escaped, a missing name is an error."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Photos small enough to stand inside a page."""
+"""Photos small enough to be embedded in a page."""
 
 import base64
 import io
@@ -13,16 +13,16 @@ _PIXELS = (320, 240)  # width, height at most
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A thumbnail as a data URI with its size in pixels, or the reason why there is none."""
+    """A thumbnail as a data URI with its size in pixels, or the reason why there is no photo."""
 
     uri: str | None = None
     width: int = 0
     height: int = 0
-    fault: str | None = None
+    problem: str | None = None
 
 
 def thumbnail(opened: Image.Image) -> Thumbnail:
-    """Return the photo as a JPEG of at most 320 x 240 pixels; raises what Pillow raises where it cannot be read."""
+    """Return the photo as a JPEG of at most 320 x 240 pixels; raises what Pillow raises if it cannot read it."""
     opened.draft("RGB", _PIXELS)
     flat = to_rgb(ImageOps.exif_transpose(opened))
     flat.thumbnail(_PIXELS)

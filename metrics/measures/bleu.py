@@ -23,10 +23,10 @@ _SMALL = 1e-9
 def bleu_statistics(
     candidates: Sequence[str], references: Sequence[Sequence[str]], table: NgramTable | None = None
 ) -> Integers:
-    """Return what BLEU adds up, an (n, 10) array of counts for n tokenised candidates.
+    """Return the counts that BLEU adds up, (n, 10), of n tokenised candidates.
 
     Columns: candidate tokens, tokens of the closest reference, n-grams guessed (n = 1..4), n-grams correct (1..4).
-    `table` holds all these texts where they were counted already.
+    `table` holds the n-gram counts of all these texts, if known already.
 
     Raises:
         ValueError: when an item has no reference.
@@ -108,7 +108,7 @@ def _correct(table: NgramTable, texts: Integers, slots: list[tuple[Integers, Int
             of_item = np.full(len(texts), -1)
             of_item[items] = reference
             has = np.flatnonzero(of_item[item] >= 0)
-            found = counts.find(of_item[item[has]], counts.gram[entry[has]])
-            allowed[has] = np.maximum(allowed[has], np.where(found >= 0, counts.count[found], 0))
+            match = counts.find(of_item[item[has]], counts.gram[entry[has]])
+            allowed[has] = np.maximum(allowed[has], np.where(match >= 0, counts.count[match], 0))
         np.add.at(correct[:, order], item, np.minimum(counts.count[entry], allowed))
     return correct

@@ -35,7 +35,7 @@ class Cider(Measure):
 class CiderScorer:
     """CIDEr-D against one corpus of references, from which the document frequencies come.
 
-    Keep the whole test split's references here; the score of a slice is the mean of its items' values.
+    Give the references of the whole test split; the score of a slice is the mean of its items' values.
 
     Raises:
         ValueError: when an item has no reference.
@@ -66,9 +66,9 @@ class CiderScorer:
     def _similarity(self, order: int, texts: Integers, references: Integers) -> Floats:
         counts, weights, norms = self._table.orders[order], self._weights[order], self._norms[order]
         pair, entry = counts.entries(texts)
-        found = counts.find(references[pair], counts.gram[entry])
-        shared = found >= 0
-        theirs = weights[found[shared]]
+        matches = counts.find(references[pair], counts.gram[entry])
+        shared = matches >= 0
+        theirs = weights[matches[shared]]
         products = np.minimum(weights[entry[shared]], theirs) * theirs
         dot = _sum_in_order(pair[shared], products, len(texts))
         scale = norms[texts] * norms[references]
@@ -79,7 +79,7 @@ class CiderScorer:
 
 
 def _document_frequencies(counts: OrderCounts, slots: list[tuple[Integers, Integers]]) -> Integers:
-    """Count for each n-gram, (grams,), in how many items' references it stands."""
+    """Count for each n-gram, (grams,), the items whose references contain it."""
     pairs = [np.zeros(0, dtype=np.int64)]
     for items, texts in slots:
         owner, entry = counts.entries(texts)

@@ -49,7 +49,7 @@ class RougeL(Measure):
     tokenizer = TOKENIZER
 
     def measure(self, corpus: Corpus) -> list[Measured]:
-        """Score every caption; one that is not there scores 0 even against an empty reference."""
+        """Score every caption; a missing one scores 0 even against an empty reference."""
         tokens = corpus.tokens
         values = [rouge_per_item(captions, tokens.references) for captions in tokens.captions]
         masked = np.where(corpus.present, values, 0.0)

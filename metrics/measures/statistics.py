@@ -1,4 +1,4 @@
-"""What a measure adds up over items, how sure that makes its value, and whether two systems differ."""
+"""What a measure adds up over items, confidence intervals of its value, and tests of differences."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Statistics:
     """One measure of one system over n items: every value is `aggregate` of the sum of some items' `columns`.
 
     Attributes:
-        per_item: (n,) each item's own value; NaN where the measure leaves the item out.
+        per_item: (n,) each item's own value; NaN if the measure leaves the item out.
         columns: (n, k) what is added up.
         aggregate: takes a sum of rows of `columns`, (k,), and returns the value.
     """
@@ -41,7 +41,7 @@ class Statistics:
 
 
 def mean_of(per_item: Floats) -> Statistics:
-    """Return the statistics of a measure whose value is the mean of its items', those that are NaN left out."""
+    """Return the statistics of a measure whose value is the mean of its items', NaN left out."""
     counted = ~np.isnan(per_item)
     return Statistics(per_item, np.column_stack([np.where(counted, per_item, 0.0), counted]), _ratio)
 
@@ -68,11 +68,11 @@ def p_values(ours: Mapping[Name, Statistics], theirs: Mapping[Name, Statistics],
     """Return the two-sided p of each pair's difference over the items at `places`, by approximate randomisation.
 
     Were two systems equally good, nothing would change if they swapped their captions of an item. In each of `TRIALS`
-    trials every item is swapped with probability 1/2, the same items for all pairs; where c trials show at least the
-    difference observed, p = (1 + c) / (1 + `TRIALS`). Source: Riezler and Maxwell, On Some Pitfalls in Automatic
-    Evaluation and Significance Testing for MT, 2005. The paired bootstrap is not offered: it takes the spread around
-    the observed difference for the spread where there is none, supposes that the items represent all others, and, as
-    they show, finds differences that are not there more often.
+    trials every item is swapped with probability 1/2, the same items for all pairs; if c trials show at least the
+    observed difference, p = (1 + c) / (1 + `TRIALS`). Source: Riezler and Maxwell, On Some Pitfalls in Automatic
+    Evaluation and Significance Testing for MT, 2005. The paired bootstrap is not offered: it uses the spread around
+    the observed difference as the spread under the null hypothesis, assumes that the items are representative, and has,
+    as they show, more false positives.
     """
     changes = _differences([(ours[name].columns, theirs[name].columns) for name in ours])
     moved = _sums(changes, places, swaps(len(places)), TRIALS, "p-values")
@@ -80,7 +80,7 @@ def p_values(ours: Mapping[Name, Statistics], theirs: Mapping[Name, Statistics],
 
 
 def _differences(pairs: Sequence[tuple[Floats, Floats]]) -> list[Floats]:
-    """Return what a swap adds to the first's sums, and takes from the second's; once for the same two arrays."""
+    """Return what a swap adds to the first's sums and subtracts from the second's; once for the same arrays."""
     made: dict[tuple[int, int], Floats] = {}
     for one, other in pairs:
         if (id(one), id(other)) not in made:

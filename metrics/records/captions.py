@@ -1,4 +1,4 @@
-"""The caption record: one JSON object a line, the wall between captioning and scoring."""
+"""The caption record, one JSON object a line: the interface between captioning and scoring."""
 
 import json
 import sys
@@ -22,12 +22,12 @@ class CaptionRecord:
         image: path of the photo, relative to the catalogue folder.
         references: the captions it is scored against.
         category: the item's category.
-        attributes: what else the catalogue says, name to value.
+        attributes: further attributes from the catalogue, name to value.
         split: `train`, `validation` or `test`.
-        seen: whether a reference stands verbatim among the training captions; None where nobody knows.
+        seen: whether a reference is verbatim among the training captions; None if unknown.
         logprob: mean log-probability of the caption's tokens, natural logarithm.
         tokens: number of tokens generated.
-        finished: whether the caption ended by itself rather than at the length limit.
+        finished: whether the caption ended with an end token rather than at the length limit.
     """
 
     id: str
@@ -99,7 +99,7 @@ def read_records(path: Path) -> list[CaptionRecord]:
         record = _parse(data, f"{path}:{number}")
         if record.id in lines:
             raise UserError(
-                f"{path}:{number}: id {_show(record.id)} stands already in line {lines[record.id]}; keep one of them"
+                f"{path}:{number}: id {_show(record.id)} is already in line {lines[record.id]}; keep one of them"
             )
         lines[record.id] = number
         records.append(record)
@@ -122,7 +122,7 @@ def read_captions(path: Path) -> list[CaptionRecord]:
 
 
 def to_json(record: CaptionRecord) -> str:
-    """Return the record as one line of JSON, without the line's end."""
+    """Return the record as one line of JSON, without the line break."""
     values = {name: getattr(record, name) for name in _FIELDS}
     return one_line(json.dumps(values, ensure_ascii=False, allow_nan=False))
 
@@ -149,8 +149,8 @@ def _parse(data: object, where: str) -> CaptionRecord:
     if not isinstance(data, dict):
         raise UserError(f"{where}: expected a JSON object, found {_show(data)}")
     if not isinstance(data.get("id"), str):
-        found = f"found {_show(data['id'])}" if "id" in data else "it is missing"
-        raise UserError(f'{where}: "id" must be a string, {found}; write it in quotes so that it keeps its zeros')
+        problem = f"found {_show(data['id'])}" if "id" in data else "it is missing"
+        raise UserError(f'{where}: "id" must be a string, {problem}; write it in quotes so that it keeps its zeros')
     values: dict[str, Any] = {"id": data["id"]}
     for key, (expected, holds) in _OPTIONAL.items():
         value = data.get(key)

@@ -10,7 +10,7 @@ from metrics.records.run import RunRecord, read_run
 
 # Order of the columns: no picture, the wrong picture, the paper's PT, other people's, the paper's FT.
 _RANKS = {"baseline": 0, "control": 1, "pretrained": 2, None: 3, "finetuned": 4}
-_NAMED = 5
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class CaptionSet:
     Attributes:
         name: its name in tables, unique among the systems scored together.
         captions: item id to record, in the file's order.
-        run: what its `run.json` says, None without one.
+        run: the content of its `run.json`, None without one.
         source: the captions file.
     """
 
@@ -46,10 +46,10 @@ def load_systems(paths: Sequence[Path]) -> list[CaptionSet]:
 
 
 def reference_items(systems: Sequence[CaptionSet], references: Sequence[CaptionRecord] | None) -> list[CaptionRecord]:
-    """Return the items that own the denominator: those of `references`, else of all systems together.
+    """Return the items to be scored on: those of `references`, else of all systems together.
 
-    Each is a record with references and without a caption; it is seen where any record says so, and `image` and the
-    like come from the first record that knows them.
+    Each is a record with references and without a caption; it is seen if it is in any record, and `image` and the
+    like come from the first record that has them.
 
     Raises:
         UserError: when an item has no reference, two systems give different references for it, or a system has a
@@ -97,17 +97,17 @@ def _completed(item: CaptionRecord, systems: Sequence[CaptionSet]) -> CaptionRec
 
 
 def _seen(flags: Sequence[bool | None]) -> bool | None:
-    """Seen where any system's training had the caption: systems may have been trained on different splits."""
-    told = [flag for flag in flags if flag is not None]
-    return any(told) if told else None
+    """Seen if any system was trained on the caption: systems may have been trained on different splits."""
+    known = [flag for flag in flags if flag is not None]
+    return any(known) if known else None
 
 
-def _refuse(ids: Sequence[str], fault: str, cure: str) -> None:
+def _refuse(ids: Sequence[str], problem: str, remedy: str) -> None:
     if not ids:
         return
-    shown = ", ".join(repr(key) for key in ids[:_NAMED])
-    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    raise UserError(f"id {shown}{more} {fault}; {cure}")
+    shown = ", ".join(repr(key) for key in ids[:_SHOWN])
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    raise UserError(f"id {shown}{more} {problem}; {remedy}")
 
 
 def _origin(system: CaptionSet) -> str:
@@ -119,12 +119,12 @@ def _name_from(path: Path) -> str:
 
 
 def _unique_names(systems: list[CaptionSet]) -> list[CaptionSet]:
-    taken: set[str] = set()
+    names: set[str] = set()
     unique = []
     for system in systems:
         name, number = system.name, 2
-        while name in taken:
+        while name in names:
             name, number = f"{system.name} ({number})", number + 1
-        taken.add(name)
+        names.add(name)
         unique.append(replace(system, name=name))
     return unique

@@ -57,7 +57,7 @@ def build_comparison(
     """Return the content of `comparison.json`; all scores are x100.
 
     `published` (hm or facad) adds the paper's rows of that catalogue. Every system's p is of its difference from the
-    system `against` (default: the last one, which is a fine-tuned one where there is any); see `p_values`.
+    system `against` (default: the last one, a fine-tuned one if there is any); see `p_values`.
 
     Raises:
         UserError: when there is no such catalogue or system.
@@ -83,9 +83,9 @@ def build_comparison(
 
 def check_choices(names: Sequence[str], published: str | None, against: str | None) -> None:
     """Refuse a catalogue without published figures and a system that is not among `names`; raises `UserError`."""
-    for option, known, found in (("--published", [*_DATASETS], published), ("--against", names, against)):
-        if found is not None and found not in known:
-            raise UserError(f"{option}: expected one of {', '.join(known)}; found {found}")
+    for option, known, given in (("--published", [*_DATASETS], published), ("--against", names, against)):
+        if given is not None and given not in known:
+            raise UserError(f"{option}: expected one of {', '.join(known)}; found {given}")
 
 
 def _slice(evaluation: Evaluation, name: str, chosen: SystemScores, dataset: str | None) -> dict[str, Any]:
@@ -160,15 +160,15 @@ def _setting(result: SystemScores) -> str:
 
 
 def _model(result: SystemScores) -> str | None:
-    """The base model: full fine-tuning makes `model` another folder, and the recipe says what it began with."""
+    """The base model: after full fine-tuning `model` is another folder, and the recipe has the base."""
     run = result.system.run or RunRecord()
-    begun = run.recipe.get("model")
-    base = begun.get("base") if isinstance(begun, Mapping) else None
+    section = run.recipe.get("model")
+    base = section.get("base") if isinstance(section, Mapping) else None
     return base if isinstance(base, str) else run.model
 
 
 def _pretrained(evaluation: Evaluation) -> dict[str, str]:
-    """Fine-tuned systems with the pre-trained one of the same model, where there is exactly one."""
+    """Fine-tuned systems with the pre-trained one of the same model, if there is exactly one."""
     before: dict[str | None, list[str]] = {}
     for result in evaluation.results:
         if _setting(result) == "PT":
@@ -190,14 +190,14 @@ def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
     items = len(evaluation.items)
     runs = [result.system.run or RunRecord() for result in evaluation.results]
     if dataset:
-        found = {(run.catalogue.name, run.catalogue.split_method, _as_published(run)) for run in runs}
-        for origin in sorted(found, key=str):
+        origins = {(run.catalogue.name, run.catalogue.split_method, _as_published(run)) for run in runs}
+        for origin in sorted(origins, key=str):
             if warning := unlike_published(dataset, *origin, items):
                 yield warning
     if len({_origin(run) for run in runs if run.catalogue.name}) > 1:
-        yield "The systems do not compare with each other: their runs name different catalogues or splits."
+        yield "The systems are not comparable: their runs have different catalogues or splits."
     if len({run.raw["catalogue_fingerprint"] for run in runs if run.raw.get("catalogue_fingerprint")}) > 1:
-        yield "The systems do not compare with each other: the catalogue has changed between their runs."
+        yield "The systems are not comparable: the catalogue has changed between their runs."
     for result in evaluation.results:
         if result.missing:
             yield f"{result.system.name}: no caption, so scored 0, for {len(result.missing):,} of {items:,} items."

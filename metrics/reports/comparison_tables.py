@@ -1,4 +1,4 @@
-"""How a comparison is shown: cells of its tables, LaTeX, CSV, and tables on the screen."""
+"""The forms of a comparison: cells of its tables, LaTeX, CSV, and tables on the screen."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
 
 
 def interval(score: Values) -> str:
-    """Print a score's interval as `40.2–41.3`; nothing where it has none."""
+    """Print a score's interval as `40.2–41.3`; empty if it has none."""
     return "–".join(map(figure, score["interval"])) if score["interval"] else ""
 
 
@@ -46,7 +46,7 @@ def p_value(value: float | None) -> str:
 
 
 def alike(score: Values) -> bool:
-    """Say whether a score's difference from that of the chosen system may be chance."""
+    """Whether a score's difference from that of the chosen system may be chance."""
     return score["p"] is not None and score["p"] >= SIGNIFICANT
 
 
@@ -61,16 +61,16 @@ def settings(row: Values) -> str:
 
 
 def gain_note(part: Values) -> str:
-    """Say what the improvement of a slice's rows is the mean of; nothing where no row has one."""
+    """Return a sentence that defines the improvement of a slice's rows; empty if no row has one."""
     if all(row["improvement"] is None for row in part["rows"]):
         return ""
     lacking = [name for name in IMPROVED if name not in part["improved"]]
-    without = f" (the paper's also has {', '.join(lacking)})" if lacking else ""
-    return f"{IMPROVEMENT}: the mean of (FT / PT - 1) x 100 over {', '.join(part['improved'])}{without}."
+    omitted = f" (the paper's also has {', '.join(lacking)})" if lacking else ""
+    return f"{IMPROVEMENT}: the mean of (FT / PT - 1) x 100 over {', '.join(part['improved'])}{omitted}."
 
 
 def notes_on(comparison: Values) -> list[str]:
-    """Say in sentences what the tables' marks mean."""
+    """Return sentences that explain the marks of the tables."""
     method = comparison["method"]
     notes = [f"Scores x100 with 95% intervals ({method['interval']}); best of our systems in bold. {_SETTINGS}."]
     if comparison["against"] is not None:
@@ -80,7 +80,7 @@ def notes_on(comparison: Values) -> list[str]:
         )
     if comparison["source"]:
         notes.append(f"Published: {comparison['source']}; it gives no intervals.")
-    return notes + [f"{measure} is not here: {reason}" for measure, reason in comparison["absent"].items()]
+    return notes + [f"{measure} is missing: {reason}" for measure, reason in comparison["absent"].items()]
 
 
 def dump(comparison: Values) -> str:
@@ -89,7 +89,7 @@ def dump(comparison: Values) -> str:
 
 
 def csv_text(comparison: Values) -> str:
-    """Return `comparison.csv`: one value a line, x100; the improvement stands as a measure of its own."""
+    """Return `comparison.csv`: one value a line, x100; the improvement is listed as a measure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     head = ("slice", "n", "system", "setting", "model", "published", "measure", "value", "low", "high", "p")

@@ -1,4 +1,4 @@
-"""What measures say beside their numbers, made ready for the report."""
+"""The further results of measures as charts and tables of the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One attribute: its place and radius in SVG units, and what it says when pointed at."""
+    """One attribute: its place and radius in SVG units, and its tooltip."""
 
     x: float
     y: float
@@ -39,7 +39,7 @@ class Confusion:
 
 
 def attribute_dots(details: Json) -> list[Dot]:
-    """Return one dot for each attribute that stands in a reference: recall across, precision up, area by support."""
+    """Return one dot for each attribute of the references: recall across, precision up, area by support."""
     rows = [row for row in details["per_attribute"] if row["support"]]
     most = max((row["support"] for row in rows), default=1)
     return [
@@ -74,12 +74,12 @@ def confusion(details: Json) -> Confusion:
     pairs = [(labels[true], labels[read], count) for true, read, count in details["confusion"]["counts"]]
     for true, _, count in pairs:
         support[true] = support.get(true, 0) + count
-    kept = sorted(support, key=lambda label: (-support[label], label))[:_CATEGORIES]
-    place = {label: number for number, label in enumerate(kept)}
-    counts = [[0] * (len(kept) + 1) for _ in range(len(kept) + 1)]
+    frequent = sorted(support, key=lambda label: (-support[label], label))[:_CATEGORIES]
+    place = {label: number for number, label in enumerate(frequent)}
+    counts = [[0] * (len(frequent) + 1) for _ in range(len(frequent) + 1)]
     for true, predicted, count in pairs:
-        counts[place.get(true, len(kept))][place.get(predicted, len(kept))] += count
+        counts[place.get(true, len(frequent))][place.get(predicted, len(frequent))] += count
     if not any(counts[-1]) and not any(row[-1] for row in counts):
         counts = [row[:-1] for row in counts[:-1]]
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
-    return Confusion([*kept, OTHERS][: len(counts)], counts, shares)
+    return Confusion([*frequent, OTHERS][: len(counts)], counts, shares)

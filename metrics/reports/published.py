@@ -1,4 +1,4 @@
-"""The figures of the paper that is reproduced: `published.csv`, and its measure of improvement."""
+"""The scores of the reproduced paper, `published.csv`, and its definition of improvement."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def published_scores() -> tuple[PublishedRow, ...]:
 def improvement(before: Scores, after: Scores, measures: Sequence[str] = IMPROVED) -> float | None:
     """The paper's "% Impr.": the mean over the measures of (after / before - 1) x 100, both as printed, x100.
 
-    None where a value is missing or starts from 0.
+    None if a value is missing or starts from 0.
     """
     if not measures or any(not before.get(name) or name not in after for name in measures):
         return None
@@ -67,9 +67,9 @@ def printed(value: float) -> float:
 def unlike_published(
     dataset: str, name: str | None, split: str | None, as_published: bool, test_items: int
 ) -> str | None:
-    """Say why figures do not compare with the published ones; None where they do.
+    """Return why scores are not comparable with the published ones, None if they are.
 
-    `name` and `split` (its method) are of the catalogue that they were measured on, None where nobody knows;
+    `name` and `split` (its method) are of the catalogue that they were measured on, None if unknown;
     `as_published` is whether its split has the published shares and seed.
     """
     theirs, items = MEASURED_ON[dataset]
@@ -79,6 +79,6 @@ def unlike_published(
     own = " with other shares or seed" if split == SPLIT["method"] and not as_published else ""
     where = f"catalogue {name!r}" if name else "an unknown catalogue"
     return (
-        f"Ours do not compare with the published figures: those are of the published split of {dataset} "
+        f"Our scores are not comparable with the published ones: those are of the published split of {dataset} "
         f"({items:,} test items), ours of {how}{own} of {where} ({test_items:,} test items)."
     )

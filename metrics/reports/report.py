@@ -20,7 +20,7 @@ from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite
 def write_report(evaluation: Evaluation, out: Path) -> Path:
     """Write `items.jsonl`, `report.json`, `report.md` and `report.html` into the folder `out`; return the last one.
 
-    `out` is made where it is missing; every file appears whole or not at all.
+    `out` is made if missing; every file appears whole or not at all.
 
     Raises:
         UserError: when the folder or a file cannot be written.
@@ -39,7 +39,7 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
 
 
 def build_report(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the content of `report.json`: every score with its signature, slices, counts, and each run's own words.
+    """Return the content of `report.json`: every score with its signature, slices, counts, and each `run.json`.
 
     Values are 0..1 (CIDEr 0..10).
     """
@@ -61,11 +61,11 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _distinct(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    kept: list[dict[str, Any]] = []
+    distinct: list[dict[str, Any]] = []
     for part in parts:
-        if any(part.values()) and part not in kept:
-            kept.append(part)
-    return kept
+        if any(part.values()) and part not in distinct:
+            distinct.append(part)
+    return distinct
 
 
 def _describe_catalogue(catalogue: CatalogueInfo) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which items the report shows, with their photos as thumbnails."""
+"""The items that the report shows, with their photos as thumbnails."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _SCORES = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system's caption of an item and its scores (0..1, CIDEr 0..10), None where missing or left out."""
+    """One system's caption of an item and its scores (0..1, CIDEr 0..10), None if missing or left out."""
 
     system: str
     kind: str | None
@@ -30,7 +30,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ItemCard:
     """One item with its photo and every system's caption."""
 
     item: CaptionRecord
@@ -44,13 +44,13 @@ class SampleGroup:
 
     title: str
     note: str
-    cards: Sequence[Card]
+    cards: Sequence[ItemCard]
 
 
 def shown_measures(evaluation: Evaluation) -> list[str]:
-    """Return the measures that stand beside a caption: CIDEr, ROUGE-L and BLEU-4, or the first three there are."""
-    wished = dict.fromkeys(("CIDEr", "ROUGE-L", "BLEU-4", *HEADLINE))
-    return [name for name in wished if name in evaluation.measures][:_SCORES]
+    """Return the measures shown beside a caption: CIDEr, ROUGE-L and BLEU-4, or the first three that were measured."""
+    wanted = dict.fromkeys(("CIDEr", "ROUGE-L", "BLEU-4", *HEADLINE))
+    return [name for name in wanted if name in evaluation.measures][:_SCORES]
 
 
 def choose_samples(evaluation: Evaluation) -> list[SampleGroup]:
@@ -73,7 +73,7 @@ def choose_samples(evaluation: Evaluation) -> list[SampleGroup]:
     return [SampleGroup(title, note, [_card(evaluation, place) for place in group]) for title, note, group in groups]
 
 
-def _card(evaluation: Evaluation, place: int) -> Card:
+def _card(evaluation: Evaluation, place: int) -> ItemCard:
     item = evaluation.items[place]
     lines, shown = [], shown_measures(evaluation)
     for result in evaluation.results:
@@ -81,7 +81,7 @@ def _card(evaluation: Evaluation, place: int) -> Card:
         scores = {measure: finite(result.scores["all"][measure].per_item[place]) for measure in shown}
         kind = result.system.run.kind if result.system.run else None
         lines.append(Line(result.system.name, kind, record.caption if record else None, scores))
-    return Card(item, _photo(_folder(evaluation), item.image), lines)
+    return ItemCard(item, _photo(_folder(evaluation), item.image), lines)
 
 
 def _folder(evaluation: Evaluation) -> Path | None:
@@ -91,16 +91,16 @@ def _folder(evaluation: Evaluation) -> Path | None:
 
 def _photo(folder: Path | None, image: str | None) -> Thumbnail:
     if folder is None or image is None:
-        return Thumbnail(fault="no photo known")
+        return Thumbnail(problem="no photo given")
     relative = PurePath(image)
     if relative.is_absolute() or ".." in relative.parts or "\0" in image:
-        return Thumbnail(fault="photo outside the catalogue folder")
+        return Thumbnail(problem="photo outside the catalogue folder")
     try:
         with open_photo(folder / relative) as opened:
             return thumbnail(opened)
     except FileNotFoundError:
-        return Thumbnail(fault="photo not found")
+        return Thumbnail(problem="photo not found")
     except ImportError:
-        return Thumbnail(fault="photo in an HDF5 file: pip install h5py")
+        return Thumbnail(problem="photo in an HDF5 file: pip install h5py")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return Thumbnail(fault="photo cannot be read")
+        return Thumbnail(problem="photo cannot be read")

@@ -1,4 +1,4 @@
-"""Which measures are computed, from what a command or a recipe names."""
+"""The measures to compute, chosen by the names that a command or a recipe gives."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -13,15 +13,15 @@ from metrics.scoring.suite import default_measures
 from metrics.text.corpus import Corpus
 
 
-class Lacking(Measure):
-    """A measure that nobody gave what it needs; the report says what that is."""
+class Unavailable(Measure):
+    """A measure that was not given what it needs; the report shows the reason."""
 
     def __init__(self, names: tuple[str, ...], reason: str) -> None:
         self.names = names
         self._reason = reason
 
     def absent(self) -> str:
-        """What to give."""
+        """Return what to give."""
         return self._reason
 
     def measure(self, corpus: Corpus) -> Sequence[Measured]:
@@ -29,8 +29,8 @@ class Lacking(Measure):
         raise UserError(f"{self.names[0]}: {self._reason}")
 
 
-NO_CLASSIFIER = Lacking(Category.names, "no classifier given; `python -m metrics train-classifier` makes one")
-NO_VOCABULARY = Lacking(Attributes.names, "no vocabulary given; `python -m metrics attributes` makes one")
+NO_CLASSIFIER = Unavailable(Category.names, "no classifier given; `python -m metrics train-classifier` makes one")
+NO_VOCABULARY = Unavailable(Attributes.names, "no vocabulary given; `python -m metrics attributes` makes one")
 
 
 def choose_measures(
@@ -42,7 +42,7 @@ def choose_measures(
     """Return the measures called `names` (of `ORDER`, in any case), or all of them.
 
     Args:
-        names: one name chooses all that come out of the same work: BLEU-4 brings BLEU-1.
+        names: one name chooses all measures of the same computation: BLEU-4 includes BLEU-1.
         classifier: folder of a trained category classifier.
         vocabulary: file of an attribute vocabulary.
         stanza: `en`, or the folder of the Stanza models that the vocabulary was made with.
@@ -52,7 +52,7 @@ def choose_measures(
             Stanza models come without a vocabulary.
     """
     if stanza != "en" and vocabulary is None:
-        raise UserError(f"--stanza {stanza}: its lemmas are looked up in a vocabulary; give --vocabulary, too")
+        raise UserError(f"--stanza {stanza}: its lemmas are looked up in a vocabulary; also give --vocabulary")
     measures = [
         *default_measures(),
         Attributes(vocabulary, stanza) if vocabulary else NO_VOCABULARY,
@@ -62,8 +62,8 @@ def choose_measures(
     unknown = [name for name in names if name.lower() not in known]
     if unknown:
         near = get_close_matches(unknown[0].lower(), known, n=1)
-        meant = f"; did you mean {near[0].upper()}?" if near else ""
-        raise UserError(f"--measure {unknown[0]}: expected one of {', '.join(ORDER)}{meant}")
+        suggestion = f"; did you mean {near[0].upper()}?" if near else ""
+        raise UserError(f"--measure {unknown[0]}: expected one of {', '.join(ORDER)}{suggestion}")
     for name in names:
         if reason := known[name.lower()].absent():
             raise UserError(f"--measure {name}: {reason}")

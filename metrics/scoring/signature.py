@@ -1,4 +1,4 @@
-"""A score's signature: what decides about the number, to be quoted with it."""
+"""A score's signature: what determines the number, to be quoted with it."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from metrics.text.ngrams import Integers
 def signature(
     name: str, tokenizer: str, further: Sequence[str], items: Sequence[CaptionRecord], places: Integers
 ) -> str:
-    """Return what decides about a measure's number on the items at `places`, joined by bars.
+    """Return what determines a measure's number on the items at `places`, joined by bars.
 
     That is measure, tokenizer, references per item, number of items, what the measure adds (`further`: document
     frequencies, Java, ...) and Lookbook's version.

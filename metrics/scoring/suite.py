@@ -27,10 +27,10 @@ from metrics.text.tokenization import TOKENIZER
 
 SLICES = {
     "all": "All items",
-    "seen": "Seen: the reference stands word for word in training",
+    "seen": "Seen: the reference is word for word in training",
     "unseen": "Unseen: the reference is new",
 }
-Found = Sequence[tuple[Measure, Measured]]
+Results = Sequence[tuple[Measure, Measured]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Score:
 
     Attributes:
         value: the corpus value, 0..1 (CIDEr 0..10); papers print it x100.
-        per_item: (n,) each item's own value, in the items' order; NaN where the measure leaves the item out.
-        signature: measure, tokenizer, references per item, n, what else decides about the number, version.
+        per_item: (n,) each item's own value, in the items' order; NaN if the measure leaves the item out.
+        signature: measure, tokenizer, references per item, n, what else determines the number, version.
         interval: 95% bootstrap interval of the value, over the slice's items.
     """
 
@@ -60,7 +60,7 @@ class SystemScores:
         empty: ids whose caption is empty or white space.
         scores: slice to measure to score.
         statistics: measure to its statistics over all items.
-        details: what measures say beside their numbers, by the first name of each.
+        details: further results of the measures, by the first name of each.
     """
 
     system: CaptionSet
@@ -80,7 +80,7 @@ class Evaluation:
         slices: slice name to the positions of its items; a slice without items is left out.
         results: one entry a system, baselines first.
         measures: what was measured, in the order of tables.
-        absent: what was not, and why.
+        absent: what was not measured, and why.
     """
 
     items: Sequence[CaptionRecord]
@@ -103,11 +103,11 @@ def score_captions(
     """Score one system's captions, against `references` or those in the records themselves.
 
     Raises:
-        UserError: as `score_systems`, and when an id comes twice.
+        UserError: as `score_systems`, and when an id is repeated.
     """
     by_id = {record.id: record for record in captions}
     if len(by_id) < len(captions):
-        raise UserError("an id comes twice among the captions; keep one caption for each item")
+        raise UserError("an id is repeated among the captions; keep one caption for each item")
     return score_systems([CaptionSet("captions", by_id)], references, measures)
 
 
@@ -119,37 +119,38 @@ def score_systems(
     """Score systems side by side on the same items, by `measures` (default: `default_measures`).
 
     A missing caption scores 0 in every measure. CIDEr's document frequencies come from all items' references, on
-    slices too. A measure that cannot run here is left out, and `absent` says why.
+    slices too. A measure that cannot run here is left out, and `absent` has the reason.
 
     Raises:
-        UserError: when there is nothing to score, ids or references do not fit (`reference_items`), or a measure fails.
+        UserError: when there is nothing to score, ids or references do not match (`reference_items`), or a measure
+            fails.
     """
     items = reference_items(systems, references)
     if not items or not systems:
         raise UserError("there is nothing to score: no items or no systems")
     chosen = default_measures() if measures is None else list(measures)
     reasons = [(measure, measure.absent()) for measure in chosen]
-    able = [measure for measure, reason in reasons if reason is None]
-    if not able:
+    available = [measure for measure, reason in reasons if reason is None]
+    if not available:
         raise UserError("; ".join(f"{measure.names[0]}: {reason}" for measure, reason in reasons))
-    measured = run_measures(able, Corpus(systems, items))
+    measured = run_measures(available, Corpus(systems, items))
     slices = _slices(items)
     by_system = [[(measure, of_all[place]) for measure, of_all in measured] for place in range(len(systems))]
-    sure = {name: _intervals(by_system, places) for name, places in slices.items()}
+    bounds = {name: _intervals(by_system, places) for name, places in slices.items()}
     return Evaluation(
         items,
         slices,
         [
-            _score_system(system, items, slices, found, {name: sure[name][place] for name in slices})
-            for place, (system, found) in enumerate(zip(systems, by_system, strict=True))
+            _score_system(system, items, slices, results, {name: bounds[name][place] for name in slices})
+            for place, (system, results) in enumerate(zip(systems, by_system, strict=True))
         ],
-        tuple(sorted((name for measure in able for name in measure.names), key=ORDER.index)),
+        tuple(sorted((name for measure in available for name in measure.names), key=ORDER.index)),
         {measure.names[0]: reason for measure, reason in reasons if reason is not None},
     )
 
 
 def run_measures(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
-    """Check all; run the work of programs and of Python side by side, then what needs torch one after the other."""
+    """Check all; run programs and Python measures in parallel, then those that need torch one after the other."""
     for measure in measures:
         measure.check(corpus.items)
     by_work = {kind: [one for one in measures if one.work == kind] for kind in ("programs", "python", "torch")}
@@ -158,7 +159,7 @@ def run_measures(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Meas
         _ = corpus.tokens
     done = side_by_side([partial(_measure_in_turn, group, corpus) for group in groups])
     done.append(_measure_in_turn(by_work["torch"], corpus))
-    return [found for group in done for found in group]
+    return [result for group in done for result in group]
 
 
 def _measure_in_turn(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
@@ -179,44 +180,44 @@ def _score_system(
     system: CaptionSet,
     items: Sequence[CaptionRecord],
     slices: Mapping[str, Integers],
-    measured: Found,
-    sure: Mapping[str, Mapping[str, Interval]],
+    measured: Results,
+    bounds: Mapping[str, Mapping[str, Interval]],
 ) -> SystemScores:
     return SystemScores(
         system,
         missing=tuple(item.id for item in items if item.id not in system.captions),
         empty=tuple(key for key, record in system.captions.items() if not (record.caption or "").strip()),
-        scores={name: _score_slice(measured, items, places, sure[name]) for name, places in slices.items()},
-        statistics={name: one for _, found in measured for name, one in found.statistics.items()},
-        details={measure.names[0]: found.details for measure, found in measured if found.details},
+        scores={name: _score_slice(measured, items, places, bounds[name]) for name, places in slices.items()},
+        statistics={name: one for _, result in measured for name, one in result.statistics.items()},
+        details={measure.names[0]: result.details for measure, result in measured if result.details},
     )
 
 
-def _intervals(by_system: Sequence[Found], places: Integers) -> list[dict[str, Interval]]:
+def _intervals(by_system: Sequence[Results], places: Integers) -> list[dict[str, Interval]]:
     """Return each system's intervals by measure, from the same resamples for all."""
     statistics = {
         (place, name): one
         for place, measured in enumerate(by_system)
-        for _, found in measured
-        for name, one in found.statistics.items()
+        for _, result in measured
+        for name, one in result.statistics.items()
     }
     together = intervals(statistics, places)
     return [{name: together[place, name] for of, name in statistics if of == place} for place in range(len(by_system))]
 
 
 def _score_slice(
-    measured: Found, items: Sequence[CaptionRecord], places: Integers, sure: Mapping[str, Interval]
+    measured: Results, items: Sequence[CaptionRecord], places: Integers, bounds: Mapping[str, Interval]
 ) -> dict[str, Score]:
-    by_name = {name: (measure, found) for measure, found in measured for name in found.statistics}
+    by_name = {name: (measure, result) for measure, result in measured for name in result.statistics}
     scores = {}
     for name in sorted(by_name, key=ORDER.index):
-        measure, found = by_name[name]
-        statistics = found.statistics[name]
-        told = signature(name, measure.tokenizer, found.signature, items, places)
-        scores[name] = Score(statistics.value(places), statistics.per_item[places], told, sure[name])
+        measure, result = by_name[name]
+        statistics = result.statistics[name]
+        signed = signature(name, measure.tokenizer, result.signature, items, places)
+        scores[name] = Score(statistics.value(places), statistics.per_item[places], signed, bounds[name])
     return scores
 
 
 def finite(value: float) -> float | None:
-    """Return an item's own value, None where the measure leaves the item out."""
+    """Return an item's own value, None if the measure leaves the item out."""
     return None if math.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""What makes a module of Hugging Face `evaluate` of a measure; the modules themselves lie in `metrics/spaces`."""
+"""Turns a measure into a module of Hugging Face `evaluate`; the modules are in the folders of `metrics/spaces`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ TEXT = Features({"predictions": Value("string"), "references": Value("string")})
 TEXTS = Features({"predictions": Value("string"), "references": ListOf(Value("string"))})
 _RETURNS = """
 Returns, for each measure, its value (0..1, CIDEr 0..10) under its name, the bounds of its 95% bootstrap interval under
-NAME_low and NAME_high, and under NAME_signature what is to be quoted with it.
+NAME_low and NAME_high, and under NAME_signature the signature to quote with it.
 """
 
 
 class CaptionMetric(evaluate.Metric, ABC):  # type: ignore[misc]
-    """A measure as `evaluate` wants it; `evaluate.load` passes over this class, as it is abstract.
+    """A measure as a module of `evaluate`; `evaluate.load` skips this class, as it is abstract.
 
     Attributes:
-        about: what it measures, in a sentence or two.
-        source: where it comes from, as BibTeX.
+        about: what it measures, in one or two sentences.
+        source: its paper, as BibTeX.
         inputs: what `predictions` and `references` are.
         forms: the features that the inputs may have.
     """
@@ -40,10 +40,10 @@ class CaptionMetric(evaluate.Metric, ABC):  # type: ignore[misc]
 
     @abstractmethod
     def measure(self) -> Measure:
-        """Return the measure; raises `UserError` where it cannot be made."""
+        """Return the measure; raises `UserError` if it cannot be made."""
 
     def record(self, item: int, caption: str, reference: str | Sequence[str]) -> CaptionRecord:
-        """Return an item as our measures take it."""
+        """Return an item as a record for our measures."""
         references = (reference,) if isinstance(reference, str) else tuple(reference)
         return CaptionRecord(str(item), caption, references=references)
 

@@ -1,4 +1,4 @@
-"""What the measures are given: items, their references, and what every system wrote for them."""
+"""What the measures get: items, their references, and the captions of every system."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Corpus:
         items: the reference set, n records without captions.
         systems: the S systems.
         references: the references of each item as they are written, n tuples of one or more.
-        captions: by system, the caption of each item as it is written (S lists of n), empty where there is none.
+        captions: by system, the caption of each item as it is written (S lists of n), empty if there is none.
         present: (S, n) whether the system has a caption for the item; one that is missing scores 0.
     """
 
@@ -43,7 +43,7 @@ class Corpus:
 
     @cached_property
     def tokens(self) -> Tokens:
-        """All texts after PTB tokenisation; raises `UserError` where it fails."""
+        """All texts after PTB tokenisation; raises `UserError` if it fails."""
         groups = [*self.references, *self.captions]
         tokens = iter(tokenize([text for group in groups for text in group]))
         tokenised = [[next(tokens) for _ in group] for group in groups]

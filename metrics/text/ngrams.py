@@ -42,7 +42,7 @@ class OrderCounts:
         return owner, self.start[texts][owner] + within
 
     def find(self, texts: Integers, grams: Integers) -> Integers:
-        """Return the entry of each (text, n-gram), -1 where the text lacks it."""
+        """Return the entry of each (text, n-gram), -1 if the text does not have it."""
         wanted = texts * self.grams + grams
         if not len(self.keys):
             return np.full(len(wanted), -1)
@@ -51,7 +51,7 @@ class OrderCounts:
 
 
 def numbered() -> dict[str, int]:
-    """Return a dictionary that gives each key it is asked for the next number, from 0."""
+    """Return a dictionary that assigns the next number, from 0, to each new key."""
     return defaultdict(itertools.count().__next__)
 
 

@@ -18,7 +18,7 @@ _LINES_A_JVM = 10_000
 _PUNCTUATION = frozenset(
     ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
 )
-# A line after each caption. The tokeniser looks beyond a line's end: "style no." keeps its full stop where the next
+# A line after each caption. The tokeniser looks beyond a line's end: "style no." keeps its full stop if the next
 # line starts with a digit, and an open tag (<a href="x) runs on to the next quotation mark. This line ends both.
 _GUARD = "\"'<"
 # Everything that Java, the tokeniser or Python could take for the end of a line.
@@ -26,14 +26,14 @@ _LINE_BREAK = re.compile("[\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]")
 
 
 def tokenize(captions: Sequence[str]) -> list[str]:
-    """Tokenise, lower-case and strip the punctuation of each caption; by as few JVMs as is fast.
+    """Tokenise, lower-case and strip the punctuation of each caption, with no more JVMs than pay.
 
     Line breaks of any kind count as spaces. The strings equal those of pycocoevalcap's `PTBTokenizer` for each caption
     alone, and so never depend on its neighbours (there, "no." before a caption that starts with a digit does). Tokens
     are joined by single spaces, and a token may hold U+00A0 ("10\\u00a01/2"), so the caller chooses what to split at.
 
     Raises:
-        UserError: when Java or the jar is missing or fails, or gives another number of lines than it was given.
+        UserError: when Java or the jar is missing or fails, or returns a wrong number of lines.
     """
     lines = [_LINE_BREAK.sub(" ", caption) for caption in captions]
     distinct = list(dict.fromkeys(lines))
@@ -42,7 +42,7 @@ def tokenize(captions: Sequence[str]) -> list[str]:
 
 
 def _run(lines: list[str]) -> list[str]:
-    """Cut the lines into tokens; many of them by several JVMs at once, since no line knows of another."""
+    """Tokenise the lines; many of them by several JVMs in parallel, since lines are independent."""
     jvms = max(1, min(cores(), len(lines) // _LINES_A_JVM))
     parts = [lines[len(lines) * place // jvms : len(lines) * (place + 1) // jvms] for place in range(jvms)]
     texts = ["".join(f"{line}\n{_GUARD}\n" for line in part).encode("utf-8", "replace") for part in parts]
@@ -51,13 +51,13 @@ def _run(lines: list[str]) -> list[str]:
 
 
 def _checked(lines: list[str], output: bytes) -> list[str]:
-    """Return the output of the lines without that of their guards; raises `UserError` where some are missing."""
-    found = output.decode("utf-8").split("\n")
-    if len(found) != 2 * len(lines) + 1:
+    """Return the output without the lines of the guards; raises `UserError` if lines are missing."""
+    output_lines = output.decode("utf-8").split("\n")
+    if len(output_lines) != 2 * len(lines) + 1:
         raise UserError(
-            f"the PTB tokeniser returned {len(found) - 1} lines for {2 * len(lines)}; no score can be trusted"
+            f"the PTB tokeniser returned {len(output_lines) - 1} lines for {2 * len(lines)}; no score can be trusted"
         )
-    return found[:-1:2]
+    return output_lines[:-1:2]
 
 
 def _strip_punctuation(line: str) -> str:

@@ -1,4 +1,4 @@
-"""The lemmas of captions that were parsed before, on disk: one SQLite file for each set of models."""
+"""The lemmas of captions parsed before, on disk: one SQLite file for each set of models."""
 
 import json
 import sqlite3
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from metrics.common.errors import UserError
 
-Kept = tuple[str, ...]
 _WAIT_SECONDS = 60.0
 _TABLE = """CREATE TABLE IF NOT EXISTS lemmas
     (caption TEXT PRIMARY KEY, kept TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID"""
@@ -30,20 +29,20 @@ class LemmaCache:
             for damaged in (path, Path(f"{path}-journal")):
                 damaged.unlink(missing_ok=True)
 
-    def find(self, captions: Iterable[str]) -> dict[str, Kept]:
-        """Return the lemmas of those captions that are there."""
+    def find(self, captions: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the lemmas of those captions that are in the cache."""
         wanted = set(captions)
         with self._connected() as connection:
             connection.execute(_TABLE)
             return {
-                caption: tuple(json.loads(kept))
-                for caption, kept, checksum in connection.execute("SELECT caption, kept, checksum FROM lemmas")
-                if caption in wanted and checksum == _checksum(caption, kept)
+                caption: tuple(json.loads(lemmas))
+                for caption, lemmas, checksum in connection.execute("SELECT caption, kept, checksum FROM lemmas")
+                if caption in wanted and checksum == _checksum(caption, lemmas)
             }
 
     def add(self, lemmas: Mapping[str, Sequence[str]]) -> None:
-        """Keep the lemmas, all or none."""
-        rows = [(caption, kept := json.dumps(words), _checksum(caption, kept)) for caption, words in lemmas.items()]
+        """Add the lemmas, all or none."""
+        rows = [(caption, text := json.dumps(words), _checksum(caption, text)) for caption, words in lemmas.items()]
         with self._connected() as connection, connection:
             connection.execute(_TABLE)
             connection.executemany("INSERT OR REPLACE INTO lemmas VALUES (?, ?, ?)", rows)
@@ -76,5 +75,5 @@ def _says_damaged(error: Exception) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _checksum(caption: str, kept: str) -> int:
-    return zlib.crc32(f"{caption}\0{kept}".encode())
+def _checksum(caption: str, lemmas: str) -> int:
+    return zlib.crc32(f"{caption}\0{lemmas}".encode())

@@ -1,4 +1,4 @@
-"""The lemmas of captions: the nouns, adjectives and proper nouns that Stanza finds, each caption parsed once."""
+"""The lemmas of captions: their nouns, adjectives and proper nouns by Stanza, each caption parsed once."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from metrics.common.cache import cache_folder
-from metrics.measures.attributes.lemma_cache import Kept, LemmaCache
+from metrics.measures.attributes.lemma_cache import LemmaCache
 from metrics.measures.attributes.stanza_models import signature
 from metrics.measures.attributes.workers import parsed
 
@@ -16,7 +16,7 @@ _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f-]+")
 
 
 def normalised(caption: str) -> str:
-    """Return what Stanza is given: lower case, "-" as a space, as the paper does it; one space for any white space.
+    """Return the text that Stanza gets: lower case, "-" as a space, as in the paper; any white space as one space.
 
     Control characters count as white space (a blank line would end a sentence, and shift every later caption of a
     batch), a lone surrogate as a question mark.
@@ -25,12 +25,12 @@ def normalised(caption: str) -> str:
 
 
 class Lemmas:
-    """Captions to lemmas by the models of `source` (`en` or a folder), each distinct caption parsed once in a lifetime.
+    """Captions to lemmas by the models of `source` (`en` or a folder), each distinct caption parsed once ever.
 
     Attributes:
         signature: version and hash of the models.
-        parsed: how many distinct captions Stanza has parsed.
-        cached: how many were found in the cache.
+        parsed: the number of distinct captions that Stanza has parsed.
+        cached: the number that came from the cache.
     """
 
     def __init__(self, source: str, folder: Path | None = None) -> None:
@@ -41,7 +41,7 @@ class Lemmas:
         self.parsed = 0
         self.cached = 0
 
-    def of(self, captions: Iterable[str]) -> dict[str, Kept]:
+    def of(self, captions: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return caption (as given) to the lemmas of its nouns, adjectives and proper nouns, in order.
 
         Raises:
@@ -50,19 +50,19 @@ class Lemmas:
         texts = {caption: normalised(caption) for caption in captions}
         wanted = set(texts.values()) - {""}
         cache = LemmaCache(self.path)
-        kept = cache.find(wanted)
-        self.cached += len(kept)
-        kept |= self._parse(sorted(wanted - kept.keys(), key=lambda text: (-len(text), text)), cache)
-        return {caption: kept.get(text, ()) for caption, text in texts.items()}
+        lemmas = cache.find(wanted)
+        self.cached += len(lemmas)
+        lemmas |= self._parse(sorted(wanted - lemmas.keys(), key=lambda text: (-len(text), text)), cache)
+        return {caption: lemmas.get(text, ()) for caption, text in texts.items()}
 
-    def _parse(self, captions: list[str], cache: LemmaCache) -> dict[str, Kept]:
-        kept: dict[str, Kept] = {}
+    def _parse(self, captions: list[str], cache: LemmaCache) -> dict[str, tuple[str, ...]]:
+        parsed_lemmas: dict[str, tuple[str, ...]] = {}
         bar = tqdm(total=len(captions), desc="lemmas", unit="caption", mininterval=1, disable=len(captions) < 100)
         with bar, closing(parsed(captions, self.source)) as chunks:
             for chunk, lemmas in chunks:
-                found = dict(zip(chunk, map(tuple, lemmas), strict=True))
-                cache.add(found)
-                kept |= found
+                of_chunk = dict(zip(chunk, map(tuple, lemmas), strict=True))
+                cache.add(of_chunk)
+                parsed_lemmas |= of_chunk
                 bar.update(len(chunk))
         self.parsed += len(captions)
-        return kept
+        return parsed_lemmas

@@ -17,13 +17,13 @@ from metrics.records.captions import read_records
 
 
 def make_vocabulary(captions: Path | None, given: Path | None, stanza: str, minimum: int, out: Path) -> str:
-    """Write the vocabulary to `out` and return what to tell of it.
+    """Write the vocabulary to `out` and return a summary of it.
 
     Raises:
-        UserError: unless exactly one of `captions` and `given` is there, and as the parts it is made of.
+        UserError: unless exactly one of `captions` and `given` is given, and as the functions it calls.
     """
     if (captions is None) == (given is None):
-        raise UserError("expected either the training captions or --list FILE: one of them")
+        raise UserError("expected either the training captions or --list FILE, and only one of them")
     check_folder(out.parent)
     if given is not None:
         vocabulary = listed_attributes(given, signature(stanza))
@@ -33,9 +33,11 @@ def make_vocabulary(captions: Path | None, given: Path | None, stanza: str, mini
         vocabulary = count_attributes(texts, lemmas.of(texts), lemmas.signature, captions, minimum)
     make_folder(out.parent)
     write_vocabulary(out, vocabulary)
-    told = [f"{out}: {len(vocabulary.attributes):,} attributes"]
-    idle = never_matching(vocabulary)
-    if idle:
-        shown = ", ".join(idle[:5]) + (", ..." if len(idle) > 5 else "")
-        told.append(f"{len(idle):,} of them hold a hyphen or a space, so that no lemma can equal them: {shown}")
-    return "\n".join(told)
+    summary = [f"{out}: {len(vocabulary.attributes):,} attributes"]
+    unmatched = never_matching(vocabulary)
+    if unmatched:
+        shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
+        summary.append(
+            f"{len(unmatched):,} of them contain a hyphen or a space, so that no lemma can equal them: {shown}"
+        )
+    return "\n".join(summary)

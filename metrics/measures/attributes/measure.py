@@ -1,4 +1,4 @@
-"""Attribute precision and recall: which of a vocabulary's nouns and adjectives a caption shares with its reference.
+"""Attribute precision and recall: the nouns and adjectives of a vocabulary that a caption shares with its reference.
 
 Definition: the paper's reference implementation (omgwenxx/multimodal-fashion-analysis), MAP and MAR there.
 """
@@ -24,7 +24,7 @@ _HALLUCINATED = 20
 
 
 class Attributes(Measure):
-    """MAP, MAR and their harmonic mean, by a vocabulary and the models that it was made with.
+    """MAP, MAR and their harmonic mean, by a vocabulary and the models it was made with.
 
     With several references an item's attributes are those of any of them. An item without any is left out (NaN); a
     missing caption has none, so it scores 0.
@@ -34,13 +34,13 @@ class Attributes(Measure):
     work = "torch"
 
     def __init__(self, vocabulary: Vocabulary | Path, stanza: str = stanza_models.ENGLISH) -> None:
-        """Take a vocabulary or its file, and `en` or a folder of models; raises `UserError` where it is broken."""
+        """Take a vocabulary or its file, and `en` or a folder of models; raises `UserError` if they are damaged."""
         self.vocabulary = read_vocabulary(vocabulary) if isinstance(vocabulary, Path) else vocabulary
         self.tokenizer = f"stanza-{self.vocabulary.pipeline}"
         self.stanza = stanza
 
     def absent(self) -> str | None:
-        """Say that Stanza or its models are missing."""
+        """Return what is missing, Stanza or its models."""
         return stanza_models.absent(self.stanza)
 
     def check(self, items: Sequence[CaptionRecord]) -> None:
@@ -49,7 +49,7 @@ class Attributes(Measure):
         if signature != self.vocabulary.pipeline:
             raise UserError(
                 f"the vocabulary was made by Stanza {self.vocabulary.pipeline}, but {self.stanza} is "
-                f"{signature}; make it anew with `python -m metrics attributes ... --stanza {self.stanza}`"
+                f"{signature}; make it again with `python -m metrics attributes ... --stanza {self.stanza}`"
             )
 
     def measure(self, corpus: Corpus) -> list[Measured]:
@@ -60,14 +60,16 @@ class Attributes(Measure):
         """
         lemmas = Lemmas(self.stanza)
         groups = [*corpus.references, *corpus.captions]
-        kept = lemmas.of(text for group in groups for text in group)
+        lemmas_of = lemmas.of(text for group in groups for text in group)
         known = frozenset(self.vocabulary.attributes)
-        references = [known & {lemma for text in texts for lemma in kept[text]} for texts in corpus.references]
+        references = [known & {lemma for text in texts for lemma in lemmas_of[text]} for texts in corpus.references]
         if not any(references):
             raise UserError(
                 f"no reference has one of the vocabulary's {len(known)} attributes; is it this catalogue's?"
             )
-        return [self._measured(references, [known & set(kept[text]) for text in texts]) for texts in corpus.captions]
+        return [
+            self._measured(references, [known & set(lemmas_of[text]) for text in texts]) for texts in corpus.captions
+        ]
 
     def _measured(self, references: Sets, captions: Sets) -> Measured:
         statistics = precision_recall(references, captions)
@@ -78,7 +80,7 @@ class Attributes(Measure):
 def precision_recall(references: Sets, captions: Sets) -> dict[str, Statistics]:
     """Return MAP, MAR and Attr-F1 of n captions from their sets of attributes.
 
-    An item's precision is |caption and reference| / |caption|, its recall the same / |reference|, 0 where the
+    An item's precision is |caption and reference| / |caption|, its recall the same / |reference|, 0 if the
     denominator is 0; items whose reference is empty are NaN. Attr-F1 is the harmonic mean of MAP and MAR.
     """
     precision, recall = np.full((2, len(references)), np.nan)
@@ -97,7 +99,7 @@ def precision_recall(references: Sets, captions: Sets) -> dict[str, Statistics]:
 
 
 def attribute_table(references: Sets, captions: Sets) -> dict[str, Any]:
-    """Return what stands behind the numbers: items left out, and each attribute's own precision and recall."""
+    """Return the details of the numbers: items left out, and each attribute's own precision and recall."""
     counted = [(reference, caption) for reference, caption in zip(references, captions, strict=True) if reference]
     support = Counter(word for reference, _ in counted for word in reference)
     generated = Counter(word for _, caption in counted for word in caption)

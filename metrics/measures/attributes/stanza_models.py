@@ -1,4 +1,4 @@
-"""Which Stanza models are used: Stanza's own `en` package or a folder of model files; found, identified, loaded."""
+"""The Stanza models, Stanza's own `en` package or a folder of model files: finding, identifying, loading them."""
 
 import hashlib
 import os
@@ -33,11 +33,11 @@ _BROKEN_FILE = (
     UnpicklingError,
     ValueError,
 )
-_SHORT_OF_MEMORY = re.compile("memory|CUDA")  # torch's RuntimeErrors that are no fault of the files
+_SHORT_OF_MEMORY = re.compile("memory|CUDA")  # RuntimeErrors of torch with other causes than the files
 
 
 def absent(source: str) -> str | None:
-    """Say why the models of `source` cannot be used here and what to do, None where they can; imports no Stanza.
+    """Return why the models of `source` cannot be used here and what to do, None if they can; does not import Stanza.
 
     Raises:
         UserError: when `source` is neither `en` nor a folder with the files of `MODEL_FILES` and `RESOURCES`.
@@ -47,12 +47,12 @@ def absent(source: str) -> str | None:
     if _package() is None:
         return f"stanza is not installed, run {INSTALL}"
     if source == ENGLISH and not all(path.is_file() for path in _english_files()):
-        return f"Stanza's English models are not there, run {DOWNLOAD}"
+        return f"Stanza's English models are not installed, run {DOWNLOAD}"
     return None
 
 
 def require(source: str) -> None:
-    """Raise `UserError` where the models of `source` cannot be used here."""
+    """Raise `UserError` if the models of `source` cannot be used here."""
     reason = absent(source)
     if reason:
         raise UserError(reason)
@@ -60,7 +60,7 @@ def require(source: str) -> None:
 
 @cache
 def signature(source: str) -> str:
-    """Return what decides about the lemmas: Stanza's version and the SHA-256 of all model files (12 digits)."""
+    """Return what determines the lemmas: Stanza's version and the SHA-256 of all model files (12 digits)."""
     require(source)
     digest = hashlib.sha256()
     for path in _english_files() if source == ENGLISH else _local_files(Path(source)):
@@ -69,9 +69,9 @@ def signature(source: str) -> str:
 
 
 def load_pipeline(source: str, *, gpu: bool = False, remember: bool = True) -> Any:
-    """Return Stanza's pipeline (tokenize, mwt where the package has it, pos, lemma); downloads nothing.
+    """Return Stanza's pipeline (tokenize, mwt if the package has it, pos, lemma); downloads nothing.
 
-    With `remember` it finds the lemma of a word and its part of speech once; they alone decide about it.
+    With `remember` it computes the lemma of a word and its part of speech once, since it depends on nothing else.
 
     Raises:
         UserError: when the models are missing or cannot be read.
@@ -128,10 +128,10 @@ def _package() -> Path | None:
 
 
 def _english_folder() -> Path:
-    """Return the folder of Stanza's `resources.common.DEFAULT_MODEL_DIR`, whose import would take torch's."""
-    told = os.environ.get("STANZA_RESOURCES_DIR")
-    if told is not None:
-        return Path(told)
+    """Return the folder of Stanza's `resources.common.DEFAULT_MODEL_DIR`, whose import would import torch."""
+    folder = os.environ.get("STANZA_RESOURCES_DIR")
+    if folder is not None:
+        return Path(folder)
     package = _package()
     if package is None:
         raise UserError(f"stanza is not installed, run {INSTALL}")

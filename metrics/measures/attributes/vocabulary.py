@@ -1,4 +1,4 @@
-"""The vocabulary of attributes: the lemmas that the training captions have often enough, or a list that is given."""
+"""The vocabulary of attributes: the lemmas that are frequent enough in the training captions, or a given list."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ MINIMUM = 10
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Which lemmas are attributes.
+    """The lemmas that are attributes.
 
     Attributes:
-        attributes: attribute to how often the training captions have it, most frequent first; None where it is unknown.
+        attributes: attribute to its count in the training captions, most frequent first; None if unknown.
         pipeline: Stanza's version and the hash of the models that the captions must be parsed by.
         source: where it comes from: `file`, and for counted ones `captions`, `distinct`, `minimum`.
     """
@@ -37,7 +37,7 @@ class Vocabulary:
 
 
 def training_captions(records: Sequence[CaptionRecord], path: Path) -> list[str]:
-    """Return all captions of the records, repeated ones as often as they come.
+    """Return all captions of the records, repeated ones included.
 
     Raises:
         UserError: when a record has none.
@@ -51,7 +51,7 @@ def training_captions(records: Sequence[CaptionRecord], path: Path) -> list[str]
 def count_attributes(
     captions: Sequence[str], lemmas: Mapping[str, Iterable[str]], pipeline: str, path: Path, minimum: int = MINIMUM
 ) -> Vocabulary:
-    """Return the lemmas that stand at least `minimum` times in the captions, repeated words and captions included.
+    """Return the lemmas that occur at least `minimum` times in the captions, repeated words and captions included.
 
     Raises:
         UserError: when none does.
@@ -62,16 +62,16 @@ def count_attributes(
             counts[lemma] += times
     often = sorted((lemma for lemma, count in counts.items() if count >= minimum), key=lambda one: (-counts[one], one))
     if not often:
-        raise UserError(f"{path}: no lemma stands {minimum} times in its {len(captions)} captions; lower --minimum")
+        raise UserError(f"{path}: no lemma occurs {minimum} times in its {len(captions)} captions; lower --minimum")
     source = {"file": path.name, "captions": len(captions), "distinct": len(set(captions)), "minimum": minimum}
     return Vocabulary({lemma: counts[lemma] for lemma in often}, pipeline, source)
 
 
 def listed_attributes(path: Path, pipeline: str) -> Vocabulary:
-    """Return a given list as vocabulary: a JSON list of words or one word a line, lower-cased and else as it stands.
+    """Return a given list as vocabulary: a JSON list of words or one word a line, lower-cased and otherwise unchanged.
 
     Raises:
-        UserError: when the file cannot be read, holds anything else or nothing.
+        UserError: when the file cannot be read, has other content or none.
     """
     try:
         text = read_bytes(path).decode("utf-8-sig")
@@ -83,12 +83,12 @@ def listed_attributes(path: Path, pipeline: str) -> Vocabulary:
             raise UserError(f"{path}: word {place} must be a string, found {json.dumps(word)}")
     listed = dict.fromkeys(filter(None, (word.strip().lower() for word in words)))
     if not listed:
-        raise UserError(f"{path}: holds no word")
+        raise UserError(f"{path}: contains no word")
     return Vocabulary(listed, pipeline, {"file": path.name})
 
 
 def never_matching(vocabulary: Vocabulary) -> list[str]:
-    """Return the attributes that no lemma can equal: captions are parsed with "-" as a space, cut into single words."""
+    """Return the attributes that no lemma can equal: captions are parsed with "-" as a space, into single words."""
     return [word for word in vocabulary.attributes if "-" in word or len(word.split()) > 1]
 
 
@@ -99,10 +99,10 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Read what `write_vocabulary` has written.
+    """Read a vocabulary that `write_vocabulary` wrote.
 
     Raises:
-        UserError: naming file and key, when it cannot be read or is something else.
+        UserError: naming file and key, when it cannot be read or has other content.
     """
     data = read_json_object(path, "make it with `python -m metrics attributes`")
     for key, kind, expected in (

@@ -1,6 +1,6 @@
 """A process that parses captions: `python -m metrics.measures.attributes.worker_main MODELS`.
 
-It reads a JSON list of captions a line, answers each by a line with their lemmas, and ends with its parent process.
+It reads a JSON list of captions a line, answers each with a line of their lemmas, and ends with its parent process.
 """
 
 import json
@@ -32,7 +32,7 @@ def parse(pipeline: Any, captions: Sequence[str]) -> list[list[str]]:
 @user_errors()
 def main(source: str) -> None:
     """Answer the lines of standard input. Nothing but answers goes to standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""Captions parsed by Stanza: on the GPU where there is one, else by several processes of one thread each."""
+"""Captions parsed by Stanza: on the GPU if there is one, else by several single-threaded processes."""
 
 import json
 import tempfile
@@ -20,7 +20,7 @@ _LOADING_SECONDS, _SECONDS_A_WORD = 600, 0.1  # a hundred times what a slow core
 
 
 def parsed(captions: Sequence[str], source: str) -> Parsed:
-    """Yield chunks of the captions with their lemmas as they are done; close the generator to end its processes.
+    """Yield chunks of the captions with their lemmas as they are parsed; close the generator to end its processes.
 
     Raises:
         UserError: when the models cannot be loaded, or a process dies or does not answer.
@@ -65,7 +65,7 @@ def _by_any(free: "SimpleQueue[_Worker]", chunk: Chunk) -> list[list[str]]:
 
 
 class _Worker:
-    """A process of `worker_main`. It ends when this process does, however that comes about."""
+    """A process of `worker_main`, which ends when this process does, however it ends."""
 
     def __init__(self, source: str) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -76,7 +76,7 @@ class _Worker:
         """Return the lemmas of each caption.
 
         Raises:
-            UserError: with the end of its errors, when it has died or does not answer in time; it is killed then.
+            UserError: with the end of its error output, when it died or was killed as it did not answer in time.
         """
         given, answers = self.process.stdin, self.process.stdout
         if given is None or answers is None:
@@ -102,7 +102,7 @@ class _Worker:
         self.errors.close()
 
     def _watch(self, answered: Event, seconds: int) -> None:
-        for _ in range(seconds):  # one by one, so that the time in which we are stopped ourselves does not count
+        for _ in range(seconds):  # one by one, so that time in which this process is stopped does not count
             if answered.wait(1):
                 return
         self.silent_for = seconds
@@ -111,11 +111,11 @@ class _Worker:
     def _obituary(self) -> str:
         code = self.process.wait()
         self.errors.seek(0)
-        said = self.errors.read().decode("utf-8", "replace").strip().splitlines()[-5:]
+        last_lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()[-5:]
         end = f"ended with exit code {code}"
         if self.silent_for:
-            end = f"gave no answer for {self.silent_for} s; what was parsed is kept, run it again to go on"
-        return "\n".join([f"a process of Stanza {end}", *said])
+            end = f"gave no answer for {self.silent_for} s; what was parsed is kept; run it again to resume"
+        return "\n".join([f"a process of Stanza {end}", *last_lines])
 
 
 def _patience(chunk: Chunk) -> int:
@@ -123,7 +123,7 @@ def _patience(chunk: Chunk) -> int:
 
 
 def _chunks(captions: Sequence[str]) -> list[Chunk]:
-    """Cut into batches that fit in memory, whatever the captions' lengths."""
+    """Split into batches that fit in memory, whatever the captions' lengths."""
     chunks: list[Chunk] = []
     characters = _CHUNK_CHARACTERS
     for caption in captions:

@@ -1,7 +1,7 @@
-"""Training the category classifier behind the measure Acc: what is asked for, what is there, what came out.
+"""Training the category classifier of the measure Acc: its data, its folder and its record.
 
 The classifier is that of the published results (omgwenxx/multimodal-fashion-analysis), a BERT with dropout and one
-linear layer; its ReLU on the logits is left out, for no category could then be less probable than another's zero.
+linear layer; its ReLU on the logits is left out: it would make all categories with negative logits equally probable.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _PACKAGES = ("torch", "transformers", "accelerate")
 
 
 def missing_packages() -> str | None:
-    """Say what to install where a package of the classifier is not; None where all are."""
+    """Return what to install if packages of the classifier are missing, None if all are there."""
     absent = [name for name in _PACKAGES if find_spec(name) is None]
     return f"{', '.join(absent)} not installed, run: pip install '.[measures]' in Lookbook's folder" if absent else None
 
@@ -38,27 +38,27 @@ def train_classifier(
     """Train a classifier on references files and keep it in `out`; return `out`.
 
     Equal pairs of caption and category are trained once, weighted by their count (weighted cross-entropy of mean
-    weight 1), so that the objective equals that of all rows. `out` becomes an ordinary transformers folder with
-    `classifier.json` beside. Nothing is done where it is finished already; an interrupted training goes on from
-    the last whole epoch; where another process trains in `out`, its end is waited for.
+    weight 1), so that the objective equals that of all rows. `out` becomes an ordinary transformers folder that
+    also has a `classifier.json`. A finished classifier is left as it is; an interrupted training resumes from the last
+    complete epoch; if another process is training in `out`, this one waits for it.
 
     Raises:
         UserError: when packages or files are missing, there are fewer than two categories, the base cannot be used,
-            `out` holds anything else, a classifier of other data or settings among it, or cannot be written.
+            `out` has other content, such as a classifier of other data or settings, or cannot be written.
     """
     if absent := missing_packages():
         raise UserError(absent)
     data = {"train": read_examples(train), "validation": read_examples(validation)}
     data |= {"test": read_examples(test)} if test else {}
     if len(data["train"].categories) < 2:
-        raise UserError(f"{train}: all records are of the category {data['train'].categories[0]!r}; two are needed")
+        raise UserError(f"{train}: all records have the category {data['train'].categories[0]!r}; two are needed")
     accounts = _accounts(data)
     record = {"finished": False, "settings": asdict(settings), "data": accounts}
     if _is_finished(out, record):
         print(f"{out}: this classifier is trained already")
         return out
     print(_describe(accounts))
-    with alone(out, f"{out}: waiting for another process that trains it"):
+    with alone(out, f"{out}: waiting for another process that is training it"):
         if not _is_finished(out, record):  # the other may have trained it
             _refuse_others(out)
             _train(data, settings, out, record)
@@ -83,7 +83,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def _is_ours(record: Mapping[str, Any]) -> bool:
-    """Whether all that is read of a record is there, as it should be; raises KeyError and the like where not."""
+    """Whether all keys that are read have the right types; raises KeyError and the like if some are missing."""
     texts = [record["settings"]["base"]]
     for account in record["data"].values():
         texts += [account["sha256"], *account["unknown_categories"]]
@@ -96,7 +96,7 @@ def _is_ours(record: Mapping[str, Any]) -> bool:
 
 
 def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tuple[str, str]:
-    """Return what of a classifier decides about a score: a hash of labels and weights, and the name of its base."""
+    """Return what of a classifier determines a score: a hash of labels and weights, and the name of its base."""
     digest = hashlib.sha256(json.dumps(labels).encode())
     for path in sorted(folder.glob("*.safetensors")):
         digest.update(read_bytes(path))
@@ -105,9 +105,9 @@ def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tupl
 
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
     from metrics.measures.category.model import quiet  # noqa: PLC0415
-    from metrics.measures.category.training import accuracy, disk_faults, fit, open_base  # noqa: PLC0415
+    from metrics.measures.category.training import accuracy, disk_errors, fit, open_base  # noqa: PLC0415
 
-    with quiet(), disk_faults(out):
+    with quiet(), disk_errors(out):
         classifier = open_base(data["train"], settings)
         make_folder(out)
         _write(out, record)
@@ -115,33 +115,37 @@ def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path
         history = fit(classifier, data["train"], data["validation"], settings, out / _WORK)
         classifier.model.save_pretrained(out)
         classifier.tokenizer.save_pretrained(out)
-    found: dict[str, Any] = {"validation_accuracy": history, "best_epoch": history.index(max(history)) + 1, "cut": cut}
+    results: dict[str, Any] = {
+        "validation_accuracy": history,
+        "best_epoch": history.index(max(history)) + 1,
+        "cut": cut,
+    }
     if "test" in data:
-        found["test_accuracy"] = accuracy(classifier, data["test"].rows, "test")
+        results["test_accuracy"] = accuracy(classifier, data["test"].rows, "test")
     versions = {name: version(name) for name in (*_PACKAGES, "tokenizers")} | {"lookbook": installed_version()}
     signature = "|".join(classifier_signature(out, classifier.labels, settings.base))
     further = {"finished": True, "labels": classifier.labels, "signature": signature, "versions": versions}
-    _write(out, {**record, **further, **found})
+    _write(out, {**record, **further, **results})
 
 
 def _is_finished(out: Path, record: Mapping[str, Any]) -> bool:
-    """Tell whether `out` holds this classifier, finished; raises `UserError` where it holds another one."""
-    there = read_record(out)
-    if there is None:
+    """Whether `out` has this classifier, finished; raises `UserError` if it has another one."""
+    former = read_record(out)
+    if former is None:
         return False
-    differing = _differing(there, record)
+    differing = _differing(former, record)
     if differing:
-        raise UserError(f"{out}: holds a classifier of other {'; '.join(differing)}; name another --out or remove it")
-    return bool(there["finished"])
+        raise UserError(f"{out}: has a classifier of other {'; '.join(differing)}; name another --out or remove it")
+    return bool(former["finished"])
 
 
 def _refuse_others(out: Path) -> None:
     if read_record(out) is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: stands already and is no classifier of train-classifier; name another --out")
+        raise UserError(f"{out}: already exists and is not a classifier of train-classifier; name another --out")
 
 
-def _differing(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    old, new = _identity(there), _identity(asked)
+def _differing(former: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    old, new = _identity(former), _identity(asked)
     return [
         f"{key} ({old.get(key, 'none')} there, {new.get(key, 'none')} asked for)"
         for key in dict.fromkeys((*new, *old))

@@ -1,4 +1,4 @@
-"""Which categories a system's captions get right, and which it takes for which."""
+"""Which categories a system's captions get right, and which they confuse."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ NO_CAPTION = -1
 
 
 def by_slice(per_item: Floats, seen: Sequence[bool | None]) -> dict[str, float]:
-    """Return the mean of n items' values, those that are NaN left out: of all, seen and unseen, where there are any."""
+    """Return the mean of n items' values without NaN: of all, seen and unseen items, if there are any."""
     flags = np.array(seen, dtype=object)
     slices = {"all": np.full(len(flags), True), "seen": np.equal(flags, True), "unseen": np.equal(flags, False)}
     known = ~np.isnan(per_item)
@@ -22,14 +22,14 @@ def by_slice(per_item: Floats, seen: Sequence[bool | None]) -> dict[str, float]:
 
 
 def category_details(truth: Integers, ranked: Integers, labels: Sequence[str]) -> dict[str, Any]:
-    """Return what the report shows beside the accuracy, over the items that have a category.
+    """Return the further results of the report, over the items that have a category.
 
     Macro-F1 is the mean of F1 over the categories that the items have (scikit-learn's `f1_score` with these as
-    `labels`, a caption that is not there being of none of them).
+    `labels`, a missing caption counting as of none of them).
 
     Args:
-        truth: (n,) number of each item's category, -1 where it has none.
-        ranked: (n, k) the most probable labels of its caption, best first, -1 where there is no caption.
+        truth: (n,) number of each item's category, -1 if it has none.
+        ranked: (n, k) the most probable labels of its caption, best first, -1 if there is no caption.
         labels: names of the C categories.
     """
     known = truth != NO_CATEGORY
@@ -51,7 +51,7 @@ def category_details(truth: Integers, ranked: Integers, labels: Sequence[str]) -
 
 
 def _per_category(true: Integers, predicted: Integers, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Return each category that items have, most frequent first; precision is 0 where it is never predicted."""
+    """Return each category that items have, most frequent first; precision is 0 if it is never predicted."""
     size = len(labels)
     items, hits = np.bincount(true, minlength=size), np.bincount(true[true == predicted], minlength=size)
     guesses = np.bincount(predicted[predicted != NO_CAPTION], minlength=size)

@@ -1,4 +1,4 @@
-"""What a category classifier learns from: every reference of every record, with the record's category."""
+"""The examples a category classifier learns from: every reference of every record, with the record's category."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One reference: the caption, its record's category, and whether training had the caption."""
+    """One reference: the caption, its record's category, and whether the caption is in the training split."""
 
     caption: str
     category: str
@@ -26,12 +26,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """The examples of one file of records, none of them silently dropped.
+    """The examples of one file of records; what is left out is recorded.
 
     Attributes:
         path: the file.
         rows: one example for each reference of each record, in the file's order.
-        left_out: why records are no examples (`no category`), to their ids.
+        left_out: why records give no example (`no category`) to their ids.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Examples:
 
     @cached_property
     def counts(self) -> Counter[tuple[str, str]]:
-        """How often each pair of caption and category comes, in order of first appearance."""
+        """The count of each pair of caption and category, in order of first appearance."""
         return Counter((row.caption, row.category) for row in self.rows)
 
     @cached_property
@@ -55,7 +55,7 @@ class Examples:
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     def account(self) -> dict[str, Any]:
-        """What `classifier.json` says of the file."""
+        """The description of the file in `classifier.json`."""
         return {
             "file": str(self.path),
             "examples": len(self.rows),
@@ -75,7 +75,7 @@ def read_examples(path: Path) -> Examples:
     records = read_records(path)
     left_out: dict[str, list[str]] = {}
     for record in records:
-        for why in _faults(record):
+        for why in _problems(record):
             left_out.setdefault(why, []).append(record.id)
     rows = tuple(
         Example(caption, record.category, record.seen)
@@ -85,24 +85,24 @@ def read_examples(path: Path) -> Examples:
         if caption.strip()
     )
     if not rows:
-        found = "; ".join(f"{len(ids):,} with {why}" for why, ids in left_out.items())
+        reasons = "; ".join(f"{len(ids):,} with {why}" for why, ids in left_out.items())
         raise UserError(
-            f'{path}: none of its {len(records):,} records has both a "category" and a reference ({found}); give a '
+            f'{path}: none of its {len(records):,} records has both a "category" and a reference ({reasons}); give a '
             "references file of a catalogue that has categories"
         )
     return Examples(path, rows, {why: tuple(ids) for why, ids in left_out.items()})
 
 
 def named(values: Sequence[str]) -> str:
-    """Name the first few of many."""
+    """List the first few values and the number of the others."""
     more = f" and {len(values) - _NAMED:,} more" if len(values) > _NAMED else ""
     return ", ".join(map(repr, values[:_NAMED])) + more
 
 
-def _faults(record: CaptionRecord) -> list[str]:
-    found = {
+def _problems(record: CaptionRecord) -> list[str]:
+    problems = {
         "no category": not record.category,
         "no reference": not record.references,
         "an empty reference": any(not caption.strip() for caption in record.references),
     }
-    return [why for why, holds in found.items() if holds]
+    return [why for why, holds in problems.items() if holds]

@@ -1,4 +1,4 @@
-"""Category accuracy: is a caption's category, as a trained classifier reads it, the item's own?
+"""Category accuracy: whether the category that a trained classifier predicts from a caption is the item's own.
 
 As in the published results (omgwenxx/multimodal-fashion-analysis): a classifier fine-tuned on reference captions
 (`train-classifier`) predicts a category from each generated caption.
@@ -22,14 +22,14 @@ from metrics.records.captions import CaptionRecord
 from metrics.text.corpus import Corpus
 from metrics.text.ngrams import Integers
 
-_NAMED = 5
+_SHOWN = 5
 
 
 class Category(Measure):
-    """Share of items whose generated caption is read as of the item's own category.
+    """Share of items from whose generated caption the item's own category is predicted.
 
     Raises:
-        UserError: when `folder` holds no finished text classifier with named labels.
+        UserError: when `folder` has no finished text classifier with named labels.
     """
 
     names = ("Acc",)
@@ -44,21 +44,21 @@ class Category(Measure):
         self.tokenizer = str(config["model_type"])
 
     def absent(self) -> str | None:
-        """Without torch or transformers there is no classifier."""
+        """Return what to install if torch or transformers is missing."""
         return missing_packages()
 
     def check(self, items: Sequence[CaptionRecord]) -> None:
-        """Raise `UserError` when an item is of a category that the classifier does not know, or no item has any."""
+        """Raise `UserError` when the classifier does not know an item's category, or no item has one."""
         self._truth(items)
 
     def measure(self, corpus: Corpus) -> list[Measured]:
-        """Predict from all distinct captions and references once.
+        """Predict once from each distinct caption and reference.
 
-        A caption that is missing or empty scores 0, and so does every caption of a category that `train-classifier`
-        met in no training caption, and named; an item without a category is left out.
+        A missing or empty caption scores 0, and so does every caption of a category that `train-classifier` reported as
+        absent from its training captions; an item without a category is left out.
 
         Raises:
-            UserError: as `check`, and when the folder holds no whole model.
+            UserError: as `check`, and when the folder has no complete model.
         """
         from metrics.measures.category.model import load_classifier  # noqa: PLC0415
 
@@ -73,14 +73,14 @@ class Category(Measure):
         for captions in corpus.captions:
             predicted = np.array([ranked.get(caption, nothing) for caption in captions])
             details = category_details(truth, predicted, self.categories)
-            found = {"accuracy_of_references": ceiling, "classifier": self._account(), **details}
-            found["cut_captions"] = classifier.too_long(captions)
+            details |= {"accuracy_of_references": ceiling, "classifier": self._account()}
+            details["cut_captions"] = classifier.too_long(captions)
             hits = np.where(truth == NO_CATEGORY, np.nan, predicted[:, 0] == truth)
-            measured.append(Measured({"Acc": mean_of(hits)}, signature, found))
+            measured.append(Measured({"Acc": mean_of(hits)}, signature, details))
         return measured
 
     def _truth(self, items: Sequence[CaptionRecord]) -> Integers:
-        """Return the number of each item's category, `NO_CATEGORY` where it has none, (n,)."""
+        """Return the number of each item's category, `NO_CATEGORY` if it has none, (n,)."""
         numbers = {label: number for number, label in enumerate(self.categories)}
         unknown = sorted({item.category for item in items if item.category} - set(numbers))
         if unknown:
@@ -94,9 +94,9 @@ class Category(Measure):
         return np.array([numbers[item.category] if item.category else NO_CATEGORY for item in items])
 
     def _account(self) -> dict[str, Any]:
-        """What is known of how the classifier came about; None where it was not tested or is somebody else's."""
-        told = ("best_epoch", "validation_accuracy", "test_accuracy")
-        known = {key: self.record.get(key) for key in told}
+        """What is known of the classifier's training; None if it was not tested or is not of `train-classifier`."""
+        keys = ("best_epoch", "validation_accuracy", "test_accuracy")
+        known = {key: self.record.get(key) for key in keys}
         base = self.record.get("settings", {}).get("base", self.folder.resolve().name)
         return {"folder": str(self.folder), "base": base, "categories": len(self.labels), **known}
 
@@ -125,24 +125,28 @@ def _best(ranked: Mapping[str, Integers], text: str) -> int:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    cure = "make one with: python -m metrics train-classifier"
+    remedy = "make one with: python -m metrics train-classifier"
     if not folder.is_dir():
-        raise UserError(f"{folder}: no folder of a category classifier; {cure}")
+        raise UserError(f"{folder}: no such folder; expected a category classifier; {remedy}")
     record = read_record(folder)
     if record is not None and not record.get("finished"):
-        raise UserError(f"{folder / RECORD}: its training has not ended; run the same train-classifier again to go on")
+        raise UserError(
+            f"{folder / RECORD}: its training has not ended; run the same train-classifier again to resume it"
+        )
     path = folder / "config.json"
-    config = read_json_object(path, cure) if path.is_file() else {}
+    config = read_json_object(path, remedy) if path.is_file() else {}
     labels = config.get("id2label")
     numbered = isinstance(labels, dict) and labels.keys() == {str(number) for number in range(len(labels))}
     if not numbered or "model_type" not in config or not any(folder.glob("*.safetensors")):
-        raise UserError(f"{folder}: no category classifier (config.json with id2label, *.safetensors) there; {cure}")
+        raise UserError(
+            f"{folder}: expected a category classifier (config.json with id2label, *.safetensors), found none; {remedy}"
+        )
     return config
 
 
 def _suggestions(unknown: Sequence[str], labels: Sequence[str]) -> str:
     shown = []
-    for category in unknown[:_NAMED]:
+    for category in unknown[:_SHOWN]:
         near = get_close_matches(category, labels, n=1)
         shown.append(f"{category!r}" + (f" (it has {near[0]!r})" if near else ""))
-    return ", ".join(shown) + (f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else "")
+    return ", ".join(shown) + (f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else "")

@@ -1,4 +1,4 @@
-"""A transformers model that tells the category of a text: loading and prediction. Imports torch."""
+"""A transformers model that predicts the category of a text: loading and prediction. Imports torch."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,19 +35,19 @@ class TextClassifier:
 
     @property
     def reads(self) -> int:
-        """How many tokens of a text it reads, those that frame it included."""
+        """The number of tokens of a text that it reads, special tokens included."""
         longest = int(self.tokenizer.model_max_length)
         return min(getattr(self.model.config, "max_position_embeddings", None) or longest, longest)
 
     def too_long(self, texts: Sequence[str]) -> int:
-        """Return how many of the texts it reads the beginning of alone."""
+        """Return the number of texts of which it reads only the beginning."""
         encoded = (
             self.tokenizer(list(texts), return_attention_mask=False, verbose=False) if texts else {"input_ids": []}
         )
         return sum(len(ids) > self.reads for ids in encoded["input_ids"])
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each text, cut to what it reads."""
+        """Return the token ids of each text, cut to the length that it reads."""
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.reads, return_attention_mask=False)
         return list(encoded["input_ids"])
 
@@ -59,7 +59,7 @@ class TextClassifier:
         """Return the most probable labels of each of n texts, best first, (n, min(3, C)); equal texts run once.
 
         Raises:
-            UserError: when the model's outputs are no finite numbers.
+            UserError: when the model's outputs are not finite numbers.
         """
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         encoded = self.encode(list(places)) if places else []
@@ -78,12 +78,14 @@ class TextClassifier:
         inputs = {name: value.to(self.model.device) for name, value in self.pad(sequences).items()}
         logits = self.model(**inputs).logits.float().cpu().numpy()
         if not np.isfinite(logits).all():
-            raise UserError("the category classifier answers with what is no number; was its learning rate too high?")
+            raise UserError(
+                "the outputs of the category classifier are not finite numbers; was its learning rate too high?"
+            )
         return np.asarray(np.argsort(-logits, axis=1, kind="stable")[:, :RANKS], dtype=np.int64)
 
 
 def load_classifier(folder: Path) -> TextClassifier:
-    """Load a trained classifier onto the GPU, where there is one.
+    """Load a trained classifier onto the GPU if there is one.
 
     Raises:
         UserError: when the folder holds no whole sequence-classification model in safetensors.
@@ -98,7 +100,7 @@ def load_base(base: str, labels: Sequence[str]) -> TextClassifier:
     """Load a text encoder, a Hub id or a folder, under a new linear head for `labels`.
 
     Raises:
-        UserError: when it is not there, is no text encoder, or its weights are incomplete or not safetensors.
+        UserError: when it does not exist, is not a text encoder, or its weights are incomplete or not safetensors.
     """
     names = {
         "id2label": dict(enumerate(labels)),
@@ -117,7 +119,7 @@ def load_base(base: str, labels: Sequence[str]) -> TextClassifier:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' notices and bars off the screen; errors are raised all the same."""
+    """Keep the libraries' notices and bars off the screen; errors are still raised."""
     libraries, bars = (logging, hub_logging), logging.is_progress_bar_enabled()
     levels = [library.get_verbosity() for library in libraries]
     logging.disable_progress_bar()
@@ -134,7 +136,7 @@ def quiet() -> Iterator[None]:
 
 @quiet()
 def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
-    """Return model, tokenizer and the names of weights that are not there. No code of the checkpoint's is run."""
+    """Return model, tokenizer and the names of missing weights. No code of the checkpoint is run."""
     try:
         kind = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
         if kind in TEXT_CLASSIFIERS:

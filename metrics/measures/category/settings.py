@@ -18,7 +18,7 @@ class ClassifierSettings:
         tiny: start from a tiny BERT made from the training captions instead.
         epochs: passes over the training captions; the best one by validation accuracy is kept.
         learning_rate: highest rate of Adam, after warm-up.
-        batch_size: distinct captions a step.
+        batch_size: distinct captions per step.
         dropout: before the linear head, in training.
         seed: of the head's first weights, the dropout and the order of captions.
 
@@ -50,7 +50,7 @@ TINY = ClassifierSettings(base="tiny", tiny=True, epochs=5, learning_rate=2e-3, 
 
 
 def classifier_settings(tiny: bool, **given: Any) -> ClassifierSettings:
-    """Return the defaults, of a tiny base or of the published one, changed by what is given; raises `UserError`."""
+    """Return the defaults of a tiny base or of the published one, with the given changes; raises `UserError`."""
     if tiny and "base" in given:
         raise UserError("--tiny makes its own base; leave --base out")
     return replace(TINY if tiny else ClassifierSettings(), **given)

@@ -1,4 +1,4 @@
-"""A tiny BERT of random weights, made on the spot, so that the classifier's whole path runs without a download."""
+"""A tiny BERT of random weights, made when needed, so that the classifier can be trained without a download."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def make_tiny_bert(examples: Examples, folder: Path, seed: int) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=4 * _HIDDEN,
-        initializer_range=0.1,  # BERT's 0.02 is for 768; so narrow a model would hardly start to learn
+        initializer_range=0.1,  # BERT's 0.02 is for a width of 768; with it this narrow model would hardly learn
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
@@ -39,7 +39,7 @@ def make_tiny_bert(examples: Examples, folder: Path, seed: int) -> Path:
 def _pieces(captions: Iterable[str]) -> dict[str, int]:
     """Return WordPiece's vocabulary: special tokens, all characters as a word's start and inside, frequent words.
 
-    The trainer of `tokenizers` finds other pieces in each process (its hash maps are seeded by chance).
+    The trainer of `tokenizers` gives other pieces in each process, since its hash maps are seeded at random.
     """
     clean, cut = BertNormalizer(lowercase=True).normalize_str, BertPreTokenizer().pre_tokenize_str
     words = Counter(word for caption in captions for word, _ in cut(clean(caption)))

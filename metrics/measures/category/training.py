@@ -1,4 +1,4 @@
-"""Fine-tuning a text encoder to tell the category of a caption, by transformers' Trainer. Imports torch."""
+"""Fine-tuning a text encoder to predict the category of a caption, by transformers' Trainer. Imports torch."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from metrics.measures.category.settings import ClassifierSettings
 from metrics.measures.category.tiny_bert import make_tiny_bert
 
 WARMUP = 0.1
-_TORCH_FILES = "inline_container"  # names the part of torch that writes checkpoints, in its errors
+_TORCH_FILES = "inline_container"  # the part of torch that writes checkpoints, as its errors name it
 
 
 def open_base(train: Examples, settings: ClassifierSettings) -> TextClassifier:
@@ -45,7 +45,7 @@ def open_base(train: Examples, settings: ClassifierSettings) -> TextClassifier:
 def fit(
     classifier: TextClassifier, train: Examples, validation: Examples, settings: ClassifierSettings, work: Path
 ) -> list[float]:
-    """Train, or go on where `work` stops, and give `classifier` the weights of the best validation accuracy.
+    """Train, resuming from the last checkpoint in `work`, and give `classifier` the weights of the best epoch.
 
     Returns the validation accuracy (0..1) after each epoch.
 
@@ -59,8 +59,8 @@ def fit(
 
 
 @contextmanager
-def disk_faults(folder: Path) -> Iterator[None]:
-    """Turn what the libraries raise where they cannot write into a `UserError` that names the folder."""
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn the errors of libraries that cannot write into a `UserError` that names the folder."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -68,7 +68,7 @@ def disk_faults(folder: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"{folder}: the classifier cannot be written there or to {gettempdir()}: {error}; make room and run it "
-            "again to go on"
+            "again to resume"
         ) from error
 
 

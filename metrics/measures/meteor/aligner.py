@@ -1,4 +1,4 @@
-"""What the official METEOR 1.5 jar is asked, over all cores: normal forms, alignments, powers."""
+"""The official METEOR 1.5 jar, run on all cores: normal forms, alignments, powers."""
 
 import re
 import zipfile
@@ -40,23 +40,23 @@ _HYPHEN = re.compile(r"([a-z0-9à-öø-ž])-([a-z0-9à-öø-ž])")
 def align(lines: Sequence[Segments]) -> Floats:
     """Return METEOR's statistics, (n, 23), of n lines: references, one or more, then the hypothesis.
 
-    They are those of the reference that scores best. Lines that come twice are aligned once, and a hypothesis that
-    equals its only reference not at all: each word is matched exactly, in one chunk.
+    They are those of the best-scoring reference. Repeated lines are aligned once, and a hypothesis that equals its only
+    reference not at all: each word is matched exactly, in one chunk.
 
     Raises:
-        UserError: when Java or the jar is missing, fails, takes too long or returns something else than asked for.
+        UserError: when Java or the jar is missing, fails, takes too long or returns unexpected output.
     """
     folder = _folder()
     distinct = list(dict.fromkeys(lines))
     normal, table = _prepare(folder, sorted({text for segments in distinct for text in segments}))
     copies = np.array([len(segments) == 2 and normal[segments[0]] == normal[segments[1]] for segments in distinct])
-    found = np.empty((len(distinct), COLUMNS))
-    found[copies] = _copied([normal[distinct[number][0]] for number in np.flatnonzero(copies)], folder)
+    statistics = np.empty((len(distinct), COLUMNS))
+    statistics[copies] = _copied([normal[distinct[number][0]] for number in np.flatnonzero(copies)], folder)
     others = [distinct[number] for number in np.flatnonzero(~copies)]
     ready = [" ||| ".join(("SCORE", *(normal[text] for text in segments))) for segments in others]
-    found[~copies] = _score(folder, ready, table)
+    statistics[~copies] = _score(folder, ready, table)
     place = {segments: number for number, segments in enumerate(distinct)}
-    return found[[place[segments] for segments in lines]]
+    return statistics[[place[segments] for segments in lines]]
 
 
 def powers(ratios: Sequence[tuple[float, float]], exponent: float) -> dict[tuple[float, float], float]:
@@ -87,11 +87,11 @@ def _folder() -> Path:
 def _prepare(folder: Path, texts: Sequence[str]) -> tuple[dict[str, str], Path]:
     """Return the normal form of each text and the table for them, made side by side.
 
-    The table is cut to the words of the texts as they are, their pieces and signs; anew where normal forms have others.
+    The table is cut to the words of the texts as given, their pieces and signs; again if normal forms have others.
     """
-    found = _words(texts)
-    pieces = {piece for word in found for part in _SIGNS.split(word) for piece in (part, f"'{part}")}
-    expected = found | pieces | {*"".join(found)}
+    words = _words(texts)
+    pieces = {piece for word in words for part in _SIGNS.split(word) for piece in (part, f"'{part}")}
+    expected = words | pieces | {*"".join(words)}
     jobs: list[Callable[[], Any]] = [partial(_normalize, folder, texts), partial(cut_table, folder / _TABLE, expected)]
     normal, table = side_by_side(jobs)
     words = _words(normal.values())
@@ -99,7 +99,7 @@ def _prepare(folder: Path, texts: Sequence[str]) -> tuple[dict[str, str], Path]:
 
 
 def _normalize(folder: Path, texts: Sequence[str]) -> dict[str, str]:
-    """Return each text as METEOR's `-norm` writes it: by rule where that is easy, else by the jar itself."""
+    """Return each text as METEOR's `-norm` writes it: by a rule if that is easy, else by the jar."""
     normal = {text: _plain(text) for text in texts if _PLAIN.fullmatch(text)}
     others = [text for text in texts if text not in normal]
     if others:
@@ -124,13 +124,13 @@ def _copied(texts: Sequence[str], folder: Path) -> Floats:
     """Return the statistics, (n, 23), of texts aligned with themselves."""
     with zipfile.ZipFile(folder / _JAR) as jar:
         function_words = frozenset(jar.read(_FUNCTION_WORDS).decode("utf-8").split())
-    found = np.zeros((len(texts), COLUMNS))
-    for row, text in zip(found, texts, strict=True):
+    statistics = np.zeros((len(texts), COLUMNS))
+    for row, text in zip(statistics, texts, strict=True):
         words = _WORD.findall(text.lower())
         function = sum(word in function_words for word in words)
         row[:8] = np.repeat([len(words), function, len(words) - function, function], 2)
         row[20:] = min(len(words), 1), len(words), len(words)
-    return found
+    return statistics
 
 
 def _score(folder: Path, lines: Sequence[str], table: Path) -> Floats:
@@ -139,18 +139,18 @@ def _score(folder: Path, lines: Sequence[str], table: Path) -> Floats:
     texts = ["".join(f"{line}\n" for line in shard).encode() for shard in shards]
     arguments = (*_METEOR, "-lower", "-a", str(table))
     outputs = run_all(folder, _JAR, arguments, texts, _limit(len(lines)), _OPTIONS) if lines else [b""]
-    found = np.empty((len(lines), COLUMNS))
+    statistics = np.empty((len(lines), COLUMNS))
     for start, (shard, output) in enumerate(zip(shards, outputs, strict=True)):
-        found[start::jvms] = _parse(output, len(shard))
-    return found
+        statistics[start::jvms] = _parse(output, len(shard))
+    return statistics
 
 
 def _parse(output: bytes, lines: int) -> Floats:
-    values, found = output.split(), output.count(b"\n")
-    if found != lines or len(values) != lines * COLUMNS:
+    values, output_lines = output.split(), output.count(b"\n")
+    if output_lines != lines or len(values) != lines * COLUMNS:
         raise UserError(
-            f"METEOR returned {found} lines with {len(values)} values for {lines} captions with {COLUMNS} values each; "
-            "no score can be trusted"
+            f"METEOR returned {output_lines} lines with {len(values)} values for {lines} captions of {COLUMNS} "
+            "values; no score can be trusted"
         )
     return np.array(values, dtype=np.float64).reshape(lines, COLUMNS)
 

@@ -36,14 +36,14 @@ class Meteor(Measure):
     work = "programs"
 
     def measure(self, corpus: Corpus) -> list[Measured]:
-        """Align every caption; one that is not there is an empty one: it scores 0 and its references count."""
+        """Align every caption; a missing one counts as empty: it scores 0 and its references count."""
         references = corpus.tokens.references
         lines = [
             _segments(caption, texts)
             for captions in corpus.tokens.captions
             for caption, texts in zip(captions, references, strict=True)
         ]
-        _refuse_endless(corpus, lines)
+        _refuse_repetitive(corpus, lines)
         columns = additive(align(lines)).reshape(len(corpus.systems), len(corpus.items), -1)
         known = powers(_ratios(corpus, columns), BETA)
         return [
@@ -67,7 +67,7 @@ def additive(statistics: Floats) -> Floats:
 def meteor(columns: Floats, known: Powers) -> Floats:
     """Return METEOR (0..1), (n,), of n rows of sums of `additive` statistics, (n, 23).
 
-    `known` are the powers that Java computed, by chunks and twice the matches; the C library computes others.
+    `known` are the powers that Java computed, by chunks and twice the matches; the C library rounds some differently.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = _matched(columns[:, 4:20:4], columns[:, 6:20:4]) / _weighed(columns[:, 0], columns[:, 2])
@@ -88,8 +88,8 @@ def _segments(caption: str, references: Sequence[str]) -> Segments:
     return tuple(part.strip(_JAVA_SPACE) for part in " ||| ".join((*references, hypothesis)).split("|||"))
 
 
-def _refuse_endless(corpus: Corpus, lines: Sequence[Segments]) -> None:
-    """Refuse captions with which the jar would run out of memory, or be busy for many minutes."""
+def _refuse_repetitive(corpus: Corpus, lines: Sequence[Segments]) -> None:
+    """Refuse captions with which the jar would run out of memory or for many minutes."""
     for number, (*references, hypothesis) in enumerate(lines):
         for reference in references if len(hypothesis) > _SHORT else ():
             copied, at_once = _copied(hypothesis.split(), reference.split())
@@ -136,13 +136,13 @@ def _chunks_and_words(columns: Floats) -> list[tuple[float, float]]:
 
 def _power(known: Powers, chunks: float, words: float) -> float:
     if not words or not chunks:
-        return 0.0  # where no word matches the score is 0 whatever the penalty
-    found = known.get((chunks, words))
-    return found if found is not None else float((chunks / words) ** BETA)
+        return 0.0  # if no word matches, the score is 0 whatever the penalty
+    power = known.get((chunks, words))
+    return power if power is not None else float((chunks / words) ** BETA)
 
 
 def _ratios(corpus: Corpus, columns: Floats) -> list[tuple[float, float]]:
-    """Return what powers are needed of: each item's chunks and matches, those of all, of the seen and of the unseen."""
+    """Return the (chunks, matches) whose powers are needed: of each item, of all, of the seen and of the unseen."""
     seen = np.array([item.seen for item in corpus.items], dtype=object)
     slices = [of_system[chosen] for of_system in columns for chosen in (slice(None), seen == True, seen == False)]  # noqa: E712
     rows = np.concatenate([columns.reshape(-1, columns.shape[-1]), [part.sum(axis=0) for part in slices]])

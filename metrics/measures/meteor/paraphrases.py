@@ -1,4 +1,4 @@
-"""METEOR's paraphrase table, cut to the words of the data, so that Java need not load all 5.27 million entries.
+"""METEOR's paraphrase table, reduced to the words of the data, so that Java need not load all 5.27 million entries.
 
 An entry is three lines: probability, phrase, paraphrase. METEOR compares phrase and paraphrase word for word with the
 normalised texts (ParaphraseTransducer maps each word to a number, unknown ones to -1, which no entry has), and entries
@@ -42,20 +42,20 @@ def cut_table(full: Path, words: Set[str]) -> Path:
 
 
 def _cut(full: Path, words: Sequence[str]) -> bytes:
-    """Return the entries, by a Python of its own: this one has other measures to compute."""
+    """Return the entries, by another Python process: this one has other measures to compute."""
     process = start_python(__name__, str(full), subprocess.PIPE)
     with process, ended_with_block(process):
         entries, errors = process.communicate("\n".join(words).encode("utf-8", "replace"))
     if process.returncode == _REFUSED:
         raise UserError(errors.decode("utf-8", "replace").strip())
     if process.returncode:
-        said = errors.decode("utf-8", "replace").strip()
-        raise UserError(f"cutting METEOR's paraphrases {how_it_ended(process.returncode)}: {said}")
+        message = errors.decode("utf-8", "replace").strip()
+        raise UserError(f"cutting METEOR's paraphrases {how_it_ended(process.returncode)}: {message}")
     return entries
 
 
 def _fingerprint(full: Path) -> str:
-    """Return checksum and size of a gzip file's content, which stand at its end."""
+    """Return checksum and size of a gzip file's content, which are its last 8 bytes."""
     try:
         with full.open("rb") as handle:
             handle.seek(-8, 2)
@@ -98,7 +98,7 @@ def _entries(full: Path, words: frozenset[bytes]) -> Iterator[bytes]:
 
 
 def _blocks(full: Path) -> Iterator[list[bytes]]:
-    """Yield the lines of some whole entries at a time."""
+    """Yield the lines of a number of complete entries at a time."""
     rest: list[bytes] = []
     part = b""
     try:
@@ -112,7 +112,7 @@ def _blocks(full: Path) -> Iterator[list[bytes]]:
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(full, error) from error
     if rest or part:
-        raise _unreadable(full, "it ends within an entry")
+        raise _unreadable(full, "it ends in the middle of an entry")
 
 
 def _unreadable(full: Path, why: object) -> UserError:
@@ -129,7 +129,7 @@ def _write(path: Path, entries: bytes) -> None:
 
 
 def _forget_old(folder: Path) -> None:
-    """Keep the `_KEPT` tables made last; every set of captions has words of its own."""
+    """Keep the newest `_KEPT` tables; every set of captions has its own words."""
     with suppress(FileNotFoundError):  # another process has removed one meanwhile
         tables = sorted(folder.glob("paraphrases-*.gz"), key=lambda path: path.stat().st_mtime_ns)
         for path in tables[:-_KEPT]:

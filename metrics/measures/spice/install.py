@@ -1,4 +1,4 @@
-"""What SPICE needs beside its official jar: Stanford CoreNLP 3.6.0 and a JavaScript engine, from Maven Central."""
+"""Installing what SPICE needs besides its official jar: Stanford CoreNLP 3.6.0 and a JavaScript engine."""
 
 import shutil
 import sys
@@ -39,7 +39,7 @@ class Jar:
 
     @property
     def address(self) -> str:
-        """Where it lies."""
+        """The URL of the file."""
         return "/".join((_CENTRAL, *self.group.split("."), self.artifact, self.version, self.name))
 
 
@@ -84,28 +84,28 @@ JARS = (
 
 
 def jar_folder() -> Path:
-    """Return where the jars are kept."""
+    """Return the folder of the jars."""
     return cache_folder("spice", "jars")
 
 
 def lacking() -> list[Jar]:
-    """Return the jars that are not there with their full size; contents were checked before they were put there."""
+    """Return the jars that are missing or of another size; `install` checks contents."""
     return [jar for jar in JARS if not _has_size(jar_folder() / jar.name, jar.size)]
 
 
 def install(source: Path | None = None) -> Path:
-    """Bring what is lacking into `jar_folder`, from a folder that has the jars or else from Maven Central.
+    """Copy the missing jars into `jar_folder`, from the folder `source` or else from Maven Central.
 
-    Every jar is checked by its SHA-256, those that are there too. Says on stderr what it does.
+    Every jar is checked by its SHA-256, also those already installed. Progress is printed on stderr.
 
     Raises:
-        UserError: when a jar cannot be had or is another than expected, the disk is too small, or nothing can be
-            written. Jars that have arrived stay, so that a further call only brings the rest.
+        UserError: when a jar cannot be fetched or is not the expected one, the disk is too full, or the folder cannot
+            be written. Jars that have arrived stay, so that the next call fetches only the rest.
     """
     folder = jar_folder()
     wanted = [jar for jar in JARS if jar in lacking() or sha256(folder / jar.name) != jar.sha256]
     if not wanted:
-        print(f"SPICE is there already: {folder}", file=sys.stderr)
+        print(f"SPICE is already installed: {folder}", file=sys.stderr)
         return folder
     _announce(wanted, folder, str(source) if source else _CENTRAL)
     try:
@@ -139,7 +139,7 @@ def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
-            f"SPICE needs {needed / 1e6:.0f} MB in {folder}, where {free / 1e6:.0f} MB are free; "
+            f"SPICE needs {needed / 1e6:.0f} MB in {folder}, which has {free / 1e6:.0f} MB free; "
             "make room or set LOOKBOOK_CACHE to another folder"
         )
 
@@ -148,7 +148,7 @@ def _copy(jar: Jar, source: Path, incoming: Path) -> Path:
     try:
         return Path(shutil.copyfile(source / jar.name, incoming / jar.name))
     except FileNotFoundError as error:
-        raise UserError(f"{source} has no {jar.name}; it is to be had from {jar.address}") from error
+        raise UserError(f"{source} has no {jar.name}; fetch it from {jar.address}") from error
 
 
 def _fetch(jar: Jar, incoming: Path) -> Path:
@@ -180,6 +180,6 @@ def _bar(name: str, total: int) -> Iterator[Callable[[int], object]]:
 
 
 def _check(jar: Jar, path: Path, origin: object) -> None:
-    found = sha256(path)
-    if found != jar.sha256:
-        raise UserError(f"{origin} is not the expected file: its SHA-256 is {found}, expected {jar.sha256}")
+    digest = sha256(path)
+    if digest != jar.sha256:
+        raise UserError(f"{origin} is not the expected file: its SHA-256 is {digest}, expected {jar.sha256}")

@@ -23,7 +23,7 @@ from metrics.text.corpus import Corpus
 from metrics.text.java import find_java, java_version
 from metrics.text.tokenization import TOKENIZER
 
-# Parsing takes time in the cube and memory in the square of the words, and a caption that does not fit fails the jar.
+# Parsing time is cubic and memory quadratic in the words, and one caption that does not fit makes the whole jar fail.
 LONGEST = 150
 _SUBSCORES = {
     "object": "Object",
@@ -44,11 +44,11 @@ class SpiceScores:
     """The scores of n items.
 
     Attributes:
-        items: what the jar gives for each: `All` and six kinds of tuples to `f`, `pr`, `re` and counts (NaN where the
-            references have no such tuple).
-        uncached: how many distinct captions the jar could not cache and so parses in every run: those whose key is
+        items: the scores of the jar: `All` and six kinds of tuples to `f`, `pr`, `re` and counts (NaN if the references
+            have no such tuple).
+        uncached: the number of distinct captions that the jar cannot cache and parses in every run: those whose key is
             longer than 511 bytes, which are all of 508 characters and more.
-        cut: how many distinct captions had more than `LONGEST` words and were cut there.
+        cut: the number of distinct captions with more than `LONGEST` words, which were cut there.
     """
 
     items: list[ItemScores]
@@ -67,9 +67,11 @@ def spice_per_item(candidates: Sequence[str], references: Sequence[Sequence[str]
     short = {text: _cut(text) for text in texts}
     items = [(short[candidate], tuple(short[text] for text in of_item)) for candidate, of_item in given]
     distinct = list(dict.fromkeys(items))
-    found, uncached = _run(list(dict.fromkeys(short.values())), distinct)
-    scores = dict(zip(distinct, found, strict=True))
-    return SpiceScores([scores[item] for item in items], uncached, sum(text != kept for text, kept in short.items()))
+    distinct_scores, uncached = _run(list(dict.fromkeys(short.values())), distinct)
+    scores = dict(zip(distinct, distinct_scores, strict=True))
+    return SpiceScores(
+        [scores[item] for item in items], uncached, sum(text != shortened for text, shortened in short.items())
+    )
 
 
 class Spice(Measure):
@@ -80,11 +82,11 @@ class Spice(Measure):
     work = "programs"
 
     def absent(self) -> str | None:
-        """Say whether CoreNLP is installed."""
+        """Return how to install CoreNLP if it is missing."""
         return f"not installed, run `{COMMAND}`" if lacking() else None
 
     def measure(self, corpus: Corpus) -> list[Measured]:
-        """Score every caption; one that is not there scores 0. The sub-scores are those of all items."""
+        """Score every caption; a missing one scores 0. The sub-scores are over all items."""
         tokens = corpus.tokens
         given = [caption for captions in tokens.captions for caption in captions]
         scores = spice_per_item(given, tokens.references * len(tokens.captions))
@@ -108,7 +110,7 @@ def _cut(text: str) -> str:
 
 
 def _run(captions: list[str], items: list[Item]) -> tuple[list[ItemScores], int]:
-    """Let the jar work; captions go to it in a random order, so that each part of them takes equally long."""
+    """Run the jar; captions are shuffled, so that all batches take about equally long."""
     random.Random(_SHUFFLE).shuffle(captions)  # noqa: S311
     numbered = [{"number": n, "test": test, "references": texts} for n, (test, texts) in enumerate(items)]
     with tempfile.TemporaryDirectory() as folder, parse_cache() as parses:
@@ -116,8 +118,8 @@ def _run(captions: list[str], items: list[Item]) -> tuple[list[ItemScores], int]
         job.write_text(json.dumps({"captions": captions, "items": numbered}), encoding="ascii")
         uncached = run_spice(job, parses, scores, jar_folder())
         lines = scores.read_text(encoding="utf-8").splitlines()
-    found = {number: item for line in lines for number, item in read_scores(line).items()}
-    return [found[number] for number in range(len(items))], uncached
+    by_number = {number: item for line in lines for number, item in read_scores(line).items()}
+    return [by_number[number] for number in range(len(items))], uncached
 
 
 def read_scores(text: str) -> dict[int, ItemScores]:
@@ -144,8 +146,11 @@ def _subscore(scores: Sequence[Mapping[str, float]]) -> dict[str, float | int | 
 
 def _warn(scores: SpiceScores) -> None:
     if scores.uncached:
-        print(f"SPICE: {scores.uncached} captions are too long for its cache; every run parses them", file=sys.stderr)
+        print(
+            f"SPICE: {scores.uncached} captions are too long for its cache and are parsed in every run", file=sys.stderr
+        )
     if scores.cut:
         print(
-            f"SPICE: {scores.cut} captions have more than {LONGEST} words; it read the first {LONGEST}", file=sys.stderr
+            f"SPICE: {scores.cut} captions have more than {LONGEST} words; it reads the first {LONGEST}",
+            file=sys.stderr,
         )

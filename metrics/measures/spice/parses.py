@@ -1,4 +1,4 @@
-"""The folder in which the SPICE jar keeps its parses: one user at a time, and nobody else's contents."""
+"""The folder in which the SPICE jar caches its parses: one process at a time, and protected against foreign content."""
 
 import hashlib
 import sys
@@ -20,17 +20,17 @@ _OPEN = "open"
 
 
 class UnreadableParsesError(UserError):
-    """The jar cannot read the parses that are there."""
+    """The jar cannot read the cached parses."""
 
 
 @contextmanager
 def parse_cache() -> Iterator[Path]:
-    """Give the folder of the parses to the block, alone; another process waits.
+    """Yield the folder of the parses, locked; other processes wait.
 
-    Afterwards the folder is sealed by the SHA-256 of its database. What does not fit its seal was changed or damaged
-    by others and is removed, so that every parse in it is the jar's. A database left open by a run that was killed is
-    kept, since LMDB holds whole transactions only, unless it turns out to be unreadable. Where the folder cannot be
-    written or locked, a temporary one takes its place.
+    Afterwards the folder is sealed with the SHA-256 of its database. A database that does not match its seal was
+    changed or damaged by others and is removed, so that every parse in it is the jar's. A database left open by a
+    killed run is kept, since LMDB has only complete transactions, unless it turns out to be unreadable. If the folder
+    cannot be written or locked, a temporary one is used instead.
 
     Raises:
         UserError: when the folder is too full to be sealed, or another measure fails meanwhile.
@@ -53,7 +53,10 @@ def _sealed(folder: Path) -> Iterator[None]:
     seal = folder / _SEAL
     former = seal.read_bytes().decode("utf-8", "replace") if seal.is_file() else ""
     if (folder / _DATA).exists() and former not in {_OPEN, _digest(folder)}:
-        print(f"SPICE: the parses in {folder} are damaged or not its own; they are made again", file=sys.stderr)
+        print(
+            f"SPICE: the parses in {folder} are damaged or not its own; they are removed and made again",
+            file=sys.stderr,
+        )
         _forget(folder)
     write_text(seal, _OPEN)
     trusted = former != _OPEN
@@ -63,8 +66,8 @@ def _sealed(folder: Path) -> Iterator[None]:
     except UnreadableParsesError as error:
         if not trusted:
             _forget(folder)
-        remedy = f"if that stays so, remove {folder}" if trusted else "they are removed now, so run it again"
-        raise UnreadableParsesError(f"{error}\nSPICE cannot read the parses that it has kept; {remedy}") from error
+        remedy = f"if that happens again, remove {folder}" if trusted else "they are removed now, so run it again"
+        raise UnreadableParsesError(f"{error}\nSPICE cannot read its cached parses; {remedy}") from error
     finally:
         if trusted:
             write_text(seal, _digest(folder))
@@ -91,5 +94,5 @@ def _lock(folder: Path) -> FileLock | None:
         return acquire(folder / "lock", f"SPICE: waiting for another process that uses {folder}")
     except OSError as error:
         why = error.strerror or error
-        print(f"SPICE: {folder} cannot be written or locked ({why}), so parses are not kept", file=sys.stderr)
+        print(f"SPICE: {folder} cannot be written or locked ({why}), so parses are not cached", file=sys.stderr)
         return None

@@ -1,4 +1,4 @@
-"""The Java process that parses and scores for SPICE, and says how far it is."""
+"""The Java process that parses and scores for SPICE, and its progress."""
 
 import os
 import queue
@@ -27,14 +27,14 @@ _OPENED = ("lang", "math", "util", "util.concurrent", "net", "text")
 _MOST_HEAP = 8 * 2**30  # as pycocoevalcap
 _STALL_SECONDS = 900.0  # no sign of life: a batch is some 4 s of work, one caption of 150 words a minute or two
 _STARVED = re.compile('OutOfMemoryError|out of memory|NOT ENOUGH MEMORY|Could not reserve enough space|sg" is null')
-_CRASHES = ("#  SIGBUS", "#  SIGSEGV")  # what Java says when the file is shorter than the database
+_CRASHES = ("#  SIGBUS", "#  SIGSEGV")  # what Java prints when the file is shorter than the database
 _TASKS = {"parse": "SPICE: parsing new captions", "score": "SPICE: scoring"}
 
 
 def run_spice(job: Path, parses: Path, scores: Path, jars: Path) -> int:
-    """Parse and score what `job` holds, with progress bars; return how many captions the jar could not cache.
+    """Parse and score the captions of `job`, with progress bars; return the number of captions that cannot be cached.
 
-    The process ends when this one does, whatever ends it. A file that names the class path comes to lie beside `job`.
+    The process ends when this one does, however it ends. A file that names the class path is written beside `job`.
 
     Raises:
         UnreadableParsesError: when the jar cannot read `parses`.
@@ -45,10 +45,10 @@ def run_spice(job: Path, parses: Path, scores: Path, jars: Path) -> int:
     with tempfile.TemporaryFile() as errors:
         process = start(arguments, job.parent, errors.fileno())
         with process, ended_with_block(process):
-            unreadable, fleeting = _follow(process)
-        if fleeting is None:
+            unreadable, uncached = _follow(process)
+        if uncached is None:
             raise (UnreadableParsesError if unreadable else UserError)(_failure(process.returncode, errors))
-    return fleeting
+    return uncached
 
 
 def spice_folder() -> Path:
@@ -57,7 +57,7 @@ def spice_folder() -> Path:
 
 
 def module_options(java: Path) -> list[str]:
-    """Return what opens Java's own classes to the jar's serialisation; from Java 9 on, which knows modules."""
+    """Return what opens Java's own classes to the jar's serialisation; from Java 9 on, which has modules."""
     names = _OPENED if java_version(java) >= 9 else ()
     return [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in names]
 
@@ -77,7 +77,7 @@ def _options() -> list[str]:
 
 
 def _heap() -> str:
-    """Return the option for the heap: 70% of the memory there is, 8 GB at most."""
+    """Return the option for the heap: 70% of the memory, at most 8 GB."""
     memory = [_MOST_HEAP / 0.7]
     if hasattr(os, "sysconf"):
         memory.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -88,9 +88,9 @@ def _heap() -> str:
 
 
 def _follow(process: subprocess.Popen[bytes]) -> tuple[bool, int | None]:
-    """Show its progress until it ends; return whether it could not read the parses, and what it counted at the end."""
+    """Show its progress until it ends; return whether parses were unreadable, and the number of uncached captions."""
     bar: tqdm[NoReturn] | None = None
-    unreadable, fleeting = False, None
+    unreadable, uncached = False, None
     try:
         for line in _lines(process):
             task, _, number = line.partition(" ")
@@ -100,12 +100,12 @@ def _follow(process: subprocess.Popen[bytes]) -> tuple[bool, int | None]:
                 bar.update(int(number))
             elif task == "unreadable" or (bar is None and line.startswith(_CRASHES)):
                 unreadable = True
-            elif task == "fleeting":
-                fleeting = int(number)
+            elif task == "uncached":
+                uncached = int(number)
     finally:
         if bar is not None:
             bar.close()
-    return unreadable, fleeting if process.wait() == 0 else None
+    return unreadable, uncached if process.wait() == 0 else None
 
 
 def _next_bar(bar: "tqdm[NoReturn] | None", task: str, total: int) -> "tqdm[NoReturn]":
@@ -115,19 +115,19 @@ def _next_bar(bar: "tqdm[NoReturn] | None", task: str, total: int) -> "tqdm[NoRe
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
         for line in process.stdout or ():
-            found.put(line.decode("utf-8", "replace").strip())
-        found.put(None)
+            lines.put(line.decode("utf-8", "replace").strip())
+        lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     while True:
         try:
-            line = found.get(timeout=_STALL_SECONDS)
-        except queue.Empty:
-            raise UserError(f"SPICE showed no progress for {_STALL_SECONDS / 60:.0f} minutes and was ended") from None
+            line = lines.get(timeout=_STALL_SECONDS)
+        except queue.Empty as error:
+            raise UserError(f"SPICE showed no progress for {_STALL_SECONDS / 60:.0f} minutes and was ended") from error
         if line is None:
             return
         yield line

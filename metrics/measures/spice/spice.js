@@ -1,7 +1,7 @@
 // Drives the official SPICE classes, unmodified, as SpiceScorer.main does: parses each new caption once, then scores.
-// Arguments: job file, cache folder, file for the scores. Prints "parse N", "score N" (work ahead), "done N" (done of it),
-// and "unreadable" when the database of the cache is.
-// Standard input stays open as long as anybody wants the answer.
+// Arguments: job file, cache folder, file for the scores. Prints "parse N", "score N" (items to do), "done N" (items done),
+// "unreadable" if the database of the cache is, and "uncached N" (captions it cannot cache).
+// Ends when standard input is closed: nobody wants the scores any more.
 var spice = Packages.edu.anu.spice;
 var job = JSON.parse(readFile(arguments[0], "UTF-8")), cache = arguments[1], scores = arguments[2];
 var KEY_BYTES = 511;           // LMDB's longest key: the jar cannot cache a caption whose key is longer
@@ -13,10 +13,10 @@ var MODEL_BYTES = 1.3e9;       // heap of the models
 watchStandardInput();
 var coder = tupleCoder();
 var cached = readParses();
-var fleeting = new java.util.HashSet();
+var uncached = new java.util.HashSet();
 var fresh = job.captions.filter(function (caption) {
   var keeps = coder.asByteArray(caption).length <= KEY_BYTES;
-  if (!keeps) fleeting.add(caption);
+  if (!keeps) uncached.add(caption);
   return keeps && !cached.contains(caption);
 });
 var parsers = {};
@@ -31,13 +31,13 @@ var out = new java.io.PrintWriter(scores, "UTF-8");
 inBatches(job.items, secondsToScore, function (batch) { out.println(score(batch)); });
 out.close();
 if (out.checkError()) throw new Error("could not write " + scores);
-print("fleeting " + fleeting.size());
+print("uncached " + uncached.size());
 java.lang.System.exit(0);
 
 function readParses() {
   try {
     return new spice.LmdbTupleDB(cache).getTransaction(list(job.captions)).keySet();
-  } catch (error) {            // exceptions only: Java's errors, as out of memory, pass by
+  } catch (error) {            // exceptions only, not Java's errors such as out of memory
     if (!refused(error.javaException)) print("unreadable");
     throw error;
   }
@@ -55,11 +55,11 @@ function score(items) {
     sizes.push(java.lang.Integer.valueOf(item.references.length));
     tests.push(item.test);
   });
-  var parser = parserFor(references.concat(tests).filter(isFleeting));
-  var expected = parser.parseCaptions(list(references), list(sizes)), found = parser.parseCaptions(list(tests));
+  var parser = parserFor(references.concat(tests).filter(isUncached));
+  var expected = parser.parseCaptions(list(references), list(sizes)), actual = parser.parseCaptions(list(tests));
   var stats = new spice.SpiceStats(filters(), false);
   items.forEach(function (item, place) {
-    stats.score(java.lang.Integer.valueOf(item.number), found.get(place), expected.get(place), true);
+    stats.score(java.lang.Integer.valueOf(item.number), actual.get(place), expected.get(place), true);
   });
   return stats.toJSONString();
 }
@@ -103,14 +103,14 @@ function secondsToParse(caption) {
 }
 
 function secondsToScore(item) {
-  return item.references.concat(item.test).filter(isFleeting).reduce(function (sum, caption) {
+  return item.references.concat(item.test).filter(isUncached).reduce(function (sum, caption) {
     return sum + secondsToParse(caption);
   }, BATCH_SECONDS / ITEMS);
 }
 
-function isFleeting(caption) { return fleeting.contains(caption); }
+function isUncached(caption) { return uncached.contains(caption); }
 
-// The coding of LmdbTupleDB, which tells how long a key is.
+// The coding of LmdbTupleDB, which determines the length of a key.
 function tupleCoder() {
   var coder = Packages.org.nustaq.serialization.FSTConfiguration.createDefaultConfiguration();
   var classes = java.lang.reflect.Array.newInstance(java.lang.Class, 2);
@@ -121,9 +121,9 @@ function tupleCoder() {
 }
 
 function list(values) {
-  var found = new java.util.ArrayList(values.length);
-  values.forEach(function (value) { found.add(value); });
-  return found;
+  var result = new java.util.ArrayList(values.length);
+  values.forEach(function (value) { result.add(value); });
+  return result;
 }
 
 function watchStandardInput() {

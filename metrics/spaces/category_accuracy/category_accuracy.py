@@ -13,7 +13,8 @@ class CategoryAccuracy(CaptionMetric):
     """Category accuracy, by the classifier in a folder."""
 
     about = (
-        "Share of captions that a text classifier, trained on reference captions, reads as of the item's own category."
+        "Share of captions from which a text classifier, trained on reference captions, predicts the item's own "
+        "category."
     )
     source = """@inproceedings{rippberger2026comparative,
   title={Comparative Analysis of Fashion Captioning for Multimodal Fashion Recommendation},

@@ -55,6 +55,7 @@ def test_a_side_that_fails_is_quoted() -> None:
         list(bench([Contest("made up", (7, 8), inputs, failing, right)]))
 
 
+@pytest.mark.java
 def test_lookbook_and_the_official_scorers_give_the_same() -> None:
     [outcome] = bench([Contest("all but SPICE", (60, 0), write_pairs, our_scores, pycocoevalcap_scores)])
     assert set(outcome.theirs.values) == {f"BLEU-{n}" for n in (1, 2, 3, 4)} | {"METEOR", "ROUGE-L", "CIDEr"}

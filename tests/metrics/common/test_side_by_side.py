@@ -37,7 +37,7 @@ def test_a_failure_ends_the_programs_of_its_neighbours(nested: bool) -> None:
 
     with pytest.raises(UserError, match="the first failure"):
         side_by_side([task, partial(fail, started)])
-    assert said == ["was ended, since another measure failed or the run was interrupted"]
+    assert said == ["was ended because another measure failed or the run was interrupted"]
 
 
 def test_a_failure_leaves_the_programs_of_other_calls_alone() -> None:

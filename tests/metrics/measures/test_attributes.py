@@ -56,7 +56,7 @@ def test_a_given_list_as_vocabulary(attributes: Callable[..., Result], tmp_path:
     listed.write_text("Linen\nv-neck\n")
     result = attributes("--list", listed, "--stanza", DEMO)
     assert result.exit_code == 0, result.output
-    assert "1 of them hold a hyphen or a space, so that no lemma can equal them: v-neck" in result.output
+    assert "1 of them contain a hyphen or a space, so that no lemma can equal them: v-neck" in result.output
     assert read_vocabulary(tmp_path / "vocabulary.json").attributes == {"linen": None, "v-neck": None}
 
 
@@ -66,7 +66,7 @@ def test_what_the_command_cannot_use_is_named(attributes: Callable[..., Result],
         ([], "expected either the training captions or --list FILE"),
         ([path, "--list", path], "expected either the training captions or --list FILE"),
         ([path, "--stanza", tmp_path / "no"], "no: expected `en` or a folder with tokenizer.pt, pos.pt, lemma.pt"),
-        ([path, "--stanza", DEMO, "--minimum", 50], "no lemma stands 50 times in its 3 captions"),
+        ([path, "--stanza", DEMO, "--minimum", 50], "no lemma occurs 50 times in its 3 captions"),
     ]:
         result = attributes(*arguments)
         assert (result.exit_code, says in result.output) == (2, True), result.output

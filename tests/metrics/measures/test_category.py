@@ -214,13 +214,13 @@ def test_a_record_that_is_none_of_ours_counts_for_nothing(
     train, validation, _ = splits(tmp_path)
     refused = tiny(train, validation, theirs)
     assert refused.exit_code == 2
-    assert "stands already and is no classifier of train-classifier" in refused.stderr
+    assert "already exists and is not a classifier of train-classifier" in refused.stderr
 
 
 def test_a_folder_without_a_whole_classifier_is_refused(classifier: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no folder of a category classifier.*train-classifier"):
+    with pytest.raises(UserError, match=r"no such folder; expected a category classifier.*train-classifier"):
         Category(tmp_path / "none")
-    with pytest.raises(UserError, match="no category classifier"):
+    with pytest.raises(UserError, match=r"expected a category classifier .* found none"):
         Category(tmp_path)
     unfinished = tmp_path / "unfinished"
     shutil.copytree(classifier, unfinished)

@@ -221,7 +221,7 @@ def test_of_two_at_once_the_second_waits_for_the_first(
     processes = [subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
     said = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
-    late = ("waiting for another process that trains it", "trained already")
+    late = ("waiting for another process that is training it", "trained already")
     assert sum(any(words in text for words in late) for text in said) == 1
     assert sum("classifier: 100%" in text for text in said) == 1
     assert (out / WEIGHTS).read_bytes() == (trained_classifier / WEIGHTS).read_bytes()

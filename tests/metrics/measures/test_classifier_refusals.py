@@ -35,7 +35,7 @@ def test_records_that_teach_nothing_are_refused(category_splits: tuple[Path, Pat
     assert "cannot read" in refused(tmp_path / "none.jsonl", validation, out, "--tiny")
     assert "none of its 3 records has both" in refused(without, validation, out, "--tiny")
     assert "3 with no category" in refused(train, without, out, "--tiny")
-    assert "all records are of the category 'Dress'" in refused(one, validation, out, "--tiny")
+    assert "all records have the category 'Dress'" in refused(one, validation, out, "--tiny")
     assert not out.exists()
 
 
@@ -64,7 +64,7 @@ def test_what_is_no_encoder_is_refused_and_leaves_nothing(
     assert not out.exists()
     out.mkdir()
     (out / "notes.txt").write_text("mine", encoding="utf-8")
-    assert "stands already" in refused(train, validation, out, "--tiny")
+    assert "already exists" in refused(train, validation, out, "--tiny")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from metrics.measures.meteor.measure import Meteor
 from metrics.scoring.registry import choose_measures
 from metrics.text.tokenization import tokenize
 
+pytestmark = pytest.mark.java
+
 SEEDS = (7, 8, 9)
 Tokens = tuple[dict[str, list[str]], dict[str, list[str]]]
 # "No." stays out: there the official tokeniser's answer depends on the next caption (see test_tokenization).

@@ -16,7 +16,7 @@ from metrics.measures.rouge import RougeL, rouge_per_item
 from metrics.text.tokenization import tokenize
 
 LINES = [("a soft dress with pockets", "soft skirts with a pocket"), ("the jacket is red", "a red coat")]
-pytestmark = pytest.mark.usefixtures("short_meteor")
+pytestmark = [pytest.mark.java, pytest.mark.usefixtures("short_meteor")]
 NOT_CIDER = [Bleu(), Meteor(), RougeL()]
 
 

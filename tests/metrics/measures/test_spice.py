@@ -28,6 +28,8 @@ from metrics.measures.spice.parses import UnreadableParsesError
 from metrics.measures.spice.process import run_spice
 from metrics.text.tokenization import tokenize
 
+pytestmark = pytest.mark.java
+
 KINDS = {"All", "Object", "Attribute", "Relation", "Cardinality", "Color", "Size"}
 LONG = "x" * 508
 GIVEN = [

@@ -1,4 +1,4 @@
-"""The folder of parses: one user at a time, whole or made again."""
+"""The folder of parses: one process at a time, complete or made again."""
 
 import errno
 import signal
@@ -36,7 +36,7 @@ def test_what_is_damaged_or_foreign_is_removed(
         (folder / "seal").write_text(seal)
     with parse_cache() as again:
         assert not (again / "data.mdb").exists()
-    assert "damaged or not its own; they are made again" in capsys.readouterr().err
+    assert "damaged or not its own; they are removed and made again" in capsys.readouterr().err
 
 
 def test_a_run_that_was_killed_leaves_parses_that_are_kept_if_they_can_be_read(folder: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_run_that_was_killed_leaves_parses_that_are_kept_if_they_can_be_read(f
 
 
 def test_a_failed_run_keeps_sealed_parses(folder: Path) -> None:
-    with pytest.raises(UnreadableParsesError, match="if that stays so, remove"), parse_cache():
+    with pytest.raises(UnreadableParsesError, match="if that happens again, remove"), parse_cache():
         raise UnreadableParsesError
     with parse_cache() as again:
         assert (again / "data.mdb").exists()
@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_written(lookbook_cache: Path, capsys: pytest.Ca
         assert elsewhere.is_dir()
         assert lookbook_cache not in elsewhere.parents
     assert not elsewhere.exists()
-    assert "cannot be written or locked (Not a directory), so parses are not kept" in capsys.readouterr().err
+    assert "cannot be written or locked (Not a directory), so parses are not cached" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks otherwise")
@@ -91,7 +91,7 @@ def test_a_folder_that_cannot_be_locked(
     monkeypatch.setattr("fcntl.flock", unsupported)
     with parse_cache() as elsewhere:
         assert folder not in (elsewhere, *elsewhere.parents)
-    assert "cannot be written or locked (No locks available), so parses are not kept" in capsys.readouterr().err
+    assert "cannot be written or locked (No locks available), so parses are not cached" in capsys.readouterr().err
     assert (folder / "data.mdb").read_bytes() == b"parses"
 
 

@@ -95,7 +95,7 @@ def test_a_folder_without_the_jar(install: Callable[..., Result], source: Path) 
     (source / ENGINE.name).unlink()
     result = install("--from", source)
     assert result.exit_code == 2
-    assert f"{source} has no {ENGINE.name}; it is to be had from https://" in result.stderr
+    assert f"{source} has no {ENGINE.name}; fetch it from https://" in result.stderr
 
 
 def test_no_network(install: Callable[..., Result], source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,5 +112,5 @@ def test_a_full_disk(install: Callable[..., Result], source: Path, monkeypatch: 
     result = install("--from", source)
     assert result.exit_code == 2
     assert "SPICE needs 1 MB" in result.stderr
-    assert "1 MB are free" in result.stderr
+    assert "1 MB free" in result.stderr
     assert list(jar_folder().iterdir()) == []

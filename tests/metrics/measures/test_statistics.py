@@ -41,6 +41,7 @@ def test_the_interval_of_a_mean_is_scipys() -> None:
     assert interval(mean_of(sample)) == pytest.approx(expected, abs=0.06 * (expected.high - expected.low))
 
 
+@pytest.mark.java
 def test_bleus_interval_is_that_of_corpora_made_anew_and_ciders_keeps_its_frequencies() -> None:
     words = ["red", "blue", "soft", "long", "dress", "top", "skirt"]
     draw = np.random.default_rng(1)

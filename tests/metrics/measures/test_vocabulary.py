@@ -39,7 +39,7 @@ def test_words_are_counted_over_every_caption_repeated_ones_too() -> None:
     assert dict(found.attributes) == {"red": 4, "dress": 2}
     assert found.source == {"file": "references-train.jsonl", "captions": 4, "distinct": 3, "minimum": 2}
     assert list(count_attributes(captions, lemmas, "1-x", PATH, minimum=4).attributes) == ["red"]
-    with pytest.raises(UserError, match=r"references-train.jsonl: no lemma stands 5 times in its 4 captions"):
+    with pytest.raises(UserError, match=r"references-train.jsonl: no lemma occurs 5 times in its 4 captions"):
         count_attributes(captions, lemmas, "1-x", PATH, minimum=5)
 
 
@@ -54,7 +54,12 @@ def test_a_given_list_is_used_as_it_is_in_lower_case(tmp_path: Path, content: st
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "holds no word"), (b"[1]", "word 1 must be a string, found 1"), (b"[oops", "JSON list"), (b"\xff", "UTF-8")],
+    [
+        (b"", "contains no word"),
+        (b"[1]", "word 1 must be a string, found 1"),
+        (b"[oops", "JSON list"),
+        (b"\xff", "UTF-8"),
+    ],
 )
 def test_a_list_that_is_none_is_named(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "attributes.txt"

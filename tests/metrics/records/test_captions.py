@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, some: list[CaptionRecord])
         (b'{"id": "1", "caption": "a", "logprob": NaN}\n', '"logprob" must be a finite number'),
         (b'{"id": "1", "caption": "a", "tokens": true}\n', '"tokens" must be a whole number'),
         (b'{"id": "1", "caption": "a", "seen": "yes"}\n', '"seen" must be true or false'),
-        (b'{"id": "1", "caption": "a"}\n\n{"id": "1", "caption": "b"}\n', ':3: id "1" stands already in line 1'),
+        (b'{"id": "1", "caption": "a"}\n\n{"id": "1", "caption": "b"}\n', ':3: id "1" is already in line 1'),
         (b'{"id": "1", "caption": "caf\xe9"}\n', ":1: not UTF-8"),
         ('{"id": "1", "caption": "a"}\n'.encode("utf-16"), ":1: not UTF-8"),
     ],

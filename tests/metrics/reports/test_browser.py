@@ -8,7 +8,7 @@ import pytest
 from browsing import DESK, PHONE, shown_photos
 from typer.testing import Result
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.java]
 
 
 def test_the_report_loads_and_fits(

@@ -26,6 +26,8 @@ from metrics import (
 from metrics.__main__ import app
 from metrics.reports.published import published_scores
 
+pytestmark = pytest.mark.java
+
 Compare = Callable[..., Result]
 NASTY = '[A&B] 50% {x} <b>_1_</b> | "y" ~^\\z #$'
 STAR = "*=SUM(A1)"

@@ -76,6 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.java
 def test_the_values_and_what_is_left_out(folder: Path) -> None:
     report = json.loads((folder / "report.json").read_text())
     scores = report["systems"][0]["scores"]["all"]

@@ -10,6 +10,7 @@ import pytest
 import metrics
 
 
+@pytest.mark.java
 def test_the_docstrings_example_runs() -> None:
     found = doctest.testmod(metrics, optionflags=doctest.ELLIPSIS)
     # BLEU-1: all 5 words stand in references of 7, so exp(1 - 7/5); alone exp(1 - 3/2) and exp(1 - 4/3).
@@ -24,6 +25,7 @@ def test_every_name_is_there_and_no_other() -> None:
     assert (Path(metrics.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.java
 def test_scoring_from_python_imports_nothing_heavy() -> None:
     heavy = ["torch", "transformers", "stanza", "evaluate", "datasets", "pandas", "scipy", "jgo"]
     examples = doctest.DocTestParser().get_examples(metrics.__doc__ or "")

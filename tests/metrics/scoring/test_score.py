@@ -15,6 +15,8 @@ from typer.testing import Result
 
 from metrics import CaptionRecord, UserError, score_captions, write_records
 
+pytestmark = pytest.mark.java
+
 Score = Callable[..., Result]
 
 

@@ -57,6 +57,7 @@ def test_all_seven_are_there() -> None:
     assert NAMES == ["attributes", "bleu", "category_accuracy", "cider", "meteor", "rouge_l", "spice"]
 
 
+@pytest.mark.java
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_module_gives_what_our_suite_gives(evaluate: Any, name: str) -> None:
     measure = MEASURES[name]()
@@ -96,6 +97,7 @@ def test_attributes_names_a_vocabulary_that_is_not_there(evaluate: Any, tmp_path
         module.compute(predictions=["a dress"], references=["a dress"])
 
 
+@pytest.mark.java
 def test_one_reference_or_several_one_item_or_a_batch(evaluate: Any) -> None:
     module = evaluate.load(path("rouge_l"))
     one = module.compute(predictions=["a red dress"], references=["red dress"])
@@ -110,6 +112,7 @@ def test_one_reference_or_several_one_item_or_a_batch(evaluate: Any) -> None:
         module.compute(predictions=["a", "b"], references=["a"])
 
 
+@pytest.mark.java
 def test_they_combine(evaluate: Any) -> None:
     both = evaluate.combine([path("bleu"), path("cider")])
     found = both.compute(predictions=PREDICTIONS, references=REFERENCES)
@@ -155,6 +158,7 @@ def test_a_space_can_be_pushed(name: str) -> None:
     assert {line for line in lines if not line.startswith("#")} == wanted
 
 
+@pytest.mark.java
 def test_a_space_runs_alone_and_offline(tmp_path: Path) -> None:
     """A Space as its README lays it out, in a process that reaches no network and knows this repository not."""
     pytest.importorskip("evaluate")

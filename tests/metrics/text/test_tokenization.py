@@ -11,6 +11,8 @@ from metrics import UserError
 from metrics.text.java import find_java, java_version, run_jar
 from metrics.text.tokenization import _COMMAND, _JAR, _jar_folder, tokenize
 
+pytestmark = pytest.mark.java
+
 BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
 NOWHERE = "/nowhere/java"
 

@@ -22,7 +22,7 @@ BUSY = [
     CaptionRecord(str(number), f"{number} " + "soft wide dress " * 25, references=("soft wide dress " * 25,))
     for number in range(2000)
 ]
-pytestmark = pytest.mark.usefixtures("short_meteor")
+pytestmark = [pytest.mark.java, pytest.mark.usefixtures("short_meteor")]
 
 
 def test_the_cache_may_be_relative(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_killed_java_ends_the_others_too(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_java_outlives_us(short_meteor: Path, sent: signal.Signals) -> None:
     code = (
-        "import metrics, test_meteor_faults as t, metrics.measures.meteor.aligner as jar; from metrics.measures.meteor.measure import Meteor\n"
+        "import metrics, test_meteor_errors as t, metrics.measures.meteor.aligner as jar; from metrics.measures.meteor.measure import Meteor\n"
         "import pathlib; jar._LINES_A_JVM = 100; jar._folder = lambda: pathlib.Path(t.sys.argv[1])\n"
         "metrics.score_captions(t.BUSY, measures=[Meteor()])"
     )
