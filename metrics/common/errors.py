@@ -1,14 +1,25 @@
 """The error that the user can fix, and how a command line shows it."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_SHORTAGE = re.compile("memory|CUDA")
+
 
 class UserError(Exception):
     """Something the user can fix: the message says what was expected, what was found, where, and what to do."""
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether torch raised `error` because memory or the GPU failed, rather than because of what it was given.
+
+    Both are plain `RuntimeError`s; only their text differs.
+    """
+    return isinstance(error, RuntimeError) and _SHORTAGE.search(str(error)) is not None
 
 
 @contextmanager

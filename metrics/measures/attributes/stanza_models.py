@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import runpy
 from functools import cache
 from importlib.metadata import version
@@ -13,7 +12,7 @@ from typing import Any
 
 from platformdirs import user_cache_dir
 
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, is_shortage
 from metrics.common.files import read_bytes, read_json_object
 
 ENGLISH = "en"
@@ -33,7 +32,6 @@ _BROKEN_FILE = (
     UnpicklingError,
     ValueError,
 )
-_SHORT_OF_MEMORY = re.compile("memory|CUDA")  # RuntimeErrors of torch with other causes than the files
 
 
 def absent(source: str) -> str | None:
@@ -88,7 +86,7 @@ def load_pipeline(source: str, *, gpu: bool = False, remember: bool = True) -> A
         packages = dict.fromkeys(MODEL_FILES, "x")
         return stanza.Pipeline(ENGLISH, package=None, processors=packages, dir=source, **paths, **charlms, **common)
     except _BROKEN_FILE as error:
-        if isinstance(error, RuntimeError) and _SHORT_OF_MEMORY.search(str(error)):
+        if is_shortage(error):
             raise
         raise UserError(f"{source}: Stanza cannot load its models ({type(error).__name__}: {error})") from error
 

@@ -72,9 +72,12 @@ class Category(Measure):
         measured = []
         for captions in corpus.captions:
             predicted = np.array([ranked.get(caption, nothing) for caption in captions])
-            details = category_details(truth, predicted, self.categories)
-            details |= {"accuracy_of_references": ceiling, "classifier": self._account()}
-            details["cut_captions"] = classifier.too_long(captions)
+            details = {
+                "accuracy_of_references": ceiling,
+                "classifier": self._account(),
+                **category_details(truth, predicted, self.categories),
+                "cut_captions": classifier.too_long(captions),
+            }
             hits = np.where(truth == NO_CATEGORY, np.nan, predicted[:, 0] == truth)
             measured.append(Measured({"Acc": mean_of(hits)}, signature, details))
         return measured

@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as TEXT_CLASSIFIERS
 from transformers.utils import logging
 
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, is_shortage
 from metrics.text.ngrams import Integers
 
 RANKS = 3
@@ -146,6 +146,8 @@ def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
             )
             return model, tokenizer, sorted(report["missing_keys"])
     except _LOAD_ERRORS as error:
+        if is_shortage(error):
+            raise
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(
             f"{source}: cannot load it as a text classifier: {reason} (expected a Hub id, or a folder with "

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from metrics.common.errors import is_shortage
+
 
 @pytest.mark.parametrize(("debug", "shown"), [(None, False), ("0", False), ("1", True)])
 def test_the_cause_is_shown_if_asked_for(tmp_path: Path, debug: str | None, shown: bool) -> None:
@@ -22,3 +24,15 @@ def test_the_cause_is_shown_if_asked_for(tmp_path: Path, debug: str | None, show
     assert any(line.startswith("json.decoder.JSONDecodeError: ") for line in before) == shown
     assert any(line.startswith("metrics.common.errors.UserError: ") for line in before) == shown
     assert bool(before) == shown
+
+
+@pytest.mark.torch
+def test_a_shortage_of_memory_is_not_taken_for_damage(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(RuntimeError) as shortage:
+        torch.empty(2**60)
+    (tmp_path / "model.pt").write_bytes(bytes(1000))
+    with pytest.raises(Exception, match="weights_only") as damage:
+        torch.load(tmp_path / "model.pt", weights_only=True)
+    assert is_shortage(shortage.value)
+    assert not is_shortage(damage.value)
