@@ -1,4 +1,4 @@
-"""The Python interface: what the commands do, with values instead of files where that is handier."""
+"""The Python interface: the commands as functions of values instead of files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +14,17 @@ from metrics.records.captions import CaptionRecord
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe and apply `section.key=value` overrides. Raises `UserError` with every fault at once."""
+    """Read a recipe and apply `section.key=value` overrides. Raises `UserError` that lists every error."""
     return config.load_recipe(Path(path), overrides)
 
 
 def prepare(recipe: Recipe, catalogue: str | None = None) -> Prepared:
-    """Load, split, check and cache the recipe's catalogue; of several, the one called `catalogue`."""
+    """Load, split, check and cache the recipe's catalogue; of several, the one with the name `catalogue`."""
     return prepare_one(recipe, catalogue)
 
 
 def train(recipe: Recipe, *, resume: bool = False, init_from: str | None = None) -> Path:
-    """Fine-tune as the recipe says, from the adapter `init_from` where one is given; the run's folder."""
+    """Fine-tune as the recipe says, from the adapter `init_from` if given; returns the run's folder."""
     return training.train(recipe, resume=resume, init_from=init_from)
 
 
@@ -38,7 +38,7 @@ def caption(
 ) -> list[CaptionRecord]:
     """Caption a split of the recipe's catalogue with a run, a base model's folder or a Hub id, and write `out`.
 
-    Of several catalogues, the one called `catalogue`.
+    Of several catalogues, the one with the name `catalogue`.
     """
     prepared = prepare(recipe, catalogue)
     return caption_catalogue(load_system(str(model), adapter, recipe), prepared, Selection(split), Path(out))

@@ -1,0 +1,80 @@
+"""Each Space as it would be pushed: its own files, the folder metrics beside them, and what its requirements.txt installs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+from metrics.common.version import DISTRIBUTION
+
+SPACES = ROOT / "metrics" / "spaces"
+NAMES = sorted(folder.name for folder in SPACES.iterdir() if (folder / "app.py").is_file())
+ARGUMENTS = {"attributes": {"vocabulary": "vocabulary.json"}, "category_accuracy": {"classifier": "classifier"}}
+# Hides every installed package that the requirements do not bring, loads the Space, and says whose `metrics` it used.
+LOAD = """
+import json, sys
+hidden, name, arguments = json.loads(sys.argv[1])
+class Visible:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, attribute):
+        return getattr(self.finder, attribute)
+    def find_spec(self, module, path=None, target=None):
+        return None if module.partition(".")[0] in hidden else self.finder.find_spec(module, path, target)
+sys.meta_path[:] = map(Visible, sys.meta_path)
+import evaluate, metrics
+module = evaluate.load(f"{name}.py", **arguments)
+values = {} if arguments or name == "spice" else module.compute(predictions=["a red dress"], references=["a red dress"])
+print(json.dumps([metrics.__file__, module.name, sorted(values)]))
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def closure(requirements: list[str]) -> set[str]:
+    """The names of the distributions that pip would install for the requirements."""
+    packaging = pytest.importorskip("packaging.requirements")
+    names: set[str] = set()
+    waiting = [packaging.Requirement(line) for line in requirements]
+    while waiting:
+        requirement = waiting.pop()
+        name = requirement.name.lower().replace("_", "-")
+        if name in names or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        names.add(name)
+        try:
+            waiting += [packaging.Requirement(line) for line in requires(name) or ()]
+        except PackageNotFoundError:
+            continue
+    return names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_space_loads_with_its_requirements_alone(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("evaluate")
+    shutil.copytree(SPACES / name, tmp_path / "space")
+    shutil.copytree(ROOT / "metrics", tmp_path / "space" / "metrics", ignore=shutil.ignore_patterns("__pycache__"))
+    head, *lines = (SPACES / name / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert DISTRIBUTION in head
+    installed = closure(lines)
+    hidden = [
+        module
+        for module, owners in packages_distributions().items()
+        if module != "metrics" and not {owner.lower().replace("_", "-") for owner in owners} & installed
+    ]
+    assert {"finetune", "pytest"} <= set(hidden)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_EVALUATE_OFFLINE": "1"}
+    command = [sys.executable, "-c", LOAD, json.dumps([hidden, name, ARGUMENTS.get(name, {})])]
+    done = subprocess.run(command, cwd=tmp_path / "space", env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    origin, loaded, values = json.loads(done.stdout)
+    assert Path(origin).is_relative_to(tmp_path)
+    assert loaded == name
+    assert values or name in (*ARGUMENTS, "spice")
