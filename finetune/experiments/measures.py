@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from finetune.config.packaged import stanza_folder
 from finetune.config.recipe import Classifier, Scoring
 from finetune.runs.paths import RunFolder
 from metrics.common.cache import cache_folder
@@ -31,7 +32,7 @@ def check_scoring(scoring: Scoring) -> None:
     if scoring.classifier:
         _settings(scoring.classifier)
     if scoring.stanza:
-        require(scoring.stanza)
+        require(stanza_folder(scoring.stanza))
 
 
 def prepare_scoring(scoring: Scoring, folder: RunFolder) -> None:
@@ -44,7 +45,7 @@ def prepare_scoring(scoring: Scoring, folder: RunFolder) -> None:
         own = folder.path / ATTRIBUTES
         given = _write_attributes(train, own) if scoring.attributes == "catalogue" else scoring.attributes
         captions = None if given else train
-        print(make_vocabulary(captions, given, scoring.stanza, MINIMUM, folder.path / VOCABULARY))
+        print(make_vocabulary(captions, given, stanza_folder(scoring.stanza), MINIMUM, folder.path / VOCABULARY))
     if scoring.classifier:
         out = classifier_folder(scoring.classifier, folder)
         train_classifier(train, validation, out, _settings(scoring.classifier), test)
@@ -57,7 +58,7 @@ def measures_of(scoring: Scoring, folder: RunFolder) -> list[Measure]:
     return choose_measures(
         classifier=classifier_folder(scoring.classifier, folder) if scoring.classifier else None,
         vocabulary=folder.path / VOCABULARY if scoring.stanza else None,
-        stanza=scoring.stanza or "en",
+        stanza=stanza_folder(scoring.stanza or "en"),
     )
 
 
