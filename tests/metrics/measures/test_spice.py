@@ -168,10 +168,10 @@ def test_no_java_is_left_behind(blow: signal.Signals) -> None:
 
 
 def children(pid: int) -> list[str]:
-    children = [
+    pids = [
         child for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()
     ]
-    return [child for child in children if b"spice.js" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in pids if b"spice.js" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def eventually(ask: Callable[[], Any]) -> Any:
