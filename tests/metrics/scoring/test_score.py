@@ -150,7 +150,7 @@ def test_no_java(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_api_says_what_is_wrong() -> None:
     with pytest.raises(UserError, match="nothing to score"):
         score_captions([])
-    with pytest.raises(UserError, match="comes twice"):
+    with pytest.raises(UserError, match="is repeated"):
         score_captions([CaptionRecord("1", "a", references=("a",))] * 2)
 
 
