@@ -134,7 +134,7 @@ def test_what_is_too_long_is_counted_and_cut(
     records = [CaptionRecord("1", GIVEN[0][0] + " and more", references=("a man on a horse",))]
     [result] = score_captions(records, measures=[Spice()]).results
     assert result.details["SPICE"]["cut"] == 1
-    assert "1 captions have more than 7 words; it read the first 7" in capfd.readouterr().err
+    assert "1 captions have more than 7 words; it reads the first 7" in capfd.readouterr().err
     assert LONGEST == 150
 
 
