@@ -28,16 +28,16 @@ def fail(after: threading.Event) -> str:
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_failure_ends_the_programs_of_its_neighbours(nested: bool) -> None:
-    started, said = threading.Event(), []
+    started, messages = threading.Event(), []
 
     def task() -> str:
         run = partial(program, 60, started)
-        said.append(side_by_side([run])[0] if nested else run())
+        messages.append(side_by_side([run])[0] if nested else run())
         raise UserError("a later failure")
 
     with pytest.raises(UserError, match="the first failure"):
         side_by_side([task, partial(fail, started)])
-    assert said == ["was ended because another measure failed or the run was interrupted"]
+    assert messages == ["was ended because another measure failed or the run was interrupted"]
 
 
 def test_a_failure_leaves_the_programs_of_other_calls_alone() -> None:

@@ -45,10 +45,10 @@ def test_a_vocabulary_of_training_captions(attributes: Callable[..., Result], tm
     result = attributes(references_file(tmp_path, REFERENCES), "--stanza", DEMO, "--minimum", 2)
     assert result.exit_code == 0, result.output
     assert "vocabulary.json: 3 attributes" in result.output
-    found = read_vocabulary(tmp_path / "vocabulary.json")
-    assert dict(found.attributes) == {"striped": 3, "dress": 2, "linen": 2}
-    assert found.pipeline == signature(str(DEMO))
-    assert found.source == {"file": "references-train.jsonl", "captions": 3, "distinct": 2, "minimum": 2}
+    vocabulary_file = read_vocabulary(tmp_path / "vocabulary.json")
+    assert dict(vocabulary_file.attributes) == {"striped": 3, "dress": 2, "linen": 2}
+    assert vocabulary_file.pipeline == signature(str(DEMO))
+    assert vocabulary_file.source == {"file": "references-train.jsonl", "captions": 3, "distinct": 2, "minimum": 2}
 
 
 def test_a_given_list_as_vocabulary(attributes: Callable[..., Result], tmp_path: Path) -> None:
@@ -62,14 +62,14 @@ def test_a_given_list_as_vocabulary(attributes: Callable[..., Result], tmp_path:
 
 def test_what_the_command_cannot_use_is_named(attributes: Callable[..., Result], tmp_path: Path) -> None:
     path = references_file(tmp_path, REFERENCES)
-    for arguments, says in [
+    for arguments, message in [
         ([], "expected either the training captions or --list FILE"),
         ([path, "--list", path], "expected either the training captions or --list FILE"),
         ([path, "--stanza", tmp_path / "no"], "no: expected `en` or a folder with tokenizer.pt, pos.pt, lemma.pt"),
         ([path, "--stanza", DEMO, "--minimum", 50], "no lemma occurs 50 times in its 3 captions"),
     ]:
         result = attributes(*arguments)
-        assert (result.exit_code, says in result.output) == (2, True), result.output
+        assert (result.exit_code, message in result.output) == (2, True), result.output
     path.write_text('{"id": "7", "caption": "a dress"}\n')
     assert "id '7' has no \"references\"" in attributes(path, "--stanza", DEMO).output
 
@@ -156,12 +156,12 @@ assert not {"torch", "stanza"} & sys.modules.keys()
 import stanza.resources.common
 assert str(folder) == stanza.resources.common.DEFAULT_MODEL_DIR
 print(said)"""
-    for told in ({}, {"STANZA_RESOURCES_DIR": str(tmp_path / "models")}):
+    for variables in ({}, {"STANZA_RESOURCES_DIR": str(tmp_path / "models")}):
         environment = os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
         environment.pop("STANZA_RESOURCES_DIR", None)
         command = [sys.executable, "-c", code]
-        said = subprocess.check_output(command, cwd=ROOT, env=environment | told, text=True)
-        assert "stanza.download('en')" in said
+        reason = subprocess.check_output(command, cwd=ROOT, env=environment | variables, text=True)
+        assert "stanza.download('en')" in reason
 
 
 def test_stanzas_own_english_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

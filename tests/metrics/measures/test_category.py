@@ -100,9 +100,9 @@ def test_equals_plain_transformers_and_scikit_learn(classifier: Path, predict: A
     pairs = Counter(zip(true, predicted.tolist(), strict=True))
     assert {(one, other): n for one, other, n in details["confusion"]["counts"]} == pairs
     assert details["confusion"]["labels"] == list(CATEGORIES)
-    told = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
-    assert details["classifier"]["test_accuracy"] == told["test_accuracy"]
-    assert len(told["validation_accuracy"]) == EPOCHS
+    written = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
+    assert details["classifier"]["test_accuracy"] == written["test_accuracy"]
+    assert len(written["validation_accuracy"]) == EPOCHS
 
 
 def test_the_ceiling_is_the_accuracy_on_references(classifier: Path, predict: Any) -> None:
@@ -168,9 +168,9 @@ def test_the_signature_tells_the_classifier(classifier: Path, tmp_path: Path) ->
 
     assert signature(first) == signature(same)
     assert signature(first).startswith("Acc|tok:bert|refs:1|n:4|classifier:")
-    told = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))["signature"]
-    assert told.endswith("|base:tiny")
-    assert f"|{told}|" in signature(first)
+    written = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))["signature"]
+    assert written.endswith("|base:tiny")
+    assert f"|{written}|" in signature(first)
     model = AutoModelForSequenceClassification.from_pretrained(other)
     torch.nn.init.zeros_(model.classifier.weight)
     model.save_pretrained(other)
@@ -208,8 +208,8 @@ def test_a_record_that_is_none_of_ours_counts_for_nothing(
 ) -> None:
     theirs = tmp_path / "theirs"
     shutil.copytree(classifier, theirs)
-    told = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
-    (theirs / "classifier.json").write_text(json.dumps(told | change), encoding="utf-8")
+    written = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
+    (theirs / "classifier.json").write_text(json.dumps(written | change), encoding="utf-8")
     assert Category(theirs).record == {}
     train, validation, _ = splits(tmp_path)
     refused = tiny(train, validation, theirs)
@@ -224,8 +224,8 @@ def test_a_folder_without_a_whole_classifier_is_refused(classifier: Path, tmp_pa
         Category(tmp_path)
     unfinished = tmp_path / "unfinished"
     shutil.copytree(classifier, unfinished)
-    told = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
-    (unfinished / "classifier.json").write_text(json.dumps(told | {"finished": False}), encoding="utf-8")
+    written = json.loads((classifier / "classifier.json").read_text(encoding="utf-8"))
+    (unfinished / "classifier.json").write_text(json.dumps(written | {"finished": False}), encoding="utf-8")
     with pytest.raises(UserError, match="has not ended"):
         Category(unfinished)
     (unfinished / "classifier.json").write_bytes(b'{"finished": ')
@@ -255,10 +255,10 @@ def test_details_are_scikit_learn_s_for_any_predictions(pairs: list[tuple[int, i
     details = category_details(truth, predicted[:, None], labels)
     there = sorted(set(truth[known].tolist()))
     expected = precision_recall_fscore_support(truth[known], predicted[known], labels=there, zero_division=0)
-    found = {one["category"]: one for one in details["per_category"]}
-    assert set(found) == {labels[number] for number in there}
+    by_category = {one["category"]: one for one in details["per_category"]}
+    assert set(by_category) == {labels[number] for number in there}
     for number, *values in zip(there, *expected, strict=True):
-        one = found[labels[number]]
+        one = by_category[labels[number]]
         assert [one["precision"], one["recall"], one["f1"], one["n"]] == pytest.approx(values)
     assert details["macro_f1"] == pytest.approx(np.mean(expected[2]))
     assert details["without_category"] == (~known).sum()

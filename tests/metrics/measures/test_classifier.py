@@ -44,13 +44,13 @@ def test_is_an_ordinary_transformers_folder_that_is_as_good_as_it_says(
     hits = [model.config.id2label[int(one.argmax())] == row.category for one, row in zip(logits, rows, strict=True)]
     ranked = load_classifier(trained_classifier).rank([row.caption for row in rows])
     assert ranked.tolist() == [one.topk(3).indices.tolist() for one in logits]
-    told = record(trained_classifier)
-    assert told["test_accuracy"]["all"] == sum(hits) / 24
+    written = record(trained_classifier)
+    assert written["test_accuracy"]["all"] == sum(hits) / 24
     seen = [hit for hit, row in zip(hits, rows, strict=True) if row.seen]
-    assert told["test_accuracy"]["seen"] == sum(seen) / len(seen)
-    assert told["test_accuracy"]["all"] > 0.9
-    assert told["validation_accuracy"][told["best_epoch"] - 1] == max(told["validation_accuracy"])
-    assert len(told["validation_accuracy"]) == EPOCHS
+    assert written["test_accuracy"]["seen"] == sum(seen) / len(seen)
+    assert written["test_accuracy"]["all"] > 0.9
+    assert written["validation_accuracy"][written["best_epoch"] - 1] == max(written["validation_accuracy"])
+    assert len(written["validation_accuracy"]) == EPOCHS
     assert sorted(path.name for path in trained_classifier.iterdir()) == [
         "classifier.json",
         "config.json",
@@ -219,11 +219,11 @@ def test_of_two_at_once_the_second_waits_for_the_first(
     out = tmp_path / "out"
     train = command(*category_splits[:2], out)
     processes = [subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
     late = ("waiting for another process that is training it", "trained already")
-    assert sum(any(words in text for words in late) for text in said) == 1
-    assert sum("classifier: 100%" in text for text in said) == 1
+    assert sum(any(words in text for words in late) for text in outputs) == 1
+    assert sum("classifier: 100%" in text for text in outputs) == 1
     assert (out / WEIGHTS).read_bytes() == (trained_classifier / WEIGHTS).read_bytes()
     assert not (out / "unfinished").exists()
 

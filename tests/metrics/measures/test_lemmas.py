@@ -76,9 +76,9 @@ def test_several_processes_give_the_same_as_one_caption_at_a_time(two_processes:
 def test_nothing_is_parsed_twice() -> None:
     given = descriptions(50)
     first, again = Lemmas(str(DEMO)), Lemmas(str(DEMO))
-    found = first.of(given)
+    lemmas = first.of(given)
     shouted = [f"  {caption}\n".upper() for caption in given]
-    assert list(again.of(shouted).values()) == list(found.values())
+    assert list(again.of(shouted).values()) == list(lemmas.values())
     assert (first.parsed, first.cached) == (20, 0)  # 41% of 50, rounded
     assert (again.parsed, again.cached) == (0, 20)
 

@@ -1,4 +1,4 @@
-"""The measures against arithmetic that stands here, and their properties."""
+"""The measures against arithmetic written out here, and their properties."""
 
 import math
 

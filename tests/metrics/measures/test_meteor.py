@@ -1,4 +1,4 @@
-"""METEOR by arithmetic that stands here, and what the official jar does in odd places: faults, locales, long captions."""
+"""METEOR by arithmetic written out here, and the official jar in unusual places: odd input, locales, long captions."""
 
 import random
 from collections.abc import Sequence

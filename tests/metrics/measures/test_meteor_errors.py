@@ -103,8 +103,8 @@ def javas(parent: int) -> list[int]:
 
 def await_javas(parent: int) -> list[int]:
     for _ in range(300):
-        if found := javas(parent):
-            return found
+        if children := javas(parent):
+            return children
         time.sleep(0.1)
     raise AssertionError("METEOR was not started")
 

@@ -134,7 +134,7 @@ def test_what_is_too_long_is_counted_and_cut(
     records = [CaptionRecord("1", GIVEN[0][0] + " and more", references=("a man on a horse",))]
     [result] = score_captions(records, measures=[Spice()]).results
     assert result.details["SPICE"]["cut"] == 1
-    assert "1 captions have more than 7 words; it read the first 7" in capfd.readouterr().err
+    assert "1 captions have more than 7 words; it reads the first 7" in capfd.readouterr().err
     assert LONGEST == 150
 
 
@@ -168,8 +168,10 @@ def test_no_java_is_left_behind(blow: signal.Signals) -> None:
 
 
 def children(pid: int) -> list[str]:
-    found = [child for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()]
-    return [child for child in found if b"spice.js" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    pids = [
+        child for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()
+    ]
+    return [child for child in pids if b"spice.js" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def eventually(ask: Callable[[], Any]) -> Any:
@@ -259,9 +261,9 @@ def test_the_published_example(tmp_path: Path) -> None:
     [result] = score_captions(records, measures=[*available(), Spice()]).results
     published = {"BLEU-1": 0.579, "BLEU-2": 0.404, "BLEU-3": 0.279, "BLEU-4": 0.191, "METEOR": 0.195}
     published |= {"ROUGE-L": 0.396, "CIDEr": 0.600, "SPICE": 0.133}
-    found = {name: round(one.value, 3) for name, one in result.scores["all"].items()}
-    assert len(found) >= 7
-    assert found == {name: published[name] for name in found}
+    values = {name: round(one.value, 3) for name, one in result.scores["all"].items()}
+    assert len(values) >= 7
+    assert values == {name: published[name] for name in values}
 
 
 def available() -> list[Measure]:

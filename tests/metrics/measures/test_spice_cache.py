@@ -130,7 +130,7 @@ def test_a_wait_ends_when_another_measure_fails_or_the_run_is_interrupted(folder
             process.send_signal(signal.SIGINT)
             time.sleep(1)
         try:
-            said, _ = process.communicate("\n", timeout=20)
+            output, _ = process.communicate("\n", timeout=20)
         finally:
             process.kill()
-    assert said.strip() == ("KeyboardInterrupt" if end == "interrupt" else "UserError the other measure")
+    assert output.strip() == ("KeyboardInterrupt" if end == "interrupt" else "UserError the other measure")

@@ -57,7 +57,7 @@ def test_from_a_folder_and_again(install: Callable[..., Result], source: Path) -
     assert first.exit_code == 0, first.output
     assert "rhino-1.7.15.jar, 1.4 MB, licence MPL 2.0" in first.stderr
     assert Spice().absent() is None
-    assert "there already" in install("--from", source).stderr
+    assert "already installed" in install("--from", source).stderr
 
 
 def test_from_the_server_into_our_cache_alone(

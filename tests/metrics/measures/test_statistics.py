@@ -1,4 +1,4 @@
-"""Intervals and paired tests against scipy, exact enumeration, corpora made anew, and simulation."""
+"""Intervals and paired tests against scipy, exact enumeration, resampled corpora, and simulation."""
 
 from itertools import product
 
@@ -42,19 +42,19 @@ def test_the_interval_of_a_mean_is_scipys() -> None:
 
 
 @pytest.mark.java
-def test_bleus_interval_is_that_of_corpora_made_anew_and_ciders_keeps_its_frequencies() -> None:
+def test_bleus_interval_is_that_of_resampled_corpora_and_ciders_keeps_its_frequencies() -> None:
     words = ["red", "blue", "soft", "long", "dress", "top", "skirt"]
     draw = np.random.default_rng(1)
     texts = [[" ".join(draw.choice(words, size)) for size in draw.integers(3, 9, 2)] for _ in range(12)]
     scores = score_captions([CaptionRecord(str(n), c, references=(r,)) for n, (c, r) in enumerate(texts)])
     found = scores.results[0].scores["all"]
-    anew = []
+    resampled = []
     for counts in (row for block in resamples(12) for row in block):
         items = [texts[place] for place, count in enumerate(counts) for _ in range(int(count))]
-        anew.append(bleu(bleu_statistics([c for c, _ in items], [[r] for _, r in items]).sum(axis=0)))
-    assert len(anew) == SAMPLES
+        resampled.append(bleu(bleu_statistics([c for c, _ in items], [[r] for _, r in items]).sum(axis=0)))
+    assert len(resampled) == SAMPLES
     for order in range(4):
-        expected = np.percentile([of_all[order] for of_all in anew], [2.5, 97.5])
+        expected = np.percentile([of_all[order] for of_all in resampled], [2.5, 97.5])
         assert found[f"BLEU-{order + 1}"].interval == pytest.approx(expected, rel=1e-12)
     cider = found["CIDEr"]
     means = [row @ cider.per_item / 12 for block in resamples(12) for row in block]

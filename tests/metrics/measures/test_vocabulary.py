@@ -35,9 +35,9 @@ pairs = st.lists(st.tuples(sets, sets), min_size=1, max_size=12).filter(lambda s
 def test_words_are_counted_over_every_caption_repeated_ones_too() -> None:
     captions = ["a red dress", "a red dress", "red on red", "a hem"]
     lemmas = {"a red dress": ["red", "dress"], "red on red": ["red", "red"], "a hem": ["hem"]}
-    found = count_attributes(captions, lemmas, "1-x", PATH, minimum=2)
-    assert dict(found.attributes) == {"red": 4, "dress": 2}
-    assert found.source == {"file": "references-train.jsonl", "captions": 4, "distinct": 3, "minimum": 2}
+    result = count_attributes(captions, lemmas, "1-x", PATH, minimum=2)
+    assert dict(result.attributes) == {"red": 4, "dress": 2}
+    assert result.source == {"file": "references-train.jsonl", "captions": 4, "distinct": 3, "minimum": 2}
     assert list(count_attributes(captions, lemmas, "1-x", PATH, minimum=4).attributes) == ["red"]
     with pytest.raises(UserError, match=r"references-train.jsonl: no lemma occurs 5 times in its 4 captions"):
         count_attributes(captions, lemmas, "1-x", PATH, minimum=5)
@@ -47,13 +47,13 @@ def test_words_are_counted_over_every_caption_repeated_ones_too() -> None:
 def test_a_given_list_is_used_as_it_is_in_lower_case(tmp_path: Path, content: str) -> None:
     path = tmp_path / "attributes.txt"
     path.write_text(content, encoding="utf-8", newline="")
-    found = listed_attributes(path, "1-x")
-    assert found.attributes == {"cotton": None, "v-neck": None}
-    assert never_matching(found) == ["v-neck"]
+    result = listed_attributes(path, "1-x")
+    assert result.attributes == {"cotton": None, "v-neck": None}
+    assert never_matching(result) == ["v-neck"]
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "contains no word"),
         (b"[1]", "word 1 must be a string, found 1"),
@@ -61,10 +61,10 @@ def test_a_given_list_is_used_as_it_is_in_lower_case(tmp_path: Path, content: st
         (b"\xff", "UTF-8"),
     ],
 )
-def test_a_list_that_is_none_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_list_that_is_none_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "attributes.txt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         listed_attributes(path, "1-x")
     assert str(path) in str(caught.value)
 
@@ -83,7 +83,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"pipeline": None}, '"pipeline" must be a string, found null'),
         ({"attributes": ["a"]}, '"attributes" must be an object'),
@@ -93,13 +93,13 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"source": 3}, '"source" must be an object'),
     ],
 )
-def test_a_vocabulary_that_is_none_is_named(tmp_path: Path, change: dict[str, object], says: str) -> None:
+def test_a_vocabulary_that_is_none_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
     path = tmp_path / "vocabulary.json"
     path.write_text(json.dumps({"pipeline": "x", "source": {}, "attributes": {"top": 3}} | change))
     with pytest.raises(UserError) as caught:
         read_vocabulary(path)
     assert str(path) in str(caught.value)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "[]", "[" * 100_000])
@@ -113,17 +113,17 @@ def test_a_vocabulary_that_is_no_json_object_is_named(tmp_path: Path, content: s
 def test_precision_and_recall_of_three_items() -> None:
     references = [frozenset({"red", "top", "hem"}), frozenset({"hem"}), frozenset()]
     captions = [frozenset({"red", "dress"}), frozenset(), frozenset({"red"})]
-    found = precision_recall(references, captions)
+    result = precision_recall(references, captions)
     everywhere = np.arange(3)
     # Item 1: 1 of 2 right, 1 of 3 found. Item 2: nothing said, 0. Item 3 has no attribute and is left out.
-    assert found["MAP"].per_item.tolist()[:2] == [1 / 2, 0.0]
-    assert found["MAR"].per_item.tolist()[:2] == [1 / 3, 0.0]
-    assert np.isnan([one.per_item[2] for one in found.values()]).all()
+    assert result["MAP"].per_item.tolist()[:2] == [1 / 2, 0.0]
+    assert result["MAR"].per_item.tolist()[:2] == [1 / 3, 0.0]
+    assert np.isnan([one.per_item[2] for one in result.values()]).all()
     precision, recall = (1 / 2) / 2, (1 / 3) / 2
-    assert found["MAP"].value(everywhere) == pytest.approx(precision)
-    assert found["MAR"].value(everywhere) == pytest.approx(recall)
-    assert found["Attr-F1"].value(everywhere) == pytest.approx(2 * precision * recall / (precision + recall))
-    assert found["Attr-F1"].value(np.array([2])) == 0.0
+    assert result["MAP"].value(everywhere) == pytest.approx(precision)
+    assert result["MAR"].value(everywhere) == pytest.approx(recall)
+    assert result["Attr-F1"].value(everywhere) == pytest.approx(2 * precision * recall / (precision + recall))
+    assert result["Attr-F1"].value(np.array([2])) == 0.0
 
 
 def test_the_table_says_what_is_never_said_and_what_is_made_up() -> None:
@@ -147,10 +147,10 @@ def test_the_measures_are_means_over_items_with_attributes(items: list[tuple[fro
     references, captions = zip(*items, strict=True)
     counted = [(one, other) for one, other in items if one]
     precisions = [len(one & other) / len(other) if other else 0.0 for one, other in counted]
-    found = precision_recall(references, captions)
+    result = precision_recall(references, captions)
     everywhere = np.arange(len(items))
-    assert found["MAP"].value(everywhere) == pytest.approx(sum(precisions) / len(counted))
-    assert all(0 <= one.value(everywhere) <= 1 for one in found.values())
+    assert result["MAP"].value(everywhere) == pytest.approx(sum(precisions) / len(counted))
+    assert all(0 <= one.value(everywhere) <= 1 for one in result.values())
     same = precision_recall(references, references)
     assert [one.value(everywhere) for one in same.values()] == pytest.approx([1.0] * 3)
 

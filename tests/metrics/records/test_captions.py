@@ -38,7 +38,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, some: list[CaptionRecord])
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"\n \n", "is empty"),
@@ -59,13 +59,13 @@ def test_what_is_written_is_read_back(tmp_path: Path, some: list[CaptionRecord])
         ('{"id": "1", "caption": "a"}\n'.encode("utf-16"), ":1: not UTF-8"),
     ],
 )
-def test_bad_files_are_named_with_their_line(tmp_path: Path, content: bytes, says: str) -> None:
+def test_bad_files_are_named_with_their_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_captions(path)
     assert str(path) in str(caught.value)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_windows_files_are_read(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def content(folder: Path) -> dict[str, Any]:
 
 
 def rows_of(comparison: dict[str, Any], part: str = "all") -> dict[str, Any]:
-    [found] = [one for one in comparison["slices"] if one["name"] == part]
-    return {row["name"]: row for row in found["rows"]}
+    [chosen] = [one for one in comparison["slices"] if one["name"] == part]
+    return {row["name"]: row for row in chosen["rows"]}
 
 
 def words(count: int, items: Sequence[int] = range(12)) -> Rows:
@@ -127,13 +127,13 @@ def test_five_forms_say_the_same(nasty: list[Path], tmp_path: Path) -> None:
     made = content(out)
     ours = rows_of(made)
     with (out / "comparison.csv").open(newline="", encoding="utf-8") as file:
-        told = {(line["slice"], line["system"], line["measure"]): line for line in csv.DictReader(file)}
+        lines = {(line["slice"], line["system"], line["measure"]): line for line in csv.DictReader(file)}
     for part in made["slices"]:
         for name, row_of in rows_of(made, part["name"]).items():
             for measure, score in row_of["scores"].items():
                 if row_of["setting"] not in ("PT", "FT") or not row_of["published"]:
-                    assert float(told[part["name"], name, measure]["value"]) == score["value"]
-    assert float(told["all", NASTY, "CIDEr"]["p"]) == ours[NASTY]["scores"]["CIDEr"]["p"]
+                    assert float(lines[part["name"], name, measure]["value"]) == score["value"]
+    assert float(lines["all", NASTY, "CIDEr"]["p"]) == ours[NASTY]["scores"]["CIDEr"]["p"]
     shown = {name: f"{ours[name]['scores']['ROUGE-L']['value']:.1f}" for name in (NASTY, STAR, "two")}
 
     page = (out / "comparison.html").read_text(encoding="utf-8")
@@ -200,7 +200,7 @@ def test_one_system_is_compared_with_nothing(nasty: list[Path], tmp_path: Path) 
     assert "p of the difference" not in (tmp_path / "comparison.md").read_text(encoding="utf-8")
 
 
-def test_published_rows_stand_first_without_intervals(nasty: list[Path], tmp_path: Path) -> None:
+def test_published_rows_come_first_without_intervals(nasty: list[Path], tmp_path: Path) -> None:
     write(nasty, tmp_path, published="hm")
     made = content(tmp_path)
     rows = made["slices"][0]["rows"]
@@ -226,7 +226,7 @@ def test_published_rows_stand_first_without_intervals(nasty: list[Path], tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         (["--published", "deepfashion"], "--published: expected one of hm, facad; found deepfashion"),
         (["--against", "three"], "--against: expected one of "),
@@ -238,13 +238,13 @@ def test_a_wrong_option_is_refused_before_anything_is_scored(
     nasty: list[Path],
     tmp_path: Path,
     options: list[str],
-    says: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     result = compare(*nasty, "--out", tmp_path / "out", *options)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert says in result.stderr
+    assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
 

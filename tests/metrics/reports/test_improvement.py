@@ -89,7 +89,7 @@ def test_no_improvement_without_one_pretrained_system_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("items", "run", "says"),
+    ("items", "run", "parts"),
     [
         (10_424, {}, []),
         (10_423, {}, ["ours of the published split of catalogue 'hm' (10,423 test items)"]),
@@ -102,11 +102,11 @@ def test_no_improvement_without_one_pretrained_system_of_the_model() -> None:
         ),
     ],
 )
-def test_what_does_not_compare_is_said(items: int, run: dict[str, Any], says: list[str]) -> None:
+def test_what_is_not_comparable_is_reported(items: int, run: dict[str, Any], parts: list[str]) -> None:
     evaluation = score_systems([system("ours", "pretrained", items, **run)], None, [Given([0.1] * 7)])
     warnings = build_comparison(evaluation, "hm")["warnings"]
-    assert len(warnings) == len(says)
-    assert all(part in warning for part, warning in zip(says, warnings, strict=True))
+    assert len(warnings) == len(parts)
+    assert all(part in warning for part, warning in zip(parts, warnings, strict=True))
 
 
 def test_systems_that_do_not_compare_with_each_other() -> None:

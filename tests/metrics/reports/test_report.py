@@ -115,7 +115,7 @@ def test_photos_stay_within_the_catalogue(score: Callable[..., Result], tmp_path
         Image.new(mode, (50, 80)).save(catalogue / f"{mode}.jpg")
     Image.new("RGBA", (50, 80), (0, 0, 0, 0)).save(catalogue / "clear.png")
     Image.new("I;16", (50, 80)).save(catalogue / "deep.png")
-    faults = {
+    problems = {
         "../secret.png": "photo outside the catalogue folder",
         str(tmp_path / "secret.png"): "photo outside the catalogue folder",
         "text.jpg": "photo cannot be read",
@@ -125,17 +125,17 @@ def test_photos_stay_within_the_catalogue(score: Callable[..., Result], tmp_path
         "nul\0.jpg": "photo outside the catalogue folder",
     }
     good = ["CMYK.jpg", "L.jpg", "clear.png", "deep.png"]
-    rows = [row(number, "a", "a", image=image) for number, image in enumerate([*faults, *good])]
+    rows = [row(number, "a", "a", image=image) for number, image in enumerate([*problems, *good])]
     captions = write_system(tmp_path, rows, catalogue={"folder": str(catalogue)})
     assert score(captions, "--out", tmp_path / "out").exit_code == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     samples = page.split('<section id="samples">')[1].split("</section>")[0]
     assert samples.count("data:image/jpeg;base64,") == len(good)
-    for fault in set(faults.values()):
-        assert samples.count(fault) == list(faults.values()).count(fault)
+    for problem in set(problems.values()):
+        assert samples.count(problem) == list(problems.values()).count(problem)
 
 
-def test_without_run_json_the_report_says_what_is_not_known(score: Callable[..., Result], tmp_path: Path) -> None:
+def test_without_run_json_the_report_shows_what_is_not_known(score: Callable[..., Result], tmp_path: Path) -> None:
     assert score(write_system(tmp_path, [row(0, "a", "a")]), "--out", tmp_path / "out").exit_code == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "none beside the captions" in page

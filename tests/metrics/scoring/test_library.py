@@ -12,9 +12,9 @@ import metrics
 
 @pytest.mark.java
 def test_the_docstrings_example_runs() -> None:
-    found = doctest.testmod(metrics, optionflags=doctest.ELLIPSIS)
+    tested = doctest.testmod(metrics, optionflags=doctest.ELLIPSIS)
     # BLEU-1: all 5 words stand in references of 7, so exp(1 - 7/5); alone exp(1 - 3/2) and exp(1 - 4/3).
-    assert (found.attempted, found.failed) == (5, 0)
+    assert (tested.attempted, tested.failed) == (5, 0)
 
 
 def test_every_name_is_there_and_no_other() -> None:

@@ -24,14 +24,14 @@ def report_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-def refused(result: Result, *says: str) -> None:
+def refused(result: Result, *parts: str) -> None:
     assert result.exit_code == 2, result.output
     assert result.stderr.startswith("error: ")
     assert "Traceback" not in result.stderr
-    assert all(part in result.stderr for part in says), result.stderr
+    assert all(part in result.stderr for part in parts), result.stderr
 
 
-def test_systems_stand_side_by_side(score: Score, systems: list[Path], tmp_path: Path) -> None:
+def test_systems_are_scored_side_by_side(score: Score, systems: list[Path], tmp_path: Path) -> None:
     result = score(*systems, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "out" / "report.html") in result.stdout
@@ -106,7 +106,7 @@ def test_no_references(score: Score, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "says"),
+    ("run", "message"),
     [
         ("{", "not UTF-8 JSON"),
         ("[]", "expected a JSON object"),
@@ -115,10 +115,10 @@ def test_no_references(score: Score, tmp_path: Path) -> None:
         ('{"loss_history": [1]}', "loss_history[0]: expected a JSON object"),
     ],
 )
-def test_a_bad_run_file_is_named_with_its_key(score: Score, tmp_path: Path, run: str, says: str) -> None:
+def test_a_bad_run_file_is_named_with_its_key(score: Score, tmp_path: Path, run: str, message: str) -> None:
     captions = write_system(tmp_path, [row(0, "a", "a")])
     (tmp_path / "run.json").write_text(run)
-    refused(score(captions, "--out", tmp_path / "out"), str(tmp_path / "run.json"), says)
+    refused(score(captions, "--out", tmp_path / "out"), str(tmp_path / "run.json"), message)
 
 
 def test_missing_files(score: Score, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_no_java(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_api_says_what_is_wrong() -> None:
     with pytest.raises(UserError, match="nothing to score"):
         score_captions([])
-    with pytest.raises(UserError, match="comes twice"):
+    with pytest.raises(UserError, match="is repeated"):
         score_captions([CaptionRecord("1", "a", references=("a",))] * 2)
 
 

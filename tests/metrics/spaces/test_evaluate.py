@@ -76,17 +76,17 @@ def test_a_module_gives_what_our_suite_gives(evaluate: Any, name: str) -> None:
         key = {"ROUGE-L": "rouge_l"}.get(measured, measured.lower().replace("bleu-", "bleu_"))
         expected |= {key: score.value, f"{key}_low": score.interval[0], f"{key}_high": score.interval[1]}
         expected[f"{key}_signature"] = score.signature
-    found = module.compute(predictions=PREDICTIONS, references=REFERENCES)
-    assert found == expected
-    assert json.loads(json.dumps(found)) == found
+    result = module.compute(predictions=PREDICTIONS, references=REFERENCES)
+    assert result == expected
+    assert json.loads(json.dumps(result)) == result
 
 
 @pytest.mark.torch
 def test_category_accuracy_takes_categories_as_references(evaluate: Any, classifier: Path) -> None:
     module = evaluate.load(path("category_accuracy"), classifier=str(classifier))
-    found = module.compute(predictions=["a dress", "jeans", "blue jeans"], references=["Dress", "Jeans", "Hat"])
-    assert found["acc"] == pytest.approx(1 / 3)
-    assert f"{found['acc_signature']}|".startswith("Acc|")
+    result = module.compute(predictions=["a dress", "jeans", "blue jeans"], references=["Dress", "Jeans", "Hat"])
+    assert result["acc"] == pytest.approx(1 / 3)
+    assert f"{result['acc_signature']}|".startswith("Acc|")
 
 
 @pytest.mark.torch
@@ -115,15 +115,15 @@ def test_one_reference_or_several_one_item_or_a_batch(evaluate: Any) -> None:
 @pytest.mark.java
 def test_they_combine(evaluate: Any) -> None:
     both = evaluate.combine([path("bleu"), path("cider")])
-    found = both.compute(predictions=PREDICTIONS, references=REFERENCES)
-    assert {"bleu_1", "bleu_4", "bleu_4_low", "cider", "cider_high", "cider_signature"} <= found.keys()
+    result = both.compute(predictions=PREDICTIONS, references=REFERENCES)
+    assert {"bleu_1", "bleu_4", "bleu_4_low", "cider", "cider_high", "cider_signature"} <= result.keys()
     assert (
-        found["cider"] == evaluate.load(path("cider")).compute(predictions=PREDICTIONS, references=REFERENCES)["cider"]
+        result["cider"] == evaluate.load(path("cider")).compute(predictions=PREDICTIONS, references=REFERENCES)["cider"]
     )
     # Where two modules give the same score, evaluate puts their names before it.
     twice = evaluate.combine({"ours": path("cider"), "again": evaluate.load(path("cider"))})
     again = twice.compute(predictions=PREDICTIONS, references=REFERENCES)
-    assert again["ours_cider"] == again["again_cider"] == found["cider"]
+    assert again["ours_cider"] == again["again_cider"] == result["cider"]
 
 
 @pytest.mark.parametrize("name", MEASURES)
