@@ -19,6 +19,7 @@ DOCUMENTS = sorted(
 
 def test_the_distribution_has_one_name_and_one_version() -> None:
     assert PROJECT["name"] == DISTRIBUTION
+    assert f"`{DISTRIBUTION}`" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert PROJECT["version"] == installed_version()
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(citation["version"]) == PROJECT["version"]
