@@ -27,7 +27,7 @@ spice: install  ## the jars of SPICE (387 MB); without network the demo continue
 demo: spice  ## the whole path on the built-in catalogue: train, caption, score, report
 	$(BIN)/lookbook run recipes/demo.yaml
 
-reproduce: install  ## all published runs, what is finished skipped, and the published figures beside ours; GRID=...
+reproduce: install  ## all published runs, skipping finished ones, and the published figures next to ours; GRID=...
 	$(BIN)/lookbook reproduce $(GRID)
 
 test: install  ## all tests, on up to four cores
@@ -36,7 +36,7 @@ test: install  ## all tests, on up to four cores
 quick: install  ## the tests that take little time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "$(QUICK)"
 
-bench: install  ## time, memory and values beside those of the official scorers, 10,000 captions
+bench: install  ## time, memory and values compared with those of the official scorers, 10,000 captions
 	$(BIN)/lookbook bench-scores --stanza finetune/assets/demo-stanza
 
 bench-full: install  ## the same on 101,225 captions, a whole catalogue

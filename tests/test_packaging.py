@@ -12,11 +12,14 @@ from metrics.common.version import DISTRIBUTION, installed_version
 from metrics.reports.published import SOURCE
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DOCUMENTS = sorted(path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts))
+DOCUMENTS = sorted(
+    path for pattern in ("*.md", "docs/*.md", "recipes/*.md", "metrics/**/*.md") for path in ROOT.glob(pattern)
+)
 
 
 def test_the_distribution_has_one_name_and_one_version() -> None:
     assert PROJECT["name"] == DISTRIBUTION
+    assert f"`{DISTRIBUTION}`" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert PROJECT["version"] == installed_version()
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(citation["version"]) == PROJECT["version"]

@@ -38,7 +38,7 @@ def caption(
     data: Annotated[Path | None, typer.Option(help="a recipe, or a folder of photos")] = None,
     catalogue: Annotated[str | None, typer.Option(help="which one, of a recipe with several catalogues")] = None,
     split: Annotated[str | None, typer.Option(help="train, validation, test, undescribed or all")] = None,
-    out: Annotated[Path | None, typer.Option(help="where the captions go; run.json goes beside them")] = None,
+    out: Annotated[Path | None, typer.Option(help="where the captions go; run.json goes next to them")] = None,
     ids: Annotated[Path | None, typer.Option(help="a file with one id a line: caption only these")] = None,
     form: Annotated[str, typer.Option("--format", help="jsonl, csv or parquet")] = "jsonl",
     name: Annotated[str | None, typer.Option(help="the system's name in reports")] = None,

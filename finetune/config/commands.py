@@ -25,7 +25,7 @@ def recipe(
     recipes = packaged_recipes()
     if name is None:
         for known, file in recipes.items():
-            print(f"{known:34} {file.read_text(encoding='utf-8').splitlines()[0].removeprefix('# ')}")
+            print(f"{known:34} {_title(file)}")
         return
     if name not in recipes:
         raise UserError(f"no recipe is called {name}; `lookbook recipe` lists their names: {', '.join(recipes)}")
@@ -51,3 +51,9 @@ def packaged_recipes() -> dict[str, Traversable]:
         for file in sorted(folder.iterdir(), key=lambda file: file.name)
         if file.name.endswith(".yaml")
     }
+
+
+def _title(file: Traversable) -> str:
+    """What a recipe is: its first comment up to a colon, a semicolon or the end of the sentence."""
+    comment = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    return re.split(r"[:;]|\.(?: (?=[A-Z])|$)", comment)[0]

@@ -48,7 +48,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) ->
 @needs_train
 @user_errors()
 def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML grid of recipes")]) -> None:
-    """All runs of GRID in order, skipping what is finished, and the published figures beside ours."""
+    """All runs of GRID in order, skipping what is finished, and the published figures next to ours."""
     from finetune.experiments import reproduce as grids
 
     grids.reproduce(grid)

@@ -48,7 +48,7 @@ def compare(
     vocabulary: Vocabulary = None,
     stanza: StanzaModels = "en",
     published: Annotated[
-        str | None, typer.Option(help="hm or facad: the paper's rows for that catalogue beside ours.")
+        str | None, typer.Option(help="hm or facad: the paper's rows for that catalogue next to ours.")
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="The system that all others are tested against. Default: the last.")
