@@ -33,7 +33,7 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
 
     loaded = load(recipe, overrides, limit)
     runs.refuse_other_data(loaded)
-    prepared = mixture.prepare_all(loaded)
+    prepared = mixture.prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
     for part, folder in prepared.folders(loaded.output):
         for path in [*preparation.write_references(part, folder), *card.write_card(part, folder)]:
@@ -57,7 +57,8 @@ def compare_catalogues(
     if several:
         raise UserError(f"{', '.join(several)}: mixes several catalogues; compare recipes of one each")
     card.refuse_a_file(out)
-    prepared = [(str(path), mixture.prepare_one(recipes[path])) for path in (first, second)]
+    loaded = [(str(path), recipes[path]) for path in (first, second)]
+    prepared = [(path, mixture.prepare_one(one.catalogues, one.training.seed)) for path, one in loaded]
     for path in card.write_comparison(prepared, out):
         print(path)
 
@@ -67,14 +68,15 @@ def compare_catalogues(
 @user_errors()
 def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> None:
     """List the URLs of FACAD's large photos in OUT, a CSV file; fetches nothing."""
-    from finetune.data.catalogues.facad.loader import Facad
+    from finetune.config.catalogues import Facad
+    from finetune.data.catalogues.facad.loader import FacadLoader
     from finetune.data.catalogues.facad.meta import write_image_urls
 
     sections = list(load(recipe, overrides, None).catalogues.values())
     if len(sections) != 1 or not isinstance(sections[0], Facad):
         found = ", ".join(section.catalogue for section in sections)
         raise UserError(f"{recipe}: data.catalogue: image-urls needs one catalogue, facad; found {found}")
-    print(f"{out}: {write_image_urls(sections[0].meta_file(), out):,} URLs")
+    print(f"{out}: {write_image_urls(FacadLoader(sections[0]).meta_file(), out):,} URLs")
 
 
 @app.command()
@@ -90,7 +92,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     loaded = load(recipe, overrides, limit)
     validation.check_recipe(loaded)
     scoring.check_scoring(loaded)
-    prepared = mixture.prepare_all(loaded)
+    prepared = mixture.prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
     memory.show(memory.estimate(loaded), loaded)
     validation.check_splits(prepared.whole)
@@ -132,7 +134,8 @@ def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit:
     from finetune.captioning import baselines as looking_at_nothing
     from finetune.data import mixture
 
-    prepared = mixture.prepare_all(load(recipe, overrides, limit))
+    loaded = load(recipe, overrides, limit)
+    prepared = mixture.prepare_all(loaded.catalogues, loaded.training.seed)
     for part, folder in prepared.folders(out):
         for path in looking_at_nothing.write_baselines(part, folder):
             print(path)

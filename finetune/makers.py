@@ -23,7 +23,7 @@ def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = No
     loaded = load(recipe, overrides, limit)
     if loaded.model.tiny is None:
         raise UserError(f"{recipe}: model.tiny is missing; it gives the tiny model's shape")
-    training.ensure_base(loaded, mixture.prepare_all(loaded).whole)
+    training.ensure_base(loaded, mixture.prepare_all(loaded.catalogues, loaded.training.seed).whole)
     print(loaded.model.base)
 
 

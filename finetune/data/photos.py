@@ -15,6 +15,7 @@ from datasets.features.features import register_feature
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
+from finetune.data.damage import is_damage, unreadable
 from metrics.common.errors import UserError
 from metrics.common.images import hdf5_images, hdf5_row, open_photo, to_rgb
 
@@ -49,7 +50,7 @@ def load_image(path: str | Path) -> Image.Image:
             return to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         cure = "copy the HDF5 file anew" if hdf5_row(path) else "replace or remove the file"
-        raise UserError(f"{path}: {_reason(error)}; {cure}") from None
+        raise UserError(f"{path}: {_fault(path, error)}; {cure}") from None
 
 
 @dataclass
@@ -98,7 +99,7 @@ def _stored_photos(file: Path) -> tuple[str, str | None, int, bool]:
     try:
         images = hdf5_images(file)
     except _BROKEN as error:
-        return "", _reason(error), 0, False
+        return "", _fault(file, error), 0, False
     rows, _, height, width = images.shape
     return f"{width} x {height}", None, rows, images.chunks is not None
 
@@ -112,13 +113,20 @@ def _check(source: Path | str | bytes) -> tuple[str, str | None]:
             image.draft("RGB", CHECKED_SIZE)
             to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
-        return "", _reason(error)
+        return "", _fault(source if isinstance(source, Path | str) else "a photo", error)
     return size, None
 
 
 def _refuse_huge(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS:
         raise Image.DecompressionBombError
+
+
+def _fault(photo: Path | str, error: Exception) -> str:
+    """What is wrong with the photo. Raises `UserError` if it could not be read although it may be whole."""
+    if isinstance(error, OSError) and not is_damage(error):
+        raise unreadable(photo, error) from error
+    return _reason(error)
 
 
 def _reason(error: Exception) -> str:

@@ -117,7 +117,8 @@ def _finished(cell: Cell) -> dict[str, Any]:
         launch_training(cell.subject.recipe, cell.overrides)
     if read_run(captions.parent).get("decoding") != cell.recipe.decoding.model_dump() or not is_untouched(captions):
         system = load_system(str(cell.recipe.output), None, cell.recipe)
-        caption_catalogue(system, prepare_one(cell.recipe), Selection(SPLIT), captions)
+        prepared = prepare_one(cell.recipe.catalogues, cell.recipe.training.seed)
+        caption_catalogue(system, prepared, Selection(SPLIT), captions)
     training = read_training(cell.recipe.output) or {}
     return {"model": cell.subject.name, "title": cell.title, **_trained(training), **_captioned(captions)}
 

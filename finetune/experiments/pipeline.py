@@ -53,7 +53,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
 
 def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
     """Prepare the catalogues, each with the folder for what is its own, and the base model."""
-    mixture = prepare_all(recipe)
+    mixture = prepare_all(recipe.catalogues, recipe.training.seed)
     claim_output(recipe, mixture.whole)
     parts = mixture.folders(recipe.output)
     for part, folder in parts:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.models.adapter_files import adapter_folder, adapter_name, base_name, run_of
+from finetune.data.leaks import LeakAudit, TrainingItems
 from finetune.data.preparation import Prepared
+from finetune.models.adapter_files import adapter_folder, adapter_name, base_name, run_of
 from finetune.runs.folder import START, TRAINED_ON, account_of, read_training
 from finetune.runs.system import CaptioningSystem
 from metrics.records.captions import CaptionRecord, read_records, write_records
@@ -25,32 +26,33 @@ def as_seen_by(
     """
     account, note = account_of(prepared), leak_note(system)
     account |= {"leak_note": note} if note else {}
-    is_own_split = system.training.get("catalogue_fingerprint") == prepared.account["fingerprint"]
+    is_own_split = system.training.get("catalogue_fingerprint") == prepared.account.fingerprint
     if system.trained_on is None or (is_own_split and not system.training.get(START)):
         return list(items), account
     marked, audit = audited(prepared, items, system.trained_on)
-    return marked, account | {"leak_audit": audit}
+    return marked, account | {"leak_audit": audit.as_dict()}
 
 
 def audited(
     prepared: Prepared, items: Sequence[CaptionRecord], trained_on: Path
-) -> tuple[list[CaptionRecord], dict[str, float]]:
-    """The items with `seen` told against those of the file `trained_on`, and their leak audit.
+) -> tuple[list[CaptionRecord], LeakAudit]:
+    """The items with `seen` taken against those of the file `trained_on`, and their leak audit.
 
-    Siblings of an item are looked for in the catalogue of the same name where training was on several.
+    If training was on several catalogues, an item's siblings are those of the catalogue with the same name.
     """
-    trained = read_records(trained_on)
-    captions = {reference for record in trained for reference in record.references}
-    products = {record.product_id for record in trained}
-    marked = [replace(item, seen=item.references[0] in captions if item.references else None) for item in items]
-    described = [item for item in marked if item.references]
-    names = [{item.product_id, f"{prepared.account['name']}/{item.product_id}"} for item in described]
-    return marked, {
-        "test_items": len(described),
-        "captions_in_train": _share([bool(item.seen) for item in described]),
-        "siblings_in_train": _share([bool(of_item & products) for of_item in names]),
-        "test_captions": len({item.references for item in described}),
-    }
+    trained = _training_items(read_records(trained_on), prepared.account.name)
+    described = [item for item in items if item.references]
+    captions = [item.references[0] for item in described]
+    seen = dict(zip([item.id for item in described], trained.seen(captions), strict=True))
+    marked = [replace(item, seen=seen.get(item.id)) for item in items]
+    return marked, trained.audit(captions, [item.product_id for item in described])
+
+
+def _training_items(records: Sequence[CaptionRecord], catalogue: str) -> TrainingItems:
+    """What a model was trained on; products of "catalogue/product", as mixtures write them, under both names."""
+    products = {record.product_id for record in records}
+    own = {product.removeprefix(f"{catalogue}/") for product in products if product}
+    return TrainingItems((text for record in records for text in record.references), products | own)
 
 
 def leak_note(system: CaptioningSystem) -> str | None:
@@ -104,7 +106,3 @@ def _add(items: dict[str, CaptionRecord], earlier: Iterable[CaptionRecord]) -> N
         added = record
         while items.setdefault(added.id, added) != added:
             added = replace(added, id=f"{START}/{added.id}")
-
-
-def _share(flags: Sequence[bool]) -> float:
-    return sum(flags) / len(flags) if flags else 0.0

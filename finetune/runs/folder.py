@@ -41,10 +41,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 def account_of(prepared: Prepared) -> dict[str, Any]:
     """The parts of `run.json` that tell of the catalogue."""
-    account = prepared.account
-    catalogue = {key: account[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
-    dropped = {rule: len(ids) for rule, ids in account["dropped"].items()}
-    return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": account["leak_audit"]}
+    return prepared.account.for_run_record()
 
 
 def write_training(folder: Path, record: dict[str, Any]) -> None:
@@ -96,7 +93,7 @@ def claim_output(recipe: Recipe, prepared: Prepared, start: dict[str, Any] | Non
 
     Raises `UserError` where the run there was trained on other rows or photos: its numbers would be wrong.
     """
-    folder, fingerprint = recipe.output, prepared.account["fingerprint"]
+    folder, fingerprint = recipe.output, prepared.account.fingerprint
     claim = read_claim(folder)
     if claim is not None and claim.get("catalogue") != fingerprint:
         raise UserError(

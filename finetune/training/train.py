@@ -78,7 +78,7 @@ def _train(
 ) -> Path:
     fitted = with_micro_batch(recipe, micro_batch_size)
     with state.main_process_first():
-        mixture = prepare_all(recipe)
+        mixture = prepare_all(recipe.catalogues, recipe.training.seed)
         prepared = mixture.whole
         if state.is_main_process:
             _claim(recipe, mixture, start)
@@ -114,8 +114,7 @@ def _train(
         (recipe.output / MODEL_FOLDER / "README.md").unlink(missing_ok=True)  # PEFT's, which says nothing
         record = _record(recipe, recipe_path, trainer, counts) | {"times": times, "cut_captions": cut, START: start}
         record["micro_batch_size"] = micro_batch_size
-        data = {"catalogue_fingerprint": prepared.account["fingerprint"], "mixture": prepared.account.get("mixture")}
-        write_training(recipe.output, record | data)
+        write_training(recipe.output, record | prepared.account.for_training_record())
         remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import datasets
@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finetune.data.catalogues.base import SPLITS
+from finetune.config.catalogues import SPLITS
 from finetune.data.preparation import Prepared
 from metrics.common.thumbnails import Photo, thumbnail
 
@@ -63,20 +63,20 @@ def describe_catalogue(prepared: Prepared) -> CatalogueCard:
     bare = _bare(vocabulary)
     samples = _samples(described if len(described) else _joined(prepared, ("undescribed",)))
     facts = {
-        "name": account["name"],
-        "folder": account["folder"],
-        "split_method": account["split"]["method"],
+        "name": account.name,
+        "folder": account.folder,
+        "split_method": account.split.method,
         "items": {name: len(data) for name, data in splits.items()},
         "photos": sum(len(data) for data in splits.values()),
-        "image_sizes": _image_sizes(account["image_sizes"]),
+        "image_sizes": _image_sizes(account.image_sizes),
         "captions": _repetition(captions, repeats),
         "caption_words": _lengths(pc.list_value_length(words).to_numpy(zero_copy_only=False), repeats),
         "vocabulary": {"words": len(vocabulary), "bare_words": len(bare)},
         "categories": _categories(texts["category"], described.features["category"].names),
         "attributes": _attributes(splits),
-        "leak_audit": account["leak_audit"] if account["leak_audit"]["test_items"] else None,
-        "counts": account["counts"],
-        "dropped": {rule: len(ids) for rule, ids in account["dropped"].items()},
+        "leak_audit": account.leak_audit.as_dict() if account.leak_audit.test_items else None,
+        "counts": [asdict(step) for step in account.counts],
+        "dropped": {rule: len(ids) for rule, ids in account.dropped.items()},
         "samples": [{"id": item.id, "caption": item.caption, "category": item.category} for item in samples],
     }
     return CatalogueCard(facts, bare, samples)

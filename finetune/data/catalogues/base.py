@@ -2,53 +2,20 @@
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Generic, TypeVar
 
 import pandas as pd
-from pydantic import Field, PositiveFloat, PositiveInt
 
-from finetune.config.section import Section
+from finetune.config.catalogues import SPLITS, CatalogueSection
 from metrics.common.errors import UserError
 
-Ratio = Annotated[float, Field(gt=0, lt=1)]
+Keys = TypeVar("Keys", bound=CatalogueSection)
 
-SPLITS = ("train", "validation", "test")
 COLUMNS = ("id", "product_id", "image", "caption", "category", "colour", "attributes")
-
-
-class Split(Section):
-    """How articles are divided; see `finetune.data.splits`."""
-
-    method: Literal["published", "product"] = "product"
-    train: Ratio = 0.8
-    validation: Ratio = 0.1
-    seed: Annotated[int, Field(ge=0)] = 42
-
-
-class CatalogueSection(Section):
-    """What all catalogues may be told. `limit` keeps that many photos of each split.
-
-    `name` tells catalogues of one kind apart, and `weight` (1 where none is given) is the share of the training items
-    that comes from this one of several.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
-    weight: PositiveFloat | None = None
-    split: Split = Split()
-    limit: PositiveInt | None = None
-    on_bad_image: Literal["stop", "skip"] = "stop"
-    max_caption_words: PositiveInt = 300
-
-    @property
-    def called(self) -> str:
-        """The catalogue's name in recipes, folders and reports."""
-        return self.name or self.catalogue  # type: ignore[attr-defined]
-
-    def check(self) -> None:
-        """Raise `UserError` where the catalogue's folder is not there; reads nothing."""
 
 
 @dataclass
@@ -78,6 +45,21 @@ class Catalogue:
         self.dropped[rule] = self.described.loc[~keep, "id"].tolist()
         self.described = self.described.loc[keep].reset_index(drop=True)
         self.counts.append((step, len(self.described)))
+
+
+@dataclass(frozen=True)
+class Loader(ABC, Generic[Keys]):
+    """Reads the catalogue that a data section of a recipe names."""
+
+    section: Keys
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `UserError` if the files that the section names are missing; reads no table and no photo."""
+
+    @abstractmethod
+    def load(self) -> Catalogue:
+        """Read the catalogue, every row kept or counted."""
 
 
 def check_catalogue(catalogue: Catalogue) -> None:

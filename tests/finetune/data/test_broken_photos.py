@@ -14,9 +14,9 @@ from tiny import (
     refused,
 )
 
+from finetune.config.recipe import load_recipe
 from finetune.data import arrow_cache as cache
 from finetune.data import preparation
-from finetune.config.recipe import load_recipe
 
 COUNT = 30
 IDS = [article(number)["article_id"] for number in range(COUNT)]
@@ -65,8 +65,8 @@ def test_broken_photos_can_be_left_out_counted_and_listed(shop: Path, shop_recip
     after = {record["id"]: record["split"] for record in all_references(tmp_path).values()}
     assert after == {id_: split for id_, split in before.items() if id_ not in reasons}
     account = preparation.prepare(load_recipe(shop_recipe, ["data.on_bad_image=skip"]).data).account
-    assert sorted(account["dropped"]["bad image"]) == sorted(reasons)
-    assert sum(account["split"]["sizes"].values()) == COUNT - 5
+    assert sorted(account.dropped["bad image"]) == sorted(reasons)
+    assert sum(account.split.sizes.values()) == COUNT - 5
 
 
 def test_nothing_but_broken_photos_is_refused(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from browsing import DESK, PHONE, shown_photos
 from tiny import article, captioned, finetune, kaggle, photo, prepared, recipe, refused, write_csv
 
-from finetune.data.card.page import write_card
 from finetune.config.recipe import load_recipe
+from finetune.data.card.page import write_card
 from finetune.data.preparation import prepare
 
 COLUMNS = {"caption": "text", "category": "kind", "attributes": ["tags"]}

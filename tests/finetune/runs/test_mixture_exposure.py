@@ -13,7 +13,8 @@ from finetune.data.mixture import Mixture, prepare_all
 
 
 def loaded(recipe: Path, *overrides: str) -> Mixture:
-    return prepare_all(load_recipe(recipe, overrides))
+    loaded = load_recipe(recipe, overrides)
+    return prepare_all(loaded.catalogues, loaded.training.seed)
 
 
 def two_folders(root: Path, one: list[dict[str, str]], two: list[dict[str, str]], **both: Any) -> Path:

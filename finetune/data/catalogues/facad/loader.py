@@ -8,12 +8,13 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from finetune.data.catalogues.base import Catalogue, CatalogueSection, Split, existing_folder
+from finetune.config.catalogues import Facad, ImagesPerItem
+from finetune.data.catalogues.base import Catalogue, Loader, existing_folder
 from finetune.data.catalogues.facad.files import Files, find_files, open_photos
 from finetune.data.catalogues.facad.meta import MetaItem, read_items
 from finetune.data.catalogues.facad.repair import Matches, best_matches
@@ -24,32 +25,26 @@ PUBLISHED = {"train": 888_293, "validation": 19_915, "test": 101_225, "categorie
 LEAST_OVERLAP = 0.5
 EXAMPLES = 3
 SHOWN = 90
-ImagesPerItem = Literal[1, "all"]
 
 
-class Facad(CatalogueSection):
-    """FACAD's folder. `images_per_item: 1` keeps the first photo of each item."""
-
-    catalogue: Literal["facad"]
-    folder: str
-    images_per_item: ImagesPerItem = "all"
-    split: Split = Split(method="published")
+class FacadLoader(Loader[Facad]):
+    """Reads FACAD's folder."""
 
     def check(self) -> None:
-        """The folder and every file must be there, the HDF5 files whole and readable."""
-        files = find_files(existing_folder(self.folder, "data.folder"))
+        """Raise `UserError` if the folder or a file is missing, or an HDF5 file is truncated or unreadable."""
+        files = find_files(existing_folder(self.section.folder, "data.folder"))
         read_words(files.words)
         for paths in files.splits.values():
             open_photos(paths["IMAGES"])
 
     def load(self) -> Catalogue:
         """Read all splits, repair the test attributes, name what differs from the published counts."""
-        folder = existing_folder(self.folder, "data.folder")
-        return load_facad_folder(folder, "facad", self.images_per_item, published=True)
+        folder = existing_folder(self.section.folder, "data.folder")
+        return load_facad_folder(folder, "facad", self.section.images_per_item, published=True)
 
     def meta_file(self) -> Path:
-        """Where the meta file lies. Raises `UserError` where there is none."""
-        folder = existing_folder(self.folder, "data.folder")
+        """The path of the meta file. Raises `UserError` if there is none."""
+        folder = existing_folder(self.section.folder, "data.folder")
         meta = find_files(folder).meta
         if meta is None:
             raise UserError(f"{folder}: no meta_all_*.json, the file that has the URLs; it is distributed beside FACAD")
