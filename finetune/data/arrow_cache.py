@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from finetune.data.damage import is_damage, unreadable
 from finetune.data.leaks import TrainingItems
 from finetune.data.photos import Photo
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_writer
+from metrics.common.files import atomic_folder, write_text
 from metrics.common.images import hdf5_row
 
 datasets.disable_progress_bars()
@@ -108,34 +107,20 @@ def remove_damaged(folder: Path) -> None:
 
 
 def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> None:
-    """Write the splits and their account to `folder`, which appears whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
-    try:
-        names = sorted(set(catalogue.described["category"]) - {""})
-        trained = TrainingItems(parts["train"]["caption"], parts["train"]["product_id"])
-        account = _account(folder.name, catalogue, parts, config, trained)
+    """Write the splits and their account to `folder`, which appears whole or not at all.
+
+    Another process may write the same catalogue meanwhile; the first to finish names the folder.
+    """
+    names = sorted(set(catalogue.described["category"]) - {""})
+    trained = TrainingItems(parts["train"]["caption"], parts["train"]["product_id"])
+    account = _account(folder.name, catalogue, parts, config, trained)
+    with atomic_folder(folder, keep_existing=True) as draft:
         for name, part in parts.items():
             if len(part):
                 data = _to_dataset(part, trained, names, catalogue.folder)
                 data.info.description = account.description()
-                data.save_to_disk(temporary / name)
-        with atomic_writer(temporary / ACCOUNT) as file:
-            file.write(account.to_json())
-        _move(temporary, folder)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _move(temporary: Path, folder: Path) -> None:
-    """Give the cache its name; another process may have written the same one meanwhile."""
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
+                data.save_to_disk(draft / name)
+        write_text(draft / ACCOUNT, account.to_json())
 
 
 def _to_dataset(part: pd.DataFrame, trained: TrainingItems, names: list[str], folder: Path | None) -> Any:

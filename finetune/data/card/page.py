@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.card.facts import CatalogueCard, describe_catalogue
-from finetune.data.card.tables import Section, sections, shared_section
+from finetune.data.card.tables import CardSection, sections, shared_section
 from finetune.data.preparation import Prepared
 from metrics.common.errors import UserError
 from metrics.common.files import one_line, write_text
@@ -85,7 +85,7 @@ def _lower_categories(card: CatalogueCard) -> Counter[str]:
 
 
 def _write(
-    path: Path, values: Mapping[str, Any], cards: Mapping[str, CatalogueCard], parts: Sequence[Section]
+    path: Path, values: Mapping[str, Any], cards: Mapping[str, CatalogueCard], parts: Sequence[CardSection]
 ) -> list[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from finetune.data.demo.drawing import draw
+from finetune.data.demo.marked_folder import require_numbers, write_whole
 from finetune.data.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, purchases, stock
-from finetune.data.demo.whole import require_numbers, write_whole
 
 VERSION = 1
 MOST_ARTICLES = LAST_CODE - FIRST_CODE + 1

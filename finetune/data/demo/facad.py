@@ -14,7 +14,7 @@ from finetune.data.demo.catalogue import MOST_ARTICLES
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.facad_items import ATTRIBUTES, CATEGORIES, FACAD_SPLITS, NOTHING, Item, items_of
 from finetune.data.demo.garments import Garment
-from finetune.data.demo.whole import require_numbers, write_whole
+from finetune.data.demo.marked_folder import require_numbers, write_whole
 
 VERSION = 1
 PHOTO_SIDE = 64

@@ -1,5 +1,6 @@
 """What `prepare` makes of broken photos and of a disk that fails."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from tiny import (
 )
 
 from finetune.config.recipe import load_recipe
-from finetune.data import arrow_cache as cache
 from finetune.data import preparation
 
 COUNT = 30
@@ -95,7 +95,7 @@ def test_a_disk_that_fails_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "account.json")
 
-    monkeypatch.setattr(cache.json, "dump", full)
+    monkeypatch.setattr(json, "dump", full)
     assert "No space left on device" in refused("prepare", shop_recipe)
     assert list(lookbook_cache.iterdir()) == []
 
