@@ -104,7 +104,7 @@ class Account:
         leak = self.leak_audit
         tested = f"{leak.test_items:,} test items with {leak.test_captions:,} distinct captions"
         audited = [
-            f"  {leak.captions_in_train:>9.1%}  captions that stand verbatim in training",
+            f"  {leak.captions_in_train:>9.1%}  captions that are verbatim in training",
             f"  {leak.siblings_in_train:>9.1%}  items with a sibling of the same product in training",
         ]
         sections = {

@@ -48,7 +48,7 @@ def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: Ca
 
 
 def _file_states(folder: Path, images: Iterable[str]) -> Iterator[bytes]:
-    """What changes when a photo's file changes; many photos may lie in one file."""
+    """What changes when a photo's file changes; many photos may be in one file."""
     state = cache(partial(_file_state, folder))
     for image in images:
         stored = hdf5_row(image)

@@ -13,7 +13,7 @@ _DAMAGE = {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL}
 
 
 def is_damage(error: OSError) -> bool:
-    """Whether the file is at fault, rather than memory, open files, permissions or the disk."""
+    """Whether the file is damaged or missing, rather than memory, open files, permissions or the disk."""
     return error.errno in _DAMAGE
 
 

@@ -1,4 +1,4 @@
-"""The catalogues of a recipe, each by itself and all as the one data set that is trained on."""
+"""The catalogues of a recipe, each on its own and all as the one data set that is trained on."""
 
 import hashlib
 from collections import Counter
@@ -77,8 +77,8 @@ def prepare_one(catalogues: Mapping[str, CatalogueSection], seed: int, name: str
     if name is not None and len(names) == 1:
         raise UserError(f"catalogue {name}: the recipe has a single catalogue; leave the name out")
     if len(names) > 1 and name not in names:
-        found = "which is missing" if name is None else f"found {name}"
-        raise UserError(f"catalogue (--catalogue on the command line): expected one of {', '.join(names)}; {found}")
+        problem = "which is missing" if name is None else f"found {name}"
+        raise UserError(f"catalogue (--catalogue on the command line): expected one of {', '.join(names)}; {problem}")
     return prepare_all(catalogues, seed).parts[name or names[0]]
 
 
@@ -130,7 +130,7 @@ def _aligned(name: str, part: Prepared, split: str, categories: list[str]) -> An
 
 
 def _probabilities(weights: dict[str, float], sizes: dict[str, int]) -> list[float]:
-    """Shares of the weights. Raises `UserError` where a catalogue is empty or would come only after endless others."""
+    """Shares of the weights. Raises `UserError` if a catalogue is empty or would come too late."""
     heaviest = max(weights.values())
     total = sum(weight / heaviest for weight in weights.values())
     shares = {name: weight / heaviest / total for name, weight in weights.items()}

@@ -50,8 +50,8 @@ class Prepared:
 def prepare(config: CatalogueSection) -> Prepared:
     """Load, split, check every photo and cache; a second call with unchanged data reads the cache.
 
-    The cache lies in `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`).
-    Raises `UserError` where a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
+    The cache is in `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`).
+    Raises `UserError` if a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
     """
     catalogue = loader_of(config).load()
     check_catalogue(catalogue)

@@ -16,7 +16,7 @@ from metrics.common.errors import UserError
 def split_articles(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFrame]:
     """`train`, `validation` and `test`, each with the columns of `articles`.
 
-    Raises `UserError` where a part would be empty.
+    Raises `UserError` if a part would be empty.
     """
     if config.train + config.validation >= 1:
         raise UserError(f"data.split: train {config.train} and validation {config.validation} leave nothing for test")

@@ -18,11 +18,11 @@ KNOWN = "is_known"
 def as_seen_by(
     system: CaptioningSystem, prepared: Prepared, items: Sequence[CaptionRecord]
 ) -> tuple[list[CaptionRecord], dict[str, Any]]:
-    """The items with `seen` as it holds for this system, and the account for its `run.json`.
+    """The items with `seen` as it is for this system, and the account for its `run.json`.
 
-    Where a run captions another catalogue or split than it was trained on, or began from an adapter, `seen` and the
-    leak audit are taken against all items that it was trained on, not against the training split that stands beside
-    the items. The account's `leak_note` says what of its training nobody knows.
+    If a run captions another catalogue or split than it was trained on, or began from an adapter, `seen` and the
+    leak audit are taken against all items that it was trained on, not against the training split beside
+    the items. The account's `leak_note` says what of its training is unknown.
     """
     account, note = account_of(prepared), leak_note(system)
     account |= {"leak_note": note} if note else {}
@@ -56,7 +56,7 @@ def _training_items(records: Sequence[CaptionRecord], catalogue: str) -> Trainin
 
 
 def leak_note(system: CaptioningSystem) -> str | None:
-    """What nobody knows of the system's training; None where all is known."""
+    """What is unknown of the system's training; None if all is known."""
     if system.adapter and system.trained_on is None:
         return (
             f"The adapter {base_name(system.adapter)} lies in no run's folder, so nobody knows what it was trained "
@@ -77,7 +77,7 @@ def _start_note(start: dict[str, Any] | None) -> str | None:
 def with_exposure(start: dict[str, Any] | None) -> dict[str, Any] | None:
     """What a run keeps of the adapter that it begins from, with whether all items are known that this was trained on.
 
-    They are where it lies in a run's folder, and that run itself began from no other than such.
+    They are if it is in a run's folder, and that run itself began from no other adapter or from one of such a run.
     """
     if start is None:
         return None
@@ -94,14 +94,14 @@ def keep_trained_on(folder: Path, prepared: Prepared, start: dict[str, Any] | No
     }
     if start:
         earlier = run_of(adapter_folder(start["adapter"])) / TRAINED_ON
-        found = read_records(earlier) if earlier.is_file() else []
-        _add(items, found)
-        print(_start_note(start) or f"began from an adapter: its {len(found):,} training items count as seen too")
+        records = read_records(earlier) if earlier.is_file() else []
+        _add(items, records)
+        print(_start_note(start) or f"began from an adapter: its {len(records):,} training items count as seen too")
     write_records(folder / TRAINED_ON, items.values())
 
 
 def _add(items: dict[str, CaptionRecord], earlier: Iterable[CaptionRecord]) -> None:
-    """Add what is not there yet; an id that another item has is told apart."""
+    """Add what is not there yet; an id that another item has gets a prefix."""
     for record in earlier:
         added = record
         while items.setdefault(added.id, added) != added:

@@ -24,7 +24,7 @@ _ENDS = re.compile(r"^\W+|\W+$")
 
 @dataclass(frozen=True)
 class Sample:
-    """One item with its photo as a thumbnail; caption and category are None where it has none."""
+    """One item with its photo as a thumbnail; caption and category are None if it has none."""
 
     id: str
     caption: str | None
@@ -36,8 +36,8 @@ class Sample:
 class CatalogueCard:
     """A catalogue described.
 
-    `facts` is what `catalogue.json` holds: plain values, None where there is nothing to measure. `words` tells how
-    often each bare word stands in the distinct captions.
+    `facts` is what `catalogue.json` holds: plain values, None if there is nothing to measure. `words` counts
+    each bare word in the distinct captions.
     """
 
     facts: dict[str, Any]
@@ -49,7 +49,7 @@ def describe_catalogue(prepared: Prepared) -> CatalogueCard:
     """Measure a prepared catalogue as Table 2 of the paper does, and what that table leaves out.
 
     Captions, words and categories are those of the three splits; undescribed items count among photos and attributes.
-    A word is what stands between white space, as captions are prepared: for H&M a mean of 23.92, the published 23.9,
+    A word is the text between white space, as captions are prepared: for H&M a mean of 23.92, the published 23.9,
     and 6,398 distinct ones. The published 7.6K are the 7,611 before captions are lower-cased. "Bare" words are
     lower-cased and without punctuation at their ends, so that two catalogues can be compared.
     Reads columns of text and the photos of the samples, no other photo.
@@ -87,7 +87,7 @@ def _joined(prepared: Prepared, splits: tuple[str, ...]) -> Any:
 
 
 def _value_counts(column: Any) -> tuple[Any, np.ndarray]:
-    """The distinct values that are not missing, and how often each stands."""
+    """The distinct values that are not missing, and how often each occurs."""
     present = column.drop_null()
     counted = pc.value_counts(present.cast(pa.large_string()) if pa.types.is_string(present.type) else present)
     return counted.field("values"), counted.field("counts").to_numpy(zero_copy_only=False)

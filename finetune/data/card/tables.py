@@ -64,7 +64,7 @@ _LEAKS = {
 
 @dataclass(frozen=True)
 class Table:
-    """A head and rows of cells; `texts` where the last column holds sentences."""
+    """A head and rows of cells; `texts` if the last column holds sentences."""
 
     head: list[str]
     rows: Rows
@@ -84,7 +84,7 @@ class CardSection:
 
 
 def sections(labelled: Mapping[str, Facts]) -> list[CardSection]:
-    """The page's parts for catalogues by their label, side by side where there are two."""
+    """The page's parts for catalogues by their label, side by side if there are two."""
     lengths = {label: (facts["caption_words"] or {}).get("items", {}) for label, facts in labelled.items()}
     return [
         CardSection(
@@ -175,7 +175,7 @@ def _ratio(first: Any, second: Any) -> str:
 def _each(
     labelled: Mapping[str, Facts], head: list[str], rows: Callable[[Facts], Rows], texts: bool = False
 ) -> list[Table]:
-    """A table for each catalogue, named where there are two."""
+    """A table for each catalogue, named if there are two."""
     title = len(labelled) > 1
     return [Table(head, rows(facts), label if title else None, texts) for label, facts in labelled.items()]
 

@@ -23,10 +23,10 @@ class Catalogue:
     """A catalogue in memory.
 
     `described` and `undescribed` have the columns `COLUMNS`: `image` is a path relative to `folder` (or the photo's
-    bytes where the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
-    `counts` tells how many articles each step of the preparation left, `dropped` which ones each rule dropped,
+    bytes if the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
+    `counts` has how many articles each step of the preparation left, `dropped` which ones each rule dropped,
     `bad_images` what is wrong with photos left out, `image_sizes` how many there are of each size ("width x height").
-    `notes` has what else is to be told of the preparation, lines under titles.
+    `notes` has further lines on the preparation under titles.
     A catalogue that comes divided has a further column `split` (train, validation, test): its published split.
     """
 
@@ -63,21 +63,21 @@ class Loader(ABC, Generic[Keys]):
 
 
 def check_catalogue(catalogue: Catalogue) -> None:
-    """Raise `UserError` where a catalogue lacks a column, has an id twice, or names a split that there is not."""
+    """Raise `UserError` if a catalogue lacks a column, has an id twice, or names an unknown split."""
     for table in (catalogue.described, catalogue.undescribed):
         missing = [column for column in COLUMNS if column not in table]
         if missing:
             raise UserError(f"catalogue {catalogue.name}: column(s) {', '.join(missing)} missing")
     ids = pd.concat([catalogue.described["id"], catalogue.undescribed["id"]])
     if ids.duplicated().any():
-        raise UserError(f"catalogue {catalogue.name}: id {ids[ids.duplicated()].iloc[0]} stands in several rows")
+        raise UserError(f"catalogue {catalogue.name}: id {ids[ids.duplicated()].iloc[0]} is in several rows")
     unknown = set(catalogue.described.get("split", ())) - set(SPLITS)
     if unknown:
         raise UserError(f"catalogue {catalogue.name}: split {min(unknown)!r}: expected one of {', '.join(SPLITS)}")
 
 
 def existing_folder(value: str, key: str) -> Path:
-    """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` where there is none."""
+    """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` if it does not exist."""
     unset = [name for name in re.findall(r"\$\{?(\w+)\}?", value) if not os.environ.get(name)]
     if unset:
         raise UserError(f"{key}: {value}: set the environment variable, for example {unset[0]}=/path/to/it")
@@ -88,11 +88,11 @@ def existing_folder(value: str, key: str) -> Path:
 
 
 def require_unique_ids(table: pd.DataFrame, source: Path | str) -> None:
-    """Raise `UserError` naming ids that stand in several rows, or the row that has none."""
+    """Raise `UserError` naming ids that are in several rows, or the row that has none."""
     missing = (table["id"] == "").to_numpy()
     if missing.any():
         raise UserError(f"{source}: row {missing.argmax() + 2} has no id; every item needs one")
     repeated = table["id"][table["id"].duplicated()].unique()
     if len(repeated):
         shown = ", ".join(repeated[:5])
-        raise UserError(f"{source}: {len(repeated)} id(s) stand in several rows: {shown}; ids must be unique")
+        raise UserError(f"{source}: {len(repeated)} id(s) are in several rows: {shown}; ids must be unique")

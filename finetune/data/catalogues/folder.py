@@ -38,10 +38,10 @@ class FolderLoader(Loader[Folder]):
         if self.section.table is not None:
             return folder / self.section.table
         candidates = (folder / f"metadata.{suffix}" for suffix in ("csv", "jsonl", "parquet"))
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None and self.section.columns != Columns():
+        table = next((path for path in candidates if path.is_file()), None)
+        if table is None and self.section.columns != Columns():
             raise UserError(f"{folder}: data.columns needs a table: name it by data.table, or call it metadata.csv")
-        return found
+        return table
 
 
 def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
 
 
 def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: Any, source: Path | str) -> pd.DataFrame:
-    """Add `id` (`ids` where the recipe names no column) and `product_id` (the id where there is none)."""
+    """Add `id` (`ids` if the recipe names no column) and `product_id` (default: the id)."""
     rows["id"] = raw[columns.id] if columns.id else ids
     require_unique_ids(rows, source)
     products = raw[columns.product_id] if columns.product_id else rows["id"]
@@ -83,13 +83,13 @@ def _select(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 def _relative_image(value: str, folder: Path, table: Path, row: int) -> str:
     path = Path(os.path.normpath(folder / value))
     if not path.is_relative_to(folder) or not path.is_file():
-        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}; mend or remove the row")
+        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}; correct or remove the row")
     return path.relative_to(folder).as_posix()
 
 
 def _images_alone(folder: Path) -> pd.DataFrame:
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    shown = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    images = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    shown = (path for path in images if not any(part.startswith(".") for part in path.parts))
     names = sorted(path.as_posix() for path in shown if not (folder / path).is_dir())
     if not names:
         raise UserError(f"{folder}: no images there ({', '.join(sorted(IMAGE_SUFFIXES))})")

@@ -68,8 +68,8 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
 
 def _photos(folder: Path) -> dict[str, str]:
     """Article id to the photo's path in `folder`; files of other names are no photos of articles."""
-    found = (path for path in sorted((folder / "images").glob("*/*")) if path.suffix.lower() == ".jpg")
-    return {path.stem: path.relative_to(folder).as_posix() for path in found}
+    photos = (path for path in sorted((folder / "images").glob("*/*")) if path.suffix.lower() == ".jpg")
+    return {path.stem: path.relative_to(folder).as_posix() for path in photos}
 
 
 def read_articles(path: Path) -> pd.DataFrame:

@@ -14,7 +14,7 @@ Mark = Mapping[str, object]
 def write_whole(folder: Path, mark: Mark, write: Callable[[Path], None]) -> None:
     """Have `write` fill `folder`, which appears whole or not at all, unless it bears this `mark` already.
 
-    Raises `UserError` where the folder holds anything else or cannot be written.
+    Raises `UserError` if the folder holds anything else or cannot be written.
     """
     if _holds(folder, mark):
         return
@@ -37,7 +37,7 @@ def _holds(folder: Path, mark: Mark) -> bool:
 
 
 def require_numbers(articles: int, fewest: int, most: int, seed: int) -> None:
-    """Raise `UserError` where a demo catalogue cannot have so many articles, or such a seed."""
+    """Raise `UserError` if a demo catalogue cannot have that number of articles, or such a seed."""
     if not fewest <= articles <= most:
         raise UserError(f"demo catalogue: articles must be {fewest} to {most}, found {articles}")
     if seed < 0:

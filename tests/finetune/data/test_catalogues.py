@@ -176,7 +176,7 @@ def without(column: str) -> list[Row]:
             [*DRESSES[:5], DRESSES[5] | {"article_id": "1.0000e+08"}],
             ["articles.csv: row 7", "'1.0000e+08' is not ten digits"],
         ),
-        ([*DRESSES, DRESSES[3]], ["articles.csv", "1 id(s) stand in several rows: 0100000003", "unique"]),
+        ([*DRESSES, DRESSES[3]], ["articles.csv", "1 id(s) are in several rows: 0100000003", "unique"]),
         (
             [row | {"detail_desc": "word " * 10_000} if number == 4 else row for number, row in enumerate(DRESSES)],
             ["0100000004", "10,000 words", "data.max_caption_words = 300", "raise the limit"],

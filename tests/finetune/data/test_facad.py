@@ -38,7 +38,7 @@ def test_neighbours_with_one_caption_are_photos_of_one_item(facad_recipe: Path, 
     assert products == {id_: repeated.get(id_, id_) for id_ in records}
     assert [records[f"test-00000{row}"]["seen"] for row in range(3)] == [False, False, True]
     assert "leak audit of 3 test items with 2 distinct captions" in printed
-    assert "33.3%  captions that stand verbatim in training" in printed
+    assert "33.3%  captions that are verbatim in training" in printed
     assert "0.0%  items with a sibling of the same product in training" in printed
 
 

@@ -95,7 +95,7 @@ def test_the_printed_account_adds_up(shop_recipe: Path, tmp_path: Path) -> None:
         "        3  validation",
         "        3  test",
         "leak audit of 3 test items",
-        f"{seen:9.1%}  captions that stand verbatim in training",
+        f"{seen:9.1%}  captions that are verbatim in training",
         f"{siblings:9.1%}  items with a sibling of the same product in training",
         str(tmp_path / "out" / "references-test.jsonl"),
     ):

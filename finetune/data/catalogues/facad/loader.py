@@ -70,10 +70,10 @@ def load_facad_folder(
 
 
 def _read(files: Files, *, published: bool) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """All photos with the columns of a catalogue, and what is to be told of them."""
+    """All photos with the columns of a catalogue, and notes on them."""
     words = read_words(files.words)
     rows = {split: read_rows(paths, words) for split, paths in files.splits.items()}
-    notes = {"words": [f"{words.found}; {sum(part.unknown for part in rows.values()):,} unknown words left out"]}
+    notes = {"words": [f"{words.marks}; {sum(part.unknown for part in rows.values()):,} unknown words left out"]}
     if published:
         notes["as published"] = _against_published(rows)
     items = read_items(files.meta) if files.meta else []
@@ -98,10 +98,10 @@ def _table(split: str, rows: Rows, photos: str) -> pd.DataFrame:
 def _items(table: pd.DataFrame) -> Any:
     """The item of every photo, named by its first photo: neighbours of one split, caption and category.
 
-    FACAD tells items in no other way; equal captions further apart are of different items, or nobody knows.
+    FACAD identifies items in no other way; equal captions further apart may be of different items.
     """
-    told = table[["split", "caption", "category"]]
-    begins = (told != told.shift()).any(axis=1).to_numpy()
+    keys = table[["split", "caption", "category"]]
+    begins = (keys != keys.shift()).any(axis=1).to_numpy()
     ids = table["id"].to_numpy()
     return ids[begins][begins.cumsum() - 1]
 
@@ -117,26 +117,26 @@ def _name_categories(table: pd.DataFrame, items: Sequence[MetaItem], files: File
     given = {(str(item.category_id), item.category) for item in items}
     renamed = [number for number, times in Counter(number for number, _ in given).items() if times > 1]
     shared = [name for name, times in Counter(name for _, name in given).items() if times > 1]
-    faults = {
+    problems = {
         f"have no name in {files.meta.name}, called by their numbers": unnamed,
         f"have several names in {files.meta.name}, called by the last": renamed,
         "names stand for several numbers, which become one category": shared,
     }
-    return {"categories": [_listed(fault, found) for fault, found in faults.items() if found]}
+    return {"categories": [_listed(problem, names) for problem, names in problems.items() if names]}
 
 
-def _listed(fault: str, found: Sequence[str]) -> str:
-    return f"{len(found):,} {fault}: {', '.join(found[:EXAMPLES])}{', ...' if len(found) > EXAMPLES else ''}"
+def _listed(problem: str, names: Sequence[str]) -> str:
+    return f"{len(names):,} {problem}: {', '.join(names[:EXAMPLES])}{', ...' if len(names) > EXAMPLES else ''}"
 
 
 def _against_published(rows: dict[str, Rows]) -> list[str]:
-    found = {split: len(part.captions) for split, part in rows.items()}
-    found["categories"] = len({number for part in rows.values() for number in part.categories})
+    counts = {split: len(part.captions) for split, part in rows.items()}
+    counts["categories"] = len({number for part in rows.values() for number in part.categories})
     texts = {text for part in rows.values() for text in set(part.attributes)}
-    found["attributes"] = len({word for text in texts for word in text.split(", ")} - {""})
+    counts["attributes"] = len({word for text in texts for word in text.split(", ")} - {""})
     return [
-        f"{name}: {found[name]:,} found, {published:,} published"
-        + (f" ({found[name] - published:+,})" if found[name] != published else "")
+        f"{name}: {counts[name]:,} found, {published:,} published"
+        + (f" ({counts[name] - published:+,})" if counts[name] != published else "")
         for name, published in PUBLISHED.items()
     ]
 
@@ -148,11 +148,11 @@ def _repair(test: Rows, items: Sequence[MetaItem], files: Files) -> dict[str, li
         return {title: ["skipped: no meta_all_*.json; as distributed, they may be those of other items"]}
     captions = sorted(set(test.captions) - {""})
     matches = best_matches(captions, [item.description for item in items])
-    found = {
+    repaired = {
         caption: items[item].attributes if overlap >= LEAST_OVERLAP else ""
         for caption, item, overlap in zip(captions, matches.items, matches.overlaps, strict=True)
     }
-    test.attributes = [found.get(caption, "") for caption in test.captions]
+    test.attributes = [repaired.get(caption, "") for caption in test.captions]
     return {title: _match_rate(captions, matches, items, files.meta.name)}
 
 
@@ -168,6 +168,6 @@ def _match_rate(captions: list[str], matches: Matches, items: Sequence[MetaItem]
     ]
     for place in worst[np.argsort(overlaps[worst], kind="stable")][:EXAMPLES]:
         best = items[matches.items[place]].description if matches.items[place] >= 0 else ""
-        said, nearest = (textwrap.shorten(text, SHOWN, placeholder=" ...") for text in (captions[place], best))
-        lines.append(f"{overlaps[place]:.2f} {said!r} against {nearest!r}")
+        caption, nearest = (textwrap.shorten(text, SHOWN, placeholder=" ...") for text in (captions[place], best))
+        lines.append(f"{overlaps[place]:.2f} {caption!r} against {nearest!r}")
     return lines
