@@ -20,7 +20,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def prepare(recipe: Recipe, catalogue: str | None = None) -> Prepared:
     """Load, split, check and cache the recipe's catalogue; of several, the one with the name `catalogue`."""
-    return prepare_one(recipe, catalogue)
+    return prepare_one(recipe.catalogues, recipe.training.seed, catalogue)
 
 
 def train(recipe: Recipe, *, resume: bool = False, init_from: str | None = None) -> Path:

@@ -22,7 +22,7 @@ def write_baselines(prepared: Prepared, folder: Path) -> list[Path]:
     train, test = prepared.records("train"), prepared.records("test")
     if not train or not test:
         raise UserError(
-            f"catalogue {prepared.account['name']}: baselines need captions in training and test; one of them has none"
+            f"catalogue {prepared.account.name}: baselines need captions in training and test; one of them has none"
         )
     frequent = most_frequent_captions(train, test)
     systems = {"sibling": (SIBLING, sibling_captions(train, test, frequent)), "category": (CATEGORY, frequent)}

@@ -148,7 +148,7 @@ def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str
         "weights": [_files_state(path) for path in (base_folder(config.base), system.adapter) if path],
         "prompt": system.prompt,
         "decoding": system.decoding.model_dump(),
-        "catalogue": prepared.account["fingerprint"],
+        "catalogue": prepared.account.fingerprint,
         "ids": ids,
     }
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]

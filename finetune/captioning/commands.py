@@ -21,7 +21,7 @@ def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit:
     from finetune.captioning.baselines import write_baselines
     from finetune.data.mixture import prepare_all
 
-    for part, folder in prepare_all(loaded).folders(out):
+    for part, folder in prepare_all(loaded.catalogues, loaded.training.seed).folders(out):
         for path in write_baselines(part, folder):
             print(path)
 

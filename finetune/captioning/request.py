@@ -7,8 +7,8 @@ from typing import get_args
 
 from finetune.captioning.captioning import Selection, caption_catalogue, caption_photos
 from finetune.captioning.export import Format
+from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe, load_recipe
-from finetune.data.catalogues.folder import Folder
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import ALL_SPLITS, Prepared, prepare
 from finetune.models.adapter_files import adapter_name
@@ -134,7 +134,7 @@ def _recipe(request: CaptionRequest) -> Recipe | None:
 
 def _prepared(request: CaptionRequest, recipe: Recipe | None) -> tuple[Prepared, str]:
     if recipe is not None:
-        return prepare_one(recipe, request.catalogue), "test"
+        return prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue), "test"
     return prepare(Folder(catalogue="folder", folder=str(request.data), table=None)), "all"
 
 

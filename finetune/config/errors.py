@@ -6,8 +6,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from finetune.config.catalogues import CatalogueConfig
 from finetune.config.section import Section
-from finetune.data.catalogues import CatalogueConfig
 from metrics.common.errors import UserError
 
 ONE, SEVERAL = "one", "several"

@@ -16,13 +16,12 @@ from pydantic import (
     ValidationInfo,
 )
 
+from finetune.config.catalogues import CatalogueConfig, CatalogueSection
 from finetune.config.errors import ONE, SEVERAL, nearest, parse
 from finetune.config.history import current_key, with_current_names
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
 from finetune.config.section import Section
-from finetune.data.catalogues import CatalogueConfig
-from finetune.data.catalogues.base import CatalogueSection
 from finetune.models.families import FamilyName
 from metrics.common.measure_names import ORDER
 

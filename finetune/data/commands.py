@@ -29,7 +29,8 @@ def compare_catalogues(
     from finetune.data.mixture import prepare_one
 
     refuse_a_file(out)
-    prepared = [(str(path), prepare_one(recipes[path])) for path in (first, second)]
+    loaded = [(str(path), recipes[path]) for path in (first, second)]
+    prepared = [(path, prepare_one(one.catalogues, one.training.seed)) for path, one in loaded]
     for path in write_comparison(prepared, out):
         print(path)
 
@@ -41,10 +42,11 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> No
     """List the URLs of FACAD's large photos in OUT, a CSV file; fetches nothing."""
     sections: list[Any] = list(load(recipe, overrides).catalogues.values())
 
-    from finetune.data.catalogues.facad.loader import Facad
+    from finetune.config.catalogues import Facad
+    from finetune.data.catalogues.facad.loader import FacadLoader
     from finetune.data.catalogues.facad.meta import write_image_urls
 
     if len(sections) != 1 or not isinstance(sections[0], Facad):
         names = ", ".join(section.catalogue for section in sections)
         raise UserError(f"{recipe}: data.catalogue: image-urls needs one catalogue, facad; found {names}")
-    print(f"{out}: {write_image_urls(sections[0].meta_file(), out):,} URLs")
+    print(f"{out}: {write_image_urls(FacadLoader(sections[0]).meta_file(), out):,} URLs")

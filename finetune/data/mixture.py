@@ -1,17 +1,19 @@
-"""The catalogues of a recipe, each by itself and all as the one data set that is trained on."""
+"""The catalogues of a recipe, each on its own and all as the one data set that is trained on."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import datasets
 
-from finetune.config.recipe import Recipe
-from finetune.data.catalogues.base import CatalogueSection
-from finetune.data.preparation import ALL_SPLITS, Prepared, describe, prepare
+from finetune.config.catalogues import CatalogueSection
+from finetune.data.account import Account, MixturePart, SplitSizes
+from finetune.data.catalogues import loader_of
+from finetune.data.leaks import TrainingItems
+from finetune.data.preparation import ALL_SPLITS, Prepared, prepare
 from metrics.common.errors import UserError
 
 MOST_REPEATED = 100
@@ -25,8 +27,8 @@ class Mixture:
     Of several, the splits of `whole` have the columns `id`, `product_id`, `category` (ClassLabel), each "name/value",
     `image`, `caption` and `catalogue` (the name). Its training split draws from the catalogues by their weights until
     each item has come at least once; its other splits hold each item once. In the parts, `seen` and the leak audit are
-    told against the training captions of all. `whole.account` has `name`, `fingerprint`, `split` and `mixture`: for
-    each catalogue its `weight`, its training `articles` and the `drawn` items. Records are for the parts alone.
+    taken against the training captions of all. `whole.account.mixture` has the weight of each catalogue, its training
+    articles and the items drawn from them. Records are for the parts alone.
     """
 
     parts: dict[str, Prepared]
@@ -38,65 +40,72 @@ class Mixture:
 
     def describe(self) -> str:
         """The accounts of the preparation, for the screen."""
-        accounts = [describe(part.account) for part in self.parts.values()]
+        accounts = [part.account.describe() for part in self.parts.values()]
         if len(self.parts) == 1:
             return accounts[0]
         drawn = [
-            f"  {part['drawn']:>9,}  train, from the {part['articles']:,} of {part['name']} (weight {part['weight']:g})"
-            for part in self.whole.account["mixture"]
+            f"  {part.drawn:>9,}  train, from the {part.articles:,} of {part.name} (weight {part.weight:g})"
+            for part in self.whole.account.mixture
         ]
-        sizes = self.whole.account["split"]["sizes"]
+        sizes = self.whole.account.split.sizes
         others = [f"  {sizes[split]:>9,}  {split}" for split in ALL_SPLITS if split != "train"]
         return "\n".join([*accounts, f"mixture of {', '.join(self.parts)}", *drawn, *others])
 
 
-def prepare_all(recipe: Recipe) -> Mixture:
-    """Prepare every catalogue of the recipe and mix them by weight, in the order of the training seed.
+def check(catalogues: Mapping[str, CatalogueSection]) -> None:
+    """Check that the files of each catalogue are there, before anything is read. Raises `UserError` naming it."""
+    _each(catalogues, lambda section: loader_of(section).check())
+
+
+def prepare_all(catalogues: Mapping[str, CatalogueSection], seed: int) -> Mixture:
+    """Prepare each catalogue of a recipe and mix them by weight, in an order that `seed` draws.
 
     Raises `UserError` naming the catalogue that cannot be prepared or has nothing to train on.
     """
-    parts = each_catalogue(recipe, prepare)
+    parts = _each(catalogues, prepare)
     if len(parts) == 1:
         return Mixture(parts, *parts.values())
-    whole = _mixed(parts, recipe)
+    weights = {name: section.weight or 1.0 for name, section in catalogues.items()}
+    whole = _mixed(parts, weights, seed)
     captions = {caption for part in parts.values() for caption in part.splits["train"]["caption"][:]}
     return Mixture({name: _audited(part, captions, whole) for name, part in parts.items()}, whole)
 
 
-def prepare_one(recipe: Recipe, name: str | None = None) -> Prepared:
-    """The recipe's catalogue; of several the one called `name`. Raises `UserError` where the name does not fit."""
-    names = list(recipe.catalogues)
+def prepare_one(catalogues: Mapping[str, CatalogueSection], seed: int, name: str | None = None) -> Prepared:
+    """The only catalogue, or of several the one called `name`. Raises `UserError` if the name does not fit."""
+    names = list(catalogues)
     if name is not None and len(names) == 1:
         raise UserError(f"catalogue {name}: the recipe has a single catalogue; leave the name out")
     if len(names) > 1 and name not in names:
-        found = "which is missing" if name is None else f"found {name}"
-        raise UserError(f"catalogue (--catalogue on the command line): expected one of {', '.join(names)}; {found}")
-    return prepare_all(recipe).parts[name or names[0]]
+        problem = "which is missing" if name is None else f"found {name}"
+        raise UserError(f"catalogue (--catalogue on the command line): expected one of {', '.join(names)}; {problem}")
+    return prepare_all(catalogues, seed).parts[name or names[0]]
 
 
-def each_catalogue(recipe: Recipe, action: Callable[[CatalogueSection], Result]) -> dict[str, Result]:
-    """What `action` makes of each catalogue; where there are several, its `UserError` says of which it is."""
+def _each(
+    catalogues: Mapping[str, CatalogueSection], action: Callable[[CatalogueSection], Result]
+) -> dict[str, Result]:
+    """What `action` returns for each catalogue; its `UserError` names the catalogue if there are several."""
     results = {}
-    for name, section in recipe.catalogues.items():
+    for name, section in catalogues.items():
         try:
             results[name] = action(section)
         except UserError as error:
-            raise UserError(f"catalogue {name}: {error}" if len(recipe.catalogues) > 1 else str(error)) from None
+            raise UserError(f"catalogue {name}: {error}" if len(catalogues) > 1 else str(error)) from error
     return results
 
 
-def _mixed(parts: dict[str, Prepared], recipe: Recipe) -> Prepared:
-    weights = {name: section.weight or 1.0 for name, section in recipe.catalogues.items()}
+def _mixed(parts: dict[str, Prepared], weights: dict[str, float], seed: int) -> Prepared:
     categories = [f"{name}/{label}" for name, part in parts.items() for label in _labels(part)]
     aligned = {split: [_aligned(name, part, split, categories) for name, part in parts.items()] for split in ALL_SPLITS}
     splits = {split: datasets.concatenate_datasets(data) for split, data in aligned.items()}
     splits["train"] = datasets.interleave_datasets(
         aligned["train"],
         probabilities=_probabilities(weights, {name: len(part.splits["train"]) for name, part in parts.items()}),
-        seed=recipe.training.seed,
+        seed=seed,
         stopping_strategy="all_exhausted",
     )
-    return Prepared(splits, _account(parts, weights, splits, recipe.training.seed))
+    return Prepared(splits, _account(parts, weights, splits, seed))
 
 
 def _labels(part: Prepared) -> list[str]:
@@ -121,7 +130,7 @@ def _aligned(name: str, part: Prepared, split: str, categories: list[str]) -> An
 
 
 def _probabilities(weights: dict[str, float], sizes: dict[str, int]) -> list[float]:
-    """Shares of the weights. Raises `UserError` where a catalogue is empty or would come only after endless others."""
+    """Shares of the weights. Raises `UserError` if a catalogue is empty or would come too late."""
     heaviest = max(weights.values())
     total = sum(weight / heaviest for weight in weights.values())
     shares = {name: weight / heaviest / total for name, weight in weights.items()}
@@ -136,33 +145,34 @@ def _probabilities(weights: dict[str, float], sizes: dict[str, int]) -> list[flo
     return list(shares.values())
 
 
-def _account(
-    parts: dict[str, Prepared], weights: dict[str, float], splits: dict[str, Any], seed: int
-) -> dict[str, Any]:
+def _account(parts: dict[str, Prepared], weights: dict[str, float], splits: dict[str, Any], seed: int) -> Account:
     drawn = Counter(splits["train"]["catalogue"][:])
-    state = [(name, part.account["fingerprint"], weights[name]) for name, part in parts.items()]
-    return {
-        "name": ", ".join(parts),
-        "fingerprint": _digest(state, seed),
-        "split": {"sizes": {split: len(data) for split, data in splits.items()}},
-        "mixture": [
-            {"name": name, "weight": weights[name], "articles": len(part.splits["train"]), "drawn": drawn[name]}
-            for name, part in parts.items()
-        ],
-    }
+    state = [(name, part.account.fingerprint, weights[name]) for name, part in parts.items()]
+    return Account(
+        name=", ".join(parts),
+        fingerprint=_digest(state, seed),
+        split=SplitSizes(None, {split: len(data) for split, data in splits.items()}),
+        mixture=tuple(
+            MixturePart(name, weights[name], len(part.splits["train"]), drawn[name]) for name, part in parts.items()
+        ),
+    )
 
 
 def _audited(part: Prepared, captions: set[str], whole: Prepared) -> Prepared:
-    """The part with `seen` and its leak audit told against `captions`, and so with a fingerprint of its own."""
-    marked = {split: _marked(part.splits[split], captions) for split in ("validation", "test")}
-    seen = marked["test"]["seen"][:]
-    audit = part.account["leak_audit"] | {"captions_in_train": sum(seen) / len(seen) if seen else 0.0}
-    fingerprint = _digest(part.account["fingerprint"], whole.account["fingerprint"])
-    return Prepared(part.splits | marked, part.account | {"leak_audit": audit, "fingerprint": fingerprint})
+    """The part with `seen` and its leak audit taken against `captions`, and so with a fingerprint of its own."""
+    trained = TrainingItems(captions, part.splits["train"]["product_id"][:])
+    marked = {split: _marked(part.splits[split], trained) for split in ("validation", "test")}
+    test = part.splits["test"]
+    account = replace(
+        part.account,
+        leak_audit=trained.audit(test["caption"][:], test["product_id"][:]),
+        fingerprint=_digest(part.account.fingerprint, whole.account.fingerprint),
+    )
+    return Prepared(part.splits | marked, account)
 
 
-def _marked(data: Any, captions: set[str]) -> Any:
-    seen = [caption in captions for caption in data["caption"][:]]
+def _marked(data: Any, trained: TrainingItems) -> Any:
+    seen = trained.seen(data["caption"][:])
     return data.remove_columns("seen").add_column("seen", seen, feature=datasets.Value("bool"))
 
 

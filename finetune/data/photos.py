@@ -15,6 +15,7 @@ from datasets.features.features import register_feature
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
+from finetune.data.damage import is_damage, unreadable
 from metrics.common.errors import UserError
 from metrics.common.images import hdf5_images, hdf5_row, open_photo, to_rgb
 
@@ -30,7 +31,7 @@ class Photo(datasets.Image):  # type: ignore[misc]
     _type: str = field(default="Photo", init=False, repr=False)
 
     def decode_example(self, value: dict[str, Any], token_per_repo_id: Any = None) -> Image.Image:
-        """The photo, as it is stored. Raises `UserError` where a row of an HDF5 file is damaged."""
+        """The photo, as it is stored. Raises `UserError` if a row of an HDF5 file is damaged."""
         if value["path"] and hdf5_row(value["path"]):
             return load_image(value["path"])
         decoded: Image.Image = super().decode_example(value, token_per_repo_id)
@@ -42,14 +43,14 @@ with warnings.catch_warnings(action="ignore", category=UserWarning):
 
 
 def load_image(path: str | Path) -> Image.Image:
-    """Open a photo as RGB. Raises `UserError` naming the file where it is none or is broken."""
+    """Open a photo as RGB. Raises `UserError` naming the file if it is not a photo or is broken."""
     try:
         with open_photo(path) as image:
             _refuse_huge(image)
             return to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
-        cure = "copy the HDF5 file anew" if hdf5_row(path) else "replace or remove the file"
-        raise UserError(f"{path}: {_reason(error)}; {cure}") from None
+        cure = "copy the HDF5 file again" if hdf5_row(path) else "replace or remove the file"
+        raise UserError(f"{path}: {_damage(path, error)}; {cure}") from None
 
 
 @dataclass
@@ -63,28 +64,28 @@ class Checked:
 def check_photos(sources: Sequence[Path | str | bytes], title: str) -> Checked:
     """Read every photo once as `load_image` does.
 
-    JPEGs are decoded at a fraction of their size, which still reads every byte. Rows of an HDF5 file are read where it
+    JPEGs are decoded at a fraction of their size, which still reads every byte. Rows of an HDF5 file are read if it
     is stored in chunks, compressed for instance: else nothing but the file as a whole can be damaged unseen.
     """
     checked, files, stored = Checked(), [], cache(_stored_photos)
     for place, source in enumerate(sources):
-        found = None if isinstance(source, bytes) else hdf5_row(source)
-        size, fault, rows, in_chunks = stored(found[0]) if found else ("", None, 0, True)
-        if found and not in_chunks:
-            _note(checked, place, size, fault or _beyond(found[1], rows))
+        row = None if isinstance(source, bytes) else hdf5_row(source)
+        size, reason, rows, in_chunks = stored(row[0]) if row else ("", None, 0, True)
+        if row and not in_chunks:
+            _note(checked, place, size, reason or _beyond(row[1], rows))
         else:
             files.append(place)
     with ThreadPoolExecutor() as pool:
         checks = pool.map(_check, (sources[place] for place in files))
         bar = tqdm(checks, total=len(files), desc=title, unit="photo", disable=len(files) < 100)
-        for place, (size, fault) in zip(files, bar, strict=True):
-            _note(checked, place, size, fault)
+        for place, (size, reason) in zip(files, bar, strict=True):
+            _note(checked, place, size, reason)
     return checked
 
 
-def _note(checked: Checked, place: int, size: str, fault: str | None) -> None:
-    if fault:
-        checked.broken[place] = fault
+def _note(checked: Checked, place: int, size: str, reason: str | None) -> None:
+    if reason:
+        checked.broken[place] = reason
     else:
         checked.sizes[size] += 1
 
@@ -98,7 +99,7 @@ def _stored_photos(file: Path) -> tuple[str, str | None, int, bool]:
     try:
         images = hdf5_images(file)
     except _BROKEN as error:
-        return "", _reason(error), 0, False
+        return "", _damage(file, error), 0, False
     rows, _, height, width = images.shape
     return f"{width} x {height}", None, rows, images.chunks is not None
 
@@ -112,13 +113,20 @@ def _check(source: Path | str | bytes) -> tuple[str, str | None]:
             image.draft("RGB", CHECKED_SIZE)
             to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
-        return "", _reason(error)
+        return "", _damage(source if isinstance(source, Path | str) else "a photo", error)
     return size, None
 
 
 def _refuse_huge(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS:
         raise Image.DecompressionBombError
+
+
+def _damage(photo: Path | str, error: Exception) -> str:
+    """What is wrong with the photo. Raises `UserError` if it could not be read although it may be whole."""
+    if isinstance(error, OSError) and not is_damage(error):
+        raise unreadable(photo, error) from error
+    return _reason(error)
 
 
 def _reason(error: Exception) -> str:

@@ -1,14 +1,17 @@
 """From a recipe's catalogue to cached Arrow splits, reference files and an account of the preparation."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from finetune.config.catalogues import SPLITS, CatalogueSection
 from finetune.data import arrow_cache as cache
-from finetune.data.catalogues.base import SPLITS, Catalogue, CatalogueSection, check_catalogue
+from finetune.data.account import Account
+from finetune.data.catalogues import loader_of
+from finetune.data.catalogues.base import Catalogue, check_catalogue
 from finetune.data.photos import check_photos
 from finetune.data.splits import split_articles
 from metrics.common.cache import cache_folder
@@ -26,11 +29,10 @@ class Prepared:
 
     Columns: `id`, `product_id`, `image` (datasets.Image), `file` (path relative to the catalogue's folder), `caption`,
     `category` (ClassLabel), `colour`, `attributes`, `seen`. The split `undescribed` has photos and no captions.
-    `account` is what `run.json` keeps: name, folder, counts, dropped, split sizes, leak audit.
     """
 
     splits: dict[str, Any]
-    account: dict[str, Any]
+    account: Account
 
     def records(self, split: str) -> list[CaptionRecord]:
         """The split's items with their references, without captions; no photo is read."""
@@ -48,19 +50,20 @@ class Prepared:
 def prepare(config: CatalogueSection) -> Prepared:
     """Load, split, check every photo and cache; a second call with unchanged data reads the cache.
 
-    The cache lies in `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`).
-    Raises `UserError` where a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
+    The cache is in `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`).
+    Raises `UserError` if a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
     """
-    catalogue = config.load()  # type: ignore[attr-defined]
+    catalogue = loader_of(config).load()
     check_catalogue(catalogue)
     _set_aside_unsplittable(catalogue)
     parts = _limited_parts(catalogue, config)
     _check_captions(parts, config.max_caption_words)
     folder = cache_folder() / f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
     if not cache.is_whole(folder):
+        cache.remove_damaged(folder)
         cache.write(folder, catalogue, _without_bad_images(catalogue, parts, config), config)
     splits, account = cache.read(folder, catalogue.folder)
-    return Prepared(splits, account | {"name": config.called})
+    return Prepared(splits, replace(account, name=config.called))
 
 
 def write_references(prepared: Prepared, folder: Path) -> list[Path]:
@@ -70,28 +73,6 @@ def write_references(prepared: Prepared, folder: Path) -> list[Path]:
     for split, path in zip(SPLITS, paths, strict=True):
         write_records(path, prepared.each_record(split))
     return paths
-
-
-def describe(account: dict[str, Any]) -> str:
-    """The account of the preparation, for the screen."""
-    steps = [f"  {step['articles']:>9,}  {step['step']}" for step in account["counts"]]
-    sizes = [f"  {size:>9,}  {split}" for split, size in account["split"]["sizes"].items()]
-    dropped = [f"  {len(ids):>9,}  {rule}" for rule, ids in account["dropped"].items() if ids]
-    leak = account["leak_audit"]
-    tested = f"{leak['test_items']:,} test items with {leak['test_captions']:,} distinct captions"
-    audited = [
-        f"  {leak['captions_in_train']:>9.1%}  captions that stand verbatim in training",
-        f"  {leak['siblings_in_train']:>9.1%}  items with a sibling of the same product in training",
-    ]
-    sections = {
-        f"catalogue {account['name']}": steps,
-        "dropped, by rule": dropped,
-        **{title: [f"  {line}" for line in lines] for title, lines in account["notes"].items()},
-        "photos left out": [f"  {reason}" for reason in account["bad_images"]],
-        f"{account['split']['method']} split": sizes,
-        f"leak audit of {tested}": audited if leak["test_items"] else [],
-    }
-    return "\n".join(line for title, lines in sections.items() if lines for line in (title, *lines))
 
 
 def _set_aside_unsplittable(catalogue: Catalogue) -> None:

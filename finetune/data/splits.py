@@ -1,8 +1,7 @@
-"""Dividing a catalogue into training, validation and test, and the audit of what leaks between them."""
+"""Dividing a catalogue into training, validation and test."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,31 +9,14 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
-from finetune.data.catalogues.base import SPLITS, Split
+from finetune.config.catalogues import SPLITS, Split
 from metrics.common.errors import UserError
-
-
-@dataclass(frozen=True)
-class LeakAudit:
-    """What of the test split training has seen: shares of its items in [0, 1].
-
-    `test_captions` counts its distinct captions: several items may share one.
-    """
-
-    test_items: int
-    captions_in_train: float
-    siblings_in_train: float
-    test_captions: int
-
-    def as_dict(self) -> dict[str, float]:
-        """For `run.json`."""
-        return asdict(self)
 
 
 def split_articles(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFrame]:
     """`train`, `validation` and `test`, each with the columns of `articles`.
 
-    Raises `UserError` where a part would be empty.
+    Raises `UserError` if a part would be empty.
     """
     if config.train + config.validation >= 1:
         raise UserError(f"data.split: train {config.train} and validation {config.validation} leave nothing for test")
@@ -117,22 +99,3 @@ def connected_groups(keys: Sequence[Sequence[str]]) -> np.ndarray:
     starts = np.tile(np.arange(rows), len(keys))
     graph = coo_matrix((np.ones(len(ends), dtype=np.int8), (starts, ends)), shape=(offset, offset))
     return np.asarray(connected_components(graph, directed=False)[1][:rows])
-
-
-def seen_in_training(part: pd.DataFrame, train: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows' captions stand verbatim in the training captions."""
-    return part["caption"].isin(set(train["caption"]))
-
-
-def audit(test: pd.DataFrame, train: pd.DataFrame) -> LeakAudit:
-    """Measure what of the test split stands in training: equal captions, and siblings of the same product."""
-    return LeakAudit(
-        test_items=len(test),
-        captions_in_train=_share(seen_in_training(test, train)),
-        siblings_in_train=_share(test["product_id"].isin(set(train["product_id"]))),
-        test_captions=test["caption"].nunique(),
-    )
-
-
-def _share(flags: "pd.Series[bool]") -> float:
-    return float(flags.mean()) if len(flags) else 0.0

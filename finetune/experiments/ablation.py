@@ -92,7 +92,9 @@ class AblationRuns(Experiment[AblationCell]):
         if not is_finished(cell.recipe, resume=True):
             launch_training(cell.recipe_path, cell.overrides)
         system = load_system(str(cell.recipe.output), None, cell.recipe)
-        caption_catalogue(system, prepare_one(cell.recipe), Selection(SPLIT), cell.captions)
+        caption_catalogue(
+            system, prepare_one(cell.recipe.catalogues, cell.recipe.training.seed), Selection(SPLIT), cell.captions
+        )
 
     def write_table(self) -> None:
         """Write `ablation.{json,md}` with the runs up to the first that is unfinished."""

@@ -25,7 +25,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
 
     check_recipe(loaded)
     check_scoring(loaded.scoring)
-    prepared = prepare_all(loaded)
+    prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
     memory.show(memory.estimate(loaded), loaded)
     check_splits(prepared.whole)

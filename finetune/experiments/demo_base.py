@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
-from finetune.data.catalogues.folder import Folder
 from finetune.data.catalogues.tables import read_table
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import sample_garment

@@ -55,8 +55,8 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
 
 def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
     """Prepare the catalogues, each with the folder for what is its own, and the base model."""
-    mixture = prepare_all(recipe)
-    claim_output(recipe, mixture.whole.account["fingerprint"])
+    mixture = prepare_all(recipe.catalogues, recipe.training.seed)
+    claim_output(recipe, mixture.whole.account.fingerprint)
     parts = mixture.folders(recipe.output)
     for part, folder in parts:
         write_references(part, folder)

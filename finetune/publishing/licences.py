@@ -16,7 +16,7 @@ BASES = {
 
 
 @dataclass(frozen=True)
-class Data:
+class CatalogueTerms:
     """A catalogue's full name, where it comes from, and what may be done with it."""
 
     name: str
@@ -25,18 +25,20 @@ class Data:
 
 
 CATALOGUES = {
-    "hm": Data(
+    "hm": CatalogueTerms(
         "H&M Personalized Fashion Recommendations",
         "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations",
         "the rules of its Kaggle competition hold: research and other non-commercial use; photos and texts are H&M's",
     ),
-    "facad": Data(
+    "facad": CatalogueTerms(
         "FACAD",
         "https://github.com/xuewyang/Fashion_Captioning",
         "published for research; photos and texts belong to the shops that they were collected from",
     ),
-    "demo": Data("Lookbook's demo", "drawn by Lookbook", "made up, nobody's property: Apache-2.0 as Lookbook itself"),
-    "folder": Data(
+    "demo": CatalogueTerms(
+        "Lookbook's demo", "drawn by Lookbook", "made up, nobody's property: Apache-2.0 as Lookbook itself"
+    ),
+    "folder": CatalogueTerms(
         "a catalogue of its own", "whoever trained this has it", "not known here: ask whoever published this model"
     ),
 }

@@ -57,7 +57,7 @@ def merge(run: Path, out: Path, dtype: str | None = None) -> Comparison:
     recipe = _recipe_of(run)
     dtype = dtype or ("bfloat16" if recipe.model.quantization else recipe.model.dtype)
     _check(out, dtype)
-    validation = prepare_all(recipe).whole.splits["validation"]
+    validation = prepare_all(recipe.catalogues, recipe.training.seed).whole.splits["validation"]
     rows = [validation[place] for place in range(min(PHOTOS, len(validation)))]
     make_folder(out.parent)
     draft = out.with_name(f".{out.name}.{os.getpid()}.draft")

@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from finetune.config.overrides import flat
 from finetune.publishing.contents import Trained, public, read_object
-from finetune.publishing.licences import CATALOGUES, Data, base_licence
+from finetune.publishing.licences import CATALOGUES, CatalogueTerms, base_licence
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
 from metrics.common.templates import render
@@ -35,7 +35,7 @@ class Scored:
         return str(self.section.get("name") or self.section["catalogue"])
 
     @property
-    def data(self) -> Data:
+    def data(self) -> CatalogueTerms:
         """What is known of the catalogue's source and terms."""
         return CATALOGUES[self.section["catalogue"]]
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finetune.data.leaks import LeakAudit, TrainingItems
 from finetune.data.preparation import Prepared
 from finetune.models.adapter_files import adapter_folder, adapter_name, base_name, run_of
 from finetune.runs.claim import START
@@ -19,45 +20,46 @@ KNOWN = "is_known"
 def as_seen_by(
     system: CaptioningSystem, prepared: Prepared, items: Sequence[CaptionRecord]
 ) -> tuple[list[CaptionRecord], dict[str, Any]]:
-    """The items with `seen` as it holds for this system, and the account for its `run.json`.
+    """The items with `seen` as it is for this system, and the account for its `run.json`.
 
-    Where a run captions another catalogue or split than it was trained on, or began from an adapter, `seen` and the
-    leak audit are taken against all items that it was trained on, not against the training split that stands beside
-    the items. The account's `leak_note` says what of its training nobody knows.
+    If a run captions another catalogue or split than it was trained on, or began from an adapter, `seen` and the
+    leak audit are taken against all items that it was trained on, not against the training split beside
+    the items. The account's `leak_note` says what of its training is unknown.
     """
     account, note = catalogue_of(prepared), leak_note(system)
     account |= {"leak_note": note} if note else {}
     training = system.training
-    is_own_split = training is not None and training.catalogue_fingerprint == prepared.account["fingerprint"]
+    is_own_split = training is not None and training.catalogue_fingerprint == prepared.account.fingerprint
     if system.trained_on is None or (is_own_split and not (training and training.init_from)):
         return list(items), account
     marked, audit = audited(prepared, items, system.trained_on)
-    return marked, account | {"leak_audit": audit}
+    return marked, account | {"leak_audit": audit.as_dict()}
 
 
 def audited(
     prepared: Prepared, items: Sequence[CaptionRecord], trained_on: Path
-) -> tuple[list[CaptionRecord], dict[str, float]]:
-    """The items with `seen` told against those of the file `trained_on`, and their leak audit.
+) -> tuple[list[CaptionRecord], LeakAudit]:
+    """The items with `seen` taken against those of the file `trained_on`, and their leak audit.
 
-    Siblings of an item are looked for in the catalogue of the same name where training was on several.
+    If training was on several catalogues, an item's siblings are those of the catalogue with the same name.
     """
-    trained = read_records(trained_on)
-    captions = {reference for record in trained for reference in record.references}
-    products = {record.product_id for record in trained}
-    marked = [replace(item, seen=item.references[0] in captions if item.references else None) for item in items]
-    described = [item for item in marked if item.references]
-    names = [{item.product_id, f"{prepared.account['name']}/{item.product_id}"} for item in described]
-    return marked, {
-        "test_items": len(described),
-        "captions_in_train": _share([bool(item.seen) for item in described]),
-        "siblings_in_train": _share([bool(of_item & products) for of_item in names]),
-        "test_captions": len({item.references for item in described}),
-    }
+    trained = _training_items(read_records(trained_on), prepared.account.name)
+    described = [item for item in items if item.references]
+    captions = [item.references[0] for item in described]
+    seen = dict(zip([item.id for item in described], trained.seen(captions), strict=True))
+    marked = [replace(item, seen=seen.get(item.id)) for item in items]
+    return marked, trained.audit(captions, [item.product_id for item in described])
+
+
+def _training_items(records: Sequence[CaptionRecord], catalogue: str) -> TrainingItems:
+    """What a model was trained on; products of "catalogue/product", as mixtures write them, under both names."""
+    products = {record.product_id for record in records}
+    own = {product.removeprefix(f"{catalogue}/") for product in products if product}
+    return TrainingItems((text for record in records for text in record.references), products | own)
 
 
 def leak_note(system: CaptioningSystem) -> str | None:
-    """What nobody knows of the system's training; None where all is known."""
+    """What is unknown of the system's training; None if all is known."""
     if system.adapter and system.trained_on is None:
         return (
             f"The adapter {base_name(system.adapter)} lies in no run's folder, so nobody knows what it was trained "
@@ -78,7 +80,7 @@ def _start_note(start: Mapping[str, Any] | None) -> str | None:
 def with_exposure(start: dict[str, Any] | None) -> dict[str, Any] | None:
     """What a run keeps of the adapter that it begins from, with whether all items are known that this was trained on.
 
-    They are where it lies in a run's folder, and that run itself began from no other than such.
+    They are if it is in a run's folder, and that run itself began from no other adapter or from one of such a run.
     """
     if start is None:
         return None
@@ -96,19 +98,15 @@ def keep_trained_on(folder: Path, prepared: Prepared, start: dict[str, Any] | No
     }
     if start:
         earlier = run_of(adapter_folder(start["adapter"])) / TRAINED_ON
-        found = read_records(earlier) if earlier.is_file() else []
-        _add(items, found)
-        print(_start_note(start) or f"began from an adapter: its {len(found):,} training items count as seen too")
+        records = read_records(earlier) if earlier.is_file() else []
+        _add(items, records)
+        print(_start_note(start) or f"began from an adapter: its {len(records):,} training items count as seen too")
     write_records(folder / TRAINED_ON, items.values())
 
 
 def _add(items: dict[str, CaptionRecord], earlier: Iterable[CaptionRecord]) -> None:
-    """Add what is not there yet; an id that another item has is told apart."""
+    """Add what is not there yet; an id that another item has gets a prefix."""
     for record in earlier:
         added = record
         while items.setdefault(added.id, added) != added:
             added = replace(added, id=f"{START}/{added.id}")
-
-
-def _share(flags: Sequence[bool]) -> float:
-    return sum(flags) / len(flags) if flags else 0.0

@@ -28,7 +28,5 @@ def read_training(path: Path) -> TrainingRecord | None:
 
 def catalogue_of(prepared: Prepared) -> dict[str, Any]:
     """The fields of a `RunRecord` that describe the catalogue."""
-    account = prepared.account
-    info = {key: account[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
-    info["dropped"] = {rule: len(ids) for rule, ids in account["dropped"].items()}
-    return {"catalogue": CatalogueInfo.read(JsonReader(info, "catalogue")), "leak_audit": account["leak_audit"]}
+    values = prepared.account.for_run_record()
+    return values | {"catalogue": CatalogueInfo.read(JsonReader(values["catalogue"], "catalogue"))}

@@ -23,7 +23,7 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     from finetune.runs.claim import refuse_other_data
 
     refuse_other_data(loaded)
-    prepared = prepare_all(loaded)
+    prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
     for part, folder in prepared.folders(loaded.output):
         for path in [*write_references(part, folder), *write_card(part, folder)]:
@@ -42,7 +42,7 @@ def make_tiny(recipe: RecipePath, overrides: Overrides = None, limit: Limit = No
     from finetune.data.mixture import prepare_all
     from finetune.training.train import ensure_base
 
-    ensure_base(loaded, prepare_all(loaded).whole)
+    ensure_base(loaded, prepare_all(loaded.catalogues, loaded.training.seed).whole)
     print(loaded.model.base)
 
 

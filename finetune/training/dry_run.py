@@ -43,7 +43,7 @@ def dry_run(recipe: Recipe) -> None:
     state = distributed()
     check_recipe(recipe, state.num_processes)
     with state.main_process_first():
-        mixture = prepare_all(recipe)
+        mixture = prepare_all(recipe.catalogues, recipe.training.seed)
     check_splits(mixture.whole)
     if state.is_main_process:
         memory.show(memory.estimate(recipe), recipe)

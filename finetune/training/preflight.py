@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from finetune.config.recipe import Recipe
-from finetune.data.mixture import each_catalogue
+from finetune.data import mixture
 from finetune.data.preparation import Prepared
 from finetune.models import adapters, quantization
 from finetune.models.families import captioner_class
@@ -39,7 +39,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     _check_precision(recipe)
     quantization.check_installed(recipe.model)
     quantization.check_trainable(recipe.model, recipe.tune, recipe.lora)
-    each_catalogue(recipe, lambda section: section.check())
+    mixture.check(recipe.catalogues)
     family = captioner_class(recipe.model.family)
     family.prompt_of(recipe.prompt)
     if recipe.model.tiny is None:

@@ -66,7 +66,7 @@ def facts_of(recipe: Recipe, mixture: Mixture) -> dict[str, Any]:
         "versions": versions(),
         "hardware": hardware(),
         "leak_audit": {
-            name: audited(part, part.records("test"), recipe.output / TRAINED_ON)[1]
+            name: audited(part, part.records("test"), recipe.output / TRAINED_ON)[1].as_dict()
             for name, part in mixture.parts.items()
         },
     }

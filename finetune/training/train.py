@@ -74,7 +74,7 @@ def _train(
 ) -> Path:
     fitted = with_micro_batch(recipe, micro_batch_size)
     with state.main_process_first():
-        mixture = prepare_all(recipe)
+        mixture = prepare_all(recipe.catalogues, recipe.training.seed)
         prepared = mixture.whole
         if state.is_main_process:
             _claim(recipe, mixture, start)
@@ -114,8 +114,7 @@ def _train(
             cut_captions=cut,
             init_from=start or {},
             micro_batch_size=micro_batch_size,
-            catalogue_fingerprint=prepared.account["fingerprint"],
-            mixture=tuple(prepared.account.get("mixture") or ()),
+            **prepared.account.for_training_record(),
         )
         record.write(RunFolder(recipe.output).training)
         remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
@@ -125,7 +124,7 @@ def _train(
 
 def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> None:
     """Make the output this recipe's, with what it is trained on and from."""
-    claim_output(recipe, mixture.whole.account["fingerprint"], start)
+    claim_output(recipe, mixture.whole.account.fingerprint, start)
     for part, folder in mixture.folders(recipe.output):
         write_references(part, folder)
     print(mixture.describe())

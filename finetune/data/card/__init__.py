@@ -1,1 +1,1 @@
-"""The catalogue card: a page that says what a catalogue is like."""
+"""The catalogue card: a page that describes a catalogue."""

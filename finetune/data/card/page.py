@@ -1,4 +1,4 @@
-"""The catalogue card: a page that says what a catalogue is like, or two side by side."""
+"""The catalogue card: a page that describes a catalogue, or two side by side."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.card.facts import CatalogueCard, describe_catalogue
-from finetune.data.card.tables import Section, sections, shared_section
+from finetune.data.card.tables import CardSection, sections, shared_section
 from finetune.data.preparation import Prepared
 from metrics.common.errors import UserError
 from metrics.common.files import one_line, write_text
@@ -20,7 +20,7 @@ __all__ = ["CatalogueCard", "describe_catalogue", "refuse_a_file", "write_card",
 def write_card(prepared: Prepared, folder: Path) -> list[Path]:
     """Describe a prepared catalogue: write `catalogue.json`, `.md` and `.html` into `folder` and return their paths.
 
-    `folder` is made where it is missing. Raises `UserError` where a file cannot be written.
+    `folder` is made if it is missing. Raises `UserError` if a file cannot be written.
     """
     card = describe_catalogue(prepared)
     name = card.facts["name"]
@@ -30,8 +30,8 @@ def write_card(prepared: Prepared, folder: Path) -> list[Path]:
 def write_comparison(catalogues: Sequence[tuple[str, Prepared]], folder: Path) -> list[Path]:
     """Describe two catalogues side by side: `catalogues.json`, `.md` and `.html` in `folder`; their paths.
 
-    `catalogues` are pairs of a source (the recipe's path), which tells catalogues of one name apart, and what was
-    prepared. Raises `UserError` where a file cannot be written.
+    `catalogues` are pairs of a source (the recipe's path), which distinguishes catalogues of one name, and what was
+    prepared. Raises `UserError` if a file cannot be written.
     """
     described = [describe_catalogue(prepared) for _, prepared in catalogues]
     labels = _labels([card.facts["name"] for card in described], [source for source, _ in catalogues])
@@ -44,13 +44,13 @@ def write_comparison(catalogues: Sequence[tuple[str, Prepared]], folder: Path) -
 
 
 def refuse_a_file(folder: Path) -> None:
-    """Raise `UserError` where the folder to write to is a file."""
+    """Raise `UserError` if the folder to write to is a file."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: expected a folder, found a file; give another --out")
 
 
 def _labels(names: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """Names that differ: with their source where two catalogues have the same, numbered where that is the same too."""
+    """Names that differ: with their source if two have the same name, numbered if the sources are the same too."""
     if len(set(names)) == len(names):
         return list(names)
     if len(set(sources)) == len(sources):
@@ -85,7 +85,7 @@ def _lower_categories(card: CatalogueCard) -> Counter[str]:
 
 
 def _write(
-    path: Path, values: Mapping[str, Any], cards: Mapping[str, CatalogueCard], parts: Sequence[Section]
+    path: Path, values: Mapping[str, Any], cards: Mapping[str, CatalogueCard], parts: Sequence[CardSection]
 ) -> list[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

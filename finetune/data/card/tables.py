@@ -64,7 +64,7 @@ _LEAKS = {
 
 @dataclass(frozen=True)
 class Table:
-    """A head and rows of cells; `texts` where the last column holds sentences."""
+    """A head and rows of cells; `texts` if the last column holds sentences."""
 
     head: list[str]
     rows: Rows
@@ -73,7 +73,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Section:
+class CardSection:
     """A titled part of the page: `measures` has a column for each catalogue, `lists` tables of one catalogue each."""
 
     title: str
@@ -83,50 +83,50 @@ class Section:
     chart: Chart | None = None
 
 
-def sections(labelled: Mapping[str, Facts]) -> list[Section]:
-    """The page's parts for catalogues by their label, side by side where there are two."""
+def sections(labelled: Mapping[str, Facts]) -> list[CardSection]:
+    """The page's parts for catalogues by their label, side by side if there are two."""
     lengths = {label: (facts["caption_words"] or {}).get("items", {}) for label, facts in labelled.items()}
     return [
-        Section(
+        CardSection(
             "At a glance",
             "What Table 2 of the paper compares; undescribed items have a photo and no caption.",
             [_compared(labelled, _AT_A_GLANCE), _compared(labelled, _ITEMS)],
         ),
-        Section(
+        CardSection(
             "Image sizes",
             "Width x height in pixels, as the photos are stored.",
             [_compared(labelled, _IMAGE_SIZES)],
             _each(labelled, ["Size", "Photos", "Share"], _size_rows),
         ),
-        Section(
+        CardSection(
             "Caption lengths",
             "Words between white space, over all captioned items.",
             [_compared(labelled, _WORDS)],
             chart=histogram(lengths, "words per caption"),
         ),
-        Section(
+        CardSection(
             "Categories",
             "Of captioned items, the most frequent first.",
             [_compared(labelled, _CATEGORIES)],
             _each(labelled, ["Category", "Items", "Share"], _category_rows),
         ),
-        Section(
+        CardSection(
             "Attributes",
             "Distinct values as they stand; where values hold lists, the distinct parts between commas too.",
             lists=_each(labelled, ["Attribute", "Items", "Values", "Parts"], _attribute_rows),
         ),
-        Section(
+        CardSection(
             "Repetition",
             "How much items share their captions.",
             [_compared(labelled, _REPETITION)],
             _each(labelled, ["Items", "Most repeated captions"], _repeated_rows, texts=True),
         ),
-        Section(
+        CardSection(
             "Leak audit",
             "A system can score well on a caption it was trained on without looking at the picture.",
             [_compared(labelled, _LEAKS)],
         ),
-        Section(
+        CardSection(
             "Preparation",
             "What each step left, and what was dropped by each rule.",
             lists=_each(labelled, ["Step", "Items"], _preparation_rows),
@@ -134,7 +134,7 @@ def sections(labelled: Mapping[str, Facts]) -> list[Section]:
     ]
 
 
-def shared_section(shared: Mapping[str, Mapping[str, list[str]]], labels: Sequence[str]) -> Section:
+def shared_section(shared: Mapping[str, Mapping[str, list[str]]], labels: Sequence[str]) -> CardSection:
     """What two catalogues have in common; by kind, the names `both` have and those of the `first` or `second` alone."""
     where = {"both": "In both", "first": f"Only in {labels[0]}", "second": f"Only in {labels[1]}"}
     tables = [
@@ -146,7 +146,7 @@ def shared_section(shared: Mapping[str, Mapping[str, list[str]]], labels: Sequen
         for kind, overlap in shared.items()
     ]
     note = "Bare words, and categories without regard to capitals."
-    return Section("What they share", note, tables)
+    return CardSection("What they share", note, tables)
 
 
 def _compared(labelled: Mapping[str, Facts], measures: Mapping[str, tuple[str, str]]) -> Table:
@@ -175,7 +175,7 @@ def _ratio(first: Any, second: Any) -> str:
 def _each(
     labelled: Mapping[str, Facts], head: list[str], rows: Callable[[Facts], Rows], texts: bool = False
 ) -> list[Table]:
-    """A table for each catalogue, named where there are two."""
+    """A table for each catalogue, named if there are two."""
     title = len(labelled) > 1
     return [Table(head, rows(facts), label if title else None, texts) for label, facts in labelled.items()]
 

@@ -1,12 +1,22 @@
-"""One catalogue a file; each gives the same columns. A new catalogue is added here, to the union."""
+"""One catalogue a file; each gives the same columns. A new catalogue's loader is added here, its keys to the recipe."""
 
-from typing import Annotated
+from typing import Any
 
-from pydantic import Field
+from finetune.config.catalogues import HM, CatalogueSection, Demo, Facad, Folder
+from finetune.data.catalogues.base import Loader
+from finetune.data.catalogues.demo import DemoLoader
+from finetune.data.catalogues.facad.loader import FacadLoader
+from finetune.data.catalogues.folder import FolderLoader
+from finetune.data.catalogues.hm import HMLoader
 
-from finetune.data.catalogues.demo import Demo
-from finetune.data.catalogues.facad.loader import Facad
-from finetune.data.catalogues.folder import Folder
-from finetune.data.catalogues.hm import HM
+LOADERS: dict[type[CatalogueSection], type[Loader[Any]]] = {
+    HM: HMLoader,
+    Facad: FacadLoader,
+    Folder: FolderLoader,
+    Demo: DemoLoader,
+}
 
-CatalogueConfig = Annotated[HM | Facad | Folder | Demo, Field(discriminator="catalogue")]
+
+def loader_of(section: CatalogueSection) -> Loader[Any]:
+    """The loader of a recipe's data section."""
+    return LOADERS[type(section)](section)

@@ -2,53 +2,20 @@
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Generic, TypeVar
 
 import pandas as pd
-from pydantic import Field, PositiveFloat, PositiveInt
 
-from finetune.config.section import Section
+from finetune.config.catalogues import SPLITS, CatalogueSection
 from metrics.common.errors import UserError
 
-Ratio = Annotated[float, Field(gt=0, lt=1)]
+Keys = TypeVar("Keys", bound=CatalogueSection)
 
-SPLITS = ("train", "validation", "test")
 COLUMNS = ("id", "product_id", "image", "caption", "category", "colour", "attributes")
-
-
-class Split(Section):
-    """How articles are divided; see `finetune.data.splits`."""
-
-    method: Literal["published", "product"] = "product"
-    train: Ratio = 0.8
-    validation: Ratio = 0.1
-    seed: Annotated[int, Field(ge=0)] = 42
-
-
-class CatalogueSection(Section):
-    """What all catalogues may be told. `limit` keeps that many photos of each split.
-
-    `name` tells catalogues of one kind apart, and `weight` (1 where none is given) is the share of the training items
-    that comes from this one of several.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
-    weight: PositiveFloat | None = None
-    split: Split = Split()
-    limit: PositiveInt | None = None
-    on_bad_image: Literal["stop", "skip"] = "stop"
-    max_caption_words: PositiveInt = 300
-
-    @property
-    def called(self) -> str:
-        """The catalogue's name in recipes, folders and reports."""
-        return self.name or self.catalogue  # type: ignore[attr-defined]
-
-    def check(self) -> None:
-        """Raise `UserError` where the catalogue's folder is not there; reads nothing."""
 
 
 @dataclass
@@ -56,10 +23,10 @@ class Catalogue:
     """A catalogue in memory.
 
     `described` and `undescribed` have the columns `COLUMNS`: `image` is a path relative to `folder` (or the photo's
-    bytes where the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
-    `counts` tells how many articles each step of the preparation left, `dropped` which ones each rule dropped,
+    bytes if the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
+    `counts` has how many articles each step of the preparation left, `dropped` which ones each rule dropped,
     `bad_images` what is wrong with photos left out, `image_sizes` how many there are of each size ("width x height").
-    `notes` has what else is to be told of the preparation, lines under titles.
+    `notes` has further lines on the preparation under titles.
     A catalogue that comes divided has a further column `split` (train, validation, test): its published split.
     """
 
@@ -80,22 +47,37 @@ class Catalogue:
         self.counts.append((step, len(self.described)))
 
 
+@dataclass(frozen=True)
+class Loader(ABC, Generic[Keys]):
+    """Reads the catalogue that a data section of a recipe names."""
+
+    section: Keys
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `UserError` if the files that the section names are missing; reads no table and no photo."""
+
+    @abstractmethod
+    def load(self) -> Catalogue:
+        """Read the catalogue, every row kept or counted."""
+
+
 def check_catalogue(catalogue: Catalogue) -> None:
-    """Raise `UserError` where a catalogue lacks a column, has an id twice, or names a split that there is not."""
+    """Raise `UserError` if a catalogue lacks a column, has an id twice, or names an unknown split."""
     for table in (catalogue.described, catalogue.undescribed):
         missing = [column for column in COLUMNS if column not in table]
         if missing:
             raise UserError(f"catalogue {catalogue.name}: column(s) {', '.join(missing)} missing")
     ids = pd.concat([catalogue.described["id"], catalogue.undescribed["id"]])
     if ids.duplicated().any():
-        raise UserError(f"catalogue {catalogue.name}: id {ids[ids.duplicated()].iloc[0]} stands in several rows")
+        raise UserError(f"catalogue {catalogue.name}: id {ids[ids.duplicated()].iloc[0]} is in several rows")
     unknown = set(catalogue.described.get("split", ())) - set(SPLITS)
     if unknown:
         raise UserError(f"catalogue {catalogue.name}: split {min(unknown)!r}: expected one of {', '.join(SPLITS)}")
 
 
 def existing_folder(value: str, key: str) -> Path:
-    """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` where there is none."""
+    """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` if it does not exist."""
     unset = [name for name in re.findall(r"\$\{?(\w+)\}?", value) if not os.environ.get(name)]
     if unset:
         raise UserError(f"{key}: {value}: set the environment variable, for example {unset[0]}=/path/to/it")
@@ -106,11 +88,11 @@ def existing_folder(value: str, key: str) -> Path:
 
 
 def require_unique_ids(table: pd.DataFrame, source: Path | str) -> None:
-    """Raise `UserError` naming ids that stand in several rows, or the row that has none."""
+    """Raise `UserError` naming ids that are in several rows, or the row that has none."""
     missing = (table["id"] == "").to_numpy()
     if missing.any():
         raise UserError(f"{source}: row {missing.argmax() + 2} has no id; every item needs one")
     repeated = table["id"][table["id"].duplicated()].unique()
     if len(repeated):
         shown = ", ".join(repeated[:5])
-        raise UserError(f"{source}: {len(repeated)} id(s) stand in several rows: {shown}; ids must be unique")
+        raise UserError(f"{source}: {len(repeated)} id(s) are in several rows: {shown}; ids must be unique")

@@ -3,70 +3,45 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import datasets
 import pandas as pd
-from pydantic import model_validator
 
-from finetune.config.section import Section
-from finetune.data.catalogues.base import Catalogue, CatalogueSection, existing_folder, require_unique_ids
+from finetune.config.catalogues import Columns, Folder
+from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
 from finetune.data.catalogues.tables import as_text, read_table, refuse_lists
 from metrics.common.errors import UserError
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
-class Columns(Section):
-    """Which column of the table holds what. `id` defaults to the image's path, `product_id` to the id."""
-
-    image: str = "file_name"
-    caption: str | None = None
-    id: str | None = None
-    product_id: str | None = None
-    category: str | None = None
-    colour: str | None = None
-    attributes: tuple[str, ...] = ()
-
-
-class Folder(CatalogueSection):
-    """A folder of images, or a data set of the Hub."""
-
-    catalogue: Literal["folder"]
-    folder: str | None = None
-    table: str | None = None
-    dataset: str | None = None
-    dataset_split: str = "train"
-    columns: Columns = Columns()
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.folder is None) == (self.dataset is None):
-            raise ValueError("give either folder (of images) or dataset (a datasets id)")
-        return self
+class FolderLoader(Loader[Folder]):
+    """Reads a folder of images with its table, or a data set of the Hub."""
 
     def check(self) -> None:
-        """The folder, where one is named, must be there."""
-        if self.folder is not None:
-            existing_folder(self.folder, "data.folder")
+        """Raise `UserError` if the section names a folder that is missing."""
+        if self.section.folder is not None:
+            existing_folder(self.section.folder, "data.folder")
 
     def load(self) -> Catalogue:
         """Read the table, the folder or the data set, every row kept or counted."""
-        if self.dataset is not None:
-            return _split_described(_from_dataset(self.dataset, self.dataset_split, self.columns), None)
-        folder = existing_folder(str(self.folder), "data.folder")
+        section = self.section
+        if section.dataset is not None:
+            return _split_described(_from_dataset(section.dataset, section.dataset_split, section.columns), None)
+        folder = existing_folder(str(section.folder), "data.folder")
         table = self._table_path(folder)
-        rows = _from_table(table, folder, self.columns) if table else _images_alone(folder)
+        rows = _from_table(table, folder, section.columns) if table else _images_alone(folder)
         return _split_described(rows, folder)
 
     def _table_path(self, folder: Path) -> Path | None:
-        if self.table is not None:
-            return folder / self.table
+        if self.section.table is not None:
+            return folder / self.section.table
         candidates = (folder / f"metadata.{suffix}" for suffix in ("csv", "jsonl", "parquet"))
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None and self.columns != Columns():
+        table = next((path for path in candidates if path.is_file()), None)
+        if table is None and self.section.columns != Columns():
             raise UserError(f"{folder}: data.columns needs a table: name it by data.table, or call it metadata.csv")
-        return found
+        return table
 
 
 def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
@@ -77,7 +52,7 @@ def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
 
 
 def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: Any, source: Path | str) -> pd.DataFrame:
-    """Add `id` (`ids` where the recipe names no column) and `product_id` (the id where there is none)."""
+    """Add `id` (`ids` if the recipe names no column) and `product_id` (default: the id)."""
     rows["id"] = raw[columns.id] if columns.id else ids
     require_unique_ids(rows, source)
     products = raw[columns.product_id] if columns.product_id else rows["id"]
@@ -108,13 +83,13 @@ def _select(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 def _relative_image(value: str, folder: Path, table: Path, row: int) -> str:
     path = Path(os.path.normpath(folder / value))
     if not path.is_relative_to(folder) or not path.is_file():
-        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}; mend or remove the row")
+        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}; correct or remove the row")
     return path.relative_to(folder).as_posix()
 
 
 def _images_alone(folder: Path) -> pd.DataFrame:
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    shown = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    images = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    shown = (path for path in images if not any(part.startswith(".") for part in path.parts))
     names = sorted(path.as_posix() for path in shown if not (folder / path).is_dir())
     if not names:
         raise UserError(f"{folder}: no images there ({', '.join(sorted(IMAGE_SUFFIXES))})")

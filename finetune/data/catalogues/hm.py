@@ -6,11 +6,11 @@ and a photo, of fashion product types with at least seven articles, descriptions
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
-from finetune.data.catalogues.base import Catalogue, CatalogueSection, Split, existing_folder, require_unique_ids
+from finetune.config.catalogues import HM
+from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
 from finetune.data.catalogues.hm_types import FASHION_KEYWORDS
 from finetune.data.catalogues.tables import read_table
 from metrics.common.errors import UserError
@@ -35,20 +35,16 @@ REQUIRED = {
 }
 
 
-class HM(CatalogueSection):
-    """The Kaggle folder of "H&M Personalized Fashion Recommendations"."""
-
-    catalogue: Literal["hm"]
-    folder: str
-    split: Split = Split(method="published")
+class HMLoader(Loader[HM]):
+    """Reads the Kaggle folder."""
 
     def check(self) -> None:
-        """The folder must be there."""
-        existing_folder(self.folder, "data.folder")
+        """Raise `UserError` if the folder is missing."""
+        existing_folder(self.section.folder, "data.folder")
 
     def load(self) -> Catalogue:
         """Read and prepare the articles, every step counted."""
-        return load_kaggle_folder(existing_folder(self.folder, "data.folder"), "hm")
+        return load_kaggle_folder(existing_folder(self.section.folder, "data.folder"), "hm")
 
 
 def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
@@ -72,8 +68,8 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
 
 def _photos(folder: Path) -> dict[str, str]:
     """Article id to the photo's path in `folder`; files of other names are no photos of articles."""
-    found = (path for path in sorted((folder / "images").glob("*/*")) if path.suffix.lower() == ".jpg")
-    return {path.stem: path.relative_to(folder).as_posix() for path in found}
+    photos = (path for path in sorted((folder / "images").glob("*/*")) if path.suffix.lower() == ".jpg")
+    return {path.stem: path.relative_to(folder).as_posix() for path in photos}
 
 
 def read_articles(path: Path) -> pd.DataFrame:

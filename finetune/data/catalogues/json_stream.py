@@ -16,7 +16,7 @@ _NEXT = re.compile(r"\s*([,\]])\s*")
 def json_list(path: Path) -> Iterator[Any]:
     """The elements of the JSON list in `path`, one at a time.
 
-    Raises `UserError` with file and row where it is no such list, is truncated or is not UTF-8.
+    Raises `UserError` with file and row if it is no such list, is truncated or is not UTF-8.
     """
     row = 0
     try:
@@ -40,21 +40,21 @@ def _elements(file: TextIO) -> Iterator[Any]:
     done = text.startswith("]")
     place = int(done)
     while not done:
-        found = _element(text, place)
-        if found is None:
+        parsed = _element(text, place)
+        if parsed is None:
             more = file.read(max(_CHUNK, len(text) - place))
             if not more:
                 raise ValueError("not JSON")
             text, place = (text[place:] + more).lstrip(), 0
             continue
-        element, place, done = found
+        element, place, done = parsed
         yield element
     if (text[place:] + file.read()).strip():
-        raise ValueError("the list has ended, but the file goes on")
+        raise ValueError("the list has ended, but the file continues")
 
 
 def _element(text: str, place: int) -> tuple[Any, int, bool] | None:
-    """The element at `place`, where the next one is and whether there is none; None where more text is needed."""
+    """The element at `place`, where the next one is and whether there is none; None if more text is needed."""
     try:
         element, end = json.JSONDecoder().raw_decode(text, place)
     except ValueError:

@@ -14,8 +14,8 @@ from metrics.common.errors import UserError
 def read_table(path: Path, required: Sequence[str] = (), plain: Sequence[str] = ()) -> pd.DataFrame:
     """The table at `path`, missing values as empty strings, numbers as they are written.
 
-    Raises `UserError` where the file is missing, unreadable, truncated, empty or lacks a required column,
-    or where one of the `plain` columns holds lists.
+    Raises `UserError` if the file is missing, unreadable, truncated, empty or lacks a required column,
+    or if one of the `plain` columns holds lists.
     """
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
@@ -51,7 +51,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
             ) from None
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise UserError(f"{path}: column(s) {', '.join(repeated)} stand twice in the header; name each column once")
+        raise UserError(f"{path}: column(s) {', '.join(repeated)} appear twice in the header; name each column once")
     return pd.DataFrame(rows, columns=header, dtype=str)
 
 
@@ -86,7 +86,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def refuse_lists(table: pd.DataFrame, columns: Sequence[str], source: Path | str) -> None:
-    """Raise `UserError` where a column that the recipe names holds lists or objects: they would become odd text."""
+    """Raise `UserError` if a column that the recipe names holds lists or objects: they would become odd text."""
     for column in columns:
         for row, value in enumerate(table.get(column, ())):
             if not pd.api.types.is_scalar(value):

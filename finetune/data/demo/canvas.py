@@ -56,7 +56,7 @@ class Canvas:
         return [(self.left + x * self.across, self.top + y * self.down) for x, y in points]
 
     def area(self, points: Line, fill: RGB | int, outline: RGB | None = None, width: float = 4.0) -> None:
-        """Fill a polygon, and draw its outline where one is asked for."""
+        """Fill a polygon, and draw its outline if one is asked for."""
         placed = self.place(points)
         self.pen.polygon(placed, fill=fill)
         if outline is not None:

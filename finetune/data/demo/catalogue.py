@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from finetune.data.demo.drawing import draw
+from finetune.data.demo.marked_folder import require_numbers, write_whole
 from finetune.data.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, purchases, stock
-from finetune.data.demo.whole import require_numbers, write_whole
 
 VERSION = 1
 MOST_ARTICLES = LAST_CODE - FIRST_CODE + 1
@@ -22,7 +22,7 @@ def write_demo(folder: Path, articles: int, seed: int) -> None:
     """Write a demo catalogue of `articles` articles and half as many customers into `folder`.
 
     The same `articles` and `seed` give the same bytes. The folder appears whole or not at all; where it already holds
-    this very catalogue, nothing is done. Raises `UserError` where it holds anything else, or where `articles` or `seed`
+    this very catalogue, nothing is done. Raises `UserError` if it holds anything else, or if `articles` or `seed`
     is out of range.
     """
     require_numbers(articles, 1, MOST_ARTICLES, seed)
@@ -31,7 +31,7 @@ def write_demo(folder: Path, articles: int, seed: int) -> None:
 
 
 def image_path(article_id: str) -> Path:
-    """Return where the article's photo lies in the catalogue's folder."""
+    """Return the path of the article's photo in the catalogue's folder."""
     return Path("images") / article_id[:3] / f"{article_id}.jpg"
 
 

@@ -14,7 +14,7 @@ from finetune.data.demo.catalogue import MOST_ARTICLES
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.facad_items import ATTRIBUTES, CATEGORIES, FACAD_SPLITS, NOTHING, Item, items_of
 from finetune.data.demo.garments import Garment
-from finetune.data.demo.whole import require_numbers, write_whole
+from finetune.data.demo.marked_folder import require_numbers, write_whole
 
 VERSION = 1
 PHOTO_SIDE = 64
@@ -22,7 +22,7 @@ PAD, UNKNOWN, START, END = "<pad>", "<unk>", "<start>", "<end>"
 CLOSEST = 0.75
 """The smallest share of a drawing's side that a view of it shows."""
 NEWS_EVERY = 25
-"""Every so many-th item is announced in the meta file by words that its caption lacks."""
+"""The interval of items that are announced in the meta file by words that its caption lacks."""
 
 
 def write_facad_demo(folder: Path, articles: int, seed: int, side: int = PHOTO_SIDE) -> None:
@@ -30,7 +30,7 @@ def write_facad_demo(folder: Path, articles: int, seed: int, side: int = PHOTO_S
 
     The same arguments give the same bytes; TEST_ATTRS.json holds the attributes of other items, as FACAD's does.
     The folder appears whole or not at all; where it already holds this very catalogue, nothing is done. Raises
-    `UserError` where it holds anything else, or where `articles` or `seed` is out of range.
+    `UserError` if it holds anything else, or if `articles` or `seed` is out of range.
     """
     require_numbers(articles, len(FACAD_SPLITS), MOST_ARTICLES, seed)
     mark = {"layout": "facad", "articles": articles, "seed": seed, "side": side, "version": VERSION}
@@ -50,8 +50,8 @@ def _write(folder: Path, items: list[Item], seed: int, side: int) -> None:
 
 def _word_map(items: list[Item]) -> dict[str, int]:
     """Every word to its id: padding is 0, the marks come last, as in FACAD."""
-    said = {word for item in items for word in (*item.words, *item.attributes)}
-    return {word: number for number, word in enumerate((PAD, *sorted(said | {NOTHING}), UNKNOWN, START, END))}
+    vocabulary = {word for item in items for word in (*item.words, *item.attributes)}
+    return {word: number for number, word in enumerate((PAD, *sorted(vocabulary | {NOTHING}), UNKNOWN, START, END))}
 
 
 def _write_texts(folder: Path, name: str, items: list[Item], words: dict[str, int], width: int) -> None:

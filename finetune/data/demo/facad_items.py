@@ -47,7 +47,7 @@ class Item:
 
     @property
     def attributes(self) -> list[str]:
-        """What the shop says of the product, a word each."""
+        """What the shop writes about the product, a word each."""
         values = [getattr(self.garment, name) for name in ATTRIBUTES]
         return sorted({value.lower().split()[0] for value in values if value != "none"})
 

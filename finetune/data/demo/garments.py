@@ -13,7 +13,7 @@ from finetune.data.demo.palette import COLOURS, accents_for
 class Garment:
     """One article. The first block is visible in its drawing, the second is not.
 
-    Every value is a key of `CUTS` (or of `COLOURS`); "none" says that the garment lacks the feature or cannot have it.
+    Every value is a key of `CUTS` (or of `COLOURS`); "none" means that the garment lacks the feature or cannot have it.
     `phrasing` (0..15) chooses among the few equivalent wordings of a description; siblings share it.
     """
 

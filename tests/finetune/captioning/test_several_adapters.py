@@ -16,7 +16,7 @@ from tiny_models import photo, write_recipe, write_tiny
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
-from finetune.data.catalogues.demo import write_demo
+from finetune.data.demo.catalogue import write_demo
 
 LORA = {"rank": 4, "alpha": 8, "modules": "query-value"}
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

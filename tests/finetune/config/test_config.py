@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from places import RECIPES
 from tiny import recipe, refused
 
+from finetune.config.catalogues import CatalogueConfig
 from finetune.config.recipe import Recipe, load_recipe, parse_recipe
-from finetune.data.catalogues import CatalogueConfig
 from metrics.common.errors import UserError
 
 KNOWN = ", ".join(

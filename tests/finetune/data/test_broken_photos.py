@@ -1,5 +1,6 @@
 """What `prepare` makes of broken photos and of a disk that fails."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from tiny import (
 )
 
 from finetune.config.recipe import load_recipe
-from finetune.data import arrow_cache as cache
 from finetune.data import preparation
 
 COUNT = 30
@@ -65,8 +65,8 @@ def test_broken_photos_can_be_left_out_counted_and_listed(shop: Path, shop_recip
     after = {record["id"]: record["split"] for record in all_references(tmp_path).values()}
     assert after == {id_: split for id_, split in before.items() if id_ not in reasons}
     account = preparation.prepare(load_recipe(shop_recipe, ["data.on_bad_image=skip"]).data).account
-    assert sorted(account["dropped"]["bad image"]) == sorted(reasons)
-    assert sum(account["split"]["sizes"].values()) == COUNT - 5
+    assert sorted(account.dropped["bad image"]) == sorted(reasons)
+    assert sum(account.split.sizes.values()) == COUNT - 5
 
 
 def test_nothing_but_broken_photos_is_refused(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_disk_that_fails_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "account.json")
 
-    monkeypatch.setattr(cache.json, "dump", full)
+    monkeypatch.setattr(json, "dump", full)
     assert "No space left on device" in refused("prepare", shop_recipe)
     assert list(lookbook_cache.iterdir()) == []
 

@@ -111,7 +111,7 @@ def test_the_leak_audit_and_colours_of_an_hm_catalogue(tmp_path: Path) -> None:
     path = recipe(tmp_path, {"catalogue": "hm", "folder": str(shop_folder)})
     printed = prepared(path)
     facts = card(tmp_path)
-    assert f"{facts['leak_audit']['captions_in_train']:9.1%}  captions that stand verbatim" in printed
+    assert f"{facts['leak_audit']['captions_in_train']:9.1%}  captions that are verbatim" in printed
     assert facts["leak_audit"]["test_items"] == 3
     assert facts["attributes"]["colour"] == {"items": 30, "values": 2, "parts": None}
     assert facts["attributes"]["name"] == {"items": 30, "values": 15, "parts": None}

@@ -23,6 +23,7 @@ from tiny import (
 )
 
 from finetune.config.recipe import load_recipe
+from finetune.data.account import Step
 from finetune.data.preparation import Prepared, prepare
 
 DRESSES = [article(number) for number in range(20)]
@@ -52,16 +53,16 @@ def test_hm_drops_by_the_published_rules_in_their_order(tmp_path: Path) -> None:
     path = recipe(tmp_path, {"catalogue": "hm", "folder": str(kaggle(tmp_path / "hm", rows, without_photo))})
     account = load(path).account
     # Skirts are six, bags with a photo too; "String lights" has the keyword "ring" in it, "Giftbox" has none.
-    assert [(step["step"], step["articles"]) for step in account["counts"]] == [
+    assert [(step.step, step.articles) for step in account.counts] == [
         ("articles", 45),
         ("with a description", 43),
         ("with description and photo", 41),
         ("of a fashion type", 7 + 7 + 7),
     ]
-    assert account["dropped"]["no description"] == [row["article_id"] for row in rows[:2]]
-    assert account["dropped"]["no photo"] == without_photo
+    assert account.dropped["no description"] == [row["article_id"] for row in rows[:2]]
+    assert account.dropped["no photo"] == without_photo
     dropped = {row["article_id"] for row in rows if row["product_type_name"] in ("Skirt", "Giftbox", "Bag")}
-    assert set(account["dropped"]["not a fashion type"]) == dropped - set(without_photo)
+    assert set(account.dropped["not a fashion type"]) == dropped - set(without_photo)
     printed = prepared(path)
     for line in ("45  articles", "43  with a description", "21  of a fashion type", "2  no photo"):
         assert line in printed
@@ -135,7 +136,7 @@ def test_photos_with_capital_suffix_are_found_and_strangers_are_not_articles(sho
     photo(shop / "images" / "099" / "0999999999.jpg")
     (shop / "images" / "010" / "._0100000001.jpg").write_bytes(b"resource fork")
     loaded = load(shop_recipe)
-    assert loaded.account["counts"][-1] == {"step": "of a fashion type", "articles": 20}
+    assert loaded.account.counts[-1] == Step("of a fashion type", 20)
     records = {record.id: record for split in loaded.splits for record in loaded.records(split)}
     assert records.keys() == {row["article_id"] for row in DRESSES}
     assert records[DRESSES[0]["article_id"]].image == "images/010/0100000000.JPG"
@@ -146,7 +147,7 @@ def test_extra_columns_any_order_and_a_byte_order_mark_are_no_matter(shop: Path,
     tiny.write_csv(shop / "articles.csv", rows)
     content = (shop / "articles.csv").read_bytes()
     (shop / "articles.csv").write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
-    assert load(shop_recipe).account["counts"][-1]["articles"] == 20
+    assert load(shop_recipe).account.counts[-1].articles == 20
 
 
 def test_symlinked_photos_and_folders_are_followed(shop: Path, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_symlinked_photos_and_folders_are_followed(shop: Path, tmp_path: Path) -
     (linked / "articles.csv").symlink_to(shop / "articles.csv")
     (linked / "images").symlink_to(shop / "images")
     path = recipe(tmp_path, {"catalogue": "hm", "folder": str(linked)})
-    assert load(path).account["counts"][-1]["articles"] == 20
+    assert load(path).account.counts[-1].articles == 20
 
 
 def without(column: str) -> list[Row]:
@@ -175,7 +176,7 @@ def without(column: str) -> list[Row]:
             [*DRESSES[:5], DRESSES[5] | {"article_id": "1.0000e+08"}],
             ["articles.csv: row 7", "'1.0000e+08' is not ten digits"],
         ),
-        ([*DRESSES, DRESSES[3]], ["articles.csv", "1 id(s) stand in several rows: 0100000003", "unique"]),
+        ([*DRESSES, DRESSES[3]], ["articles.csv", "1 id(s) are in several rows: 0100000003", "unique"]),
         (
             [row | {"detail_desc": "word " * 10_000} if number == 4 else row for number, row in enumerate(DRESSES)],
             ["0100000004", "10,000 words", "data.max_caption_words = 300", "raise the limit"],
@@ -236,7 +237,7 @@ def test_a_cut_is_named_by_line(shop: Path, shop_recipe: Path) -> None:
         (b"article_id;product_code\n1;2\n", "found: article_id;product_code"),
         (",".join(DRESSES[0]).encode() + b"\n", "the table has no rows"),
         (b"PK\x03\x04\xff\xfe", "not UTF-8 text"),
-        (b"article_id,article_id\n1,2\n", "column(s) article_id stand twice"),
+        (b"article_id,article_id\n1,2\n", "column(s) article_id appear twice"),
     ],
     ids=["empty", "semicolons", "header alone", "spreadsheet", "column twice"],
 )

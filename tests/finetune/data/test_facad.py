@@ -3,7 +3,6 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tiny import all_references, article, finetune, kaggle, prepared, recipe, references, refused
@@ -11,9 +10,10 @@ from tiny_facad import META, TEST, TRAIN, VALIDATION, WORDS, encoded, facad, put
 
 from finetune.config.recipe import load_recipe
 from finetune.data import preparation
+from finetune.data.account import Account
 
 
-def account(path: Path, *overrides: str) -> dict[str, Any]:
+def account(path: Path, *overrides: str) -> Account:
     return preparation.prepare(load_recipe(path, overrides).data).account
 
 
@@ -38,7 +38,7 @@ def test_neighbours_with_one_caption_are_photos_of_one_item(facad_recipe: Path, 
     assert products == {id_: repeated.get(id_, id_) for id_ in records}
     assert [records[f"test-00000{row}"]["seen"] for row in range(3)] == [False, False, True]
     assert "leak audit of 3 test items with 2 distinct captions" in printed
-    assert "33.3%  captions that stand verbatim in training" in printed
+    assert "33.3%  captions that are verbatim in training" in printed
     assert "0.0%  items with a sibling of the same product in training" in printed
 
 
@@ -63,7 +63,7 @@ def test_captions_that_match_nothing_get_no_attributes_and_are_shown(tmp_path: P
     assert "66.7% (2) found with less than half of their words: no attributes" in printed
     assert "0.00 'blue wool cotton silk' against ''" in printed
     assert "0.40 'red dress cotton silk wool' against 'A red dress'" in printed
-    assert account(path)["notes"]["repair of the test attributes"][2].startswith("66.7% (2)")
+    assert account(path).notes["repair of the test attributes"][2].startswith("66.7% (2)")
 
 
 def test_what_differs_from_the_published_counts_is_named(facad_recipe: Path) -> None:
@@ -124,7 +124,7 @@ def test_one_photo_an_item(facad_recipe: Path, tmp_path: Path) -> None:
         *("test-000000", "test-000002", "train-000000", "train-000002", "train-000003"),
         *("validation-000000", "validation-000001"),
     ]
-    dropped = account(facad_recipe, "data.images_per_item=1")["dropped"]
+    dropped = account(facad_recipe, "data.images_per_item=1").dropped
     assert dropped["further photo of an item"] == ["train-000001", "test-000001"]
     assert "2  further photo of an item" in printed
     assert "leak audit of 2 test items with 2 distinct captions" in printed
@@ -187,8 +187,8 @@ def test_photos_without_a_caption_are_undescribed(facad_recipe: Path, facad_fold
     put(facad_folder / "TRAIN_CAPTIONS.json", rows)
     put(facad_folder / "TRAIN_CAPLENS.json", [5, 5, 5, 2])
     found = account(facad_recipe)
-    assert found["dropped"]["no caption"] == ["train-000003"]
-    assert found["split"]["sizes"] == {"train": 3, "validation": 2, "test": 3, "undescribed": 1}
+    assert found.dropped["no caption"] == ["train-000003"]
+    assert found.split.sizes == {"train": 3, "validation": 2, "test": 3, "undescribed": 1}
 
 
 def test_image_urls_are_listed_and_nothing_is_fetched(facad_recipe: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tiny import prepared, recipe, refused
 from tiny_facad import META, TEST, WORDS, encoded, put
 
 from finetune.config.recipe import load_recipe
+from finetune.data import mixture
 from metrics.common.errors import UserError
 
 Change = Callable[[Path], object]
@@ -131,7 +132,7 @@ def test_validate_finds_what_needs_no_reading(facad_recipe: Path, facad_folder: 
     change, expected = FAULTS[fault]
     change(facad_folder)
     with pytest.raises(UserError) as caught:
-        load_recipe(facad_recipe).data.check()
+        mixture.check(load_recipe(facad_recipe).catalogues)
     assert expected in str(caught.value)
 
 

@@ -116,18 +116,18 @@ def test_a_damaged_photo_is_named_before_training_or_left_out(tmp_path: Path) ->
 def test_a_changed_file_is_opened_anew_and_prepared_anew(tmp_path: Path) -> None:
     folder = facad(tmp_path / "facad")
     path = recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)})
-    first = preparation.prepare(load_recipe(path).data).account["fingerprint"]
-    assert preparation.prepare(load_recipe(path).data).account["fingerprint"] == first
+    first = preparation.prepare(load_recipe(path).data).account.fingerprint
+    assert preparation.prepare(load_recipe(path).data).account.fingerprint == first
     with h5py.File(folder / "new.hdf5", "w") as file:
         file["images"] = np.full((3, 3, 8, 8), 9, np.uint8)
     (folder / "new.hdf5").replace(folder / "TEST_IMAGES.hdf5")
     again = preparation.prepare(load_recipe(path).data)
-    assert again.account["fingerprint"] != first
+    assert again.account.fingerprint != first
     assert np.asarray(again.splits["test"][0]["image"]).tolist() == [[[9] * 3] * 8] * 8
-    assert again.account["image_sizes"] == {"4 x 6": 6, "8 x 8": 3}
+    assert again.account.image_sizes == {"4 x 6": 6, "8 x 8": 3}
     put(folder / "VAL_CAPTIONS.json", [encoded("a hat")] * 2)
     put(folder / "VAL_CAPLENS.json", [4, 4])
-    assert preparation.prepare(load_recipe(path).data).account["fingerprint"] != again.account["fingerprint"]
+    assert preparation.prepare(load_recipe(path).data).account.fingerprint != again.account.fingerprint
 
 
 def test_a_run_on_photos_in_hdf5_files_goes_from_training_to_captions(tmp_path: Path) -> None:

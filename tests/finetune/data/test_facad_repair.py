@@ -82,7 +82,7 @@ def test_a_list_cut_off_anywhere_is_refused(
     ("content", "expected"),
     [
         (b'{"a": 1}', "row 0: not a JSON list; is the file truncated there?"),
-        (b"[1, 2] [3]", "row 2: the list has ended, but the file goes on"),
+        (b"[1, 2] [3]", "row 2: the list has ended, but the file continues"),
         (b"[1, 2,, 3]", "row 2: not JSON; is the file truncated there?"),
         (b'[1, "\xff"]', "not UTF-8 text"),
         (b"[" * 100_000, "row 0: "),

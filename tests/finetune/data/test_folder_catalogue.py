@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import Row, all_references, captioned, finetune, photo, prepared, recipe, refused
 
+from finetune.config.catalogues import Folder
 from finetune.config.recipe import load_recipe
-from finetune.data.catalogues.folder import Folder
 from finetune.data.catalogues.tables import read_table
 from finetune.data.preparation import Prepared, prepare
 from metrics.common.errors import UserError
@@ -97,7 +97,7 @@ def test_empty_captions_count_as_undescribed(tmp_path: Path) -> None:
     assert "2  no caption" in prepared(path)
     loaded = load(path)
     assert [record.id for record in loaded.records("undescribed")] == ["002.png", "005.png"]
-    assert loaded.account["dropped"] == {"no caption": ["002.png", "005.png"]}
+    assert loaded.account.dropped == {"no caption": ["002.png", "005.png"]}
     assert len(all_references(tmp_path)) == 8
 
 
@@ -128,7 +128,7 @@ def test_too_few_captions_to_split_leave_photos_to_caption(tmp_path: Path, count
         row["text"] = ""
     loaded = load(table_recipe(tmp_path, rows))
     assert sorted(record.id for record in loaded.records("undescribed")) == [row["file_name"] for row in rows]
-    assert loaded.account["dropped"]["too few captions to split"] == [row["file_name"] for row in rows[:count]]
+    assert loaded.account.dropped["too few captions to split"] == [row["file_name"] for row in rows[:count]]
     result = finetune("validate", tmp_path / "recipe.yaml")
     assert result.exit_code == 2
     assert "no captioned articles" in result.stderr

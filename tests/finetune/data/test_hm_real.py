@@ -69,7 +69,7 @@ def captions(prepared: Prepared) -> list[str]:
 
 
 def counts(prepared: Prepared) -> list[int]:
-    return [step["articles"] for step in prepared.account["counts"]]
+    return [step.articles for step in prepared.account.counts]
 
 
 def test_the_slice_as_it_lies_there(real: Path, rows: list[dict[str, str]], tmp_path: Path) -> None:
@@ -85,12 +85,12 @@ def test_the_slice_as_it_lies_there(real: Path, rows: list[dict[str, str]], tmp_
     assert all(record.references == (described[record.id],) for record in kept)
     assert len(kept) > 0.9 * len(usable)
     assert prepared.splits["test"][0]["image"].size == (360, 540)
-    assert prepared.account["bad_images"] == []
+    assert prepared.account.bad_images == []
 
 
 def test_published_counts(full: Prepared) -> None:
     assert counts(full) == [105_542, 105_126, 104_696, 104_232]
-    sizes = full.account["split"]["sizes"]
+    sizes = full.account.split.sizes
     assert [sizes[split] for split in ("train", "validation", "test")] == [83_385, 10_423, 10_424]
     assert len(full.splits["train"].features["category"].names) == 89
 
@@ -115,10 +115,10 @@ def test_the_card_tells_what_table_2_tells(full: Prepared, rows: list[dict[str, 
 
 
 def test_published_leaks(full: Prepared) -> None:
-    leak = full.account["leak_audit"]
-    assert leak["test_items"] == 10_424
-    assert round(100 * leak["captions_in_train"], 1) == 74.9
-    assert round(100 * leak["siblings_in_train"], 1) == 72.1
+    leak = full.account.leak_audit
+    assert leak.test_items == 10_424
+    assert round(100 * leak.captions_in_train, 1) == 74.9
+    assert round(100 * leak.siblings_in_train, 1) == 72.1
 
 
 def test_membership_is_scikit_learn_s(full: Prepared, rows: list[dict[str, str]]) -> None:
@@ -148,8 +148,9 @@ def test_baselines_score_as_measured_with_the_coco_tools(
 
 def test_product_split_of_the_whole_catalogue(full: Prepared, whole: Path) -> None:
     """By the same rows, without their photos: no leak, and the ratio that was asked for."""
-    from finetune.data.catalogues.base import Split
-    from finetune.data.splits import audit, split_articles
+    from finetune.config.catalogues import Split
+    from finetune.data.leaks import TrainingItems
+    from finetune.data.splits import split_articles
 
     records = [record for split in ("train", "validation", "test") for record in full.records(split)]
     table = pd.DataFrame(
@@ -158,5 +159,6 @@ def test_product_split_of_the_whole_catalogue(full: Prepared, whole: Path) -> No
     parts = split_articles(table, Split(method="product"))
     for name, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
         assert abs(len(parts[name]) / len(table) - share) <= 0.01
-    leak = audit(parts["test"], parts["train"])
+    train, test = parts["train"], parts["test"]
+    leak = TrainingItems(train["caption"], train["product_id"]).audit(test["caption"].tolist(), test["product_id"])
     assert (leak.captions_in_train, leak.siblings_in_train) == (0, 0)

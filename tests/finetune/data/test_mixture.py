@@ -24,7 +24,8 @@ COLUMNS = {"caption": "text", "category": "kind"}
 
 
 def loaded(recipe: Path, *overrides: str) -> Mixture:
-    return prepare_all(load_recipe(recipe, overrides))
+    loaded = load_recipe(recipe, overrides)
+    return prepare_all(loaded.catalogues, loaded.training.seed)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_the_seed_decides_the_order(recipe: Path) -> None:
     orders = [list(mixture.whole.splits["train"]["id"]) for mixture in (one, two, other)]
     assert orders[0] == orders[1] != orders[2]
     assert one.whole.account == two.whole.account
-    assert one.whole.account["fingerprint"] != other.whole.account["fingerprint"]
+    assert one.whole.account.fingerprint != other.whole.account.fingerprint
 
 
 def test_categories_and_photos_stay_those_of_their_catalogue(recipe: Path, tmp_path: Path) -> None:
@@ -209,7 +210,7 @@ def test_caption_needs_a_catalogue_s_name(recipe: Path, tmp_path: Path) -> None:
         assert "Traceback" not in result.output
     with pytest.raises(UserError, match="expected one of demo, shop"):
         prepare_catalogue(load_recipe(recipe))
-    assert prepare_catalogue(load_recipe(recipe), "shop").account["name"] == "shop"
+    assert prepare_catalogue(load_recipe(recipe), "shop").account.name == "shop"
 
 
 def test_loose_photos_and_the_demo_s_base_have_no_catalogues(recipe: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from tiny import (
     write_csv,
 )
 
+from finetune.config.catalogues import Demo
 from finetune.config.recipe import load_recipe
 from finetune.data import arrow_cache as cache
 from finetune.data import preparation
-from finetune.data.catalogues.demo import Demo, write_demo
+from finetune.data.account import Account
+from finetune.data.demo.catalogue import write_demo
 from finetune.data.photos import Checked
 from metrics.common.errors import UserError
 from metrics.records.captions import read_records
@@ -92,7 +95,7 @@ def test_the_printed_account_adds_up(shop_recipe: Path, tmp_path: Path) -> None:
         "        3  validation",
         "        3  test",
         "leak audit of 3 test items",
-        f"{seen:9.1%}  captions that stand verbatim in training",
+        f"{seen:9.1%}  captions that are verbatim in training",
         f"{siblings:9.1%}  items with a sibling of the same product in training",
         str(tmp_path / "out" / "references-test.jsonl"),
     ):
@@ -103,7 +106,11 @@ def test_the_account_is_kept_with_the_data(shop_recipe: Path, shop: Path, lookbo
     first = load(shop_recipe).account
     (cached,) = lookbook_cache.iterdir()
     kept = json.loads((cached / "account.json").read_text())
-    assert load(shop_recipe).account == first == kept | {"folder": str(shop), "fingerprint": cached.name}
+    assert load(shop_recipe).account == first == Account.from_json(json.dumps(kept), cached.name, shop)
+    assert (first.folder, first.fingerprint) == (str(shop), cached.name)
+    assert list(kept) == [
+        *("name", "counts", "dropped", "bad_images", "image_sizes", "notes", "split", "leak_audit"),
+    ]
     assert kept["split"] == {
         "method": "published",
         "sizes": {"train": 24, "validation": 3, "test": 3, "undescribed": 0},
@@ -251,5 +258,5 @@ def test_the_counts_stand_in_the_data_sets_description(tmp_path: Path) -> None:
     section = Demo(catalogue="demo", folder=str(tmp_path / "demo"), articles=120)
     prepared = preparation.prepare(section)
     described = json.loads(prepared.splits["test"].info.description)
-    assert described["counts"] == prepared.account["counts"]
+    assert described["counts"] == [asdict(step) for step in prepared.account.counts]
     assert described["counts"][0] == {"step": "articles", "articles": 120}

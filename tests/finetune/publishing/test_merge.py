@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
 from finetune.config.recipe import Decoding
-from finetune.data.catalogues.demo import write_demo
+from finetune.data.demo.catalogue import write_demo
 from finetune.publishing.merging import merge
 from finetune.runs.system import load_system
 

@@ -10,7 +10,7 @@ from tiny import finetune, lines
 from tiny_models import write_recipe, write_tiny
 from typer.testing import CliRunner
 
-from finetune.data.catalogues.demo import write_demo
+from finetune.data.demo.catalogue import write_demo
 from metrics.__main__ import app
 
 LORA = {"rank": 4, "alpha": 8, "modules": "query-value"}

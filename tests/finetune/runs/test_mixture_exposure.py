@@ -13,7 +13,8 @@ from finetune.data.mixture import Mixture, prepare_all
 
 
 def loaded(recipe: Path, *overrides: str) -> Mixture:
-    return prepare_all(load_recipe(recipe, overrides))
+    loaded = load_recipe(recipe, overrides)
+    return prepare_all(loaded.catalogues, loaded.training.seed)
 
 
 def two_folders(root: Path, one: list[dict[str, str]], two: list[dict[str, str]], **both: Any) -> Path:
@@ -43,7 +44,7 @@ def test_seen_is_told_against_all_catalogues_and_siblings_in_their_own(tmp_path:
     recipe = two_folders(tmp_path, one, two, **both)
     base = tmp_path / "base"
 
-    assert f"{7 / 10:9.1%}  captions that stand verbatim in training" in prepared(recipe)
+    assert f"{7 / 10:9.1%}  captions that are verbatim in training" in prepared(recipe)
     assert finetune("train", recipe).exit_code == 0
     for model, folder in ((base, "base-captions"), (tmp_path / "run", "captions")):
         out = tmp_path / folder / "captions.jsonl"

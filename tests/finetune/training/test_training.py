@@ -23,7 +23,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from finetune.data.catalogues.demo import write_demo
+    from finetune.data.demo.catalogue import write_demo
 
     folder = tmp_path_factory.mktemp("catalogue") / "demo"
     write_demo(folder, 150, 0)

@@ -1,4 +1,4 @@
-"""The files of FACAD: where each lies, and whether its photos can be read."""
+"""The files of FACAD: the path of each, and whether its photos can be read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Files:
 
 
 def find_files(folder: Path) -> Files:
-    """Where each file lies; every one may have `_5` before its extension or not.
+    """The path of each file; every one may have `_5` before its extension or not.
 
-    Raises `UserError` naming all that are missing, or those that stand there twice.
+    Raises `UserError` naming all that are missing, or those that are there twice.
     """
     kinds = {"IMAGES": "hdf5", "CAPTIONS": "json", "CAPLENS": "json", "ATTRS": "json"}
     missing: list[str] = []
@@ -55,10 +55,10 @@ def find_files(folder: Path) -> Files:
 
 def _one(folder: Path, name: str) -> Path | None:
     stem, _, extension = name.partition(".")
-    found = [path for ending in ENDINGS if (path := folder / f"{stem}{ending}.{extension}").is_file()]
-    if len(found) > 1:
-        raise UserError(f"{folder}: {_names(found)} are two files of one kind; keep the one of this release")
-    return found[0] if found else None
+    paths = [path for ending in ENDINGS if (path := folder / f"{stem}{ending}.{extension}").is_file()]
+    if len(paths) > 1:
+        raise UserError(f"{folder}: {_names(paths)} are two files of one kind; keep the one of this release")
+    return paths[0] if paths else None
 
 
 def _names(paths: Iterable[Path]) -> str:
@@ -66,7 +66,7 @@ def _names(paths: Iterable[Path]) -> str:
 
 
 def open_photos(path: Path) -> Any:
-    """The HDF5 data set of a split's photos. Raises `UserError` naming the file where it cannot be used."""
+    """The HDF5 data set of a split's photos. Raises `UserError` naming the file if it cannot be used."""
     try:
         return hdf5_images(path)
     except BlockingIOError:

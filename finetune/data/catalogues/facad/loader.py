@@ -8,12 +8,13 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from finetune.data.catalogues.base import Catalogue, CatalogueSection, Split, existing_folder
+from finetune.config.catalogues import Facad, ImagesPerItem
+from finetune.data.catalogues.base import Catalogue, Loader, existing_folder
 from finetune.data.catalogues.facad.files import Files, find_files, open_photos
 from finetune.data.catalogues.facad.meta import MetaItem, read_items
 from finetune.data.catalogues.facad.repair import Matches, best_matches
@@ -24,32 +25,26 @@ PUBLISHED = {"train": 888_293, "validation": 19_915, "test": 101_225, "categorie
 LEAST_OVERLAP = 0.5
 EXAMPLES = 3
 SHOWN = 90
-ImagesPerItem = Literal[1, "all"]
 
 
-class Facad(CatalogueSection):
-    """FACAD's folder. `images_per_item: 1` keeps the first photo of each item."""
-
-    catalogue: Literal["facad"]
-    folder: str
-    images_per_item: ImagesPerItem = "all"
-    split: Split = Split(method="published")
+class FacadLoader(Loader[Facad]):
+    """Reads FACAD's folder."""
 
     def check(self) -> None:
-        """The folder and every file must be there, the HDF5 files whole and readable."""
-        files = find_files(existing_folder(self.folder, "data.folder"))
+        """Raise `UserError` if the folder or a file is missing, or an HDF5 file is truncated or unreadable."""
+        files = find_files(existing_folder(self.section.folder, "data.folder"))
         read_words(files.words)
         for paths in files.splits.values():
             open_photos(paths["IMAGES"])
 
     def load(self) -> Catalogue:
         """Read all splits, repair the test attributes, name what differs from the published counts."""
-        folder = existing_folder(self.folder, "data.folder")
-        return load_facad_folder(folder, "facad", self.images_per_item, published=True)
+        folder = existing_folder(self.section.folder, "data.folder")
+        return load_facad_folder(folder, "facad", self.section.images_per_item, published=True)
 
     def meta_file(self) -> Path:
-        """Where the meta file lies. Raises `UserError` where there is none."""
-        folder = existing_folder(self.folder, "data.folder")
+        """The path of the meta file. Raises `UserError` if there is none."""
+        folder = existing_folder(self.section.folder, "data.folder")
         meta = find_files(folder).meta
         if meta is None:
             raise UserError(f"{folder}: no meta_all_*.json, the file that has the URLs; it is distributed beside FACAD")
@@ -75,10 +70,10 @@ def load_facad_folder(
 
 
 def _read(files: Files, *, published: bool) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """All photos with the columns of a catalogue, and what is to be told of them."""
+    """All photos with the columns of a catalogue, and notes on them."""
     words = read_words(files.words)
     rows = {split: read_rows(paths, words) for split, paths in files.splits.items()}
-    notes = {"words": [f"{words.found}; {sum(part.unknown for part in rows.values()):,} unknown words left out"]}
+    notes = {"words": [f"{words.marks}; {sum(part.unknown for part in rows.values()):,} unknown words left out"]}
     if published:
         notes["as published"] = _against_published(rows)
     items = read_items(files.meta) if files.meta else []
@@ -103,10 +98,10 @@ def _table(split: str, rows: Rows, photos: str) -> pd.DataFrame:
 def _items(table: pd.DataFrame) -> Any:
     """The item of every photo, named by its first photo: neighbours of one split, caption and category.
 
-    FACAD tells items in no other way; equal captions further apart are of different items, or nobody knows.
+    FACAD identifies items in no other way; equal captions further apart may be of different items.
     """
-    told = table[["split", "caption", "category"]]
-    begins = (told != told.shift()).any(axis=1).to_numpy()
+    keys = table[["split", "caption", "category"]]
+    begins = (keys != keys.shift()).any(axis=1).to_numpy()
     ids = table["id"].to_numpy()
     return ids[begins][begins.cumsum() - 1]
 
@@ -122,26 +117,26 @@ def _name_categories(table: pd.DataFrame, items: Sequence[MetaItem], files: File
     given = {(str(item.category_id), item.category) for item in items}
     renamed = [number for number, times in Counter(number for number, _ in given).items() if times > 1]
     shared = [name for name, times in Counter(name for _, name in given).items() if times > 1]
-    faults = {
+    problems = {
         f"have no name in {files.meta.name}, called by their numbers": unnamed,
         f"have several names in {files.meta.name}, called by the last": renamed,
         "names stand for several numbers, which become one category": shared,
     }
-    return {"categories": [_listed(fault, found) for fault, found in faults.items() if found]}
+    return {"categories": [_listed(problem, names) for problem, names in problems.items() if names]}
 
 
-def _listed(fault: str, found: Sequence[str]) -> str:
-    return f"{len(found):,} {fault}: {', '.join(found[:EXAMPLES])}{', ...' if len(found) > EXAMPLES else ''}"
+def _listed(problem: str, names: Sequence[str]) -> str:
+    return f"{len(names):,} {problem}: {', '.join(names[:EXAMPLES])}{', ...' if len(names) > EXAMPLES else ''}"
 
 
 def _against_published(rows: dict[str, Rows]) -> list[str]:
-    found = {split: len(part.captions) for split, part in rows.items()}
-    found["categories"] = len({number for part in rows.values() for number in part.categories})
+    counts = {split: len(part.captions) for split, part in rows.items()}
+    counts["categories"] = len({number for part in rows.values() for number in part.categories})
     texts = {text for part in rows.values() for text in set(part.attributes)}
-    found["attributes"] = len({word for text in texts for word in text.split(", ")} - {""})
+    counts["attributes"] = len({word for text in texts for word in text.split(", ")} - {""})
     return [
-        f"{name}: {found[name]:,} found, {published:,} published"
-        + (f" ({found[name] - published:+,})" if found[name] != published else "")
+        f"{name}: {counts[name]:,} found, {published:,} published"
+        + (f" ({counts[name] - published:+,})" if counts[name] != published else "")
         for name, published in PUBLISHED.items()
     ]
 
@@ -153,11 +148,11 @@ def _repair(test: Rows, items: Sequence[MetaItem], files: Files) -> dict[str, li
         return {title: ["skipped: no meta_all_*.json; as distributed, they may be those of other items"]}
     captions = sorted(set(test.captions) - {""})
     matches = best_matches(captions, [item.description for item in items])
-    found = {
+    repaired = {
         caption: items[item].attributes if overlap >= LEAST_OVERLAP else ""
         for caption, item, overlap in zip(captions, matches.items, matches.overlaps, strict=True)
     }
-    test.attributes = [found.get(caption, "") for caption in test.captions]
+    test.attributes = [repaired.get(caption, "") for caption in test.captions]
     return {title: _match_rate(captions, matches, items, files.meta.name)}
 
 
@@ -173,6 +168,6 @@ def _match_rate(captions: list[str], matches: Matches, items: Sequence[MetaItem]
     ]
     for place in worst[np.argsort(overlaps[worst], kind="stable")][:EXAMPLES]:
         best = items[matches.items[place]].description if matches.items[place] >= 0 else ""
-        said, nearest = (textwrap.shorten(text, SHOWN, placeholder=" ...") for text in (captions[place], best))
-        lines.append(f"{overlaps[place]:.2f} {said!r} against {nearest!r}")
+        caption, nearest = (textwrap.shorten(text, SHOWN, placeholder=" ...") for text in (captions[place], best))
+        lines.append(f"{overlaps[place]:.2f} {caption!r} against {nearest!r}")
     return lines

@@ -28,7 +28,7 @@ class MetaItem:
 
 
 def read_items(path: Path) -> list[MetaItem]:
-    """The items of the meta file. Raises `UserError` with file, item and key where one lacks what is needed."""
+    """The items of the meta file. Raises `UserError` with file, item and key if one lacks what is needed."""
     items = []
     for place, item in enumerate(json_list(path)):
         attributes, category, number = (_value(item, key, path, place) for key in ("attr", "category", "categoryid"))
@@ -37,7 +37,7 @@ def read_items(path: Path) -> list[MetaItem]:
 
 
 def _described(item: dict[str, Any], path: Path, place: int) -> str:
-    """The description, else the details that, as FACAD's README says, hold it where it has gone."""
+    """The description, else the details that, according to FACAD's README, hold it if it is gone."""
     key = next((key for key in ("description", "detail_info") if item.get(key) is not None), None)
     return str(_value(item, key, path, place)) if key else ""
 

@@ -38,15 +38,15 @@ def best_matches(captions: Sequence[str], descriptions: Sequence[str]) -> Matche
 
 
 class _Index:
-    """For every word of the captions the descriptions that hold it, ordered by where it first stands in them."""
+    """For every word of the captions the descriptions that hold it, ordered by its first place in them."""
 
     def __init__(self, captions: Sequence[str], descriptions: Sequence[str]) -> None:
         split = [caption.lower().split() for caption in captions]
         self._codes = {word: code for code, word in enumerate(sorted({word for words in split for word in words}))}
         self._descriptions = len(descriptions)
         longest = max(map(len, split), default=0)
-        found = [entry for item, text in enumerate(descriptions) for entry in self._entries(item, text, longest)]
-        codes, places, items = np.array(found, dtype=np.int64).reshape(-1, 3).T
+        entries = [entry for item, text in enumerate(descriptions) for entry in self._entries(item, text, longest)]
+        codes, places, items = np.array(entries, dtype=np.int64).reshape(-1, 3).T
         order = np.lexsort((items, places, codes))
         self._places, self._items = places[order], items[order]
         self._starts = np.searchsorted(codes[order], np.arange(len(self._codes) + 1))
@@ -58,7 +58,7 @@ class _Index:
         return [(self._codes[word], place, item) for word, place in first.items() if word in self._codes]
 
     def shared(self, words: set[str], length: int) -> np.ndarray:
-        """How many of the words stand among the first `length` words of each description, ints (descriptions,)."""
+        """How many of the words are among the first `length` words of each description, ints (descriptions,)."""
         holding = [self._holding(self._codes[word], length) for word in words]
         return np.bincount(np.concatenate([np.empty(0, dtype=np.int64), *holding]), minlength=self._descriptions)
 

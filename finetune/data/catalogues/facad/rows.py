@@ -16,16 +16,16 @@ PAD, MARKS = "<pad>", ("<unk>", "<start>", "<end>")
 
 @dataclass(frozen=True)
 class Words:
-    """`by_id` maps every word id to its word, marks and padding to the empty string; `found` tells the marks' ids."""
+    """`by_id` maps every word id to its word, marks and padding to the empty string; `marks` describes the marks."""
 
     by_id: dict[int, str]
     unknown: int
-    found: str
+    marks: str
 
 
 @dataclass
 class Rows:
-    """A split's columns, a value a photo; `unknown` counts the words that stand for unknown ones."""
+    """A split's columns, a value a photo; `unknown` counts the marks of unknown words."""
 
     captions: list[str]
     categories: list[int]
@@ -47,8 +47,8 @@ def read_words(path: Path) -> Words:
     named = all(mark in ids for mark in MARKS)
     marks = [ids[mark] for mark in MARKS] if named else sorted(words)[-len(MARKS) :]
     words |= dict.fromkeys([0, ids.get(PAD, 0), *marks], "")
-    found = ", ".join(f"{mark} is {number}" for mark, number in zip(MARKS, marks, strict=True))
-    return Words(words, marks[0], found + ("" if named else " (the three highest ids: none has such a name)"))
+    described = ", ".join(f"{mark} is {number}" for mark, number in zip(MARKS, marks, strict=True))
+    return Words(words, marks[0], described + ("" if named else " (the three highest ids: none has such a name)"))
 
 
 def read_rows(files: Paths, words: Words) -> Rows:
@@ -91,14 +91,14 @@ class _Captions:
         self.unknown = 0
 
     def text(self, row: int, ids: Any, length: Any) -> str:
-        """The words between the marks of a row. Raises `UserError` where length or ids do not fit."""
+        """The words between the marks of a row. Raises `UserError` if length or ids do not fit."""
         if (ids, length) != self._last:
             if not isinstance(ids, list) or type(length) is not int or not 2 <= length <= len(ids):
                 found = f"{len(ids)} word ids" if isinstance(ids, list) else repr(ids)
                 raise UserError(f"{self._path}: row {row}: its length is said to be {length!r}, found {found}")
-            said = ids[1 : length - 1]
-            self._last, self._unknown = (ids, length), said.count(self._words.unknown)
-            self._text = " ".join(_looked_up(said, self._words, self._path, row))
+            inner = ids[1 : length - 1]
+            self._last, self._unknown = (ids, length), inner.count(self._words.unknown)
+            self._text = " ".join(_looked_up(inner, self._words, self._path, row))
         self.unknown += self._unknown
         return self._text
 
@@ -115,17 +115,17 @@ def _attributes(rows: Iterable[Any], path: Path, words: Words) -> Iterator[str]:
 
 
 def joined(attributes: Iterable[str]) -> str:
-    """Attribute words without the one that says there is none."""
+    """Attribute words without the one that means none."""
     return ", ".join(word for word in dict.fromkeys(attributes) if word != NOTHING)
 
 
 def _looked_up(ids: list[Any], words: Words, path: Path, row: int) -> list[str]:
     try:
-        found = [words.by_id[number] for number in ids]
+        texts = [words.by_id[number] for number in ids]
     except (KeyError, TypeError):
         wrong = next(number for number in ids if type(number) is not int or number not in words.by_id)
         raise UserError(f"{path}: row {row}: word id {wrong!r} is not in WORDMAP; are they of one release?") from None
-    return [word for word in found if word]
+    return [word for word in texts if word]
 
 
 def _category(value: Any, path: Path, row: int) -> int:

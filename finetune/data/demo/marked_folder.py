@@ -1,12 +1,11 @@
 """A demo catalogue's folder: there as a whole or not at all, and marked with what made it."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from metrics.common.errors import UserError
+from metrics.common.files import atomic_folder, read_json_object
 
 MARK = "demo.json"
 Mark = Mapping[str, object]
@@ -15,33 +14,22 @@ Mark = Mapping[str, object]
 def write_whole(folder: Path, mark: Mark, write: Callable[[Path], None]) -> None:
     """Have `write` fill `folder`, which appears whole or not at all, unless it bears this `mark` already.
 
-    Raises `UserError` where the folder holds anything else or cannot be written.
+    Raises `UserError` if the folder holds anything else or cannot be written.
     """
     if _holds(folder, mark):
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with atomic_folder(folder) as draft:
         write(draft)
         (draft / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
-        draft.chmod(0o755)
-        draft.rename(folder)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _holds(folder: Path, mark: Mark) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     path = folder / MARK
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if found != mark:
-        holds = f"another demo catalogue ({found})" if found else "something else"
+    existing = read_json_object(path, "name another folder") if path.is_file() else None
+    if existing != mark:
+        holds = f"another demo catalogue ({existing})" if existing else "something else"
         raise UserError(
             f"{folder}: expected no folder, or the demo catalogue {mark}; found {holds}; name another folder"
         )
@@ -49,7 +37,7 @@ def _holds(folder: Path, mark: Mark) -> bool:
 
 
 def require_numbers(articles: int, fewest: int, most: int, seed: int) -> None:
-    """Raise `UserError` where a demo catalogue cannot have so many articles, or such a seed."""
+    """Raise `UserError` if a demo catalogue cannot have that number of articles, or such a seed."""
     if not fewest <= articles <= most:
         raise UserError(f"demo catalogue: articles must be {fewest} to {most}, found {articles}")
     if seed < 0:

@@ -1,0 +1,126 @@
+"""The account of a preparation: what was counted, left out and divided, as `account.json` keeps it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finetune.data.leaks import LeakAudit
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the preparation and the number of articles that it left."""
+
+    step: str
+    articles: int
+
+
+@dataclass(frozen=True)
+class SplitSizes:
+    """How the articles were divided (None for a mixture), and the number of items of each split."""
+
+    method: str | None
+    sizes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class MixturePart:
+    """A catalogue of a mixture: its weight, its training articles, and the items drawn from them."""
+
+    name: str
+    weight: float
+    articles: int
+    drawn: int
+
+
+@dataclass(frozen=True)
+class Account:
+    """How a prepared catalogue, or a mixture of several, came about.
+
+    `fingerprint` changes with every row, photo and key that decides the data. `folder` is None if the photos are in the
+    prepared data. `dropped` has the ids by rule, `image_sizes` the number of photos by "width x height", the most
+    frequent first, `notes` further lines under titles. `mixture` is empty for a single catalogue; a mixture has its
+    name, fingerprint, split sizes and `mixture` alone.
+    """
+
+    name: str
+    fingerprint: str
+    split: SplitSizes
+    folder: str | None = None
+    counts: tuple[Step, ...] = ()
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+    bad_images: list[str] = field(default_factory=list)
+    image_sizes: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    leak_audit: LeakAudit = field(default_factory=LeakAudit)
+    mixture: tuple[MixturePart, ...] = ()
+
+    def to_json(self) -> str:
+        """The text of `account.json`; the folder that it is in gives the fingerprint."""
+        keys = ("name", "counts", "dropped", "bad_images", "image_sizes", "notes", "split", "leak_audit")
+        values = asdict(self)
+        return _dump({key: values[key] for key in keys})
+
+    def description(self) -> str:
+        """The text that each Arrow data set of the catalogue keeps in its own info."""
+        values = asdict(self)
+        return _dump({key: values[key] for key in ("name", "counts", "split", "leak_audit")})
+
+    @classmethod
+    def from_json(cls, text: str, fingerprint: str, folder: Path | None) -> "Account":
+        """Read `to_json`'s text. Raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
+        values = json.loads(text)
+        return cls(
+            name=values["name"],
+            fingerprint=fingerprint,
+            split=SplitSizes(**values["split"]),
+            folder=str(folder) if folder else None,
+            counts=tuple(Step(**step) for step in values["counts"]),
+            dropped=values["dropped"],
+            bad_images=values["bad_images"],
+            image_sizes=values["image_sizes"],
+            notes=values["notes"],
+            leak_audit=LeakAudit(**values["leak_audit"]),
+        )
+
+    def for_run_record(self) -> dict[str, Any]:
+        """The parts of `run.json` that describe the catalogue: `catalogue` and `leak_audit`."""
+        values = asdict(self)
+        catalogue = {key: values[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
+        dropped = {rule: len(ids) for rule, ids in self.dropped.items()}
+        return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": values["leak_audit"]}
+
+    def for_training_record(self) -> dict[str, Any]:
+        """The parts of `training.json` that describe the data: `catalogue_fingerprint` and `mixture`."""
+        return {
+            "catalogue_fingerprint": self.fingerprint,
+            "mixture": tuple(asdict(part) for part in self.mixture),
+        }
+
+    def describe(self) -> str:
+        """The account for the screen."""
+        leak = self.leak_audit
+        tested = f"{leak.test_items:,} test items with {leak.test_captions:,} distinct captions"
+        audited = [
+            f"  {leak.captions_in_train:>9.1%}  captions that are verbatim in training",
+            f"  {leak.siblings_in_train:>9.1%}  items with a sibling of the same product in training",
+        ]
+        sections = {
+            f"catalogue {self.name}": _counted([(step.step, step.articles) for step in self.counts]),
+            "dropped, by rule": _counted([(rule, len(ids)) for rule, ids in self.dropped.items() if ids]),
+            **{title: [f"  {line}" for line in lines] for title, lines in self.notes.items()},
+            "photos left out": [f"  {reason}" for reason in self.bad_images],
+            f"{self.split.method} split": _counted(list(self.split.sizes.items())),
+            f"leak audit of {tested}": audited if leak.test_items else [],
+        }
+        return "\n".join(line for title, lines in sections.items() if lines for line in (title, *lines))
+
+
+def _counted(counts: Sequence[tuple[str, int]]) -> list[str]:
+    return [f"  {count:>9,}  {what}" for what, count in counts]
+
+
+def _dump(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False)
