@@ -92,7 +92,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     scoring.check_scoring(loaded)
     prepared = mixture.prepare_all(loaded)
     print(prepared.describe())
-    memory.show(memory.estimate(loaded), loaded)
+    memory.show(memory.estimate(loaded))
     validation.check_splits(prepared.whole)
     print(f"{recipe}: ready to train")
 

@@ -16,7 +16,8 @@ from finetune.captioning.export import Format, write_captions
 from finetune.captioning.partial import Captions, Journals, keep
 from finetune.data.photos import load_image
 from finetune.data.preparation import ALL_SPLITS, Prepared
-from finetune.models.families.base import Generated
+from finetune.models.generation import Generated, generate
+from finetune.models.loading import located
 from finetune.runs.exposure import as_seen_by
 from finetune.runs.folder import read_run, write_run
 from finetune.runs.provenance import git_hash, hardware, versions
@@ -33,7 +34,8 @@ def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator
     for start in range(0, len(photos), size):
         batch = photos[start : start + size]
         images = [load_image(photo) for photo in batch]
-        yield from zip(batch, system.captioner.generate(images, system.prompt, system.decoding), strict=True)
+        captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
+        yield from zip(batch, captions, strict=True)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
         for start in range(0, len(items), size):
             batch = items[start : start + size]
             images = [to_rgb(data[row]["image"]) for _, data, row in batch]
-            captions = system.captioner.generate(images, system.prompt, system.decoding)
+            captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
             new = {record.id: asdict(one) for (record, _, _), one in zip(batch, captions, strict=True)}
             keep(file, new)
             done |= new
@@ -150,7 +152,7 @@ def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str
 
 
 def _files_state(folder: str) -> list[str]:
-    files = sorted(path for path in Path(folder).glob("*") if path.is_file())
+    files = sorted(path for path in Path(located(folder)).glob("*") if path.is_file())
     return [folder, *(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
 
 

@@ -22,9 +22,9 @@ from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.section import Section
 from finetune.data.catalogues import CatalogueConfig
 from finetune.data.catalogues.base import CatalogueSection
-from finetune.models.families import FamilyName
 from metrics.measures.base import ORDER
 
+FamilyName = Literal["blip2", "llava"]
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
 FOLDERS_OF_A_RUN = ("model", "checkpoints", "tensorboard")

@@ -7,16 +7,13 @@ and PEFT's `prepare_model_for_kbit_training` would blow up the towers that are n
 import importlib.util
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from transformers import BitsAndBytesConfig
 
 from finetune.config.recipe import Lora, Model, Tune
 from metrics.common.errors import UserError
-
-if TYPE_CHECKING:
-    from finetune.models.families.base import Captioner
 
 BLOCK = 64  # weights that share a scale
 
@@ -48,12 +45,15 @@ def check_trainable(model: Model, tune: Tune, lora: Lora) -> None:
         )
 
 
-def check_layers(captioner: "Captioner", model: Model) -> None:
-    """Raise `UserError` where a layer cannot be in 4 bits; the model may have adapters, and no weights."""
+def check_layers(network: torch.nn.Module, pattern: str, model: Model) -> None:
+    """Raise `UserError` if a layer whose name matches `pattern` cannot be in 4 bits.
+
+    The network may have adapters, and no weights.
+    """
     if model.quantization != "nf4":
         return
-    layers = re.compile(rf"(.*\.)?({captioner.lora_target('language', 'all-linear')})")
-    _refuse_widths(model, [module for name, module in captioner.model.named_modules() if layers.fullmatch(name)])
+    layers = re.compile(rf"(.*\.)?({pattern})")
+    _refuse_widths(model, [module for name, module in network.named_modules() if layers.fullmatch(name)])
 
 
 def _refuse_widths(model: Model, layers: Iterable[Any]) -> None:

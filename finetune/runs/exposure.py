@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.models.adapter_files import adapter_folder, adapter_name, base_name, run_of
 from finetune.data.preparation import Prepared
+from finetune.models.adapter_files import adapter_folder, adapter_name, run_of
+from finetune.models.loading import base_name
 from finetune.runs.folder import START, TRAINED_ON, account_of, read_training
 from finetune.runs.system import CaptioningSystem
 from metrics.records.captions import CaptionRecord, read_records, write_records

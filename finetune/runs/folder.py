@@ -12,7 +12,6 @@ from finetune.models.adapter_files import adapter_folder, load_adapter, run_of
 from finetune.config.recipe import Decoding, Model, Recipe, parse_recipe
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.loading import family_of, split_revision
 from finetune.data.preparation import Prepared
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer

@@ -8,9 +8,9 @@ from typing import Any
 
 from finetune.config.recipe import Decoding, Model, Recipe, parse_recipe
 from finetune.models.adapter_files import adapter_folder, load_adapter, run_of
-from finetune.models.families import captioner_class
+from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
-from finetune.models.loading import family_of, split_revision
+from finetune.models.loading import split_revision
 from finetune.runs.folder import MODEL_FOLDER, TRAINED_ON, TRAINING_FILE, read_claim, read_training
 from metrics.common.errors import UserError
 

@@ -12,7 +12,7 @@ from finetune.data.mixture import each_catalogue
 from finetune.data.preparation import Prepared
 from finetune.models import adapters, quantization
 from finetune.models.families import captioner_class
-from finetune.models.loading import check_precision, is_sharded
+from finetune.models.loading import check_precision, is_sharded, located
 from finetune.models.memory import estimate as memory
 from finetune.models.tiny import check_tiny
 from finetune.training.arguments import training_arguments
@@ -45,9 +45,10 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     if recipe.model.tiny is None:
         family.check(recipe.model)
     else:
-        check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
+        check_tiny(recipe.model.family, recipe.model.tiny, Path(located(recipe.model.base)))
     if recipe.model.quantization:
-        quantization.check_layers(memory.without_weights(recipe), recipe.model)
+        captioner = memory.without_weights(recipe.model, recipe.tune, recipe.lora)
+        quantization.check_layers(captioner.model, captioner.lora_target("language", "all-linear"), recipe.model)
     training_arguments(recipe.training, recipe.output, processes, recipe.evaluation)
     check_evaluation(recipe.evaluation)
     _check_attention(recipe)

@@ -1,6 +1,6 @@
 """BLIP-2 with an OPT language model (Li et al. 2023), on the classes of transformers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -16,10 +16,12 @@ from transformers import (
 )
 
 from finetune.config.recipe import Model, Tiny
-from finetune.models.families.base import IMAGE_TOKEN, Captioner
+from finetune.models.families.base import IMAGE_TOKEN, BatchShape, Captioner
 from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
 from finetune.models.loading import load_pretrained
 from metrics.common.errors import UserError
+
+OPT_TERMS = "its language model OPT was published by Meta for non-commercial research"
 
 
 class Blip2Captioner(Captioner):
@@ -34,6 +36,11 @@ class Blip2Captioner(Captioner):
         "language": ("language_model.",),
     }
     head: ClassVar[str] = "language_model.lm_head"
+    licences: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "Salesforce/blip2-opt-2.7b": ("mit", OPT_TERMS),
+        "Salesforce/blip2-opt-6.7b": ("mit", OPT_TERMS),
+    }
+    stop_token: ClassVar[str] = "model.config.text_config.eos_token_id"
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"vision_model\.encoder\.layers\.\d+\.self_attn\.qkv",
@@ -70,6 +77,16 @@ class Blip2Captioner(Captioner):
         model.query_tokens.data = model.query_tokens.data.float()
 
     @classmethod
+    def usage_setup(cls, dtype: str) -> Sequence[str]:
+        """The Q-Former and its queries in float32, as `set_types` puts them."""
+        if dtype == "float32":
+            return ()
+        return (
+            f"model.qformer.float()  # {dtype} is too coarse for it",
+            "model.query_tokens.data = model.query_tokens.data.float()",
+        )
+
+    @classmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:
         """A small BLIP-2. transformers starts all query tokens at zero, which makes them one: these start apart."""
         tokenizer = train_opt_tokenizer(texts, shape.vocabulary)
@@ -91,12 +108,26 @@ class Blip2Captioner(Captioner):
         return int(self.model.config.image_token_index)
 
     @property
-    def image_tokens(self) -> int:
-        """One per query of the Q-Former: 32 in the published checkpoints."""
+    def most_image_tokens(self) -> int:
+        """One per query of the Q-Former, of every photo: 32 in the published checkpoints."""
         return int(self.model.config.num_query_tokens)
 
-    def _generator(self) -> Any:
+    @property
+    def generator(self) -> Any:
+        """OPT: the whole model's configuration has no vocabulary."""
         return self.model.language_model
+
+    def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:
+        """A Q-Former layer also reads the photo's patches."""
+        config, dtype = self.model.config, next(layer.parameters()).dtype
+        patches = (shape.photos, shape.patches, config.vision_config.hidden_size)
+        if tower == "vision":
+            return torch.empty(patches, dtype=dtype), {}
+        if tower == "language":
+            return torch.empty(shape.photos, shape.tokens, config.text_config.hidden_size, dtype=dtype), {}
+        queries = torch.empty(shape.photos, config.num_query_tokens, config.qformer_config.hidden_size, dtype=dtype)
+        seen = torch.empty(patches, dtype=dtype)
+        return queries, {"encoder_hidden_states": seen, "query_length": config.num_query_tokens}
 
 
 def _add_image_token(model: Any, processor: Any) -> None:

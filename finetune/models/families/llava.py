@@ -1,9 +1,10 @@
 """LLaVA-1.5 (Liu et al. 2024): CLIP, a two-layer projector and Vicuna, on the classes of transformers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import torch
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
@@ -14,16 +15,17 @@ from transformers import (
 )
 
 from finetune.config.recipe import Model, Tiny
-from finetune.models.families.base import Captioner
+from finetune.models.families.base import BatchShape, Captioner
 from finetune.models.families.tiny_tokenizers import train_llama_tokenizer
 from finetune.models.loading import load_pretrained
 from metrics.common.errors import UserError
 
 CLASS_TOKENS = 1
+VICUNA_TERMS = "Llama 2 community licence; its instructions were written by GPT-4, for research"
 
 
 class LlavaCaptioner(Captioner):
-    """The photo's patch features stand where the prompt says `<image>`; the caption follows and ends with `</s>`.
+    """The photo's patch features take the place of the prompt's `<image>`; the caption follows and ends with `</s>`.
 
     The prompt is the published one (omgwenxx/multimodal-fashion-analysis). There no caption ends with `</s>`, so that
     its models never learn to stop.
@@ -38,6 +40,10 @@ class LlavaCaptioner(Captioner):
         "language": ("model.language_model.", "lm_head."),
     }
     head: ClassVar[str] = "lm_head"
+    licences: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "llava-hf/llava-1.5-7b-hf": ("llama2", VICUNA_TERMS),
+        "llava-hf/llava-1.5-13b-hf": ("llama2", VICUNA_TERMS),
+    }
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"model\.vision_tower\.(vision_model\.)?encoder\.layers\.(USED)\.self_attn\.(q_proj|v_proj)",
@@ -91,11 +97,21 @@ class LlavaCaptioner(Captioner):
         return int(self.model.config.image_token_index)
 
     @property
-    def image_tokens(self) -> int:
-        """One per patch, 576 at 336 x 336 pixels, and one for CLIP's class token where the model keeps it."""
+    def most_image_tokens(self) -> int:
+        """One per patch, 576 at 336 x 336 pixels, and one for CLIP's class token if the model keeps it."""
         vision = self.model.config.vision_config
         patches = (vision.image_size // vision.patch_size) ** 2
         return int(patches + CLASS_TOKENS * (self.model.config.vision_feature_select_strategy == "full"))
+
+    def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:
+        """CLIP's layers want a mask, Llama's the angles of their positions; the projector has no layers."""
+        config, dtype = self.model.config, next(layer.parameters()).dtype
+        if tower == "vision":
+            patches = torch.empty(shape.photos, shape.patches, config.vision_config.hidden_size, dtype=dtype)
+            return patches, {"attention_mask": None}
+        tokens = torch.empty(shape.photos, shape.tokens, config.text_config.hidden_size, dtype=dtype)
+        angles = torch.empty(1, shape.tokens, layer.self_attn.head_dim, dtype=dtype)
+        return tokens, {"position_embeddings": (angles, angles)}
 
     def is_idle(self, parameter: str) -> bool:
         """CLIP's layers behind the one whose output is taken, and its last norm."""
@@ -111,8 +127,8 @@ class LlavaCaptioner(Captioner):
 
     def _used_layers(self) -> int:
         config = self.model.config
-        taken, states = config.vision_feature_layer, config.vision_config.num_hidden_layers + 1
-        return max(int(layer % states) for layer in ([taken] if isinstance(taken, int) else taken))
+        used, states = config.vision_feature_layer, config.vision_config.num_hidden_layers + 1
+        return max(int(layer % states) for layer in ([used] if isinstance(used, int) else used))
 
 
 def _tiny_config(shape: Tiny, tokenizer: Any) -> LlavaConfig:

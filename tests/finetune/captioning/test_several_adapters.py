@@ -152,7 +152,7 @@ def test_training_begins_from_an_adapter(root: Path, tmp_path: Path) -> None:
     [
         ({"lora": {"rank": 8, "alpha": 16}}, ["lora.rank: 4 there, 8 here", "lora.alpha: 8.0 there, 16.0 here"]),
         ({"lora": {"rslora": False, "dora": True}}, ["lora.rslora: True there", "lora.dora: False there, True here"]),
-        ({"lora": {"modules": "all-linear"}}, ["lora.modules", "tensors stand on one side only"]),
+        ({"lora": {"modules": "all-linear"}}, ["lora.modules", "tensors are on one side only"]),
         ({"tune": {"vision": "lora"}}, ["towers: language there, language, vision here"]),
         ({"tune": {"language": "full"}}, ["begins from an adapter, but tune has no tower with lora"]),
         ({"model": {"base": "elsewhere"}}, ["base: {root}/base there, {root}/elsewhere here"]),
@@ -193,4 +193,4 @@ def test_adapters_and_bases_come_from_the_cache_of_the_hub_by_revision(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     absent = refused("caption", root / "0.png", "--model", root / "base", "--adapter", "shop/dresses@v3")
-    assert "adapter shop/dresses@v3: no such folder, and the Hub did not give it" in absent
+    assert "adapter shop/dresses@v3: no such folder, and it could not be fetched from the Hub" in absent
