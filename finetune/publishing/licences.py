@@ -6,7 +6,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, HTTPError
 
 from finetune.config.recipe import FamilyName
-from finetune.models.families import captioner_class
+from finetune.models.families import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def base_licence(family: FamilyName, base: str, revision: str | None) -> tuple[s
 
     None with the reason if it could not be found out.
     """
-    known = captioner_class(family).licences
+    known = FAMILIES[family].licences
     if base in known:
         return known[base]
     try:

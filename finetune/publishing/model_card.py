@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from finetune.config.overrides import flat
-from finetune.models.families import captioner_class
+from finetune.models.families import FAMILIES
 from finetune.publishing.contents import Trained, public, read_object
 from finetune.publishing.licences import CATALOGUES, Data, base_licence
 from metrics.common.errors import UserError
@@ -135,14 +135,14 @@ def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
     is_adapter = trained.kind == "adapter"
     source, revision = _base(model) if is_adapter else (repo, None)
     dtype = model["dtype"] if is_adapter else _saved_dtype(trained.folder) or model["dtype"]
-    family = captioner_class(model["family"])
+    family = FAMILIES[model["family"]]
     view = {
         "repo": repo,
         "source": source,
         "is_adapter": is_adapter,
         "revision": revision,
         "dtype": dtype,
-        "setup": family.usage_setup(dtype),
+        "setup": family.in_float32 if dtype != "float32" else (),
         "stop_token": family.stop_token,
         "prompt": run["prompt"],
         "decoding": run["decoding"],

@@ -36,9 +36,6 @@ class Captioner(ABC):
     `<image>` a prompt holds (`prompt_placeholders`; 0 if the processor adds them), and what photos and prompts become
     (`encode`). Nothing else assumes which inputs those are, or that all photos take the same number of tokens.
     Module names are matched from the start, so that a pattern of one tower never reaches another.
-
-    `licences` maps the published base models to the licence (as the Hub spells it) and a note on it. `stop_token` is
-    the Python expression for `stop_token_id` in the usage program of a model card.
     """
 
     model_type: ClassVar[str]
@@ -47,8 +44,6 @@ class Captioner(ABC):
     towers: ClassVar[dict[str, tuple[str, ...]]]
     lora_targets: ClassVar[dict[str, dict[str, str]]]
     head: ClassVar[str]
-    licences: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    stop_token: ClassVar[str] = "processor.tokenizer.eos_token_id"
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
@@ -62,11 +57,6 @@ class Captioner(ABC):
     @classmethod  # noqa: B027
     def set_types(cls, model: Any) -> None:
         """Put what must not be computed in the recipe's type into float32."""
-
-    @classmethod
-    def usage_setup(cls, dtype: str) -> Sequence[str]:
-        """Lines of Python that prepare `model` in the usage program of a model card, as `set_types` does."""
-        return ()
 
     @classmethod
     @abstractmethod

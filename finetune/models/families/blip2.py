@@ -1,6 +1,6 @@
 """BLIP-2 with an OPT language model (Li et al. 2023), on the classes of transformers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -21,8 +21,6 @@ from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
 from finetune.models.loading import load_pretrained
 from metrics.common.errors import UserError
 
-OPT_TERMS = "its language model OPT was published by Meta for non-commercial research"
-
 
 class Blip2Captioner(Captioner):
     """ViT, Q-Former and OPT. The caption follows the image placeholders and the prompt, and ends with a line break."""
@@ -36,11 +34,6 @@ class Blip2Captioner(Captioner):
         "language": ("language_model.",),
     }
     head: ClassVar[str] = "language_model.lm_head"
-    licences: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "Salesforce/blip2-opt-2.7b": ("mit", OPT_TERMS),
-        "Salesforce/blip2-opt-6.7b": ("mit", OPT_TERMS),
-    }
-    stop_token: ClassVar[str] = "model.config.text_config.eos_token_id"
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"vision_model\.encoder\.layers\.\d+\.self_attn\.qkv",
@@ -75,16 +68,6 @@ class Blip2Captioner(Captioner):
         """The Q-Former and its queries (transformers#30789)."""
         model.qformer.float()
         model.query_tokens.data = model.query_tokens.data.float()
-
-    @classmethod
-    def usage_setup(cls, dtype: str) -> Sequence[str]:
-        """The Q-Former and its queries in float32, as `set_types` puts them."""
-        if dtype == "float32":
-            return ()
-        return (
-            f"model.qformer.float()  # {dtype} is too coarse for it",
-            "model.query_tokens.data = model.query_tokens.data.float()",
-        )
 
     @classmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[Blip2ForConditionalGeneration, Blip2Processor]:

@@ -1,7 +1,7 @@
 """LLaVA-1.5 (Liu et al. 2024): CLIP, a two-layer projector and Vicuna, on the classes of transformers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -21,7 +21,6 @@ from finetune.models.loading import load_pretrained
 from metrics.common.errors import UserError
 
 CLASS_TOKENS = 1
-VICUNA_TERMS = "Llama 2 community licence; its instructions were written by GPT-4, for research"
 
 
 class LlavaCaptioner(Captioner):
@@ -40,10 +39,6 @@ class LlavaCaptioner(Captioner):
         "language": ("model.language_model.", "lm_head."),
     }
     head: ClassVar[str] = "lm_head"
-    licences: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "llava-hf/llava-1.5-7b-hf": ("llama2", VICUNA_TERMS),
-        "llava-hf/llava-1.5-13b-hf": ("llama2", VICUNA_TERMS),
-    }
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"model\.vision_tower\.(vision_model\.)?encoder\.layers\.(USED)\.self_attn\.(q_proj|v_proj)",

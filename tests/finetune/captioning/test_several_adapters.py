@@ -118,7 +118,7 @@ def test_a_damaged_base_or_adapter_is_one_message(root: Path, tmp_path: Path) ->
     bare = Path(shutil.copytree(base, tmp_path / "bare"))
     for path in [*bare.glob("*token*"), *bare.glob("*processor*"), *bare.glob("*vocab*"), *bare.glob("merges*")]:
         path.unlink()
-    assert "no processor" in refused("caption", picture, "--model", bare)
+    assert "expected a processor" in refused("caption", picture, "--model", bare)
 
 
 def test_a_base_of_another_name_is_told_and_of_another_shape_refused(root: Path, tmp_path: Path) -> None:
