@@ -39,11 +39,16 @@ def base_name(base: str) -> str:
 
 
 def load_pretrained(
-    config: Model, config_class: Any, model_class: Any, processor_class: Any, kept: Sequence[str], device: str | None
+    config: Model,
+    config_class: Any,
+    model_class: Any,
+    processor_class: Any,
+    unquantized: Sequence[str],
+    device: str | None,
 ) -> tuple[Any, Any]:
     """The model (in evaluation mode, on `device`) and its processor; safetensors only, no remote code.
 
-    If the recipe quantises, `kept` are the modules that it leaves alone. Raises `UserError` if base, device or memory
+    If the recipe quantises, it leaves the `unquantized` modules alone. Raises `UserError` if base, device or memory
     do not suffice.
     """
     check_base(config, config_class.model_type)
@@ -59,7 +64,7 @@ def load_pretrained(
             attn_implementation=config.attention,
             use_safetensors=True,
             output_loading_info=True,
-            **quantization.loading_options(config, kept, device),
+            **quantization.loading_options(config, unquantized, device),
             **source,
         )
     except torch.OutOfMemoryError as error:
@@ -78,7 +83,7 @@ def load_pretrained(
         )
     if config.quantization is None:
         return model.to(device).eval(), processor
-    quantization.settle(model, config)
+    quantization.disable_repacking(model, config)
     return model.eval(), processor
 
 

@@ -54,8 +54,8 @@ def append_captions(
 ) -> Batch:
     """Put a caption behind each prompt, pad on the right and label.
 
-    `inputs` are those of `Captioner.encode`: padding of the prompts is taken out, integers that say something of each
-    token get 0 for the caption, and what belongs to the photos stays as it is.
+    `inputs` are those of `Captioner.encode`: padding of the prompts is removed, integers that describe each token get 0
+    for the caption, and what belongs to the photos stays as it is.
     Padding that carries a label is attended to, as in the published code. A row's first token never carries one:
     nothing predicts it.
     """

@@ -108,16 +108,15 @@ class Captioner(ABC):
         return int((vision.image_size // vision.patch_size) ** 2 + 1)
 
     def image_token_counts(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The placeholders (n,) that the model needs for each photo of `encode`'s inputs; by default all the most."""
+        """The placeholders (n,) that each photo of `encode`'s inputs needs; by default always `most_image_tokens`."""
         return torch.full((len(inputs["input_ids"]),), self.most_image_tokens)
 
     def encode(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Batch:
         """Everything that the model's forward wants of these photos, each with its prompt, before any caption.
 
-        `input_ids` and `attention_mask` (n, t), padded where prompts differ in length so that all end in the last
-        column; nothing is ever cut. Other integer tensors of that shape say something of each token (0: text). All
-        others, of whatever shape, belong to the photos and reach the model as they are. By default all that the
-        processor returns.
+        `input_ids` and `attention_mask` (n, t), padded on the left if prompts differ in length; nothing is ever cut.
+        Other integer tensors of that shape describe each token (0: text). All others, of whatever shape, belong to the
+        photos and reach the model as they are. By default all that the processor returns.
         """
         return dict(
             self.processor(

@@ -109,7 +109,7 @@ class LlavaCaptioner(Captioner):
         return tokens, {"position_embeddings": (angles, angles)}
 
     def is_idle(self, parameter: str) -> bool:
-        """CLIP's layers behind the one whose output is taken, and its last norm."""
+        """CLIP's layers after the one whose output is used, and its last norm."""
         if not parameter.startswith(self.towers["vision"]):
             return False
         layer = re.search(r"\.layers\.(\d+)\.", parameter)

@@ -1,4 +1,4 @@
-"""What autograd keeps of a forward pass, counted on layers without weights: nothing is loaded, nothing computed."""
+"""What autograd saves of a forward pass, counted on layers without weights: nothing is loaded, nothing computed."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ FUSED = "lookbook-fused"
 
 
 class _Fused(torch.autograd.Function):
-    """Keeps what FlashAttention keeps (Dao et al. 2022, algorithm 2): its inputs, its output, a sum for each row."""
+    """Saves what FlashAttention saves (Dao et al. 2022, algorithm 2): its inputs, its output, a sum for each row."""
 
     @staticmethod
     def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -34,23 +34,23 @@ AttentionInterface.register(FUSED, _attend)
 
 
 @contextmanager
-def counted() -> Iterator[dict[int, int]]:
-    """Bytes of each storage that autograd keeps of what runs within, by its address."""
-    kept: dict[int, int] = {}
+def saved_tensors() -> Iterator[dict[int, int]]:
+    """Bytes of each storage that autograd saves of what runs within the block, by its address."""
+    sizes: dict[int, int] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def save(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
+        sizes[storage._cdata] = storage.nbytes()
         held.append(storage)
         return tensor
 
-    held: list[Any] = []
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        yield kept
+    held: list[Any] = []  # so that no address is used twice
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        yield sizes
 
 
 @dataclass(frozen=True)
-class Kept:
+class Activations:
     """Bytes of each layer's input, of all that each layer's backward pass needs, and of what is between layers."""
 
     inputs: list[int]
@@ -62,7 +62,7 @@ class Kept:
         return self.between + (sum(self.inputs) + max(self.layers) if checkpointed else sum(self.layers))
 
 
-def kept_by(captioner: Captioner, towers: tuple[str, ...], shape: BatchShape) -> Kept:
+def activations_of(captioner: Captioner, towers: tuple[str, ...], shape: BatchShape) -> Activations:
     """What the backward pass through these towers needs beside weights and logits.
 
     Layers are counted as they are. Between them are the language tower's last norm, in float32, and if photos have
@@ -80,13 +80,13 @@ def kept_by(captioner: Captioner, towers: tuple[str, ...], shape: BatchShape) ->
                 sizes.append(_bytes_of(layer, hidden.requires_grad_(has_gradient), further))
     text = captioner.model.config.text_config.hidden_size * shape.tokens * shape.photos * 4
     inputs, layers = [size for size, _ in sizes], [size for _, size in sizes]
-    return Kept(inputs, layers, text * (1 if towers == ("language",) else 4))
+    return Activations(inputs, layers, text * (1 if towers == ("language",) else 4))
 
 
 def _bytes_of(layer: Any, hidden: torch.Tensor, further: Mapping[str, Any]) -> tuple[int, int]:
     """Bytes of a layer's input, and of all that its backward pass needs beside its weights."""
-    with counted() as kept:
+    with saved_tensors() as saved:
         layer(hidden, **further)
     own = {weight.untyped_storage()._cdata for weight in layer.parameters()}
-    needed = sum(size for address, size in kept.items() if address not in own)
+    needed = sum(size for address, size in saved.items() if address not in own)
     return hidden.untyped_storage().nbytes(), needed

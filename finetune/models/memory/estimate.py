@@ -18,7 +18,7 @@ from finetune.models.families import captioner_class
 from finetune.models.families.base import IMAGE_TOKEN, BatchShape, Captioner
 from finetune.models.gradient_checkpointing import in_backward
 from finetune.models.loading import located
-from finetune.models.memory.activations import FUSED, kept_by
+from finetune.models.memory.activations import FUSED, activations_of
 
 GIB = 1 << 30
 LIBRARIES = 1 << 30
@@ -47,9 +47,9 @@ def estimate(recipe: Recipe) -> Estimate:
     """Bytes on one device that holds the whole model, for rows with captions of `decoding.max_new_tokens` tokens.
 
     Weights as they are stored; gradients and moments (AdamW: two in float32; 8-bit: two bytes and their block's
-    constant, Dettmers et al. 2022) of what is trained; activations as autograd keeps them, layer by layer; logits of
+    constant, Dettmers et al. 2022) of what is trained; activations as autograd saves them, layer by layer; logits of
     labelled tokens as they come, in float32, and as log-probabilities. Not in it: sharding (FSDP,
-    ZeRO), and what captioning keeps. Raises `UserError` if no tower is trained.
+    ZeRO), and what captioning needs. Raises `UserError` if no tower is trained.
     """
     model, training, tokens = recipe.model, recipe.training, recipe.decoding.max_new_tokens
     captioner = without_weights(model, recipe.tune, recipe.lora)
@@ -57,12 +57,12 @@ def estimate(recipe: Recipe) -> Estimate:
     labelled = tokens + 1 if recipe.labels.on == "caption" else shape.tokens
     trained = [weight for weight in captioner.model.parameters() if weight.requires_grad]
     count = sum(weight.numel() for weight in trained)
-    kept = kept_by(captioner, in_backward(recipe.tune), shape)
+    activations = activations_of(captioner, in_backward(recipe.tune), shape)
     parts = {
         "weights": _weights(captioner, model.quantization),
         "gradients": float(sum(weight.numel() * weight.element_size() for weight in trained)),
         "optimizer": count * MOMENTS[training.optimizer],
-        "activations": float(kept.peak(checkpointed=training.gradient_checkpointing)),
+        "activations": float(activations.peak(checkpointed=training.gradient_checkpointing)),
         "logits": float(_logits(captioner, shape.photos * labelled, model.dtype)),
         "libraries": float(LIBRARIES),
     }

@@ -10,7 +10,7 @@ from finetune.config.recipe import Decoding, Labels, Lora, Tune
 from finetune.models.adapters import attach, count_parameters
 from finetune.models.families.base import BatchShape, Captioner
 from finetune.models.generation import generate
-from finetune.models.memory.activations import kept_by
+from finetune.models.memory.activations import activations_of
 from finetune.training.collator import CaptionCollator, append_captions, check_padding, too_long
 from finetune.training.losses import IGNORED, caption_losses
 from metrics.common.errors import UserError
@@ -167,6 +167,8 @@ def test_a_photo_with_other_placeholders_than_its_size_needs_is_refused(captione
 def test_its_memory_is_counted_by_its_own_layer_calls(captioner: Captioner) -> None:
     attach(captioner, Tune(), Lora(rank=4))
     captioner.model.to("meta")
-    small, large = (kept_by(captioner, ("language",), BatchShape(photos=2, patches=17, tokens=n)) for n in (100, 200))
+    small, large = (
+        activations_of(captioner, ("language",), BatchShape(photos=2, patches=17, tokens=n)) for n in (100, 200)
+    )
     assert len(small.layers) == SHAPE.layers
     assert sum(large.inputs) == 2 * sum(small.inputs)
