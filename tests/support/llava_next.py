@@ -1,7 +1,7 @@
 """A family of the tests' own, LLaVA-NeXT: a photo takes more or fewer tokens by its shape, and its size is an input."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from transformers import (
@@ -14,7 +14,6 @@ from transformers import (
 )
 
 from finetune.config.recipe import Tiny
-from finetune.models.families.base import BatchShape
 from finetune.models.families.llava import LlavaCaptioner
 from finetune.models.families.tiny_tokenizers import train_llama_tokenizer
 
@@ -77,7 +76,3 @@ class LlavaNextCaptioner(LlavaCaptioner):
         """By the photo's size, as transformers' processor counts them."""
         counts = self.processor._get_num_multimodal_tokens(inputs["image_sizes"].tolist())
         return torch.tensor(counts["num_image_tokens"])
-
-    def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:
-        """The vision tower reads each tile as a photo of its own: what is kept grows with their patches all the same."""
-        return super().layer_call(tower, layer, shape)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from tiny_models import CAPTIONS, captions_of, load_tiny, photo, rows
 
 from finetune.config.recipe import Decoding, Lora, Training, Tune
+from finetune.models.adapter_files import load_adapter
 from finetune.models.adapters import attach
 from finetune.models.families import FAMILIES, family_of
 from finetune.models.families.base import TOWERS, Captioner
@@ -135,6 +137,23 @@ def test_bfloat16_trains_and_writes(family_base: Path) -> None:
     losses.sum().backward()
     assert torch.isfinite(losses).all()
     assert captions_of(captioner, [photo(0)], max_new_tokens=4)[0].tokens <= 4
+
+
+def test_memory_that_does_not_suffice_is_not_called_damage(
+    captioner: Captioner, family_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    attach(captioner, Tune(), Lora(rank=2))
+    captioner.model.save_pretrained(tmp_path)
+    other = load_tiny(family_base)
+    monkeypatch.setattr(PeftModel, "from_pretrained", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        load_adapter(other, str(tmp_path))
+    monkeypatch.setattr(type(other.model), "from_pretrained", fail)
+    with pytest.raises(UserError, match="out of memory while loading it"):
+        load_tiny(family_base)
 
 
 def test_every_parameter_has_a_tower(captioner: Captioner) -> None:
