@@ -17,7 +17,7 @@ from finetune.captioning.partial import Captions, Journals, keep
 from finetune.config.packaged import base_folder
 from finetune.data.photos import load_image
 from finetune.data.preparation import ALL_SPLITS, Prepared
-from finetune.models.families.base import Generated
+from finetune.models.generation import Generated, generate
 from finetune.runs.exposure import as_seen_by
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.runs.system import CaptioningSystem
@@ -34,7 +34,8 @@ def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator
     for start in range(0, len(photos), size):
         batch = photos[start : start + size]
         images = [load_image(photo) for photo in batch]
-        yield from zip(batch, system.captioner.generate(images, system.prompt, system.decoding), strict=True)
+        captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
+        yield from zip(batch, captions, strict=True)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
         for start in range(0, len(items), size):
             batch = items[start : start + size]
             images = [to_rgb(data[row]["image"]) for _, data, row in batch]
-            captions = system.captioner.generate(images, system.prompt, system.decoding)
+            captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
             new = {record.id: asdict(one) for (record, _, _), one in zip(batch, captions, strict=True)}
             keep(file, new)
             done |= new
@@ -145,7 +146,7 @@ def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str
     config = system.model
     state = {
         "model": config.model_dump(),
-        "weights": [_files_state(path) for path in (base_folder(config.base), system.adapter) if path],
+        "weights": [_files_state(path) for path in (config.base, system.adapter) if path],
         "prompt": system.prompt,
         "decoding": system.decoding.model_dump(),
         "catalogue": prepared.account.fingerprint,
@@ -155,7 +156,7 @@ def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str
 
 
 def _files_state(folder: str) -> list[str]:
-    files = sorted(path for path in Path(folder).glob("*") if path.is_file())
+    files = sorted(path for path in Path(base_folder(folder)).glob("*") if path.is_file())
     return [folder, *(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
 
 

@@ -22,9 +22,9 @@ from finetune.config.history import current_key, with_current_names
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
 from finetune.config.section import Section
-from finetune.models.families import FamilyName
 from metrics.common.measure_names import ORDER
 
+FamilyName = Literal["blip2", "llava"]
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
 FOLDERS_OF_A_RUN = ("model", "checkpoints", "tensorboard")

@@ -15,13 +15,13 @@ from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import description
 from finetune.data.photos import load_image
 from finetune.models import adapters
-from finetune.models.families import captioner_class
-from finetune.models.families.base import Captioner
-from finetune.models.loading import family_of
+from finetune.models.families import captioner_class, family_of
+from finetune.models.families.base import Batch, Captioner
+from finetune.models.generation import generate
 from finetune.runs.provenance import hardware, versions
 from finetune.training.collator import CaptionCollator
 from finetune.training.dry_run import peak_memory
-from finetune.training.trainer import caption_losses
+from finetune.training.losses import caption_losses
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
 from metrics.common.tables import WideTable, print_tables
@@ -74,7 +74,7 @@ def _load(config: Model) -> tuple[Captioner, Facts]:
 
 def _caption(captioner: Captioner, image: Image) -> Facts:
     started = time.perf_counter()
-    generated = captioner.generate([image], captioner.default_prompt, Decoding())[0]
+    generated = generate(captioner, [image], [captioner.default_prompt], Decoding())[0]
     time_taken = duration(time.perf_counter() - started)
     return {"caption": generated.caption or "(empty)", "captioning": f"{time_taken}, {generated.tokens} tokens"}
 
@@ -83,10 +83,9 @@ def _train(captioner: Captioner, image: Image, caption: str) -> Facts:
     """One optimizer step with the adapters of a recipe's defaults."""
     adapters.attach(captioner, Tune(), Lora())
     collate = CaptionCollator(captioner, captioner.default_prompt)
-    batch = {name: value.to(captioner.model.device) for name, value in collate([_row(image, caption)]).items()}
+    batch, other = (_on_device(captioner, collate([_row(photo, caption)])) for photo in (image, _drawing(1)[0]))
     before = _loss(captioner, batch)
-    other = collate([_row(_drawing(1)[0], caption)])["pixel_values"].to(captioner.model.device)
-    if _loss(captioner, batch | {"pixel_values": other}) == before:
+    if _loss(captioner, other) == before:
         raise UserError(f"the loss is {before} with another photo too: the model does not see its photo")
     started = time.perf_counter()
     _step(captioner, batch)
@@ -95,6 +94,10 @@ def _train(captioner: Captioner, image: Image, caption: str) -> Facts:
     towers = {f"{name} tower": f"{n['total']:,} parameters, {n['trainable']:,} trained" for name, n in counts.items()}
     losses = {"loss before": f"{before:.4f} nats a token", "loss after": f"{_loss(captioner, batch):.4f} nats a token"}
     return towers | {"training step": step} | losses
+
+
+def _on_device(captioner: Captioner, batch: Batch) -> Batch:
+    return {name: value.to(captioner.model.device) for name, value in batch.items()}
 
 
 def _row(image: Image, caption: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     check_scoring(loaded.scoring)
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
-    memory.show(memory.estimate(loaded), loaded)
+    memory.show(memory.estimate(loaded))
     check_splits(prepared.whole)
     print(f"{recipe}: ready to train")
 

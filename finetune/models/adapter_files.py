@@ -1,7 +1,6 @@
-"""Adapters on disk and on the Hub: found, put on a base model, taken as a start."""
+"""Adapters on disk and on the Hub: found, put on a base model, or begun from."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from textwrap import shorten
@@ -14,13 +13,14 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from finetune.config.recipe import Recipe
+from finetune.config.packaged import DEMO
+from finetune.config.recipe import Lora, Model, Tune
 from finetune.models.adapters import PEFT_PREFIX, tuned_towers
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.loading import REPAIR, first_line, refuse_damaged, split_revision
+from finetune.models.loading import REPAIR, base_name, first_line, refuse_damaged, split_revision
 from metrics.common.errors import UserError
-from metrics.common.files import sha256
+from metrics.common.files import read_bytes, sha256, write_text
 
 MODEL_FOLDER = "model"
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -29,7 +29,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 def adapter_folder(source: str) -> Path:
     """The folder that holds an adapter: itself, its run's, or fetched from the Hub by `owner/name[@revision]`.
 
-    Raises `UserError` where there is no adapter, or a damaged one.
+    Raises `UserError` if there is no adapter, or a damaged one.
     """
     folder = Path(source)
     if not folder.exists():
@@ -38,7 +38,7 @@ def adapter_folder(source: str) -> Path:
         folder = folder / MODEL_FOLDER
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            whole = "; it holds a whole model, which is loaded by --model" if any(folder.glob("model*.safe*")) else ""
+            whole = "; it holds a whole model, which --model loads" if any(folder.glob("model*.safe*")) else ""
             raise UserError(f"adapter {source}: does not load: no {name} in {folder}{whole}")
     _read_config(folder)
     refuse_damaged(folder / WEIGHTS)
@@ -46,7 +46,7 @@ def adapter_folder(source: str) -> Path:
 
 
 def run_of(folder: Path) -> Path:
-    """The folder of the run that an adapter's folder lies in; itself where it lies in none."""
+    """The folder of the run that an adapter's folder is in; itself if it is in none."""
     return folder.parent if folder.name == MODEL_FOLDER else folder
 
 
@@ -64,18 +64,18 @@ def _fetched(source: str) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
-            f"adapter {source}: no such folder, and the Hub did not give it: {first_line(error)}; without network "
-            "name a local folder"
+            f"adapter {source}: no such folder, and it could not be fetched from the Hub: {first_line(error)}; "
+            "without network name a local folder"
         ) from None
 
 
 def load_adapter(captioner: Captioner, source: str) -> str:
     """Put a trained adapter on the captioner's base model, beside those that it has, and use it; its name there.
 
-    Raises `UserError` where it does not fit; tells on stderr where it was trained on a base of another name.
+    Raises `UserError` if it does not fit; prints a note on stderr if it was trained on a base of another name.
     """
     folder = adapter_folder(source)
-    _tell_other_base(captioner, source, folder)
+    _note_other_base(captioner, source, folder)
     model = captioner.model
     name = f"adapter{len(model.peft_config)}" if isinstance(model, PeftModel) else "default"
     try:
@@ -84,6 +84,8 @@ def load_adapter(captioner: Captioner, source: str) -> str:
         else:
             captioner.model = PeftModel.from_pretrained(model, str(folder), name).eval()
         _refuse_other_layers(captioner.model, folder, name)
+    except torch.OutOfMemoryError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = shorten(str(error) or type(error).__name__, 300)
         raise UserError(f"adapter {source}: does not load on this base model: {reason}") from error
@@ -97,10 +99,10 @@ def _refuse_other_layers(model: PeftModel, folder: Path, name: str) -> None:
         stored = set(file.keys())
     differing = stored ^ set(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
     if differing:
-        raise ValueError(f"{len(differing)} tensors stand on one side only, for example {min(differing)}")
+        raise ValueError(f"{len(differing)} tensors are on one side only, for example {min(differing)}")
 
 
-def _tell_other_base(captioner: Captioner, source: str, folder: Path) -> None:
+def _note_other_base(captioner: Captioner, source: str, folder: Path) -> None:
     """Two bases of one shape take each other's adapters, and write nonsense with them."""
     trained_on = _read_config(folder).get("base_model_name_or_path")
     used = captioner.model.config.name_or_path
@@ -108,79 +110,76 @@ def _tell_other_base(captioner: Captioner, source: str, folder: Path) -> None:
         print(f"note: adapter {source} was trained on {trained_on}, and is put on {used}", file=sys.stderr)
 
 
-def base_name(base: str) -> str:
-    """The last part of a base's Hub id or folder, by which copies of it in several places are known."""
-    cached = re.search(r"models--[^/]+--([^/]+)/snapshots/", base)
-    return cached[1] if cached else Path(split_revision(base)[0]).name
+def record_packaged_base(folder: Path) -> None:
+    """Let an adapter trained on the packaged base name it `demo`, not by a path of this machine."""
+    config = _read_config(folder)
+    if base_name(str(config.get("base_model_name_or_path"))) == DEMO:
+        write_text(folder / CONFIG, json.dumps(config | {"base_model_name_or_path": DEMO}, indent=2, sort_keys=True))
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return dict(json.loads(read_bytes(folder / CONFIG)))
+    except (ValueError, TypeError) as error:
         raise UserError(f"{folder / CONFIG}: the file is damaged ({first_line(error)}); {REPAIR}") from None
 
 
-def starting_point(recipe: Recipe, source: str | None) -> dict[str, str] | None:
-    """What a run that begins from an adapter keeps of it: where it was, and the hash of its weights.
+def starting_point(model: Model, tune: Tune, lora: Lora, source: str | None) -> dict[str, str] | None:
+    """What a run that begins from an adapter records of it: its source, and the hash of its weights.
 
-    Raises `UserError` with all that keeps the recipe from going on with that adapter, before the base is loaded.
+    Raises `UserError` with all that keeps the recipe's sections from continuing with that adapter, before the base is
+    loaded.
     """
     if source is None:
         return None
-    if not tuned_towers(recipe.tune)[0]:
+    if not tuned_towers(tune)[0]:
         raise UserError(f"--init-from {source}: begins from an adapter, but tune has no tower with lora")
     folder = adapter_folder(source)
-    differing = _differences(recipe, folder)
+    differing = _differences(model, tune, lora, folder)
     if differing:
-        raise UserError(f"--init-from {source}: this recipe does not go on with it: {'; '.join(differing)}")
+        raise UserError(f"--init-from {source}: this recipe cannot continue with it: {'; '.join(differing)}")
     return {"adapter": source, "sha256": sha256(folder / WEIGHTS)}
 
 
-def _differences(recipe: Recipe, folder: Path) -> list[str]:
-    config, lora = _read_config(folder), recipe.lora
-    bases = str(config.get("base_model_name_or_path")), recipe.model.base
+def _differences(model: Model, tune: Tune, lora: Lora, folder: Path) -> list[str]:
+    config = _read_config(folder)
+    bases = str(config.get("base_model_name_or_path")), model.base
+    tuned = {tower for tower, how in tune if how != "frozen"}
     pairs = {
         "base": bases if base_name(bases[0]) != base_name(bases[1]) else ("", ""),
         "lora.rank": (config.get("r"), lora.rank),
         "lora.alpha": (config.get("lora_alpha"), lora.alpha),
         "lora.rslora": (config.get("use_rslora"), lora.rslora),
         "lora.dora": (config.get("use_dora"), lora.dora),
-        "towers": tuple(", ".join(sorted(found)) for found in (_towers(recipe, folder), _tuned(recipe))),
+        "towers": tuple(", ".join(sorted(towers)) for towers in (_towers(model, folder), tuned)),
     }
     return [f"{name}: {one} there, {other} here" for name, (one, other) in pairs.items() if one != other]
 
 
-def _tuned(recipe: Recipe) -> set[str]:
-    return {tower for tower, how in recipe.tune if how != "frozen"}
-
-
-def _towers(recipe: Recipe, folder: Path) -> set[str]:
-    """The towers that an adapter's tensors belong to. Raises `UserError` where they are of another family."""
-    family = captioner_class(recipe.model.family)
+def _towers(model: Model, folder: Path) -> set[str]:
+    """The towers that an adapter's tensors belong to. Raises `UserError` if they are of another family."""
+    family = captioner_class(model.family)
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        keys = set(file.keys())
     try:
-        with safe_open(folder / WEIGHTS, "pt") as file:
-            keys = set(file.keys())
         return {family.tower_of(key.removeprefix(PEFT_PREFIX)) for key in keys}
     except ValueError as error:
-        raise UserError(
-            f"adapter {folder}: of another family than model.family {recipe.model.family}: {error}"
-        ) from None
+        raise UserError(f"adapter {folder}: of another family than model.family {model.family}: {error}") from None
 
 
 def start_from(captioner: Captioner, source: str) -> None:
-    """Give the captioner's fresh adapters the weights of a trained one. Raises `UserError` where layers differ."""
-    found = load_file(adapter_folder(source) / WEIGHTS)
+    """Give the captioner's fresh adapters the weights of a trained one. Raises `UserError` if layers differ."""
+    trained = load_file(adapter_folder(source) / WEIGHTS)
     fresh = get_peft_model_state_dict(captioner.model, save_embedding_layers=False)
-    one_sided = found.keys() ^ fresh.keys()
+    one_sided = trained.keys() ^ fresh.keys()
     if one_sided:
         raise UserError(
-            f"--init-from {source}: lora.modules: its targets are others than the recipe's; {len(one_sided)} tensors "
-            f"stand on one side only, for example {min(one_sided)}"
+            f"--init-from {source}: lora.modules: its targets are not the recipe's; {len(one_sided)} tensors are "
+            f"on one side only, for example {min(one_sided)}"
         )
-    reshaped = [name for name, tensor in found.items() if tensor.shape != fresh[name].shape]
+    reshaped = [name for name, tensor in trained.items() if tensor.shape != fresh[name].shape]
     if reshaped:
-        one, other = (list(tensors[reshaped[0]].shape) for tensors in (found, fresh))
+        one, other = (list(tensors[reshaped[0]].shape) for tensors in (trained, fresh))
         raise UserError(f"--init-from {source}: of another base: {reshaped[0]} is {one} there, {other} here")
     with torch.no_grad():
-        set_peft_model_state_dict(captioner.model, found)
+        set_peft_model_state_dict(captioner.model, trained)

@@ -15,11 +15,11 @@ ParameterCounts = dict[str, dict[str, int]]
 
 
 def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
-    """Freeze the captioner's model, then make trainable what `tune` says of each tower.
+    """Freeze the captioner's model, then make trainable what `tune` sets for each tower.
 
-    Where one tower has LoRA, fully tuned towers become PEFT's `modules_to_save`, so that one PEFT adapter carries all;
+    If one tower has LoRA, fully tuned towers become PEFT's `modules_to_save`, so that one PEFT adapter carries all;
     an adapter holds modules only, so the query tokens of a fully tuned connector then stay as they are.
-    Raises `UserError` where nothing would be trained.
+    Raises `UserError` if nothing would be trained.
     """
     adapted, full = tuned_towers(tune)
     captioner.model.requires_grad_(False)
@@ -35,14 +35,14 @@ def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
 
 
 def _check_towers(captioner: Captioner, wanted: set[str]) -> None:
-    """What is trained must lie in the towers that the recipe names: a pattern too wide reaches another tower unseen."""
+    """Raise `UserError` if another tower than those of the recipe is trained: a pattern too wide may reach one."""
     trained = {tower for tower, counts in count_parameters(captioner).items() if counts["trainable"]}
     if trained != wanted:
         raise UserError(f"tune: {', '.join(sorted(wanted))} should be trained, but the adapters are in {trained}")
 
 
 def tuned_towers(tune: Tune) -> tuple[list[str], list[str]]:
-    """The towers with LoRA, and those tuned in full. Raises `UserError` where there is neither."""
+    """The towers with LoRA, and those tuned in full. Raises `UserError` if there is neither."""
     adapted = [tower for tower in TOWERS if getattr(tune, tower) == "lora"]
     full = [tower for tower in TOWERS if getattr(tune, tower) == "full"]
     if not adapted and not full:
@@ -72,9 +72,9 @@ def _check_modules(captioner: Captioner, adapted: list[str], modules: tuple[str,
     without = [tower for tower in adapted if not _layers(captioner, tower, modules)]
     if unknown or without:
         known = {tower: _last_parts(_layers(captioner, tower, "all-linear")) for tower in adapted}
-        fault = f"no layer is called {', '.join(unknown)}" if unknown else f"no layer of {', '.join(without)} is named"
-        there = "; ".join(f"{tower} has {', '.join(names)}" for tower, names in known.items())
-        raise UserError(f"lora.modules: {fault}; {there}")
+        error = f"no layer is called {', '.join(unknown)}" if unknown else f"no layer of {', '.join(without)} is named"
+        layers = "; ".join(f"{tower} has {', '.join(names)}" for tower, names in known.items())
+        raise UserError(f"lora.modules: {error}; {layers}")
 
 
 def _layers(captioner: Captioner, tower: str, modules: str | tuple[str, ...]) -> list[str]:
@@ -87,9 +87,9 @@ def _last_parts(names: Iterable[str]) -> list[str]:
 
 
 def count_parameters(captioner: Captioner) -> ParameterCounts:
-    """Parameters of each tower: `total` (base and adapter, a tuned copy in its original's place) and `trainable`.
+    """Parameters of each tower: `total` (base and adapter, a tuned copy instead of its original) and `trainable`.
 
-    Quantised weights count as what they stand for.
+    Quantised weights are counted one by one, not by what they are packed into.
     """
     counts = {tower: {"total": 0, "trainable": 0} for tower in TOWERS}
     for name, parameter in captioner.model.named_parameters():

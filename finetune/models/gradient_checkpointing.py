@@ -10,7 +10,7 @@ from finetune.models.families.base import TOWERS, Captioner
 
 
 def checkpoint_towers(captioner: Captioner, tune: Tune) -> None:
-    """Checkpoint each layer of the first trained tower and of those behind it, through which its gradient comes.
+    """Checkpoint each layer of the first trained tower and of those after it, through which its gradient comes.
 
     Towers before it take no part in the backward pass and stay as they are: `gradient_checkpointing_enable` of
     transformers makes the inputs of every tower require a gradient, frozen ones too. Call it after `adapters.attach`.
@@ -24,6 +24,6 @@ def checkpoint_towers(captioner: Captioner, tune: Tune) -> None:
 
 
 def in_backward(tune: Tune) -> tuple[str, ...]:
-    """The towers that the gradient comes through: the first trained one and all behind it."""
+    """The towers that the gradient comes through: the first trained one and all after it."""
     adapted, full = adapters.tuned_towers(tune)
     return TOWERS[min(TOWERS.index(tower) for tower in (*adapted, *full)) :]

@@ -14,20 +14,35 @@ from huggingface_hub import hf_hub_download, logging, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
 
+from finetune.config.packaged import DEMO, base_folder, is_demo_base
 from finetune.config.recipe import Model
 from finetune.models import quantization
-from finetune.models.families import FAMILIES, FamilyName, captioner_class
 from metrics.common.errors import UserError
+from metrics.common.files import read_bytes
 
 REPAIR = "copy it again from where it came, or train again"
 
 
+def base_name(base: str) -> str:
+    """The last part of a base's Hub id or folder, by which copies of it in several places are known as one."""
+    if is_demo_base(base):
+        return DEMO
+    cached = re.search(r"models--[^/]+--([^/]+)/snapshots/", base)
+    return cached[1] if cached else Path(split_revision(base)[0]).name
+
+
 def load_pretrained(
-    config: Model, config_class: Any, model_class: Any, processor_class: Any, kept: Sequence[str], device: str | None
+    config: Model,
+    config_class: Any,
+    model_class: Any,
+    processor_class: Any,
+    unquantized: Sequence[str],
+    device: str | None,
 ) -> tuple[Any, Any]:
     """The model (in evaluation mode, on `device`) and its processor; safetensors only, no remote code.
 
-    Where the recipe quantises, `kept` are the modules that it leaves alone.
+    If the recipe quantises, it leaves the `unquantized` modules alone. Raises `UserError` if base, device or memory
+    do not suffice.
     """
     check_base(config, config_class.model_type)
     check_precision(config)
@@ -37,14 +52,19 @@ def load_pretrained(
     processor = _load_processor(config, processor_class, source)
     try:
         model, report = model_class.from_pretrained(
-            config.base,
+            base_folder(config.base),
             dtype=getattr(torch, config.dtype),
             attn_implementation=config.attention,
             use_safetensors=True,
             output_loading_info=True,
-            **quantization.loading_options(config, kept, device),
+            **quantization.loading_options(config, unquantized, device),
             **source,
         )
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"{config.base}: out of memory while loading it ({first_line(error)}); set model.quantization: nf4 or "
+            "model.dtype: bfloat16, or use a larger device"
+        ) from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         for path in sorted(_local_folder(config).glob("*.safetensors")):
             refuse_damaged(path)
@@ -56,29 +76,30 @@ def load_pretrained(
         )
     if config.quantization is None:
         return model.to(device).eval(), processor
-    quantization.settle(model, config)
+    quantization.disable_repacking(model, config)
     return model.eval(), processor
 
 
 def _load_processor(config: Model, processor_class: Any, source: dict[str, str]) -> Any:
     try:
-        return processor_class.from_pretrained(config.base, **source)
+        return processor_class.from_pretrained(base_folder(config.base), **source)
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
         raise UserError(
-            f"{config.base}: no processor (tokenizer and image processor) that loads beside the weights: "
-            f"{first_line(error)}; copy its files from the original model"
+            f"{config.base}: expected a processor (tokenizer and image processor) beside the weights, and it does not "
+            f"load: {first_line(error)}; copy its files from the original model"
         ) from error
 
 
 def _local_folder(model: Model) -> Path:
-    """Where the files of a base lie that was loaded or fetched."""
-    if Path(model.base).exists():
-        return Path(model.base)
+    """The folder of a base that was loaded or fetched."""
+    folder = Path(base_folder(model.base))
+    if folder.exists():
+        return folder
     return Path(snapshot_download(model.base, revision=model.revision, local_files_only=True))
 
 
 def refuse_damaged(path: Path) -> None:
-    """Raise `UserError` where a file of weights was cut off or its header overwritten."""
+    """Raise `UserError` if a file of weights was cut off or its header overwritten."""
     try:
         with safe_open(path, "pt"):
             pass
@@ -87,13 +108,13 @@ def refuse_damaged(path: Path) -> None:
 
 
 def check_base(model: Model, model_type: str) -> None:
-    """The base must have a configuration of this family, and, where it is a folder, weights."""
-    base, folder = model.base, Path(model.base)
-    values = read_config(model)
-    found = values.get("model_type")
-    if found != model_type:
+    """Raise `UserError` if the base has no configuration of this family or, if it is a folder, no weights."""
+    base, folder = model.base, Path(base_folder(model.base))
+    values = read_config(base, model.revision)
+    own_type = values.get("model_type")
+    if own_type != model_type:
         raise UserError(
-            f"model.base: {base}: model_type is {found!r}, but model.family {model.family!r} needs {model_type!r}; "
+            f"model.base: {base}: model_type is {own_type!r}, but model.family {model.family!r} needs {model_type!r}; "
             "name the family that the model is of"
         )
     if "quantization_config" in values:
@@ -102,50 +123,39 @@ def check_base(model: Model, model_type: str) -> None:
             "that it was made from, and quantise that with model.quantization"
         )
     if folder.exists() and not any(folder.glob("*.safetensors")):
-        raise UserError(f"model.base: {base}: no *.safetensors weights there (other formats are not loaded)")
+        raise UserError(f"model.base: {base}: no *.safetensors weights in it (other formats are not loaded)")
 
 
 def check_precision(model: Model) -> None:
-    """Raise `UserError` where the accelerator cannot compute in the recipe's type."""
+    """Raise `UserError` if the accelerator cannot compute in the recipe's type."""
     if model.dtype != "bfloat16" or not torch.cuda.is_available():
         return
     if not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError(f"model.dtype: {torch.cuda.get_device_name()} has no bfloat16; set model.dtype: float32")
 
 
-def read_config(model: Model) -> dict[str, Any]:
-    """A base's configuration. Raises `UserError` where there is none."""
-    base, folder = model.base, Path(model.base)
-    config = folder / "config.json" if folder.exists() else _fetch_config(model)
+def read_config(base: str, revision: str | None = None) -> dict[str, Any]:
+    """The configuration of a base, a folder or a Hub id. Raises `UserError` if it has none."""
+    folder = Path(base_folder(base))
+    config = folder / "config.json" if folder.exists() else _fetch_config(base, revision)
     if not config.is_file():
-        raise UserError(f"model.base: {base}: no config.json there; expected a folder written by save_pretrained")
+        raise UserError(f"model.base: {base}: no config.json in it; expected a folder written by save_pretrained")
     try:
-        return dict(json.loads(config.read_text(encoding="utf-8")))
+        return dict(json.loads(read_bytes(config)))
     except (ValueError, TypeError) as error:
         raise UserError(f"{config}: not a model configuration: {error}") from None
 
 
-def family_of(base: str, revision: str | None = None) -> FamilyName:
-    """The family of a base model, a folder or a Hub id. Raises `UserError` where it is of none."""
-    model = Model(base=base, revision=revision)
-    found = read_config(model).get("model_type")
-    known = {captioner_class(name).model_type: name for name in FAMILIES}
-    if found not in known:
-        raise UserError(f"model.base: {base}: model_type is {found!r}; expected one of {', '.join(known)}")
-    return known[found]
-
-
-def _fetch_config(model: Model) -> Path:
-    base = model.base
+def _fetch_config(base: str, revision: str | None) -> Path:
     if base.startswith((".", "/", "~")) or base.count("/") != 1:
         raise UserError(f"model.base: {base}: no such folder, and no Hub id (owner/name)")
-    logging.set_verbosity_error()  # what it says of each retry
+    logging.set_verbosity_error()  # no line for each retry
     try:
-        return Path(hf_hub_download(base, "config.json", revision=model.revision))
+        return Path(hf_hub_download(base, "config.json", revision=revision))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
-            f"model.base: {base}: no such folder, and the Hub did not give its configuration: {first_line(error)}; "
-            "without network name a local folder"
+            f"model.base: {base}: no such folder, and its configuration could not be fetched from the Hub: "
+            f"{first_line(error)}; without network name a local folder"
         ) from None
 
 
@@ -155,16 +165,16 @@ def default_device() -> str:
 
 
 def is_sharded(by: str | None = None) -> bool:
-    """Whether `accelerate launch` was told to cut weights over devices: by FSDP or ZeRO-3, or by the one named."""
+    """Whether `accelerate launch` cuts weights over devices: by FSDP or ZeRO-3, or by the one named."""
     stage = os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED") else ""
-    found = {"FSDP": parse_flag_from_env("ACCELERATE_USE_FSDP"), "ZeRO-3": stage == "3"}
-    return found[by] if by else any(found.values())
+    used = {"FSDP": parse_flag_from_env("ACCELERATE_USE_FSDP"), "ZeRO-3": stage == "3"}
+    return used[by] if by else any(used.values())
 
 
 def split_revision(source: str) -> tuple[str, str | None]:
     """The Hub id and the revision of `owner/name@revision`; anything else is only a name."""
-    found = re.fullmatch(r"([^/@\s]+/[^/@\s]+)@(\S+)", source)
-    return (found[1], found[2]) if found and not Path(source).exists() else (source, None)
+    match = re.fullmatch(r"([^/@\s]+/[^/@\s]+)@(\S+)", source)
+    return (match[1], match[2]) if match and not Path(source).exists() else (source, None)
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ and PEFT's `prepare_model_for_kbit_training` would blow up the towers that are n
 import importlib.util
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from transformers import BitsAndBytesConfig
@@ -15,14 +15,11 @@ from transformers import BitsAndBytesConfig
 from finetune.config.recipe import Lora, Model, Tune
 from metrics.common.errors import UserError
 
-if TYPE_CHECKING:
-    from finetune.models.families.base import Captioner
-
 BLOCK = 64  # weights that share a scale
 
 
 def check_installed(model: Model) -> None:
-    """Raise `UserError` where weights are to be quantised without bitsandbytes."""
+    """Raise `UserError` if weights are to be quantised without bitsandbytes."""
     if model.quantization and importlib.util.find_spec("bitsandbytes") is None:
         raise UserError(
             f"model.quantization: {model.quantization}: bitsandbytes is not installed; "
@@ -31,7 +28,7 @@ def check_installed(model: Model) -> None:
 
 
 def check_trainable(model: Model, tune: Tune, lora: Lora) -> None:
-    """Raise `UserError` where quantised weights would be trained, no adapter would be, or DoRA breaks them."""
+    """Raise `UserError` if quantised weights would be trained, no adapter would be, or DoRA breaks them."""
     if model.quantization is None:
         return
     if tune.language == "full":
@@ -48,16 +45,19 @@ def check_trainable(model: Model, tune: Tune, lora: Lora) -> None:
         )
 
 
-def check_layers(captioner: "Captioner", model: Model) -> None:
-    """Raise `UserError` where a layer cannot be in 4 bits; the model may have adapters, and no weights."""
+def check_layers(network: torch.nn.Module, pattern: str, model: Model) -> None:
+    """Raise `UserError` if a layer whose name matches `pattern` cannot be in 4 bits.
+
+    The network may have adapters, and no weights.
+    """
     if model.quantization != "nf4":
         return
-    layers = re.compile(rf"(.*\.)?({captioner.lora_target('language', 'all-linear')})")
-    _refuse_widths(model, [module for name, module in captioner.model.named_modules() if layers.fullmatch(name)])
+    layers = re.compile(rf"(.*\.)?({pattern})")
+    _refuse_widths(model, [module for name, module in network.named_modules() if layers.fullmatch(name)])
 
 
 def _refuse_widths(model: Model, layers: Iterable[Any]) -> None:
-    """Where a row is no whole number of blocks, bitsandbytes 0.50 reads weights wrong on a CPU, and says nothing."""
+    """If a row is not a whole number of blocks, bitsandbytes 0.50 misreads weights on a CPU, without an error."""
     width = next((layer.in_features for layer in layers if layer.in_features % BLOCK), None)
     if width:
         raise UserError(
@@ -66,8 +66,8 @@ def _refuse_widths(model: Model, layers: Iterable[Any]) -> None:
         )
 
 
-def loading_options(config: Model, kept: Sequence[str], device: str) -> dict[str, Any]:
-    """What `from_pretrained` is told; `kept` are the modules that are not quantised. Weights go to `device` at once."""
+def loading_options(config: Model, unquantized: Sequence[str], device: str) -> dict[str, Any]:
+    """Arguments of `from_pretrained`; `unquantized` modules are not quantised. Weights go to `device` at once."""
     if config.quantization is None:
         return {}
     nf4 = config.quantization == "nf4"
@@ -77,13 +77,13 @@ def loading_options(config: Model, kept: Sequence[str], device: str) -> dict[str
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, config.dtype),
-        llm_int8_skip_modules=list(kept),
+        llm_int8_skip_modules=list(unquantized),
     )
     return {"quantization_config": quantization, "device_map": {"": device}}
 
 
-def settle(model: torch.nn.Module, config: Model) -> None:
-    """Make a model just loaded the same on every CPU. Raises `UserError` where a layer cannot be in 4 bits.
+def disable_repacking(model: torch.nn.Module, config: Model) -> None:
+    """Make a model just loaded the same on every CPU. Raises `UserError` if a layer cannot be in 4 bits.
 
     On those with AVX512-BF16 bitsandbytes repacks 4-bit weights for captioning; back in training they are others.
     """
@@ -94,6 +94,6 @@ def settle(model: torch.nn.Module, config: Model) -> None:
 
 
 def numel(parameter: torch.nn.Parameter) -> int:
-    """How many weights a parameter holds; 4-bit ones lie two in a byte."""
+    """How many weights a parameter holds; 4-bit ones are packed two in a byte."""
     state = getattr(parameter, "quant_state", None)
     return int(state.shape.numel()) if state is not None else parameter.numel()

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from finetune.config.recipe import Tiny
-from finetune.models.families import FamilyName, captioner_class
+from finetune.config.recipe import FamilyName, Tiny
+from finetune.models.families import captioner_class
 from metrics.common.errors import UserError
+from metrics.common.files import read_bytes
 
 MARK = "tiny.json"
 
@@ -21,8 +22,8 @@ MARK = "tiny.json"
 def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Path) -> None:
     """Write a randomly initialised tiny model of `family`, with its processor, to `folder`, whole or not at all.
 
-    Nothing is done where it stands already. Raises `UserError` where `folder` holds anything else, a tiny model of
-    another shape, seed or text among it.
+    Does nothing if it exists already. Raises `UserError` if `folder` holds anything else, such as a tiny model of
+    another shape, seed or text.
     """
     check_tiny(family, shape, folder)
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
@@ -47,18 +48,18 @@ def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Pat
 
 
 def check_tiny(family: FamilyName, shape: Tiny, folder: Path) -> None:
-    """Raise `UserError` where `folder` stands and is no tiny model of this family and shape."""
+    """Raise `UserError` if `folder` exists and is not a tiny model of this family and shape."""
     if not folder.exists():
         return
-    found = _read_mark(folder)
-    if found is None:
+    mark = _read_mark(folder)
+    if mark is None:
         raise UserError(
-            f"model.base: {folder}: stands already and is no model that model.tiny makes; leave model.tiny out "
+            f"model.base: {folder}: exists already and is not a model that model.tiny makes; leave model.tiny out "
             "to start from it, or name another model.base"
         )
-    if found | _mark(family, shape) != found:
+    if mark | _mark(family, shape) != mark:
         raise UserError(
-            f"model.base: {folder}: a tiny model of another family, shape or seed ({found.get('family')}); name "
+            f"model.base: {folder}: a tiny model of another family, shape or seed ({mark.get('family')}); name "
             "another model.base"
         )
 
@@ -68,7 +69,9 @@ def _mark(family: FamilyName, shape: Tiny) -> dict[str, Any]:
 
 
 def _read_mark(folder: Path) -> dict[str, Any] | None:
+    if not (folder / MARK).is_file():
+        return None
     try:
-        return dict(json.loads((folder / MARK).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return dict(json.loads(read_bytes(folder / MARK)))
+    except (ValueError, TypeError):
         return None

@@ -5,14 +5,8 @@ from dataclasses import dataclass
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, HTTPError
 
-OPT = "its language model OPT was published by Meta for non-commercial research"
-VICUNA = "Llama 2 community licence; its instructions were written by GPT-4, for research"
-BASES = {
-    "Salesforce/blip2-opt-2.7b": ("mit", OPT),
-    "Salesforce/blip2-opt-6.7b": ("mit", OPT),
-    "llava-hf/llava-1.5-7b-hf": ("llama2", VICUNA),
-    "llava-hf/llava-1.5-13b-hf": ("llama2", VICUNA),
-}
+from finetune.config.recipe import FamilyName
+from finetune.models.families import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -44,13 +38,14 @@ CATALOGUES = {
 }
 
 
-def base_licence(base: str, revision: str | None) -> tuple[str | None, str]:
-    """The licence of a base model on the Hub, by its own card where it is not known here, and what to add to it.
+def base_licence(family: FamilyName, base: str, revision: str | None) -> tuple[str | None, str]:
+    """The licence of a base model on the Hub, by its own card if its family does not know it, and what to add to it.
 
-    None with the reason where nobody told.
+    None with the reason if it could not be found out.
     """
-    if base in BASES:
-        return BASES[base]
+    known = FAMILIES[family].licences
+    if base in known:
+        return known[base]
     try:
         card = HfApi().model_info(base, revision=revision).card_data
     except (HFValidationError, HTTPError, OSError) as error:

@@ -17,13 +17,14 @@ from finetune.models.adapter_files import load_adapter
 from finetune.models.adapters import count_parameters
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
+from finetune.models.generation import generate
 from finetune.publishing.contents import MARK, OWN_ADAPTER, public
 from finetune.runs.folder import MODEL_FOLDER, TRAINING_FILE
 from finetune.runs.record import read_training
 from finetune.runs.system import load_system
 from finetune.training.collator import CaptionCollator
+from finetune.training.losses import caption_losses
 from finetune.training.preflight import check_disk
-from finetune.training.trainer import caption_losses
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, sha256, write_text
 from metrics.common.images import to_rgb
@@ -134,7 +135,8 @@ def _load_whole(recipe: Recipe, folder: Path, dtype: str) -> Captioner:
 def _read(captioner: Captioner, recipe: Recipe, rows: Sequence[Any]) -> Said:
     """A caption of each photo, and the log-probability per token of its reference caption."""
     prompt = captioner.prompt_of(recipe.prompt)
-    captions = captioner.generate([to_rgb(row["image"]) for row in rows], prompt, recipe.decoding)
+    photos = [to_rgb(row["image"]) for row in rows]
+    captions = generate(captioner, photos, [prompt] * len(photos), recipe.decoding)
     batch = CaptionCollator(captioner, prompt)(rows)
     losses, counts = caption_losses(
         captioner.model, {key: value.to(captioner.model.device) for key, value in batch.items()}

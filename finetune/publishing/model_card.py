@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from finetune.config.overrides import flat
+from finetune.models.families import FAMILIES
 from finetune.publishing.contents import Trained, public, read_object
 from finetune.publishing.licences import CATALOGUES, CatalogueTerms, base_licence
 from metrics.common.errors import UserError
@@ -71,9 +72,9 @@ def write_card(trained: Trained, repo: str) -> str:
     """
     scored = read_scored(trained)
     recipe = public(trained.recipe)
-    base, revision = _base(recipe["model"])
+    family, (base, revision) = recipe["model"]["family"], _base(recipe["model"])
     is_local = _is_folder(trained.recipe["model"])
-    licence, note = (None, "a folder, no model of the Hub") if is_local else base_licence(base, revision)
+    licence, note = (None, "a folder, no model of the Hub") if is_local else base_licence(family, base, revision)
     view = {
         "repo": repo,
         "kind": trained.kind,
@@ -134,14 +135,15 @@ def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
     is_adapter = trained.kind == "adapter"
     source, revision = _base(model) if is_adapter else (repo, None)
     dtype = model["dtype"] if is_adapter else _saved_dtype(trained.folder) or model["dtype"]
+    family = FAMILIES[model["family"]]
     view = {
         "repo": repo,
         "source": source,
         "is_adapter": is_adapter,
         "revision": revision,
         "dtype": dtype,
-        "float_qformer": model["family"] == "blip2" and dtype != "float32",
-        "ends_with_break": model["family"] == "blip2",
+        "setup": family.in_float32 if dtype != "float32" else (),
+        "stop_token": family.stop_token,
         "prompt": run["prompt"],
         "decoding": run["decoding"],
     }

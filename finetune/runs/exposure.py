@@ -7,7 +7,8 @@ from typing import Any
 
 from finetune.data.leaks import LeakAudit, TrainingItems
 from finetune.data.preparation import Prepared
-from finetune.models.adapter_files import adapter_folder, adapter_name, base_name, run_of
+from finetune.models.adapter_files import adapter_folder, adapter_name, run_of
+from finetune.models.loading import base_name
 from finetune.runs.claim import START
 from finetune.runs.folder import TRAINED_ON
 from finetune.runs.record import catalogue_of, read_training

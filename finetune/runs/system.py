@@ -7,9 +7,9 @@ from pathlib import Path
 
 from finetune.config.recipe import Decoding, Model, Recipe, parse_recipe
 from finetune.models.adapter_files import CONFIG, adapter_folder, load_adapter, run_of
-from finetune.models.families import captioner_class
+from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
-from finetune.models.loading import family_of, split_revision
+from finetune.models.loading import split_revision
 from finetune.runs.claim import read_claim
 from finetune.runs.paths import RunFolder
 from finetune.runs.record import read_training

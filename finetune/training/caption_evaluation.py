@@ -13,7 +13,8 @@ from accelerate.utils import broadcast_object_list, gather_object
 from PIL.Image import Image
 
 from finetune.config.recipe import CaptionEvaluation, Recipe
-from finetune.models.families.base import Captioner, Generated
+from finetune.models.families.base import Captioner
+from finetune.models.generation import Generated, generate
 from finetune.training.caption_evaluation_page import SCORES, captions_file, write_page
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, write_text
@@ -106,7 +107,8 @@ class Judge:
 
     def _batch(self, places: list[int]) -> list[tuple[int, Generated]]:
         images = [to_rgb(self.validation[place]["image"]) for place in places]
-        return list(zip(places, self.captioner.generate(images, self.prompt, self.decoding), strict=True))
+        captions = generate(self.captioner, images, [self.prompt] * len(images), self.decoding)
+        return list(zip(places, captions, strict=True))
 
     def _keep(self, step: int, captions: Mapping[int, Generated]) -> dict[str, float]:
         references = self._records()

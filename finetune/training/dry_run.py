@@ -19,6 +19,7 @@ from finetune.config.recipe import CaptionEvaluation, Recipe
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared
 from finetune.models.families.base import Captioner
+from finetune.models.generation import generate
 from finetune.models.memory import estimate as memory
 from finetune.runs.processes import distributed
 from finetune.training.arguments import EarlyStopping
@@ -46,7 +47,7 @@ def dry_run(recipe: Recipe) -> None:
         mixture = prepare_all(recipe.catalogues, recipe.training.seed)
     check_splits(mixture.whole)
     if state.is_main_process:
-        memory.show(memory.estimate(recipe), recipe)
+        memory.show(memory.estimate(recipe))
     with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as own:
         folder = Path(broadcast_object_list([own])[0])  # the first process's, where a tiny base is made
         facts = _in_memory(recipe, lambda: _try(_moved(recipe, folder), recipe.evaluation, mixture.whole, state))
@@ -155,7 +156,8 @@ def _caption(recipe: Recipe, captioner: Captioner, prepared: Prepared) -> tuple[
     photos = [to_rgb(data[row % len(data)]["image"]) for row in range(recipe.decoding.batch_size)]
     captioner.model.eval()
     started = time.perf_counter()
-    generated = captioner.generate(photos, captioner.prompt_of(recipe.prompt), recipe.decoding)
+    prompts = [captioner.prompt_of(recipe.prompt)] * len(photos)
+    generated = generate(captioner, photos, prompts, recipe.decoding)
     spent = time.perf_counter() - started
     tokens = sum(one.tokens for one in generated)
     return {"captioning": f"{duration(spent)} for {len(photos)} photos, {tokens:,} tokens"}, spent / len(photos)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from finetune.config.packaged import base_folder
 from finetune.config.recipe import Recipe
 from finetune.data import mixture
 from finetune.data.preparation import Prepared
@@ -45,9 +46,10 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     if recipe.model.tiny is None:
         family.check(recipe.model)
     else:
-        check_tiny(recipe.model.family, recipe.model.tiny, Path(recipe.model.base))
+        check_tiny(recipe.model.family, recipe.model.tiny, Path(base_folder(recipe.model.base)))
     if recipe.model.quantization:
-        quantization.check_layers(memory.without_weights(recipe), recipe.model)
+        captioner = memory.without_weights(recipe.model, recipe.tune, recipe.lora)
+        quantization.check_layers(captioner.model, captioner.lora_target("language", "all-linear"), recipe.model)
     training_arguments(recipe.training, recipe.output, processes, recipe.evaluation)
     check_evaluation(recipe.evaluation)
     _check_attention(recipe)

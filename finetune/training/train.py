@@ -17,9 +17,10 @@ from finetune.config.recipe import Recipe
 from finetune.data.mixture import Mixture, prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.models import adapters
-from finetune.models.adapter_files import start_from, starting_point
+from finetune.models.adapter_files import record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
-from finetune.models.families.base import Captioner, check_length
+from finetune.models.families.base import Captioner
+from finetune.models.generation import check_length
 from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.models.loading import is_sharded
 from finetune.models.memory import estimate as memory
@@ -56,7 +57,7 @@ def train(
     state = distributed()
     recipe = as_begun(recipe)
     check_recipe(recipe, state.num_processes)
-    start = with_exposure(starting_point(recipe, init_from))
+    start = with_exposure(starting_point(recipe.model, recipe.tune, recipe.lora, init_from))
     with state.main_process_first():
         finished = is_finished(recipe, resume=resume or not state.is_main_process)
         refuse_other_start(recipe, start)
@@ -78,7 +79,7 @@ def _train(
         prepared = mixture.whole
         if state.is_main_process:
             _claim(recipe, mixture, start)
-            memory.show(memory.estimate(fitted), fitted)
+            memory.show(memory.estimate(fitted))
     check_splits(prepared)
     with state.main_process_first():
         checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
@@ -107,6 +108,8 @@ def _train(
     if state.is_main_process:
         captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
+        if adapters.tuned_towers(recipe.tune)[0]:
+            record_packaged_base(recipe.output / MODEL_FOLDER)
         (recipe.output / MODEL_FOLDER / "README.md").unlink(missing_ok=True)  # PEFT's, which says nothing
         record = replace(
             _record(recipe, recipe_path, trainer, counts),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, ProgressCallback, Trainer
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -17,8 +16,8 @@ from finetune.models.adapter_files import WEIGHTS
 from finetune.training import checkpoints
 from finetune.training.augmentation import Augmenter
 from finetune.training.caption_evaluation import Judge
-from finetune.training.collator import IGNORED
 from finetune.training.interruption import Interruption
+from finetune.training.losses import caption_losses
 from finetune.training.optimization import rates_of_parameters, schedule, split_groups
 from finetune.training.sampling import TrainingBatches, TrainingItems, TrainingOrder, deaf_to_signals
 from metrics.common.errors import UserError
@@ -252,16 +251,3 @@ def names_as_in_memory(model: Any) -> Iterator[None]:
         yield
     finally:
         del model.save_pretrained
-
-
-def caption_losses(model: Any, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Per item: summed cross-entropy (n,) of its labelled tokens, in float32, and how many they are (n,)."""
-    labels = inputs["labels"]
-    labelled = (labels != IGNORED).any(0).nonzero()
-    first = int(labelled[0]) if len(labelled) else labels.shape[1] - 1
-    kept = labels.shape[1] - first + 1
-    features = {name: value for name, value in inputs.items() if name != "labels"}
-    logits = model(**features, logits_to_keep=kept).logits[:, -kept:-1].float()
-    targets = labels[:, first:]
-    losses = cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORED, reduction="none").sum(1)
-    return losses, (targets != IGNORED).sum(1)

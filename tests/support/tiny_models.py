@@ -10,10 +10,10 @@ import torch
 import yaml
 from PIL import Image
 
-from finetune.config.recipe import Model, Tiny
-from finetune.models.families import captioner_class
+from finetune.config.recipe import Decoding, Model, Tiny
+from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
-from finetune.models.loading import family_of
+from finetune.models.generation import Generated, generate
 from finetune.models.tiny import make_tiny
 
 SHAPE = Tiny(image_size=32, patch_size=8, hidden_size=32, layers=2, queries=4, vocabulary=320)
@@ -38,6 +38,14 @@ def load_tiny(
     own = {"family": family or family_of(str(folder)), "base": str(folder)}
     config = Model.model_validate(own | {"dtype": dtype, "quantization": quantization})
     return captioner_class(config.family).load(config, "cpu")
+
+
+def captions_of(
+    captioner: Captioner, photos: list[Image.Image], prompt: str | None = None, **decoding: Any
+) -> list[Generated]:
+    """Captions of the photos, all after one prompt, by default the family's."""
+    prompts = [captioner.default_prompt if prompt is None else prompt] * len(photos)
+    return generate(captioner, photos, prompts, Decoding(**decoding))
 
 
 def photo(seed: int) -> Image.Image:

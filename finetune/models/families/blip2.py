@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from finetune.config.recipe import Model, Tiny
-from finetune.models.families.base import IMAGE_TOKEN, Captioner
+from finetune.models.families.base import IMAGE_TOKEN, BatchShape, Captioner
 from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
 from finetune.models.loading import load_pretrained
 from metrics.common.errors import UserError
@@ -91,12 +91,26 @@ class Blip2Captioner(Captioner):
         return int(self.model.config.image_token_index)
 
     @property
-    def image_tokens(self) -> int:
-        """One per query of the Q-Former: 32 in the published checkpoints."""
+    def most_image_tokens(self) -> int:
+        """One per query of the Q-Former, of every photo: 32 in the published checkpoints."""
         return int(self.model.config.num_query_tokens)
 
-    def _generator(self) -> Any:
+    @property
+    def generator(self) -> Any:
+        """OPT: the whole model's configuration has no vocabulary."""
         return self.model.language_model
+
+    def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:
+        """A Q-Former layer also reads the photo's patches."""
+        config, dtype = self.model.config, next(layer.parameters()).dtype
+        patches = (shape.photos, shape.patches, config.vision_config.hidden_size)
+        if tower == "vision":
+            return torch.empty(patches, dtype=dtype), {}
+        if tower == "language":
+            return torch.empty(shape.photos, shape.tokens, config.text_config.hidden_size, dtype=dtype), {}
+        queries = torch.empty(shape.photos, config.num_query_tokens, config.qformer_config.hidden_size, dtype=dtype)
+        seen = torch.empty(patches, dtype=dtype)
+        return queries, {"encoder_hidden_states": seen, "query_length": config.num_query_tokens}
 
 
 def _add_image_token(model: Any, processor: Any) -> None:

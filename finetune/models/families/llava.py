@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+import torch
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
@@ -14,7 +15,7 @@ from transformers import (
 )
 
 from finetune.config.recipe import Model, Tiny
-from finetune.models.families.base import Captioner
+from finetune.models.families.base import BatchShape, Captioner
 from finetune.models.families.tiny_tokenizers import train_llama_tokenizer
 from finetune.models.loading import load_pretrained
 from metrics.common.errors import UserError
@@ -23,7 +24,7 @@ CLASS_TOKENS = 1
 
 
 class LlavaCaptioner(Captioner):
-    """The photo's patch features stand where the prompt says `<image>`; the caption follows and ends with `</s>`.
+    """The photo's patch features take the place of the prompt's `<image>`; the caption follows and ends with `</s>`.
 
     The prompt is the published one (omgwenxx/multimodal-fashion-analysis). There no caption ends with `</s>`, so that
     its models never learn to stop.
@@ -91,14 +92,24 @@ class LlavaCaptioner(Captioner):
         return int(self.model.config.image_token_index)
 
     @property
-    def image_tokens(self) -> int:
-        """One per patch, 576 at 336 x 336 pixels, and one for CLIP's class token where the model keeps it."""
+    def most_image_tokens(self) -> int:
+        """One per patch, 576 at 336 x 336 pixels, and one for CLIP's class token if the model keeps it."""
         vision = self.model.config.vision_config
         patches = (vision.image_size // vision.patch_size) ** 2
         return int(patches + CLASS_TOKENS * (self.model.config.vision_feature_select_strategy == "full"))
 
+    def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:
+        """CLIP's layers want a mask, Llama's the angles of their positions; the projector has no layers."""
+        config, dtype = self.model.config, next(layer.parameters()).dtype
+        if tower == "vision":
+            patches = torch.empty(shape.photos, shape.patches, config.vision_config.hidden_size, dtype=dtype)
+            return patches, {"attention_mask": None}
+        tokens = torch.empty(shape.photos, shape.tokens, config.text_config.hidden_size, dtype=dtype)
+        angles = torch.empty(1, shape.tokens, layer.self_attn.head_dim, dtype=dtype)
+        return tokens, {"position_embeddings": (angles, angles)}
+
     def is_idle(self, parameter: str) -> bool:
-        """CLIP's layers behind the one whose output is taken, and its last norm."""
+        """CLIP's layers after the one whose output is used, and its last norm."""
         if not parameter.startswith(self.towers["vision"]):
             return False
         layer = re.search(r"\.layers\.(\d+)\.", parameter)
@@ -111,8 +122,8 @@ class LlavaCaptioner(Captioner):
 
     def _used_layers(self) -> int:
         config = self.model.config
-        taken, states = config.vision_feature_layer, config.vision_config.num_hidden_layers + 1
-        return max(int(layer % states) for layer in ([taken] if isinstance(taken, int) else taken))
+        used, states = config.vision_feature_layer, config.vision_config.num_hidden_layers + 1
+        return max(int(layer % states) for layer in ([used] if isinstance(used, int) else used))
 
 
 def _tiny_config(shape: Tiny, tokenizer: Any) -> LlavaConfig:

@@ -1,6 +1,6 @@
-"""What autograd keeps of a forward pass, counted on layers without weights: nothing is loaded, nothing computed."""
+"""What autograd saves of a forward pass, counted on layers without weights: nothing is loaded, nothing computed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,22 +10,13 @@ from transformers import AttentionInterface
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from finetune.models.adapters import PEFT_PREFIX
-from finetune.models.families.base import Captioner
+from finetune.models.families.base import BatchShape, Captioner
 
 FUSED = "lookbook-fused"
 
 
-@dataclass(frozen=True)
-class Shapes:
-    """A batch: photos, patches of one photo (CLIP's class token among them), and tokens of the language model."""
-
-    photos: int
-    patches: int
-    tokens: int
-
-
 class _Fused(torch.autograd.Function):
-    """Keeps what FlashAttention keeps (Dao et al. 2022, algorithm 2): its inputs, its output, a sum for each row."""
+    """Saves what FlashAttention saves (Dao et al. 2022, algorithm 2): its inputs, its output, a sum for each row."""
 
     @staticmethod
     def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -43,24 +34,24 @@ AttentionInterface.register(FUSED, _attend)
 
 
 @contextmanager
-def counted() -> Iterator[dict[int, int]]:
-    """Bytes of each storage that autograd keeps of what runs within, by its address."""
-    kept: dict[int, int] = {}
+def saved_tensors() -> Iterator[dict[int, int]]:
+    """Bytes of each storage that autograd saves of what runs within the block, by its address."""
+    sizes: dict[int, int] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def save(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
+        sizes[storage._cdata] = storage.nbytes()
         held.append(storage)
         return tensor
 
-    held: list[Any] = []
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        yield kept
+    held: list[Any] = []  # so that no address is used twice
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        yield sizes
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Bytes of each layer's input, of all that each layer's backward pass needs, and of what lies between layers."""
+class Activations:
+    """Bytes of each layer's input, of all that each layer's backward pass needs, and of what is between layers."""
 
     inputs: list[int]
     layers: list[int]
@@ -71,53 +62,31 @@ class Kept:
         return self.between + (sum(self.inputs) + max(self.layers) if checkpointed else sum(self.layers))
 
 
-def kept_by(captioner: Captioner, towers: tuple[str, ...], shapes: Shapes) -> Kept:
+def activations_of(captioner: Captioner, towers: tuple[str, ...], shape: BatchShape) -> Activations:
     """What the backward pass through these towers needs beside weights and logits.
 
-    Layers are counted as they are. Between them lie the language tower's last norm, in float32, and where photos have
-    a gradient some three more of that size in which they join the text: within 15% of all, by `tests/test_memory.py`.
+    Layers are counted as they are. Between them are the language tower's last norm, in float32, and if photos have
+    a gradient some three more of that size in which they join the text: within 15% of all, by `test_memory.py`.
     """
-    found: list[tuple[int, int]] = []
+    sizes: list[tuple[int, int]] = []
     with torch.device("meta"):
         for name, layer in captioner.model.named_modules():
             plain = name.removeprefix(PEFT_PREFIX)
             tower = next((tower for tower in towers if plain.startswith(captioner.towers[tower])), None)
             used = tower and not captioner.is_idle(f"{plain}.") and ".original_module." not in name
             if used and isinstance(layer, GradientCheckpointingLayer):
-                first = not found and tower == towers[0]
-                found.append(_bytes_of(layer, captioner, str(tower), shapes, first=first))
-    text = captioner.model.config.text_config.hidden_size * shapes.tokens * shapes.photos * 4
-    return Kept(
-        [one for one, _ in found], [all_of for _, all_of in found], text * (1 if towers == ("language",) else 4)
-    )
+                has_gradient = bool(sizes) or tower != towers[0]
+                hidden, further = captioner.layer_call(str(tower), layer, shape)
+                sizes.append(_bytes_of(layer, hidden.requires_grad_(has_gradient), further))
+    text = captioner.model.config.text_config.hidden_size * shape.tokens * shape.photos * 4
+    inputs, layers = [size for size, _ in sizes], [size for _, size in sizes]
+    return Activations(inputs, layers, text * (1 if towers == ("language",) else 4))
 
 
-def _bytes_of(layer: Any, captioner: Captioner, tower: str, shapes: Shapes, *, first: bool) -> tuple[int, int]:
-    config, language = captioner.model.config, captioner.model.config.text_config
-    dtype = next(layer.parameters()).dtype
-    tokens, width = {
-        "vision": (shapes.patches, config.vision_config.hidden_size),
-        "connector": (captioner.image_tokens, getattr(config, "qformer_config", language).hidden_size),
-        "language": (shapes.tokens, language.hidden_size),
-    }[tower]
-    hidden = torch.empty(shapes.photos, tokens, width, dtype=dtype, requires_grad=not first)
-    with counted() as kept:
-        _run(layer, hidden, captioner, shapes)
+def _bytes_of(layer: Any, hidden: torch.Tensor, further: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of a layer's input, and of all that its backward pass needs beside its weights."""
+    with saved_tensors() as saved:
+        layer(hidden, **further)
     own = {weight.untyped_storage()._cdata for weight in layer.parameters()}
-    needed = sum(size for address, size in kept.items() if address not in own)
+    needed = sum(size for address, size in saved.items() if address not in own)
     return hidden.untyped_storage().nbytes(), needed
-
-
-def _run(layer: Any, hidden: torch.Tensor, captioner: Captioner, shapes: Shapes) -> None:
-    kind = type(layer).__name__
-    if kind == "LlamaDecoderLayer":
-        angles = torch.empty(1, hidden.shape[1], layer.self_attn.head_dim, dtype=hidden.dtype)
-        layer(hidden, position_embeddings=(angles, angles))
-    elif kind == "Blip2QFormerLayer":
-        seen = captioner.model.config.vision_config.hidden_size
-        photos = torch.empty(shapes.photos, shapes.patches, seen, dtype=hidden.dtype)
-        layer(hidden, encoder_hidden_states=photos, query_length=hidden.shape[1])
-    elif kind == "CLIPEncoderLayer":
-        layer(hidden, attention_mask=None)
-    else:
-        layer(hidden)

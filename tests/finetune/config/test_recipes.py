@@ -68,7 +68,7 @@ def test_recipes_are_read_and_built(path: Path, tmp_path: Path, monkeypatch: pyt
     captioner = full_size(recipe) if recipe.model.base in PUBLISHED else small(recipe)
     captioner_class(recipe.model.family).prompt_of(recipe.prompt)
     check_trainable(recipe.model, recipe.tune, recipe.lora)
-    check_layers(captioner, recipe.model)
+    check_layers(captioner.model, captioner.lora_target("language", "all-linear"), recipe.model)
     attach(captioner, recipe.tune, recipe.lora)
     counts = count_parameters(captioner)
     assert all((counts[tower]["trainable"] > 0) == (getattr(recipe.tune, tower) != "frozen") for tower in counts)

@@ -90,9 +90,9 @@ def test_a_broken_folder_is_refused(base: Path, tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     assert "model.safetensors: the file is damaged" in refused(check_model(base))
     weights.unlink()
-    assert "no *.safetensors weights there" in refused(check_model(base))
+    assert "no *.safetensors weights in it" in refused(check_model(base))
     (base / "config.json").unlink()
-    assert "no config.json there" in refused(check_model(base))
+    assert "no config.json in it" in refused(check_model(base))
     assert "no such folder, and no Hub id" in refused(check_model(tmp_path / "none"))
 
 

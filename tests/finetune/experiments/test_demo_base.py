@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import ROOT
+from tiny_models import captions_of
 from typer.testing import CliRunner
 
 from finetune.__main__ import app
-from finetune.config.recipe import Decoding, Model
+from finetune.config.recipe import Model
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import ALT_COLOUR, ALT_TYPE
@@ -30,7 +31,7 @@ def test_it_names_type_and_colour_of_drawings_it_never_saw() -> None:
     captioner = captioner_class("blip2").load(Model(base=str(BASE), dtype="float32"), "cpu")
     garments = [sample_garment(np.random.default_rng([77, number])) for number in range(48)]
     photos = [draw(garment, np.random.default_rng([78, number])) for number, garment in enumerate(garments)]
-    captions = [one.caption for one in captioner.generate(photos, "", Decoding(max_new_tokens=60))]
+    captions = [one.caption for one in captions_of(captioner, photos, max_new_tokens=60)]
     right = [
         ALT_TYPE[garment.type] in caption and ALT_COLOUR[garment.colour] in caption
         for garment, caption in zip(garments, captions, strict=True)
@@ -56,8 +57,6 @@ def test_its_command_makes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 0, result.output
     assert {path.name for path in BASE.iterdir()} == {path.name for path in out.iterdir()}
     captioner = captioner_class("blip2").load(Model(base=str(out), dtype="float32"), "cpu")
-    assert captioner.generate(
-        [draw(sample_garment(np.random.default_rng(0)), np.random.default_rng(0))], "", Decoding()
-    )
+    assert captions_of(captioner, [draw(sample_garment(np.random.default_rng(0)), np.random.default_rng(0))])
     for name in ("config.json", "tokenizer_config.json", "processor_config.json"):
         assert json.loads((out / name).read_text()).keys() == json.loads((BASE / name).read_text()).keys()

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tiny_models import load_tiny, photo, write_tiny
 
 from finetune.training.collator import CaptionCollator
-from finetune.training.trainer import caption_losses
+from finetune.training.losses import caption_losses
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_checkpoints_of_before_the_image_token_load(base: Path, tmp_path: Path) 
         (tmp_path / name).write_text(json.dumps(values))
     assert load_file(tmp_path / "model.safetensors")["language_model.model.decoder.embed_tokens.weight"].shape[0] == old
     loaded = load_tiny(tmp_path)
-    assert (loaded.image_token_id, loaded.image_tokens) == (old, 4)
+    assert (loaded.image_token_id, loaded.most_image_tokens) == (old, 4)
     with torch.no_grad():
         one, other = (
             caption_losses(

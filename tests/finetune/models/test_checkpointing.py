@@ -14,7 +14,7 @@ from finetune.models import adapters
 from finetune.models.families.base import Captioner
 from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.training.collator import CaptionCollator
-from finetune.training.trainer import caption_losses
+from finetune.training.losses import caption_losses
 
 TUNES = [
     {"language": "lora"},

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import CAPTIONS, load_tiny, photo, rows
+from peft import PeftModel
+from tiny_models import CAPTIONS, captions_of, load_tiny, photo, rows
 
 from finetune.config.recipe import Decoding, Lora, Training, Tune
+from finetune.models.adapter_files import load_adapter
 from finetune.models.adapters import attach
-from finetune.models.families import FAMILIES
+from finetune.models.families import FAMILIES, family_of
 from finetune.models.families.base import TOWERS, Captioner
-from finetune.models.loading import family_of
+from finetune.models.generation import generate
 from finetune.training.arguments import training_arguments
-from finetune.training.collator import IGNORED, CaptionCollator
-from finetune.training.trainer import CaptionTrainer, caption_losses
+from finetune.training.collator import CaptionCollator, append_captions
+from finetune.training.losses import IGNORED, caption_losses
+from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
 
 
@@ -37,7 +40,7 @@ def test_only_caption_and_stop_token_carry_loss(captioner: Captioner, wording: s
         assert torch.equal(ids[labels != IGNORED], labelled)
         assert not (labels[mask == 0] != IGNORED).any()
         assert (labels == captioner.image_token_id).sum() == 0
-        assert (ids == captioner.image_token_id).sum() == captioner.image_tokens
+        assert (ids == captioner.image_token_id).sum() == captioner.most_image_tokens
 
 
 def test_training_pads_on_the_right(captioner: Captioner) -> None:
@@ -63,27 +66,27 @@ def test_padding_changes_no_loss(captioner: Captioner) -> None:
 
 
 def test_placeholders_are_counted(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = captioner.image_tokens + 1
-    monkeypatch.setattr(type(captioner), "image_tokens", property(lambda _: wanted))
+    wanted = captioner.most_image_tokens + 1
+    monkeypatch.setattr(type(captioner), "most_image_tokens", property(lambda _: wanted))
     with pytest.raises(UserError, match="image placeholders"):
         CaptionCollator(captioner, captioner.default_prompt)(rows())
 
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_batches_and_order_change_no_caption(captioner: Captioner, beams: int) -> None:
-    decoding = Decoding(beams=beams, max_new_tokens=8)
+    decoding = {"beams": beams, "max_new_tokens": 8}
     photos = [photo(seed) for seed in range(5)]
-    together = captioner.generate(photos, captioner.default_prompt, decoding)
-    alone = [captioner.generate([one], captioner.default_prompt, decoding)[0] for one in photos]
-    backwards = captioner.generate(photos[::-1], captioner.default_prompt, decoding)[::-1]
+    together = captions_of(captioner, photos, **decoding)
+    alone = [captions_of(captioner, [one], **decoding)[0] for one in photos]
+    backwards = captions_of(captioner, photos[::-1], **decoding)[::-1]
     assert [g.caption for g in together] == [g.caption for g in alone] == [g.caption for g in backwards]
     assert [g.logprob for g in together] == pytest.approx([g.logprob for g in alone], abs=1e-4)
 
 
 def test_log_probability_is_that_of_the_forced_caption(captioner: Captioner) -> None:
     """Greedy: the mean over generated tokens equals minus the loss of a forward pass over the same tokens."""
-    generated = captioner.generate([photo(1)], captioner.default_prompt, Decoding(max_new_tokens=6))[0]
-    prompt = captioner.checked_inputs([photo(1)], captioner.default_prompt)
+    generated = captions_of(captioner, [photo(1)], max_new_tokens=6)[0]
+    prompt = captioner.checked_inputs([photo(1)], [captioner.default_prompt])
     output = captioner.model.generate(**prompt, max_new_tokens=6, do_sample=False, eos_token_id=captioner.stop_token_id)
     new = output[:, -generated.tokens :]
     ids = torch.cat([prompt["input_ids"], new], dim=1)
@@ -103,15 +106,13 @@ def test_a_trained_caption_ends_by_itself(captioner: Captioner) -> None:
         optimizer.step()
         optimizer.zero_grad()
     captioner.model.eval()
-    generated = captioner.generate(
-        [row["image"] for row in rows()], captioner.default_prompt, Decoding(max_new_tokens=120)
-    )  # type: ignore[misc]
+    generated = captions_of(captioner, [photo(number) for number in range(4)], max_new_tokens=120)
     assert [one.caption for one in generated] == CAPTIONS
     assert all(one.finished for one in generated)
 
 
 def test_a_caption_cut_at_the_limit_is_not_finished(captioner: Captioner) -> None:
-    generated = captioner.generate([photo(0)], captioner.default_prompt, Decoding(max_new_tokens=1))[0]
+    generated = captions_of(captioner, [photo(0)], max_new_tokens=1)[0]
     assert (generated.tokens, generated.finished) == (1, False)
 
 
@@ -125,10 +126,8 @@ def test_saved_and_loaded_it_writes_the_same(captioner: Captioner, tmp_path: Pat
     captioner.model.save_pretrained(tmp_path)
     captioner.processor.save_pretrained(tmp_path)
     again = load_tiny(tmp_path)
-    decoding = Decoding(max_new_tokens=8)
-    assert again.generate([photo(0)], again.default_prompt, decoding) == captioner.generate(
-        [photo(0)], captioner.default_prompt, decoding
-    )
+    written, again_written = (captions_of(one, [photo(0)], max_new_tokens=8) for one in (captioner, again))
+    assert written == again_written
 
 
 def test_bfloat16_trains_and_writes(family_base: Path) -> None:
@@ -137,7 +136,24 @@ def test_bfloat16_trains_and_writes(family_base: Path) -> None:
     losses, _ = caption_losses(captioner.model, CaptionCollator(captioner, captioner.default_prompt)(rows()))
     losses.sum().backward()
     assert torch.isfinite(losses).all()
-    assert captioner.generate([photo(0)], captioner.default_prompt, Decoding(max_new_tokens=4))[0].tokens <= 4
+    assert captions_of(captioner, [photo(0)], max_new_tokens=4)[0].tokens <= 4
+
+
+def test_memory_that_does_not_suffice_is_not_called_damage(
+    captioner: Captioner, family_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    attach(captioner, Tune(), Lora(rank=2))
+    captioner.model.save_pretrained(tmp_path)
+    other = load_tiny(family_base)
+    monkeypatch.setattr(PeftModel, "from_pretrained", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        load_adapter(other, str(tmp_path))
+    monkeypatch.setattr(type(other.model), "from_pretrained", fail)
+    with pytest.raises(UserError, match="out of memory while loading it"):
+        load_tiny(family_base)
 
 
 def test_every_parameter_has_a_tower(captioner: Captioner) -> None:
@@ -189,7 +205,7 @@ def test_a_checkpoint_gives_back_every_trained_weight(
 
 def test_padding_before_the_prompt_changes_no_caption(captioner: Captioner) -> None:
     """As `generate` of transformers pads prompts of different lengths."""
-    inputs = captioner.checked_inputs([photo(3)], captioner.default_prompt)
+    inputs = captioner.checked_inputs([photo(3)], [captioner.default_prompt])
     padded = dict(inputs)
     pads = torch.full((1, 5), captioner.tokenizer.pad_token_id)
     padded["input_ids"] = torch.cat([pads, inputs["input_ids"]], dim=1)
@@ -201,6 +217,34 @@ def test_padding_before_the_prompt_changes_no_caption(captioner: Captioner) -> N
         for batch in (inputs, padded)
     )
     assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_photos_of_a_batch_may_have_prompts_of_different_lengths(captioner: Captioner, beams: int) -> None:
+    prompts = [captioner.default_prompt + wording for wording in ("", "a red dress with long sleeves and", "blue")]
+    photos, decoding = [photo(seed) for seed in range(3)], Decoding(beams=beams, max_new_tokens=8)
+    together = generate(captioner, photos, prompts, decoding)
+    alone = [generate(captioner, [one], [prompt], decoding)[0] for one, prompt in zip(photos, prompts, strict=True)]
+    assert [one.caption for one in together] == [one.caption for one in alone]
+    assert [one.logprob for one in together] == pytest.approx([one.logprob for one in alone], abs=1e-4)
+
+
+def test_captions_behind_prompts_of_different_lengths_have_the_losses_that_they_have_alone(
+    captioner: Captioner,
+) -> None:
+    prompts = [captioner.default_prompt + wording for wording in ("", "a red dress with long sleeves and", "blue")]
+    photos = [photo(seed) for seed in range(3)]
+    captions = [torch.tensor(captioner.caption_tokens(CAPTIONS[place], prompts[place])) for place in range(3)]
+
+    def losses(places: list[int]) -> torch.Tensor:
+        inputs = captioner.checked_inputs([photos[place] for place in places], [prompts[place] for place in places])
+        batch = append_captions(inputs, [captions[place] for place in places], captioner.tokenizer.pad_token_id)
+        for place, labels in zip(places, batch["labels"], strict=True):
+            assert torch.equal(labels[labels != IGNORED], captions[place])
+        return caption_losses(captioner.model, batch)[0]
+
+    with torch.no_grad():
+        torch.testing.assert_close(losses([0, 1, 2]), torch.cat([losses([0]), losses([1]), losses([2])]))
 
 
 def test_a_pattern_that_reaches_another_tower_is_refused(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +269,7 @@ def test_a_model_of_another_family_is_refused(family_base: Path, family: str) ->
         (lambda folder: (folder / "config.json").write_text("{"), "not a model configuration"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "opt"}'), "model_type is 'opt'"),
         (lambda folder: _truncate(folder / "model.safetensors"), "the file is damaged"),
-        (lambda folder: (folder / "tokenizer.json").unlink(), "no processor"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "expected a processor"),
     ],
 )
 def test_a_spoilt_folder_is_one_message(

@@ -4,12 +4,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_models import CAPTIONS, photo
+from tiny_models import CAPTIONS, captions_of, photo
 
-from finetune.config.recipe import Decoding
 from finetune.models.families.base import Captioner
-from finetune.training.collator import IGNORED, CaptionCollator, too_long
-from finetune.training.trainer import caption_losses
+from finetune.training.collator import CaptionCollator, too_long
+from finetune.training.losses import IGNORED, caption_losses
 from metrics.common.errors import UserError
 
 
@@ -50,7 +49,7 @@ def test_a_caption_longer_than_the_context_is_cut_and_named(captioner: Captioner
     assert too_long(captioner, prompt, ["red dress", long, "hat"]) == [1]
     batch = CaptionCollator(captioner, prompt)([{"image": photo(0), "caption": long}])
     assert batch["input_ids"].shape[1] <= captioner.context
-    assert (batch["input_ids"] == captioner.image_token_id).sum() == captioner.image_tokens
+    assert (batch["input_ids"] == captioner.image_token_id).sum() == captioner.most_image_tokens
     assert batch["labels"][0, -1] == captioner.stop_token_id
     kept = captioner.tokenizer.decode(batch["labels"][0, batch["labels"][0] != IGNORED][:-1]).split()
     assert kept == long.split()[: len(kept)]
@@ -63,7 +62,7 @@ def test_a_prompt_that_leaves_no_room_is_refused(captioner: Captioner) -> None:
     with pytest.raises(UserError, match=r"takes .* of the 512 tokens"):
         too_long(captioner, captioner.default_prompt + "very " * 600, ["red dress"])
     with pytest.raises(UserError, match="max_new_tokens: 512 is more than"):
-        captioner.generate([photo(0)], captioner.default_prompt, Decoding(max_new_tokens=512))
+        captions_of(captioner, [photo(0)], max_new_tokens=512)
 
 
 def test_a_prompt_with_other_placeholders_is_refused(captioner: Captioner) -> None:

@@ -11,7 +11,7 @@ from finetune.config.recipe import load_recipe
 from finetune.models.adapters import attach
 from finetune.models.families.base import Captioner
 from finetune.training.collator import CaptionCollator
-from finetune.training.trainer import caption_losses
+from finetune.training.losses import caption_losses
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def features(captioner: Captioner) -> tuple[torch.Tensor, torch.Tensor]:
     """A photo's features behind the ViT (1, patches + 1, width) and behind the Q-Former (1, queries, width)."""
     captioner.model.eval()
     with torch.no_grad():
-        outputs = captioner.model(**captioner.checked_inputs([photo(0)], captioner.default_prompt))
+        outputs = captioner.model(**captioner.checked_inputs([photo(0)], [captioner.default_prompt]))
     return outputs.vision_outputs.last_hidden_state, outputs.qformer_outputs.last_hidden_state
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import CAPTIONS, SHAPE, load_tiny, photo, rows, write_tiny
+from tiny_models import CAPTIONS, SHAPE, captions_of, load_tiny, photo, rows, write_tiny
 
-from finetune.config.recipe import Decoding, Lora, Tune
+from finetune.config.recipe import Lora, Tune
 from finetune.models.adapters import attach
 from finetune.models.families.llava import LlavaCaptioner
 from finetune.training.collator import CaptionCollator
@@ -62,8 +62,8 @@ def test_a_processor_that_knows_no_patches_is_told(base: Path, tmp_path: Path) -
     (folder / "processor_config.json").write_text(json.dumps(values))
     captioner, same = load_tiny(folder), load_tiny(base)
     assert isinstance(captioner, LlavaCaptioner)
-    decoding = Decoding(max_new_tokens=4)
-    assert captioner.generate([photo(0)], PUBLISHED, decoding) == same.generate([photo(0)], PUBLISHED, decoding)
+    one, other = (captions_of(model, [photo(0)], PUBLISHED, max_new_tokens=4) for model in (captioner, same))
+    assert one == other
 
 
 def test_clip_s_unused_layer_stays_as_it_is(base: Path) -> None:

@@ -11,13 +11,13 @@ from tiny_models import CAPTIONS, photo, write_recipe
 from finetune.config.recipe import Recipe, Tiny
 from finetune.models import adapters
 from finetune.models.families import captioner_class
-from finetune.models.families.base import Captioner
+from finetune.models.families.base import BatchShape, Captioner
 from finetune.models.gradient_checkpointing import checkpoint_towers, in_backward
 from finetune.models.memory import estimate as memory
-from finetune.models.memory.activations import Shapes, counted, kept_by
+from finetune.models.memory.activations import activations_of, saved_tensors
 from finetune.models.tiny import make_tiny
 from finetune.training.collator import CaptionCollator
-from finetune.training.trainer import caption_losses
+from finetune.training.losses import caption_losses
 
 SHAPE = Tiny(image_size=64, patch_size=8, hidden_size=64, layers=6, queries=16, vocabulary=400, dropout=0)
 TUNES: list[dict[str, Any]] = [
@@ -41,6 +41,10 @@ def recipe_of(base: Path, family: str, **sections: Any) -> Recipe:
     return Recipe.model_validate(values | {"model": model} | sections)
 
 
+def without_weights(recipe: Recipe) -> Captioner:
+    return memory.without_weights(recipe.model, recipe.tune, recipe.lora)
+
+
 def real(recipe: Recipe) -> Captioner:
     captioner = captioner_class(recipe.model.family).load(recipe.model, "cpu")
     adapters.attach(captioner, recipe.tune, recipe.lora)
@@ -48,12 +52,12 @@ def real(recipe: Recipe) -> Captioner:
     return captioner
 
 
-def kept_by_training(captioner: Captioner) -> tuple[int, Shapes]:
-    """Bytes that autograd keeps of a real step beside weights and logits, and the batch it was."""
+def saved_in_training(captioner: Captioner) -> tuple[int, BatchShape]:
+    """Bytes that autograd saves of a real step beside weights and logits, and the batch it was."""
     items = [{"image": photo(number), "caption": CAPTIONS[2]} for number in range(4)]
     batch = CaptionCollator(captioner, captioner.default_prompt)(items)
     batch["pixel_values"] = batch["pixel_values"].to(captioner.model.dtype)
-    with counted() as kept:
+    with saved_tensors() as saved:
         losses, _ = caption_losses(captioner.model, batch)
     own = {weight.untyped_storage()._cdata for weight in captioner.model.parameters()}
     labelled = int((batch["labels"] != -100).any(0).sum())
@@ -61,7 +65,7 @@ def kept_by_training(captioner: Captioner) -> tuple[int, Shapes]:
     logits = 4 * labelled * vocabulary * 4
     losses.sum().backward()
     patches = (SHAPE.image_size // SHAPE.patch_size) ** 2 + 1
-    return sum(size for address, size in kept.items() if address not in own) - logits, Shapes(
+    return sum(size for address, size in saved.items() if address not in own) - logits, BatchShape(
         4, patches, batch["input_ids"].shape[1]
     )
 
@@ -76,10 +80,10 @@ def test_activations_are_those_that_autograd_keeps(
     captioner = real(recipe)
     if checkpointed:
         checkpoint_towers(captioner, recipe.tune)
-    measured, shapes = kept_by_training(captioner)
-    kept = kept_by(memory.without_weights(recipe), in_backward(recipe.tune), shapes)
-    again = max(kept.layers) if checkpointed else 0  # what is computed again is not kept
-    assert kept.peak(checkpointed=checkpointed) - again == pytest.approx(measured, rel=0.3 if checkpointed else 0.06)
+    measured, shape = saved_in_training(captioner)
+    found = activations_of(without_weights(recipe), in_backward(recipe.tune), shape)
+    again = max(found.layers) if checkpointed else 0  # what is computed again is not kept
+    assert found.peak(checkpointed=checkpointed) - again == pytest.approx(measured, rel=0.3 if checkpointed else 0.06)
 
 
 @pytest.mark.parametrize("values", TUNES[:2], ids=["lora", "full"])
@@ -92,7 +96,7 @@ def test_weights_gradients_and_moments_are_those_of_a_real_step(
     captioner = real(recipe)
     trained = [weight for weight in captioner.model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained)
-    kept_by_training(captioner)
+    saved_in_training(captioner)
     optimizer.step()
     moments = [value for state in optimizer.state.values() for name, value in state.items() if name != "step"]
     real_bytes = {
@@ -110,7 +114,7 @@ def test_weights_gradients_and_moments_are_those_of_a_real_step(
 def test_quantised_weights_are_those_of_bitsandbytes(base: Path, family: str) -> None:
     """Linear layers of the language tower alone, in 4 bits and their constants (QLoRA: 0.127 bits a weight) or 8."""
     plain = memory.estimate(recipe_of(base, family)).parts["weights"]
-    captioner = memory.without_weights(recipe_of(base, family))
+    captioner = without_weights(recipe_of(base, family))
     linear = sum(
         module.weight.numel()
         for name, module in captioner.model.named_modules()

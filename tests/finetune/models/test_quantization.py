@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 from bitsandbytes.nn import Linear4bit, Linear8bitLt
-from tiny_models import CAPTIONS, SHAPE, load_tiny, photo, rows, write_recipe, write_tiny
+from tiny_models import CAPTIONS, SHAPE, captions_of, load_tiny, photo, rows, write_recipe, write_tiny
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
-from finetune.config.recipe import Decoding, Lora, Tune
+from finetune.config.recipe import Lora, Tune
 from finetune.models.adapters import attach, count_parameters
 from finetune.models.families.base import Captioner
 from finetune.models.tiny import make_tiny
 from finetune.training.collator import CaptionCollator
-from finetune.training.trainer import caption_losses
+from finetune.training.losses import caption_losses
 
 KINDS = {"nf4": Linear4bit, "int8": Linear8bitLt}
 TINY = {"image_size": 32, "hidden_size": 64, "layers": 1, "queries": 4, "vocabulary": 400, "dropout": 0}
@@ -101,9 +101,7 @@ def test_a_quantised_model_sees_writes_and_stays_as_it_is(family_base: Path, kin
     captioner = load_tiny(family_base, dtype=dtype, quantization=kind)
     with torch.no_grad():
         before = loss(captioner)
-        captions = [
-            captioner.generate([photo(seed)], captioner.default_prompt, Decoding(max_new_tokens=4)) for seed in (0, 1)
-        ]
+        captions = [captions_of(captioner, [photo(seed)], max_new_tokens=4) for seed in (0, 1)]
         assert captions[0][0].logprob != captions[1][0].logprob
         captioner.model.train().eval()
         assert loss(captioner) == before

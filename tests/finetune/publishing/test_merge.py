@@ -10,11 +10,10 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file
-from tiny_models import photo, write_recipe
+from tiny_models import captions_of, photo, write_recipe
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
-from finetune.config.recipe import Decoding
 from finetune.data.demo.catalogue import write_demo
 from finetune.publishing.merging import merge
 from finetune.runs.system import load_system
@@ -46,9 +45,7 @@ def trained(root: Path, name: str, family: str = "blip2", model: Any = (), **sec
 
 def captions(run: Path) -> list[str]:
     captioner = load_system(str(run), None, None).captioner
-    texts = captioner.generate(
-        [photo(seed) for seed in range(4)], captioner.default_prompt, Decoding(max_new_tokens=10)
-    )
+    texts = captions_of(captioner, [photo(seed) for seed in range(4)], max_new_tokens=10)
     return [text.caption for text in texts]
 
 

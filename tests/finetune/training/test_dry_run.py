@@ -10,10 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import finetune
-from tiny_models import load_tiny, photo, write_recipe, write_tiny
+from tiny_models import captions_of, load_tiny, photo, write_recipe, write_tiny
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from finetune.config.recipe import Decoding
 from metrics.common.errors import UserError
 
 FULL = {"vision": "frozen", "connector": "frozen", "language": "full"}
@@ -129,11 +128,11 @@ def test_another_error_is_not_taken_for_it(tmp_path: Path) -> None:
 
 def test_captions_that_do_not_fit_are_written_in_halves(tmp_path: Path) -> None:
     captioner = load_tiny(write_tiny(tmp_path / "base"))
-    photos, decoding = [photo(number) for number in range(5)], Decoding(max_new_tokens=6)
-    whole = captioner.generate(photos, "", decoding)
+    photos = [photo(number) for number in range(5)]
+    whole = captions_of(captioner, photos, max_new_tokens=6)
     with memory_for(2) as seen, pytest.warns(UserWarning, match=r"lower decoding\.batch_size"):
-        halves = captioner.generate(photos, "", decoding)
+        halves = captions_of(captioner, photos, max_new_tokens=6)
     assert set(seen) == {5, 3, 2, 1}
     assert [(one.caption, one.tokens) for one in halves] == [(one.caption, one.tokens) for one in whole]
     with memory_for(0), pytest.warns(UserWarning), pytest.raises(UserError, match="a single photo"):
-        captioner.generate(photos, "", decoding)
+        captions_of(captioner, photos, max_new_tokens=6)

@@ -14,8 +14,8 @@ from tiny_models import CAPTIONS, load_tiny, photo, rows, write_recipe, write_ti
 
 from finetune.config.recipe import Labels
 from finetune.models.families.base import Captioner
-from finetune.training.collator import IGNORED, CaptionCollator, append_captions, check_padding
-from finetune.training.trainer import caption_losses
+from finetune.training.collator import CaptionCollator, append_captions, check_padding
+from finetune.training.losses import IGNORED, caption_losses
 from metrics.common.errors import UserError
 
 EVERY = [
@@ -32,7 +32,7 @@ def batch_of(captioner: Captioner, labels: Labels, count: int = 4) -> dict[str, 
 
 @pytest.mark.parametrize("labels", EVERY, ids=str)
 def test_every_token_carries_a_label_or_none(captioner: Captioner, labels: Labels) -> None:
-    prompt = captioner.checked_inputs([photo(0)], captioner.default_prompt)["input_ids"][0].tolist()
+    prompt = captioner.checked_inputs([photo(0)], [captioner.default_prompt])["input_ids"][0].tolist()
     captions = [captioner.caption_tokens(caption, captioner.default_prompt) for caption in CAPTIONS]
     captions = [ids if labels.stop_token else ids[:-1] for ids in captions]
     width = labels.pad_to or len(prompt) + max(map(len, captions))
@@ -145,7 +145,7 @@ def test_a_width_that_does_not_fit_is_refused_before_training(tmp_path: Path, wi
 def test_the_narrowest_width_that_fits_is_taken(captioner: Captioner) -> None:
     prompt = captioner.default_prompt
     longest = max(len(captioner.caption_tokens(caption, prompt)) for caption in CAPTIONS)
-    taken = captioner.checked_inputs([photo(0)], prompt)["input_ids"].shape[1]
+    taken = captioner.checked_inputs([photo(0)], [prompt])["input_ids"].shape[1]
     check_padding(captioner, prompt, Labels(pad_to=taken + longest), CAPTIONS)
     with pytest.raises(UserError, match="less than 1 of 4"):
         check_padding(captioner, prompt, Labels(pad_to=taken + longest - 1), CAPTIONS)

@@ -16,7 +16,8 @@ from finetune.__main__ import app
 from finetune.config.recipe import Training
 from finetune.training.arguments import training_arguments
 from finetune.training.collator import CaptionCollator
-from finetune.training.trainer import CaptionTrainer, caption_losses
+from finetune.training.losses import caption_losses
+from finetune.training.trainer import CaptionTrainer
 
 Write = Callable[..., Path]
 
