@@ -40,7 +40,7 @@ from finetune.training.arguments import early_stopping, training_arguments
 from finetune.training.augmentation import Augmenter
 from finetune.training.callbacks import Tracking
 from finetune.training.caption_evaluation import judge_of
-from finetune.training.checkpoints import check_whole, last_checkpoint, remove_others, writing
+from finetune.training.checkpoints import check_whole, last_checkpoint, remove_incomplete, remove_others, writing
 from finetune.training.collator import CaptionCollator, check_padding, too_long
 from finetune.training.micro_batch import fitting, with_micro_batch
 from finetune.training.preflight import check_recipe, check_splits
@@ -85,6 +85,8 @@ def _train(
             memory.show(memory.estimate(fitted), fitted)
     check_splits(prepared)
     with state.main_process_first():
+        if state.is_main_process:
+            remove_incomplete(recipe.output / CHECKPOINTS)
         checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
     if checkpoint:
         check_whole(checkpoint, state.num_processes)
@@ -144,11 +146,11 @@ def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:
     return captioner
 
 
-def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
+def _fit(trainer: CaptionTrainer, checkpoint: Path | None) -> None:
     """Train to the end. Told to end by a signal, raises `SystemExit` with 128 + its number, the checkpoint written."""
     try:
         with trainer.interruption.listening():
-            trainer.train(resume_from_checkpoint=checkpoint)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except UserError as error:  # a worker process puts its traceback before the message
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
     finally:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, ProgressCallback, Trainer
-from transformers.trainer_utils import get_last_checkpoint
 
 from finetune.config.recipe import Training
 from finetune.models.adapter_files import WEIGHTS
@@ -132,15 +131,15 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        with checkpoints.reading(resume_from_checkpoint):
+        with checkpoints.reading(Path(resume_from_checkpoint)):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        with checkpoints.reading(str(checkpoint)):
+        with checkpoints.reading(Path(str(checkpoint))):
             super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        with checkpoints.reading(str(checkpoint)):
+        with checkpoints.reading(Path(str(checkpoint))):
             super()._load_rng_state(checkpoint)
 
     def end_progress(self) -> None:
@@ -200,12 +199,12 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
 
     def _way_out(self) -> str:
         """A run of another rate is another run, unless there is no checkpoint yet."""
-        found = get_last_checkpoint(self.args.output_dir) if Path(self.args.output_dir).is_dir() else None
-        if found is None:
+        last = checkpoints.last_checkpoint(Path(self.args.output_dir))
+        if last is None:
             return "No checkpoint was written yet: start again with a lower training.learning_rate"
         other = "train RECIPE output=OTHER training.learning_rate=LOWER"
-        begun = f"; to begin from its adapter: {other} --init-from {found}" if (Path(found) / WEIGHTS).is_file() else ""
-        return f"The last checkpoint from before is {found}. Begin anew with a lower rate: {other}{begun}"
+        from_adapter = f"; to begin from its adapter: {other} --init-from {last}" if (last / WEIGHTS).is_file() else ""
+        return f"The last checkpoint from before is {last}. Begin again with a lower rate: {other}{from_adapter}"
 
     def _ids(self) -> str:
         rows = self.order.rows_of(self.state.global_step)
