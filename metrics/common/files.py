@@ -1,12 +1,15 @@
 """Files that are there as a whole or not at all."""
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from metrics.common.errors import UserError
 
@@ -42,6 +45,38 @@ def write_text(path: Path, text: str) -> None:
         handle.write(text)
 
 
+@contextmanager
+def atomic_folder(folder: Path, keep_existing: bool = False) -> Iterator[Path]:
+    """Yield an empty draft beside `folder`, which takes that name only when the block has ended well.
+
+    The draft is hidden (`.NAME-...`) and is removed if the block fails. Parents are made; a `folder` that exists must
+    be empty. With `keep_existing`, a `folder` that another process has made meanwhile stays and the draft is removed.
+
+    Raises:
+        UserError: when the folder cannot be written (parent read-only, disk full, `folder` holds something).
+    """
+    draft = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        yield draft
+        draft.chmod(0o755)  # mkdtemp makes 0o700
+        _rename(draft, folder, keep_existing)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _rename(draft: Path, folder: Path, keep_existing: bool) -> None:
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not (keep_existing and folder.is_dir()):
+            raise
+
+
 def check_folder(path: Path) -> None:
     """Raise `UserError` where the folder `path` is a file or could not be made; makes nothing."""
     existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
@@ -65,6 +100,29 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_json_object(path: Path, remedy: str, parse_constant: Callable[[str], Any] | None = None) -> dict[str, Any]:
+    """Read a file that holds one JSON object in UTF-8.
+
+    Args:
+        path: the file. If it may be missing, ask `path.is_file()` first.
+        remedy: what the user can do about a file that is missing or damaged; it ends the message.
+        parse_constant: as in `json.loads`: what `NaN`, `Infinity` and `-Infinity` become.
+
+    Raises:
+        UserError: naming the file, when it is missing, cannot be read, is damaged or holds anything but an object.
+            If it cannot be read (permissions, too many open files), the message leaves `remedy` out.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; {remedy}")
+    try:
+        value = json.loads(read_bytes(path).decode("utf-8"), parse_constant=parse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: expected a JSON object, found damaged text ({error}); {remedy}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}; {remedy}")
+    return value
 
 
 def sha256(path: Path) -> str:
