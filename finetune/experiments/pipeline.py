@@ -16,7 +16,8 @@ from finetune.data.card.page import write_card
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.experiments.measures import check_scoring, is_complete, measures_of, prepare_scoring
-from finetune.runs.folder import check_output, claim_output, read_run
+from finetune.runs.folder import check_output, claim_output, read_run, recipe_values
+from finetune.runs.paths import RunFolder
 from finetune.runs.processes import call, locked
 from finetune.runs.system import load_system
 from finetune.training.preflight import check_recipe, check_splits
@@ -47,7 +48,8 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
             _report(recipe, [*files, *captions], folder)
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
-        attach_reports(recipe, dict(zip(recipe.catalogues, reports, strict=True)))
+        by_catalogue = {name: folder / "report.json" for name, folder in zip(recipe.catalogues, reports, strict=True)}
+        attach_reports(recipe.training.tracker, RunFolder(recipe.output), recipe_values(recipe), by_catalogue)
         return reports
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from finetune.config.recipe import Recipe
 from finetune.runs.folder import read_training
-from finetune.training.caption_evaluation import JUDGEMENTS
+from finetune.runs.paths import RunFolder
 from finetune.training.caption_evaluation_page import SCORES
 from metrics.common.files import make_folder, write_text
 from metrics.common.formatting import cell, duration, figure, times_100
@@ -40,7 +40,7 @@ def row_of(values: Mapping[str, Any], recipe: Recipe, fault: str | None) -> Row:
         if entry.get("step") == record["best_step"] and "eval_loss" in entry:
             kept = entry
     judged = {name: kept[f"eval_{name.lower()}"] for name in ORDER if f"eval_{name.lower()}" in kept}
-    scores = _read(recipe.output / JUDGEMENTS / SCORES).get("signatures", {})
+    scores = _read(RunFolder(recipe.output).evaluation / SCORES).get("signatures", {})
     return row | {
         "step": record["best_step"],
         "seconds": sum(spent for name, spent in record["times"].items() if name.startswith("train")),

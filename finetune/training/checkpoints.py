@@ -28,9 +28,9 @@ TORCH_CANNOT_WRITE = ("inline_container.cc", "iostream error", "PytorchStreamWri
 
 
 def publish(folder: Path, name: str, kept: str | None) -> None:
-    """Make the checkpoint `name`, written in `folder`'s hidden folder, visible; remove others than it and `kept`.
+    """Make the checkpoint `name`, written in `folder`'s hidden folder, visible; remove all but it and `kept`.
 
-    It is on the disk before it is seen, and seen before another goes.
+    It is on the disk before it is visible, and visible before another is removed.
     """
     written = folder / WRITING / name
     for path in [*written.rglob("*"), written]:
@@ -42,7 +42,7 @@ def publish(folder: Path, name: str, kept: str | None) -> None:
 
 
 def remove_others(folder: Path, kept: set[str | None]) -> None:
-    """Remove the checkpoints of `folder` that are not `kept`, each at once."""
+    """Remove the checkpoints of `folder` that are not in `kept`, each atomically."""
     for checkpoint in folder.glob("checkpoint-*"):
         if checkpoint.name not in kept:
             _remove(checkpoint)
@@ -51,9 +51,8 @@ def remove_others(folder: Path, kept: set[str | None]) -> None:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint in `folder`, if any."""
-    whole = [
-        path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name) and (path / STATE_FILE).is_file()
-    ]
+    checkpoints = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name)]
+    whole = [path for path in checkpoints if (path / STATE_FILE).is_file()]
     return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
 
 
@@ -63,9 +62,9 @@ def remove_incomplete(folder: Path) -> None:
 
 
 def check_whole(checkpoint: Path, processes: int) -> None:
-    """Raise `UserError` if `checkpoint` lacks a file that this number of processes resumes from; Trainer may ignore it."""
+    """Raise `UserError` if `checkpoint` lacks a file that `processes` processes resume from; Trainer may ignore it."""
     with reading(checkpoint):
-        names = os.listdir(checkpoint)
+        names = [path.name for path in checkpoint.iterdir()]
         _refuse_other_processes(checkpoint, names, processes)
         needed = [*_needed(), *_generators(processes)]
         lacking = [pattern for pattern in needed if not any(fnmatch(name, pattern) for name in names)]
@@ -175,7 +174,7 @@ def _sync(path: Path) -> None:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Out of sight first: a checkpoint half removed must not be taken for one."""
+    """Hide it first: a checkpoint half removed must not be taken for a whole one."""
     if checkpoint.is_dir():
         hidden = checkpoint.parent / WRITING / f"old-{checkpoint.name}"
         hidden.parent.mkdir(exist_ok=True)
