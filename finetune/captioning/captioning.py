@@ -38,7 +38,7 @@ def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator
 
 @dataclass(frozen=True)
 class Selection:
-    """Which items to caption: a split (or `all`), at most `limit` of them, or those with the `ids` alone."""
+    """Which items to caption: a split (or `all`), at most `limit` of them, or only those with the `ids`."""
 
     split: str = "test"
     ids: frozenset[str] | None = None
@@ -47,19 +47,19 @@ class Selection:
     def items(self, prepared: Prepared) -> list[tuple[CaptionRecord, Any, int]]:
         """Records with the data set and the row that hold their photo. Raises `UserError` for unknown ids."""
         splits = ALL_SPLITS if self.split == "all" else (self.split,)
-        found = [
+        items = [
             (record, prepared.splits[split], row)
             for split in splits
             for row, record in enumerate(prepared.records(split))
             if self.ids is None or record.id in self.ids
         ]
-        unknown = (self.ids or frozenset()) - {record.id for record, _, _ in found}
+        unknown = (self.ids or frozenset()) - {record.id for record, _, _ in items}
         if unknown:
-            hint = "" if self.split == "all" else "; --split all looks in all of them"
+            hint = "" if self.split == "all" else "; --split all searches all of them"
             raise UserError(f"{len(unknown)} id(s) are not in split {self.split!r}, for example {min(unknown)}{hint}")
-        if not found:
+        if not items:
             raise UserError(f"split {self.split!r} has no items to caption")
-        return found[: self.limit]
+        return items[: self.limit]
 
 
 def caption_catalogue(
@@ -72,15 +72,15 @@ def caption_catalogue(
 ) -> list[CaptionRecord]:
     """Caption the selected items and write `out` with `run.json` beside it.
 
-    Finished batches are kept in hidden files beside `out`, one of each process of `accelerate launch`, named by what
-    decides the captions, so that a killed run continues where it stopped, on any number of processes; `out` itself
-    appears whole, written by the first. Where `out` holds these very captions already (as JSON lines), they are only
-    read. All processes return all captions.
+    Finished batches are kept in hidden files beside `out`, one of each process of `accelerate launch`, named by a hash
+    of all that determines the captions, so that a killed run continues where it stopped, on any number of processes;
+    `out` itself appears whole, written by the first process. If `out` contains these very captions already (as JSON
+    lines), they are only read. All processes return all captions.
     """
     state = PartialState()
     items = selection.items(prepared)
     digest = _digest(system, prepared, [record.id for record, _, _ in items])
-    if form == "jsonl" and _stands(out, digest, name):
+    if form == "jsonl" and _is_current(out, digest, name):
         return read_records(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     journals = Journals(out, digest)
@@ -103,7 +103,7 @@ def caption_catalogue(
     return captioned
 
 
-def _stands(out: Path, digest: str, name: str | None) -> bool:
+def _is_current(out: Path, digest: str, name: str | None) -> bool:
     """Whether `out` holds these very captions, whole and untouched, under this name."""
     run = read_run(out.parent)
     return run.get("digest") == digest and is_untouched(out) and name in (None, run.get("system"))
@@ -136,7 +136,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
 
 
 def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str:
-    """Short hash of all that decides the captions."""
+    """Short hash of all that determines the captions."""
     config = system.model
     state = {
         "model": config.model_dump(),
