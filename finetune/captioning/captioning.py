@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from finetune.captioning.export import Format, write_captions
-from finetune.captioning.partial import Captions, Journals, keep
+from finetune.captioning.partial import Captions, Journals, append_captions
 from finetune.data.photos import load_image
 from finetune.data.preparation import ALL_SPLITS, Prepared
 from finetune.models.families.base import Generated
@@ -129,7 +129,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
             images = [to_rgb(data[row]["image"]) for _, data, row in batch]
             captions = system.captioner.generate(images, system.prompt, system.decoding)
             new = {record.id: asdict(one) for (record, _, _), one in zip(batch, captions, strict=True)}
-            keep(file, new)
+            append_captions(file, new)
             done |= new
             bar.update(len(batch))
     return done

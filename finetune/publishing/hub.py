@@ -120,7 +120,7 @@ class Hub:
         return repository
 
     def _try(self, action: Callable[[], Result], waits: Sequence[int] = WAITS) -> Result:
-        """Do it, again if the Hub or the connection failed. Raises `UserError` if it refused or kept failing."""
+        """Do it, again if the Hub or the connection failed. Raises `UserError` if it refused or fails every time."""
         try:
             return action()
         except (HTTPError, OSError, RuntimeError, ValueError) as error:

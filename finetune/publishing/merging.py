@@ -48,7 +48,7 @@ class Comparison:
 def merge(run: Path, out: Path, dtype: str | None = None) -> Comparison:
     """Write the model that `run` trained to the folder `out`, whole or not at all, and compare it as it then loads.
 
-    Quantised bases are merged in their dequantised weights. Default `dtype`: the recipe's, bfloat16 where it quantises.
+    Quantised bases are merged in their dequantised weights. Default `dtype`: the recipe's, bfloat16 if it quantises.
     `merged.json` beside the model records what it was made of and the comparison, for `push`.
     Raises `UserError` if there is no adapter to merge, or no room for the model.
     """

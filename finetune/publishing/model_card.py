@@ -212,11 +212,11 @@ def _figures(trained: Trained) -> list[tuple[str, str]]:
     hardware, versions, history = record["hardware"], record["versions"], record["loss_history"]
     last, losses = history[-1], [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     best_by = trained.recipe.get("evaluation", {}).get("best", "loss")
-    kept = f"weights kept of step {record['best_step'] or last['step']}, best by validation {best_by}"
+    weights = f"weights kept of step {record['best_step'] or last['step']}, best by validation {best_by}"
     device = f"{hardware['gpus']} x {hardware['gpu']}" if hardware["gpu"] else hardware["cpu"]
     return [
         *[(f"Time ({what.removesuffix('_s').replace('_', ' ')})", duration(s)) for what, s in record["times"].items()],
-        ("Optimizer steps", f"{last['step']:,} ({last['epoch']:.1f} epochs); {kept}"),
+        ("Optimizer steps", f"{last['step']:,} ({last['epoch']:.1f} epochs); {weights}"),
         ("Lowest validation loss", f"{min(losses):.4f} nats a token" if losses else "not measured"),
         ("Hardware", f"{device}, {record['processes']} process(es)"),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),

@@ -27,8 +27,8 @@ TORCH_CANNOT_READ = ("PytorchStreamReader", "corrupt file", "legacy .tar format"
 TORCH_CANNOT_WRITE = ("inline_container.cc", "iostream error", "PytorchStreamWriter", "Parent directory")
 
 
-def publish(folder: Path, name: str, kept: str | None) -> None:
-    """Make the checkpoint `name`, written in `folder`'s hidden folder, visible; remove all but it and `kept`.
+def publish(folder: Path, name: str, best: str | None) -> None:
+    """Make the checkpoint `name`, written in `folder`'s hidden folder, visible; remove all but it and the `best`.
 
     It is on the disk before it is visible, and visible before another is removed.
     """
@@ -38,13 +38,13 @@ def publish(folder: Path, name: str, kept: str | None) -> None:
     _remove(folder / name)
     written.rename(folder / name)
     _sync(folder)
-    remove_others(folder, {name, kept})
+    remove_others(folder, {name, best})
 
 
-def remove_others(folder: Path, kept: set[str | None]) -> None:
-    """Remove the checkpoints of `folder` that are not in `kept`, each atomically."""
+def remove_others(folder: Path, names: set[str | None]) -> None:
+    """Remove the checkpoints of `folder` whose name is not among `names`, each atomically."""
     for checkpoint in folder.glob("checkpoint-*"):
-        if checkpoint.name not in kept:
+        if checkpoint.name not in names:
             _remove(checkpoint)
     shutil.rmtree(folder / WRITING, ignore_errors=True)
 
@@ -120,7 +120,7 @@ def writing(folder: Path) -> Iterator[Path]:
 def reading(checkpoint: Path) -> Iterator[None]:
     """Raise `UserError` if a file of `checkpoint` is missing or damaged.
 
-    What says nothing about the checkpoint passes through: exhausted memory, for which `micro_batch` halves the
+    Errors that are not the checkpoint's pass through: exhausted memory, for which `micro_batch` halves the
     micro-batches, or a disk that cannot be read.
     """
     try:

@@ -46,7 +46,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Write all; say what was not sent, and how to send it."""
+        """Write all; print what was not sent, and how to send it."""
 
 
 def check_tracker(name: str) -> None:

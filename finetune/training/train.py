@@ -52,7 +52,7 @@ from metrics.common.errors import UserError
 def train(
     recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False, init_from: str | None = None
 ) -> Path:
-    """Fine-tune as the recipe says, on however many processes `accelerate launch` started.
+    """Fine-tune by the recipe, on all processes that `accelerate launch` started.
 
     Begins from the adapter `init_from` (its folder, its run's, a Hub id) if one is given.
     Keeps the weights best by `evaluation.best` in `<output>/model`, and the record in `<output>/training.json`.

@@ -19,7 +19,7 @@ def environment(hub: HubServer, home: Path, **changes: str) -> dict[str, str]:
     """Of somebody who knows this Hub alone; xet's own server is not among what it speaks."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "hf_writes"}
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    paths = os.pathsep.join([str(TESTS), str(TESTS.parents[1])])
     return kept | own | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | changes
 
 

@@ -214,8 +214,8 @@ def test_options_that_loose_photos_cannot_have_are_refused(recipe: Path, tmp_pat
 
 
 def test_a_full_disk_is_one_message_and_nothing_is_lost(recipe: Path, tmp_path: Path) -> None:
-    """A device that is always full stands in for the disk."""
-    from finetune.captioning.partial import keep
+    """On a device that is always full, instead of the disk."""
+    from finetune.captioning.partial import append_captions
 
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(UserError, match="what is captioned is kept"):
-        keep(full, {"a": {"caption": "x"}})
+        append_captions(full, {"a": {"caption": "x"}})
