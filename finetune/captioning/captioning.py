@@ -80,7 +80,7 @@ def caption_catalogue(
     state = PartialState()
     items = selection.items(prepared)
     digest = _digest(system, prepared, [record.id for record, _, _ in items])
-    if form == "jsonl" and _is_current(out, digest, name):
+    if form == "jsonl" and _stands(out, digest, name):
         return read_records(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     journals = Journals(out, digest)
@@ -103,7 +103,7 @@ def caption_catalogue(
     return captioned
 
 
-def _is_current(out: Path, digest: str, name: str | None) -> bool:
+def _stands(out: Path, digest: str, name: str | None) -> bool:
     """Whether `out` holds these very captions, whole and untouched, under this name."""
     run = read_run(out.parent)
     return run.get("digest") == digest and is_untouched(out) and name in (None, run.get("system"))

@@ -9,9 +9,10 @@ from typing import Any
 
 from hub_runs import FAMILIES
 from hub_server import HubServer, hub_server
+from places import ROOT
 from tiny_models import write_tiny
 
-TESTS = Path(__file__).parent
+SUPPORT = Path(__file__).parent
 CARD, WEIGHTS = "README.md", "adapter_model.safetensors"
 
 
@@ -19,7 +20,7 @@ def environment(hub: HubServer, home: Path, **changes: str) -> dict[str, str]:
     """Of somebody who knows this Hub alone; xet's own server is not among what it speaks."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "hf_writes"}
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parents[1])])
+    paths = os.pathsep.join([str(SUPPORT), str(ROOT)])
     return kept | own | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | changes
 
 
@@ -31,7 +32,7 @@ def make_runs(root: Path) -> Path:
             (base / CARD).write_text("---\nlicense: cc-by-4.0\n---\n")
             hub.put_folder(f"tiny/{family}", base)
         made = subprocess.run(
-            [sys.executable, str(TESTS / "hub_runs.py"), "make", str(root)],
+            [sys.executable, str(SUPPORT / "hub_runs.py"), "make", str(root)],
             env=environment(hub, root / "home", LOOKBOOK_CACHE=str(root / "cache")),
             capture_output=True,
             text=True,
