@@ -18,7 +18,7 @@ def training_arguments(
     per_step = training.micro_batch_size * world_size
     if training.batch_size % per_step:
         raise UserError(
-            f"training.batch_size: {training.batch_size} is not a multiple of micro_batch_size x devices = "
+            f"training.batch_size: {training.batch_size} is no multiple of micro_batch_size x devices = "
             f"{training.micro_batch_size} x {world_size}"
         )
     arguments = TrainingArguments(
