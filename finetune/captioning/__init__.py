@@ -1,1 +1,1 @@
-"""Captions by a model, a run or no model at all; the formats that they are kept in."""
+"""Captions by a model, a run or no model at all; the formats of their files."""

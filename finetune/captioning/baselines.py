@@ -1,4 +1,4 @@
-"""Two systems that look at no picture, and so measure how far memory alone gets."""
+"""Two systems that do not use the photo, and so measure how far memory alone gets."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -30,7 +30,7 @@ def write_baselines(prepared: Prepared, folder: Path) -> list[Path]:
 
 
 def most_frequent_captions(train: list[CaptionRecord], items: list[CaptionRecord]) -> list[str]:
-    """For each item the most frequent training caption of its category (of all training where it has none)."""
+    """For each item the most frequent training caption of its category (of all training if the category has none)."""
     counts: dict[str | None, Counter[str]] = defaultdict(Counter)
     for record in train:
         counts[record.category].update(record.references)
@@ -60,10 +60,10 @@ def _write(prepared: Prepared, folder: Path, title: str, items: list[CaptionReco
 
 
 def write_shuffled(captions: Path, folder: Path) -> Path:
-    """Write a system's captions dealt out to other items: what it scores when every photo is another item's.
+    """Write a system's captions assigned to other items: what it scores if every photo is another item's.
 
-    The control that a model looks at its photos: each caption depends on its photo alone, so dealing out the captions
-    is captioning with the photos shuffled. No item keeps its own.
+    The control that a model uses its photos: each caption depends on its photo alone, so shuffling the captions is
+    captioning with the photos shuffled. No item keeps its own.
     """
     records = read_captions(captions)
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(records))

@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from finetune.captioning.export import Format, write_captions
-from finetune.captioning.partial import Captions, Journals, keep
+from finetune.captioning.partial import Captions, Journals, append_captions
 from finetune.config.packaged import base_folder
 from finetune.data.photos import load_image
 from finetune.data.preparation import ALL_SPLITS, Prepared
@@ -40,7 +40,7 @@ def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator
 
 @dataclass(frozen=True)
 class Selection:
-    """Which items to caption: a split (or `all`), at most `limit` of them, or those with the `ids` alone."""
+    """Which items to caption: a split (or `all`), at most `limit` of them, or only those with the `ids`."""
 
     split: str = "test"
     ids: frozenset[str] | None = None
@@ -49,19 +49,19 @@ class Selection:
     def items(self, prepared: Prepared) -> list[tuple[CaptionRecord, Any, int]]:
         """Records with the data set and the row that hold their photo. Raises `UserError` for unknown ids."""
         splits = ALL_SPLITS if self.split == "all" else (self.split,)
-        found = [
+        items = [
             (record, prepared.splits[split], row)
             for split in splits
             for row, record in enumerate(prepared.records(split))
             if self.ids is None or record.id in self.ids
         ]
-        unknown = (self.ids or frozenset()) - {record.id for record, _, _ in found}
+        unknown = (self.ids or frozenset()) - {record.id for record, _, _ in items}
         if unknown:
-            hint = "" if self.split == "all" else "; --split all looks in all of them"
+            hint = "" if self.split == "all" else "; --split all searches all of them"
             raise UserError(f"{len(unknown)} id(s) are not in split {self.split!r}, for example {min(unknown)}{hint}")
-        if not found:
+        if not items:
             raise UserError(f"split {self.split!r} has no items to caption")
-        return found[: self.limit]
+        return items[: self.limit]
 
 
 def caption_catalogue(
@@ -74,10 +74,10 @@ def caption_catalogue(
 ) -> list[CaptionRecord]:
     """Caption the selected items and write `out` with `run.json` beside it.
 
-    Finished batches are kept in hidden files beside `out`, one of each process of `accelerate launch`, named by what
-    decides the captions, so that a killed run continues where it stopped, on any number of processes; `out` itself
-    appears whole, written by the first. Where `out` holds these very captions already (as JSON lines), they are only
-    read. All processes return all captions.
+    Finished batches are kept in hidden files beside `out`, one of each process of `accelerate launch`, named by a hash
+    of all that determines the captions, so that a killed run continues where it stopped, on any number of processes;
+    `out` itself appears whole, written by the first process. If `out` contains these very captions already (as JSON
+    lines), they are only read. All processes return all captions.
     """
     state = PartialState()
     items = selection.items(prepared)
@@ -135,14 +135,14 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
             images = [to_rgb(data[row]["image"]) for _, data, row in batch]
             captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
             new = {record.id: asdict(one) for (record, _, _), one in zip(batch, captions, strict=True)}
-            keep(file, new)
+            append_captions(file, new)
             done |= new
             bar.update(len(batch))
     return done
 
 
 def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str:
-    """Short hash of all that decides the captions."""
+    """Short hash of all that determines the captions."""
     config = system.model
     state = {
         "model": config.model_dump(),

@@ -1,4 +1,4 @@
-"""Captions as a table for spreadsheets and data frames; captions.jsonl stays the format that scoring reads."""
+"""Captions as a table for spreadsheets and data frames; scoring reads captions.jsonl only."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is captioned so far: a journal of each process, from which a killed run goes on."""
+"""The captions of an unfinished run: a journal of each process, from which a killed run continues."""
 
 import errno
 import json
@@ -12,6 +12,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from metrics.common.errors import UserError
+from metrics.common.files import read_bytes
 
 Captions = dict[str, dict[str, Any]]
 
@@ -24,11 +25,11 @@ class Journals:
         self._all = f".{escape(out.name)}.{digest}.*.partial"
 
     def read(self) -> Captions:
-        """What stands in all of them, told to each process by the first before any goes on writing."""
-        found: list[Any] = [None]
+        """The captions in all of them, read by the first process and sent to each before any continues to write."""
+        captions: list[Any] = [None]
         if PartialState().is_main_process:
-            found = [{key: one for path in self._paths() for key, one in _read_journal(path).items()}]
-        return dict(broadcast_object_list(found)[0])
+            captions = [{key: one for path in self._paths() for key, one in _read_journal(path).items()}]
+        return dict(broadcast_object_list(captions)[0])
 
     def remove(self) -> None:
         """Remove them all."""
@@ -39,21 +40,22 @@ class Journals:
         return sorted(self.own.parent.glob(self._all))
 
 
-def keep(journal: RawIOBase, captions: Captions) -> None:
-    """Append captions; unbuffered, so that what a full disk refuses is refused here."""
+def append_captions(journal: RawIOBase, captions: Captions) -> None:
+    """Append captions; the journal is unbuffered, so that a full disk fails here."""
     lines = "".join(json.dumps({"id": key} | caption) + "\n" for key, caption in captions.items()).encode()
     try:
         if journal.write(lines) != len(lines):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise UserError(
-            f"cannot write the captions: {error.strerror}; make room and start again, what is captioned is kept"
+            f"cannot write the captions: {error.strerror}; make room on the disk and start again: "
+            "what is captioned is kept"
         ) from error
 
 
 def _read_journal(path: Path) -> Captions:
     """Captions of an earlier, killed run; a line cut off by the kill is removed and done again."""
-    whole = path.read_bytes().rpartition(b"\n")[0]
+    whole = read_bytes(path).rpartition(b"\n")[0]
     path.write_bytes(whole + b"\n" if whole else b"")
     try:
         rows = [json.loads(line) for line in whole.splitlines()]

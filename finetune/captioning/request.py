@@ -19,7 +19,7 @@ from metrics.common.errors import UserError
 
 @dataclass(frozen=True)
 class CaptionRequest:
-    """What was said on the command line."""
+    """The arguments of the command line."""
 
     photos: Sequence[Path]
     model: str
@@ -54,7 +54,7 @@ def run(request: CaptionRequest) -> None:
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
         records = caption_catalogue(system, prepared, selection, out, name, request.form)  # type: ignore[arg-type]
         finished = sum(bool(record.finished) for record in records)
-        state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended by themselves")
+        state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended with the stop token")
 
 
 def _caption_photos(request: CaptionRequest, recipe: Recipe | None, names: Sequence[str]) -> None:
@@ -71,17 +71,17 @@ def _caption_photos(request: CaptionRequest, recipe: Recipe | None, names: Seque
 
 
 def _names(adapters: Sequence[str]) -> list[str]:
-    """What each adapter is called: its run's folder, its own, or its Hub id's name. Raises `UserError` for a clash."""
+    """The name of each adapter: of its run's folder, its own, or its Hub id. Raises `UserError` if two are equal."""
     names = [adapter_name(adapter) for adapter in adapters]
     clash = next((name for name in names if names.count(name) > 1), None)
     if clash:
         same = ", ".join(adapter for adapter, name in zip(adapters, names, strict=True) if name == clash)
-        raise UserError(f"--adapter: {same} are both called {clash}; rename a folder, or caption them one by one")
+        raise UserError(f"--adapter: {same} are both called {clash}; rename a folder, or caption with one at a time")
     return names
 
 
 def _outputs(request: CaptionRequest, names: Sequence[str]) -> list[tuple[str | None, Path]]:
-    """The name and the file of each system; with several adapters, --out is the folder of theirs."""
+    """The name and the file of each system; with several adapters, --out is the folder of their folders."""
     out = request.out or Path()
     if len(names) < 2:
         return [(request.name, out)]
@@ -104,7 +104,7 @@ def _check(request: CaptionRequest) -> None:
         name for name in ("split", "out", "ids", "limit", "name", "catalogue") if getattr(request, name) is not None
     ]
     if request.photos and (unused or request.form != "jsonl"):
-        raise UserError(f"--{(unused or ['format'])[0]}: loose photos are captioned on the screen; use --data FOLDER")
+        raise UserError(f"--{(unused or ['format'])[0]}: captions of single photos are printed; use --data FOLDER")
     _check_out(request)
     if request.data and not request.data.exists():
         raise UserError(f"--data {request.data}: no such recipe or folder")
@@ -115,20 +115,20 @@ def _check_out(request: CaptionRequest) -> None:
     if request.data and not out:
         raise UserError(f"--out is missing: the {'folder' if several else 'file'} that the captions go to")
     if several and request.name is not None:
-        raise UserError("--name: several adapters are each called by their folder")
+        raise UserError("--name: several adapters are each named after their folder; leave --name out")
     if out and several and out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; with several adapters name a folder, which gets a folder for each")
+        raise UserError(f"--out {out}: is a file; with several adapters give a folder, which gets a folder for each")
     if out and not several and out.is_dir():
-        raise UserError(f"--out {out}: is a folder; name a file, for example {out / 'captions.jsonl'}")
+        raise UserError(f"--out {out}: is a folder; give a file, for example {out / 'captions.jsonl'}")
 
 
 def _recipe(request: CaptionRequest) -> Recipe | None:
     if request.data and request.data.is_file():
         return load_recipe(request.data, request.overrides)
     if request.overrides:
-        raise UserError("--set changes a recipe: name one with --data")
+        raise UserError("--set changes a recipe: give one with --data")
     if request.catalogue is not None:
-        raise UserError("--catalogue chooses among the catalogues of a recipe: name one with --data")
+        raise UserError("--catalogue chooses among the catalogues of a recipe: give one with --data")
     return None
 
 
@@ -146,5 +146,5 @@ def _ids(path: Path | None) -> frozenset[str] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--ids {path}: cannot read: {error}") from None
     if not ids:
-        raise UserError(f"--ids {path}: no ids there; expected one a line")
+        raise UserError(f"--ids {path}: contains no ids; expected one per line")
     return ids

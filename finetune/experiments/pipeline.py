@@ -14,7 +14,7 @@ from finetune.data.card.page import write_card
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.experiments.measures import check_scoring, is_complete, measures_of, prepare_scoring
-from finetune.runs.claim import as_begun, claim_output, is_finished
+from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values
 from finetune.runs.paths import RunFolder
 from finetune.runs.processes import call, locked
 from finetune.runs.system import load_system
@@ -49,7 +49,8 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
             _report(recipe.scoring, [*files, *captions], RunFolder(folder))
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
-        attach_reports(recipe, dict(zip(recipe.catalogues, reports, strict=True)))
+        by_catalogue = {name: folder / "report.json" for name, folder in zip(recipe.catalogues, reports, strict=True)}
+        attach_reports(recipe.training.tracker, RunFolder(recipe.output), recipe_values(recipe), by_catalogue)
         return reports
 
 

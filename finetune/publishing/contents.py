@@ -1,4 +1,4 @@
-"""What of a run goes to the Hub: weights, processor, recipe, record and card; no secrets, no places on this disk."""
+"""The files of a run that go to the Hub: weights, processor, recipe, record and card; no secrets, no local paths."""
 
 import json
 import os
@@ -12,11 +12,13 @@ import yaml
 from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
+from finetune.config.history import with_current_names
+from finetune.runs.paths import RunFolder
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes, sha256
+from metrics.common.files import read_bytes, read_json_object, sha256
 
 ADAPTER, WEIGHTS = "adapter_config.json", "*.safetensors"
-OWN_ADAPTER = Path("model", "adapter_model.safetensors")
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 MARK = "merged.json"
 CARD, RECIPE, RECORD = "README.md", "recipe.yaml", "training.json"
 VOCABULARIES = ("tokenizer.json", "vocab.json", "merges.txt")
@@ -24,7 +26,7 @@ PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt")
 SECRET = re.compile(r"TOKEN|API_?KEY|SECRET|PASSWORD")
 SHORTEST_SECRET = 8
-RECIPE_HEAD = "# As it was run by Lookbook {lookbook}; folders of that machine are shortened to their names.\n"
+RECIPE_HEAD = "# As it was run by Lookbook {lookbook}; the paths of folders are shortened to their names.\n"
 Content = Path | bytes
 
 
@@ -32,7 +34,7 @@ Content = Path | bytes
 class Trained:
     """A run's record and the folder of the model that is published: its own, or one that was merged from it.
 
-    `mark`: what `merge` told of the merged one.
+    `mark`: what `merge` wrote of the merged one.
     """
 
     run: Path
@@ -56,36 +58,48 @@ class Trained:
 def read_trained(run: Path, model: Path | None) -> Trained:
     """Read the record of a finished run.
 
-    Raises `UserError` where run or model lack what a publication needs, or the model was not merged from the run.
+    Raises `UserError` if run or model lack what a publication needs, or the model was not merged from the run.
     """
-    record = read_object(run / RECORD, "train it to its end, or name its folder")
+    files = RunFolder(run)
+    record = read_json_object(files.training, "train it to its end, or name its folder")
     if not isinstance(record.get("recipe"), dict):
-        raise UserError(f"{run / RECORD}: holds no recipe; train again")
-    mark = None if model is None else _read_mark(run, model)
-    trained = Trained(run, model or run / "model", record, mark)
-    if trained.kind == "adapter" and not (trained.folder / ADAPTER).is_file():
-        raise UserError(f"{trained.folder}: no {ADAPTER} there, though the run trained an adapter; train again")
-    weights = sorted(trained.folder.glob(WEIGHTS))
+        raise UserError(f"{files.training}: contains no recipe; train again")
+    record["recipe"] = with_current_names(record["recipe"], str(files.training))
+    mark = None if model is None else _read_mark(files, model)
+    trained = Trained(run, model or files.model, record, mark)
+    _check_model(trained)
+    return trained
+
+
+def _check_model(trained: Trained) -> None:
+    """Raise `UserError` if weights or processor are missing or damaged."""
+    folder = trained.folder
+    if trained.kind == "adapter" and not (folder / ADAPTER).is_file():
+        raise UserError(f"{folder}: no {ADAPTER} there, though the run trained an adapter; train again")
+    weights = sorted(folder.glob(WEIGHTS))
     if not weights:
-        raise UserError(f"{trained.folder}: no {WEIGHTS} there; expected the model folder of a run, or a merged model")
-    if not any((trained.folder / name).is_file() for name in PROCESSORS):
-        raise UserError(f"{trained.folder}: the processor is missing: no {PROCESSORS[0]} there; train or merge again")
+        raise UserError(f"{folder}: no {WEIGHTS} there; expected the model folder of a run, or a merged model")
+    if not any((folder / name).is_file() for name in PROCESSORS):
+        raise UserError(f"{folder}: the processor is missing: no {PROCESSORS[0]} there; train or merge again")
     for path in weights:
         try:
             with safe_open(path, "np"):
                 pass
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: damaged ({error}); train or merge again") from None
-    return trained
+        except SafetensorError as error:
+            raise UserError(f"{path}: damaged ({error}); train or merge again") from error
 
 
-def _read_mark(run: Path, model: Path) -> dict[str, Any]:
-    """What `merge` left in its folder. Raises `UserError` where it did not make `model` from the run's adapter."""
-    own = run / OWN_ADAPTER
+def _read_mark(run: RunFolder, model: Path) -> dict[str, Any]:
+    """The notes that `merge` left in its folder. Raises `UserError` if it made `model` of another adapter."""
+    own = run.model / ADAPTER_WEIGHTS
     if not own.is_file():
-        raise UserError(f"--model {model}: {run} has no adapter that it could be merged from: no {own}; leave it out")
-    remedy = f"the run's scores are not those of that model; make it by `python -m finetune merge {run} --out FOLDER`"
-    mark = read_object(model / MARK, f"expected a model that `merge` made of {run}: {remedy}")
+        raise UserError(
+            f"--model {model}: {run.path} has no adapter that it could be merged from: no {own}; leave it out"
+        )
+    remedy = (
+        f"the run's scores are not those of that model; make it with `python -m finetune merge {run.path} --out FOLDER`"
+    )
+    mark = read_json_object(model / MARK, f"expected a model that `merge` made of {run.path}: {remedy}")
     if mark.get("adapter_sha256") != sha256(own):
         raise UserError(
             f"{model / MARK}: made of another adapter: expected one with the SHA-256 {sha256(own)}, that of {own}, "
@@ -94,20 +108,10 @@ def _read_mark(run: Path, model: Path) -> dict[str, Any]:
     return mark
 
 
-def read_object(path: Path, missing: str) -> dict[str, Any]:
-    """A JSON object; `missing` says what to do where there is no such file."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; {missing}")
-    try:
-        return dict(json.loads(read_bytes(path)))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: expected a JSON object: {error}") from None
-
-
 def publication(trained: Trained, card: str) -> dict[str, Content]:
-    """Everything that is uploaded, by its path in the repository: a file as it stands, or new content.
+    """Everything that is uploaded, by its path in the repository: a file as it is, or new content.
 
-    Raises `UserError` where a text holds a secret of the environment or the home folder.
+    Raises `UserError` if a text contains a secret of the environment or the path of the home folder.
     """
     record = public(trained.record)
     head = RECIPE_HEAD.format(lookbook=record["versions"]["lookbook"])
@@ -119,23 +123,23 @@ def publication(trained: Trained, card: str) -> dict[str, Content]:
 
 
 def left_out(folder: Path) -> list[str]:
-    """Files of a model's folder that are not published: notes and whatever is no weights, processor or settings."""
-    kept = set(_published(folder))
-    return sorted(path.name for path in folder.iterdir() if path not in kept and path.name != CARD)
+    """Files of a model's folder that are not published: whatever is not weights, processor or settings."""
+    published = set(_published(folder))
+    return sorted(path.name for path in folder.iterdir() if path not in published and path.name != CARD)
 
 
 def public(value: Any) -> Any:
-    """The same with every absolute path shortened to its last name; a prompt stays as it is."""
+    """The same with every absolute path shortened to its last name; a prompt is unchanged."""
     if isinstance(value, Mapping):
         return {key: entry if key == "prompt" else public(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [public(entry) for entry in value]
-    if isinstance(value, str) and _is_place(value):
+    if isinstance(value, str) and _is_local_path(value):
         return re.split(r"[/\\]", value.rstrip("/\\"))[-1].lstrip("~")
     return value
 
 
-def _is_place(text: str) -> bool:
+def _is_local_path(text: str) -> bool:
     return PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute() or text.startswith("~")
 
 
@@ -144,10 +148,10 @@ def _published(folder: Path) -> list[Path]:
 
 
 def _cleaned(path: Path) -> Content:
-    """Settings name the base by its folder where it has one; a vocabulary is left as it is."""
+    """Settings without local paths; a vocabulary is left as it is."""
     if path.name not in (ADAPTER, "config.json", "tokenizer_config.json"):
         return path
-    content = read_object(path, "")
+    content = read_json_object(path, "train or merge again")
     return path if public(content) == content else _json(public(content))
 
 
@@ -156,7 +160,7 @@ def _json(value: Any) -> bytes:
 
 
 def _refuse_private(trained: Trained, files: Mapping[str, Content]) -> None:
-    """The last look at what leaves this machine."""
+    """The last check of what leaves this machine."""
     private = {
         what: re.compile(re.escape(text.encode()) + rb"(?![\w.-])") for what, text in _private(trained.run).items()
     }
@@ -166,11 +170,11 @@ def _refuse_private(trained: Trained, files: Mapping[str, Content]) -> None:
         text = content if isinstance(content, bytes) else read_bytes(content)
         for what, pattern in private.items():
             if pattern.search(text):
-                raise UserError(f"{name}: holds {what}; nothing was sent. Take it out there and start again")
+                raise UserError(f"{name}: contains {what}; nothing was sent. Remove it there and start again")
 
 
 def _private(run: Path) -> dict[str, str]:
-    """What must not be read outside, by what it is."""
+    """Texts that must not leave this machine, by what they are."""
     named = {f"the secret in ${name}": value for name, value in os.environ.items() if SECRET.search(name.upper())}
     secrets = {what: text for what, text in named.items() if len(text) >= SHORTEST_SECRET}
     places = {"the path of the home folder": str(Path.home()), "the path of the run": str(run.resolve())}

@@ -1,9 +1,10 @@
-"""Sending a run to the Hub: one commit, tried again where the Hub stumbles, gone on with where it was interrupted."""
+"""Sending a run to the Hub: one commit, tried again if the Hub fails, continued if it was interrupted."""
 
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,11 +40,11 @@ Result = TypeVar("Result")
 def push(run: Path, repo: str, *, private: bool = False, model: Path | None = None, dry_run: bool = False) -> None:
     """Publish a finished, scored run as the model `repo` ("owner/name"), in one commit.
 
-    `model` is a folder that `merge` made of this very run, in the place of the run's own. Where nothing has changed
-    since the last time, nothing is committed; weights that arrived in an interrupted push are not sent again. `dry_run`
+    `model` is a folder that `merge` made of this very run, instead of the run's own model. If nothing has changed since
+    the last time, nothing is committed; weights that arrived in an interrupted push are not sent again. `dry_run`
     writes the card to `RUN/model-card.md`, lists the files and sends nothing.
-    Raises `UserError` where the run lacks something, the token or the repository's name is refused, the repository
-    holds anything else, or the Hub cannot be reached.
+    Raises `UserError` if the run lacks something, the token or the repository's name is refused, the repository
+    contains anything else, or the Hub cannot be reached.
     """
     _check_name(repo)
     trained = read_trained(run, model)
@@ -64,79 +65,81 @@ def _check_name(repo: str) -> None:
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
-        told = str(error).partition(" Use `repo_type`")[0]  # an option that we have not
-        raise UserError(f"--repo {repo}: no name of a repository: {told}") from None
+        reason = str(error).partition(" Use `repo_type`")[0]  # an option that push does not have
+        raise UserError(f"--repo {repo}: not a valid name of a repository: {reason}") from None
     if "/" not in repo:
         raise UserError(f"--repo {repo}: expected owner/name, for example {repo} under your own name: YOU/{repo}")
 
 
 def _listed(files: Mapping[str, Content]) -> str:
-    sizes = {name: len(kept) if isinstance(kept, bytes) else kept.stat().st_size for name, kept in files.items()}
+    sizes = {name: len(file) if isinstance(file, bytes) else file.stat().st_size for name, file in files.items()}
     return "\n".join(f"{size:>15,} bytes  {name}" for name, size in sizes.items())
 
 
 class Hub:
-    """A model's repository on the Hub, and who we are there. Raises `UserError` at once where the token is refused."""
+    """A model's repository on the Hub, and our account there. Raises `UserError` at once if the token is refused."""
 
     def __init__(self, repo: str) -> None:
         self._repo = repo
         self._api = HfApi(token=get_token())
         if self._api.token is None:
-            raise UserError(f"the Hub wants a token, and there is none. {self._token_help()}")
+            raise UserError(f"the Hub needs a token, and there is none. {self._token_help()}")
         account = self._try(self._api.whoami)
         token = account.get("auth", {}).get("accessToken") or {}
         if token.get("role") == "read":
             raise UserError(f"the token of {account['name']} may only read. {self._token_help()}")
 
     def publish(self, files: Mapping[str, Content], private: bool, message: str) -> str:
-        """Upload and commit; what became of it, in one line. Weights of an earlier push that are no more are removed.
+        """Upload and commit, and return the outcome in one line. Weights that only an earlier push had are removed.
 
-        Weights go before the commit, found again by their content, so that none is sent twice, whatever interrupts; the
-        commit takes all or nothing.
+        Weights are sent before the commit and recognised by their content, so that none is sent twice, whatever
+        interrupts; the commit takes all or nothing.
         """
-        found = self._prepared(private)
-        stale = [name for name in _names(found) if name not in files and _is_replaced(name)]
+        repository = self._prepared(private)
+        stale = [name for name in _names(repository) if name not in files and _is_replaced(name)]
         operations = [
             *[CommitOperationAdd(name, content) for name, content in files.items()],
             *[CommitOperationDelete(name) for name in stale],
         ]
-        done = self._try(lambda: self._api.create_commit(self._repo, operations, commit_message=message))
+        commit = self._try(lambda: self._api.create_commit(self._repo, operations, commit_message=message))
         url = f"{self._api.endpoint}/{self._repo}"
-        return f"{url}: nothing has changed" if done.oid == found.sha else f"{url}: commit {done.oid[:12]}"
+        return f"{url}: nothing has changed" if commit.oid == repository.sha else f"{url}: commit {commit.oid[:12]}"
 
     def _prepared(self, private: bool) -> Any:
-        """The repository, made where it was missing. Raises `UserError` where one stands that is not a run's."""
+        """The repository, created if it is missing. Raises `UserError` if there is one that is not a run's."""
         self._try(lambda: self._api.create_repo(self._repo, private=private, exist_ok=True))
-        found = self._try(lambda: self._api.model_info(self._repo))
-        if private and not found.private:
-            raise UserError(f"{self._repo} stands already and is public; make it private in its settings first")
-        others = [name for name in _names(found) if name not in HARMLESS]
+        repository = self._try(lambda: self._api.model_info(self._repo))
+        if private and not repository.private:
+            raise UserError(f"{self._repo} exists already and is public; make it private in its settings first")
+        others = [name for name in _names(repository) if name not in HARMLESS]
         if others and not {RECIPE, RECORD} <= set(others):
             raise UserError(
-                f"{self._repo} stands already and holds what no push wrote ({', '.join(others[:3])}); nothing was "
+                f"{self._repo} exists already and contains what no push wrote ({', '.join(others[:3])}); nothing was "
                 "sent. Choose another --repo"
             )
-        return found
+        return repository
 
     def _try(self, action: Callable[[], Result], waits: Sequence[int] = WAITS) -> Result:
-        """Do it, again where the Hub or the way to it failed. Raises `UserError` where it refused or kept failing."""
+        """Do it, again if the Hub or the connection failed. Raises `UserError` if it refused or fails every time."""
         try:
             return action()
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
             cause = _cause(error)
+            if not _is_of_the_hub(cause):
+                raise cause from cause.__cause__
             if not waits or not _is_transient(cause):
                 raise self._explained(cause) from error
-            print(f"the Hub: {_told(cause)}; trying again in {waits[0]} s")
+            print(f"the Hub: {_message(cause)}; trying again in {waits[0]} s")
         time.sleep(waits[0])
         return self._try(action, waits[1:])
 
     def _explained(self, error: BaseException) -> UserError:
-        status, said = _status(error), _told(error)
+        status, message = _status(error), _message(error)
         if status in (401, 403):
-            return UserError(f"the Hub refused the token ({status}: {said}). {self._token_help()}")
-        failed = "cannot be reached" if _is_transient(error) else f"did not take {self._repo}"
+            return UserError(f"the Hub refused the token ({status}: {message}). {self._token_help()}")
+        failed = "cannot be reached" if _is_transient(error) else f"did not accept {self._repo}"
         return UserError(
-            f"{self._api.endpoint} {failed}: {said}. Nothing is lost: start the same command again, and what has "
+            f"{self._api.endpoint} {failed}: {message}. Nothing is lost: start the same command again, and what has "
             "arrived is not sent again"
         )
 
@@ -144,7 +147,7 @@ class Hub:
         owner = self._repo.partition("/")[0]
         return (
             f"Make one at {TOKENS}: of type Write, or fine-grained with write access to the repositories of {owner}; "
-            "give it as HF_TOKEN in the environment (which goes before a login), or by `hf auth login`"
+            "give it as HF_TOKEN in the environment (which precedes a login), or by `hf auth login`"
         )
 
 
@@ -157,11 +160,22 @@ def _is_replaced(name: str) -> bool:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The failure of the way to the Hub inside what the client says of an upload, if there is one."""
+    """The failure inside the client's error of an upload: that of the connection, or what was raised first."""
     chain: list[BaseException] = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
-    return next((link for link in chain if _status(link) or _is_transient(link)), error)
+    return next((link for link in chain if _status(link) or _is_transient(link)), chain[-1])
+
+
+def _is_of_the_hub(error: BaseException) -> bool:
+    """Whether the Hub or the connection failed, not a file of ours or the program.
+
+    huggingface_hub and hf_xet raise bare RuntimeErrors for uploads that failed and bare ValueErrors for answers that
+    they cannot read.
+    """
+    if isinstance(error, OSError) and error.filename is not None:
+        return False
+    return isinstance(error, (HTTPError, OSError)) or type(error) in (RuntimeError, ValueError, JSONDecodeError)
 
 
 def _status(error: BaseException) -> int | None:
@@ -176,6 +190,6 @@ def _is_transient(error: BaseException) -> bool:
     return lost and not isinstance(error, OfflineModeIsEnabled)
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     """The message on one line, without the signatures of storage addresses."""
     return re.sub(r"\?[^\s'\"]+", "", " ".join(str(error).split())) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Under which terms base models and catalogues stand, as far as it is known here."""
+"""The terms of base models and catalogues, as far as they are known here."""
 
 from dataclasses import dataclass
 

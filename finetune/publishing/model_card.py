@@ -1,4 +1,4 @@
-"""The model card: what a run says of itself on the Hub, every figure from its record and its reports."""
+"""The model card: the page of a run on the Hub, every figure from its record and its reports."""
 
 import json
 import re
@@ -11,13 +11,14 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from finetune.config.overrides import flat
 from finetune.models.families import FAMILIES
-from finetune.publishing.contents import Trained, public, read_object
+from finetune.publishing.contents import Trained, public
 from finetune.publishing.licences import CATALOGUES, CatalogueTerms, base_licence
+from finetune.runs.paths import RunFolder
 from metrics.common.errors import UserError
+from metrics.common.files import read_json_object
 from metrics.common.formatting import duration
 from metrics.common.templates import render
 
-REPORT = Path("report", "report.json")
 TASK = "image-to-text"
 OWN_LICENCE = "other"
 
@@ -32,7 +33,7 @@ class Scored:
 
     @property
     def name(self) -> str:
-        """As the recipe calls it."""
+        """Its name in the recipe."""
         return str(self.section.get("name") or self.section["catalogue"])
 
     @property
@@ -42,11 +43,11 @@ class Scored:
 
     @property
     def title(self) -> str:
-        """What readers know the catalogue by."""
+        """The catalogue's full name."""
         if self.section["catalogue"] != "folder":
             return self.data.name
-        told = self.section.get("dataset") or self.section.get("name") or self.section["folder"]
-        return f'the catalogue "{told}"'
+        name = self.section.get("dataset") or self.section.get("name") or self.section["folder"]
+        return f'the catalogue "{name}"'
 
     @property
     def trained(self) -> Mapping[str, Any]:
@@ -55,11 +56,11 @@ class Scored:
 
     @property
     def slices(self) -> dict[str, int]:
-        """Slices that hold items, with their number."""
+        """Slices that have items, with their number."""
         return {name: count for name, count in self.report["slices"].items() if count}
 
     def cider(self, kind: str, part: str) -> float | None:
-        """CIDEr of a system on a slice; None where it was not measured."""
+        """CIDEr of a system on a slice; None if it was not measured."""
         if kind not in self.systems or not self.report["slices"].get(part) or "CIDEr" not in self.report["measures"]:
             return None
         return float(self.systems[kind]["scores"][part]["CIDEr"]["value"])
@@ -68,7 +69,7 @@ class Scored:
 def write_card(trained: Trained, repo: str) -> str:
     """The card of a run as published under `repo` ("owner/name"), its metadata checked by huggingface_hub.
 
-    Raises `UserError` where the run was not scored.
+    Raises `UserError` if the run was not scored.
     """
     scored = read_scored(trained)
     recipe = public(trained.recipe)
@@ -105,27 +106,28 @@ def _base(model: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def _is_folder(model: Mapping[str, Any]) -> bool:
-    """Whether the base is no model of the Hub."""
+    """Whether the base is a folder, not a model of the Hub."""
     base = str(model["base"])
     return model.get("tiny") is not None or base.count("/") != 1 or base.startswith((".", "~")) or Path(base).exists()
 
 
 def read_scored(trained: Trained) -> list[Scored]:
-    """The reports of a run, one for each catalogue. Raises `UserError` where one is missing or of another run."""
+    """The reports of a run, one for each catalogue. Raises `UserError` if one is missing or of another run."""
     data = public(trained.recipe["data"])
     if isinstance(data, dict):
-        return [_scored(data, trained.run)]
-    return [_scored(section, trained.run / (section.get("name") or section["catalogue"])) for section in data]
+        return [_scored(data, RunFolder(trained.run).report_json)]
+    folders = [RunFolder(trained.run / (section.get("name") or section["catalogue"])) for section in data]
+    return [_scored(section, folder.report_json) for section, folder in zip(data, folders, strict=True)]
 
 
-def _scored(section: Mapping[str, Any], folder: Path) -> Scored:
+def _scored(section: Mapping[str, Any], path: Path) -> Scored:
     missing = "a model card shows scores: `python -m finetune run RECIPE` captions and scores what is trained"
-    report = read_object(folder / REPORT, missing)
+    report = read_json_object(path, missing)
     systems: dict[str, Any] = {}
     for system in report["systems"]:
         systems.setdefault(system["kind"], system)
     if "finetuned" not in systems:
-        raise UserError(f"{folder / REPORT}: scores no fine-tuned system; {missing}")
+        raise UserError(f"{path}: scores no fine-tuned system; {missing}")
     return Scored(section, report, systems)
 
 
@@ -152,7 +154,7 @@ def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
 
 def _saved_dtype(folder: Path) -> str | None:
     """The number format that a whole model was saved in."""
-    config = read_object(folder / "config.json", "a whole model needs it; train or merge again")
+    config = read_json_object(folder / "config.json", "a whole model needs it; train or merge again")
     dtype: str | None = config.get("dtype")
     return dtype
 
@@ -212,11 +214,11 @@ def _figures(trained: Trained) -> list[tuple[str, str]]:
     hardware, versions, history = record["hardware"], record["versions"], record["loss_history"]
     last, losses = history[-1], [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     best_by = trained.recipe.get("evaluation", {}).get("best", "loss")
-    kept = f"weights kept of step {record['best_step'] or last['step']}, best by validation {best_by}"
+    weights = f"weights kept of step {record['best_step'] or last['step']}, best by validation {best_by}"
     device = f"{hardware['gpus']} x {hardware['gpu']}" if hardware["gpu"] else hardware["cpu"]
     return [
         *[(f"Time ({what.removesuffix('_s').replace('_', ' ')})", duration(s)) for what, s in record["times"].items()],
-        ("Optimizer steps", f"{last['step']:,} ({last['epoch']:.1f} epochs); {kept}"),
+        ("Optimizer steps", f"{last['step']:,} ({last['epoch']:.1f} epochs); {weights}"),
         ("Lowest validation loss", f"{min(losses):.4f} nats a token" if losses else "not measured"),
         ("Hardware", f"{device}, {record['processes']} process(es)"),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
@@ -225,7 +227,7 @@ def _figures(trained: Trained) -> list[tuple[str, str]]:
 
 
 def _settings(trained: Trained) -> Iterator[tuple[str, str]]:
-    """What the recipe says of optimisation, a dotted key and its value each; the micro-batch as it was found to fit."""
+    """The recipe's settings of optimisation, a dotted key and its value each; the micro-batch that was found to fit."""
     recipe = public(trained.recipe)
     used = {name: trained.record[name] for name in ("micro_batch_size",) if name in trained.record}
     sections = {name: recipe.get(name, {}) for name in ("augmentation", "training", "labels", "evaluation")}
@@ -234,13 +236,13 @@ def _settings(trained: Trained) -> Iterator[tuple[str, str]]:
 
 
 def _start(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The adapter that a run began from, called by its run's folder where it lay in one on this disk."""
+    """The adapter that a run began from, named after its run's folder if it was in one on this disk."""
     start = record.get("init_from")
     if not start:
         return None
     name = public(start["adapter"])
-    called = public(str(Path(start["adapter"]).parent)) if name == "model" else name
-    return {"adapter": called, "sha256": start["sha256"], "known": start.get("is_known")}
+    adapter = public(str(Path(start["adapter"]).parent)) if name == "model" else name
+    return {"adapter": adapter, "sha256": start["sha256"], "known": start.get("is_known")}
 
 
 def _trained_share(parameters: Mapping[str, Mapping[str, int]]) -> float:
@@ -249,7 +251,7 @@ def _trained_share(parameters: Mapping[str, Mapping[str, int]]) -> float:
 
 
 def _string(text: str) -> str:
-    """A string of Python, in double quotes."""
+    """A Python string literal, in double quotes."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,10 +1,9 @@
-"""The recipe's optimisation in the words of transformers' Trainer."""
+"""The recipe's optimisation as arguments of transformers' Trainer."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import EarlyStoppingCallback, TrainingArguments
+from transformers import TrainingArguments
 
 from finetune.config.recipe import CaptionEvaluation, Training
 from finetune.training.caption_evaluation import best_metric
@@ -12,26 +11,26 @@ from metrics.common.errors import UserError
 
 
 def training_arguments(
-    config: Training, folder: Path, world_size: int, evaluation: CaptionEvaluation | None = None
+    training: Training, folder: Path, world_size: int, evaluation: CaptionEvaluation | None = None
 ) -> TrainingArguments:
-    """The recipe's optimisation in Trainer's words. Raises `UserError` where the batch cannot be divided."""
+    """Trainer's arguments, with checkpoints in `folder`. Raises `UserError` if the batch cannot be divided."""
     every = evaluation.every if evaluation else None
-    per_step = config.micro_batch_size * world_size
-    if config.batch_size % per_step:
+    per_step = training.micro_batch_size * world_size
+    if training.batch_size % per_step:
         raise UserError(
-            f"training.batch_size: {config.batch_size} is no multiple of micro_batch_size x devices = "
-            f"{config.micro_batch_size} x {world_size}"
+            f"training.batch_size: {training.batch_size} is no multiple of micro_batch_size x devices = "
+            f"{training.micro_batch_size} x {world_size}"
         )
     arguments = TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=config.epochs,
-        max_steps=config.max_steps or -1,
-        optim="paged_adamw_8bit" if config.optimizer == "paged-adamw-8bit" else "adamw_torch",
-        per_device_train_batch_size=config.micro_batch_size,
-        per_device_eval_batch_size=config.micro_batch_size,
-        gradient_accumulation_steps=config.batch_size // per_step,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
+        num_train_epochs=training.epochs,
+        max_steps=training.max_steps or -1,
+        optim="paged_adamw_8bit" if training.optimizer == "paged-adamw-8bit" else "adamw_torch",
+        per_device_train_batch_size=training.micro_batch_size,
+        per_device_eval_batch_size=training.micro_batch_size,
+        gradient_accumulation_steps=training.batch_size // per_step,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
         eval_strategy="steps" if every else "epoch",
         save_strategy="steps" if every else "epoch",
         eval_steps=every,
@@ -43,28 +42,13 @@ def training_arguments(
         logging_steps=10,
         logging_first_step=True,
         logging_nan_inf_filter=False,
-        seed=config.seed,
-        dataloader_num_workers=config.workers,
+        seed=training.seed,
+        dataloader_num_workers=training.workers,
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
-        report_to=config.tracker,
+        report_to=training.tracker,
         ddp_find_unused_parameters=False,
     )
-    # One process trains on one device; Trainer would spread it over all it sees, each with a micro-batch of its own.
+    # One process trains on one device; Trainer would use all that it sees, each with a micro-batch of its own.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
-
-
-class EarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
-    """As transformers'; where a checkpoint is a run's last, the run that goes on from it is at its end."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop where the checkpoint's run had stopped."""
-        super().on_train_begin(args, state, control, **kwargs)
-        waited = self.early_stopping_patience_counter >= self.early_stopping_patience
-        control.should_training_stop |= waited or state.global_step >= state.max_steps
-
-
-def early_stopping(config: Training) -> EarlyStopping:
-    """Stop after `patience` validations without a better one."""
-    return EarlyStopping(early_stopping_patience=config.patience)

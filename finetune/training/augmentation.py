@@ -14,11 +14,11 @@ class Augmenter:
         self.config = config
 
     def __call__(self, image: Image.Image, draw: Sequence[float]) -> Image.Image:
-        """Change one photo by four numbers of [0, 1)."""
+        """Change one photo by four random numbers in [0, 1)."""
         flip, area, left, top = draw
         if flip < self.config.flip:
             image = ImageOps.mirror(image)
-        kept = 1 - self.config.crop * area
-        width, height = max(1, round(image.width * kept)), max(1, round(image.height * kept))
+        share = 1 - self.config.crop * area
+        width, height = max(1, round(image.width * share)), max(1, round(image.height * share))
         x, y = round((image.width - width) * left), round((image.height - height) * top)
         return image.crop((x, y, x + width, y + height))

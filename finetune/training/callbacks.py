@@ -1,30 +1,72 @@
-"""What happens beside the steps of training."""
+"""What happens beside the steps of training: early stopping, timing, reports to the tracker."""
 
+import time
+from statistics import median
 from typing import Any
 
-from accelerate import PartialState
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 
-from finetune.config.recipe import Recipe
-from finetune.data.mixture import Mixture
-from finetune.training.caption_evaluation import Judge
-from finetune.training.trackers import facts_of, open_tracker
+from finetune.training.caption_evaluation import CaptionEvaluator
+from finetune.training.trackers import Facts, Tracker
+
+# Checkpoints keep the state of callbacks by class name; those of earlier versions by these old names.
+RENAMED_CALLBACKS = {"EarlyStopping": "ResumableEarlyStopping"}
+
+
+class ResumableEarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
+    """As transformers'; a run that is resumed from its last checkpoint is at its end."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop if the run had stopped at the checkpoint."""
+        super().on_train_begin(args, state, control, **kwargs)
+        waited = self.early_stopping_patience_counter >= self.early_stopping_patience
+        control.should_training_stop |= waited or state.global_step >= state.max_steps
+
+
+class StepClock(TrainerCallback):  # type: ignore[misc]
+    """Times each optimizer step from the end of the one before, the reading and making of its batches included.
+
+    The first step, and those after a validation or a checkpoint, are timed from their own beginning.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._since: float | None = None
+
+    @property
+    def median(self) -> float:
+        """The median of the steps' seconds; there must be a step."""
+        return median(self.seconds)
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Begin, unless the end of the step before was the beginning."""
+        self._since = self._since or time.perf_counter()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """End one step and begin the next."""
+        now = time.perf_counter()
+        self.seconds.append(now - (self._since or now))
+        self._since = now
+
+    def on_evaluate(self, *_: Any, **__: Any) -> None:
+        """What follows is no step."""
+        self._since = None
+
+    on_save = on_evaluate
 
 
 class Tracking(TrainerCallback):  # type: ignore[misc]
-    """Tells the recipe's tracker what the run is and shows it every judgement; on the first process alone."""
+    """Reports to the tracker what the run is, and every evaluation of its captions."""
 
-    def __init__(self, recipe: Recipe, mixture: Mixture, judge: Judge | None) -> None:
-        self.tracker, self.judge = open_tracker(recipe) if PartialState().is_main_process else None, judge
-        if self.tracker:
-            self.tracker.begin(facts_of(recipe, mixture))
+    def __init__(self, tracker: Tracker, facts: Facts, evaluator: CaptionEvaluator | None) -> None:
+        self.tracker, self.evaluator = tracker, evaluator
+        self.tracker.begin(facts)
 
     def on_evaluate(self, *_: Any, **__: Any) -> None:
-        """Show the judgement that was just made."""
-        if self.tracker and self.judge and self.judge.last:
-            self.tracker.show(self.judge.last)
+        """Show the captions that were just evaluated."""
+        if self.evaluator and self.evaluator.last:
+            self.tracker.show(self.evaluator.last)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Send what is left; the final scores follow when there is a report."""
-        if self.tracker:
-            self.tracker.close()
+        self.tracker.close()

@@ -1,26 +1,36 @@
 """Checkpoints: visible only as a whole, the newest and the best kept."""
 
+import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
+from pickle import UnpicklingError
 
 from accelerate.utils import parse_flag_from_env
+from safetensors import SafetensorError
 from transformers import TrainerState
-from transformers.trainer_utils import get_last_checkpoint
 
 from finetune.models.loading import is_sharded
 from metrics.common.errors import UserError
 
 WRITING = ".writing"
 STATE_FILE = "trainer_state.json"
+NAME = re.compile(r"checkpoint-\d+")
+# What safetensors, pickle, json, and whoever takes over what they read, raise for content that is damaged.
+DAMAGED = (SafetensorError, UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+# torch raises bare RuntimeErrors for damaged files and full disks, as it does for memory that is exhausted.
+TORCH_CANNOT_READ = ("PytorchStreamReader", "corrupt file", "legacy .tar format", "RNG state", "loading state_dict")
+TORCH_CANNOT_WRITE = ("inline_container.cc", "iostream error", "PytorchStreamWriter", "Parent directory")
 
 
-def publish(folder: Path, name: str, kept: str | None) -> None:
-    """Make the checkpoint `name`, written in `folder`'s hidden folder, visible; remove others than it and `kept`.
+def publish(folder: Path, name: str, best: str | None) -> None:
+    """Make the checkpoint `name`, written in `folder`'s hidden folder, visible; remove all but it and the `best`.
 
-    It is on the disk before it is seen, and seen before another goes.
+    It is on the disk before it is visible, and visible before another is removed.
     """
     written = folder / WRITING / name
     for path in [*written.rglob("*"), written]:
@@ -28,36 +38,40 @@ def publish(folder: Path, name: str, kept: str | None) -> None:
     _remove(folder / name)
     written.rename(folder / name)
     _sync(folder)
-    remove_others(folder, {name, kept})
+    remove_others(folder, {name, best})
 
 
-def remove_others(folder: Path, kept: set[str | None]) -> None:
-    """Remove the checkpoints of `folder` that are not `kept`, each at once."""
+def remove_others(folder: Path, names: set[str | None]) -> None:
+    """Remove the checkpoints of `folder` whose name is not among `names`, each atomically."""
     for checkpoint in folder.glob("checkpoint-*"):
-        if checkpoint.name not in kept:
+        if checkpoint.name not in names:
             _remove(checkpoint)
     shutil.rmtree(folder / WRITING, ignore_errors=True)
 
 
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint in `folder`, if any; what was cut off while it was written is removed."""
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in `folder`, if any."""
+    checkpoints = [path for path in folder.glob("checkpoint-*") if NAME.fullmatch(path.name)]
+    whole = [path for path in checkpoints if (path / STATE_FILE).is_file()]
+    return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
+
+
+def remove_incomplete(folder: Path) -> None:
+    """Remove what a killed training left half written, or half removed, in `folder`."""
     shutil.rmtree(folder / WRITING, ignore_errors=True)
-    for checkpoint in folder.glob("checkpoint-*"):
-        if not (checkpoint / STATE_FILE).is_file():
-            _remove(checkpoint)
-    return get_last_checkpoint(str(folder)) if folder.is_dir() else None
 
 
-def check_whole(checkpoint: str, processes: int) -> None:
-    """Raise `UserError` where `checkpoint` lacks what so many processes go on from; Trainer does not always."""
-    folder = Path(checkpoint)
+def check_whole(checkpoint: Path, processes: int) -> None:
+    """Raise `UserError` if `checkpoint` lacks a file that `processes` processes resume from; Trainer may ignore it."""
     with reading(checkpoint):
-        _refuse_other_processes(folder, processes)
-        lacking = [name for name in [*_needed(), *_generators(processes)] if not any(folder.glob(name))]
+        names = [path.name for path in checkpoint.iterdir()]
+        _refuse_other_processes(checkpoint, names, processes)
+        needed = [*_needed(), *_generators(processes)]
+        lacking = [pattern for pattern in needed if not any(fnmatch(name, pattern) for name in names)]
         if lacking:
             raise FileNotFoundError(f"it lacks {', '.join(lacking)}")
-        step = TrainerState.load_from_json(str(folder / STATE_FILE)).global_step
-        if folder.name != f"checkpoint-{step}":
+        step = TrainerState.load_from_json(str(checkpoint / STATE_FILE)).global_step
+        if checkpoint.name != f"checkpoint-{step}":
             raise ValueError(f"its {STATE_FILE} is of step {step}")
 
 
@@ -72,44 +86,79 @@ def _generators(processes: int) -> list[str]:
     return [f"rng_state_{rank}.pth" for rank in range(processes)] if processes > 1 else ["rng_state.pth"]
 
 
-def _refuse_other_processes(folder: Path, processes: int) -> None:
-    found = {path.name for path in folder.glob("rng_state*.pth")}
-    if len(found) not in (0, processes) and found == {*_generators(len(found))}:
+def _refuse_other_processes(checkpoint: Path, names: list[str], processes: int) -> None:
+    generators = {name for name in names if fnmatch(name, "rng_state*.pth")}
+    if len(generators) not in (0, processes) and generators == {*_generators(len(generators))}:
         raise UserError(
-            f"{folder}: written by {len(found)} processes, and {processes} are to go on with it: start as many as "
-            "then, so that it is the same training, or choose another output=..."
+            f"{checkpoint}: written by {len(generators)} processes, and this training has {processes}: start "
+            f"{len(generators)} of them, so that it is the same training, or choose another output=..."
         )
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Path]:
-    """A hidden folder of `folder` for the next checkpoint. Raises `UserError` where it cannot be written."""
+    """A hidden folder of `folder` for the next checkpoint.
+
+    Raises `UserError` if it cannot be written; what is no failure to write, such as exhausted memory, passes through.
+    """
     hidden = folder / WRITING
     try:
         yield hidden
-    except UserError:
-        raise
-    except Exception as error:  # torch and safetensors tell a full disk by errors of their own
+    except (OSError, SafetensorError, RuntimeError) as error:
+        _refuse_without_handles(error, folder)
+        if isinstance(error, RuntimeError) and not _mentions(error, TORCH_CANNOT_WRITE):
+            raise
         shutil.rmtree(hidden, ignore_errors=True)
-        found = ", ".join(sorted(path.name for path in folder.glob("checkpoint-*"))) or "none yet"
+        whole = ", ".join(sorted(path.name for path in folder.glob("checkpoint-*"))) or "none yet"
         raise UserError(
-            f"{folder}: the checkpoint could not be written: {_reason(error)}. Whole ones: {found}; make room, "
-            "then go on by the same command with --resume"
+            f"{folder}: the checkpoint could not be written: {_reason(error)}. Whole ones: {whole}; make room on the "
+            "disk, then resume with the same command and --resume"
         ) from error
 
 
 @contextmanager
-def reading(checkpoint: str) -> Iterator[None]:
-    """Raise `UserError` where `checkpoint` cannot be read."""
+def reading(checkpoint: Path) -> Iterator[None]:
+    """Raise `UserError` if a file of `checkpoint` is missing or damaged.
+
+    Errors that are not the checkpoint's pass through: exhausted memory, for which `micro_batch` halves the
+    micro-batches, or a disk that cannot be read.
+    """
     try:
         yield
-    except UserError:
-        raise
-    except Exception as error:  # each file of it has a reader with errors of its own
+    except (OSError, RuntimeError, *DAMAGED) as error:
+        _refuse_without_handles(error, checkpoint)
+        if not _is_damage(error):
+            raise
         raise UserError(
-            f"{checkpoint}: does not load: {_reason(error)}. Remove that folder; --resume goes on from an older "
-            "checkpoint where there is one, else from the start"
+            f"{checkpoint}: does not load: {_reason(error)}. Remove that folder; --resume then resumes from an older "
+            "checkpoint if there is one, else training begins from the start"
         ) from error
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether a file is missing or its content is damaged; EINVAL is torch's seek beyond the end of a cut file."""
+    if isinstance(error, OSError):
+        return isinstance(error, FileNotFoundError) or error.errno in (None, errno.EINVAL)
+    return not isinstance(error, RuntimeError) or _mentions(error, TORCH_CANNOT_READ)
+
+
+def _refuse_without_handles(error: Exception, folder: Path) -> None:
+    """Raise `UserError` if `error` came of too many open files, for which safetensors raises FileNotFoundError."""
+    exhausted = _mentions(error, (os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)))
+    if isinstance(error, FileNotFoundError) and not exhausted:
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as probe:
+            exhausted = probe.errno in (errno.EMFILE, errno.ENFILE)
+    if exhausted:
+        raise UserError(
+            f"{folder}: {os.strerror(errno.EMFILE).lower()}; the checkpoints are whole. Raise the limit (ulimit -n), "
+            "then resume with the same command and --resume"
+        ) from error
+
+
+def _mentions(error: Exception, texts: tuple[str, ...]) -> bool:
+    return any(text in str(error) for text in texts)
 
 
 def _reason(error: Exception) -> str:
@@ -125,7 +174,7 @@ def _sync(path: Path) -> None:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Out of sight first: a checkpoint half removed must not be taken for one."""
+    """Hide it first: a checkpoint half removed must not be taken for a whole one."""
     if checkpoint.is_dir():
         hidden = checkpoint.parent / WRITING / f"old-{checkpoint.name}"
         hidden.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""`train --dry-run`: a few optimizer steps, a validation batch, a batch of captions; what they took, nothing kept."""
+"""`train --dry-run`: times a few optimizer steps, a validation batch and a batch of captions, and keeps nothing."""
 
 import math
 import platform
@@ -15,17 +15,18 @@ from accelerate.utils import broadcast_object_list
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers.trainer_utils import SaveStrategy
 
-from finetune.config.recipe import CaptionEvaluation, Recipe
+from finetune.config.recipe import CaptionEvaluation, Decoding, Recipe, Training
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared
 from finetune.models.families.base import Captioner
 from finetune.models.generation import generate
 from finetune.models.memory import estimate as memory
+from finetune.runs.paths import RunFolder
 from finetune.runs.processes import distributed
-from finetune.training.arguments import EarlyStopping
+from finetune.training.arguments import training_arguments
+from finetune.training.callbacks import ResumableEarlyStopping, StepClock
 from finetune.training.preflight import check_recipe, check_splits
-from finetune.training.step_clock import StepClock
-from finetune.training.train import build_trainer, ensure_base, trainable
+from finetune.training.train import build_trainer, check_texts, ensure_base, trainable
 from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
@@ -37,7 +38,7 @@ Facts = dict[str, str]
 
 
 def dry_run(recipe: Recipe) -> None:
-    """Train on the longest captions for a moment in a folder that is thrown away, and print what it took.
+    """Train on the longest captions for a moment in a temporary folder, and print the time and memory it took.
 
     The recipe's output is neither read nor written. Raises `UserError` as `train` does.
     """
@@ -50,27 +51,30 @@ def dry_run(recipe: Recipe) -> None:
         memory.show(memory.estimate(recipe))
     with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as own:
         folder = Path(broadcast_object_list([own])[0])  # the first process's, where a tiny base is made
-        facts = _in_memory(recipe, lambda: _try(_moved(recipe, folder), recipe.evaluation, mixture.whole, state))
+        facts = _in_memory(
+            recipe.training.micro_batch_size,
+            lambda: _try(_moved(recipe, folder), recipe.evaluation, mixture.whole, state),
+        )
         state.wait_for_everyone()
     if state.is_main_process:
         _show(facts)
 
 
-def _in_memory(recipe: Recipe, action: Callable[[], Facts]) -> Facts:
+def _in_memory(micro_batch_size: int, action: Callable[[], Facts]) -> Facts:
     try:
         return action()
     except Exception as error:
         if not should_reduce_batch_size(error):
             raise
-        size, reason = recipe.training.micro_batch_size, str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
     raise UserError(
-        f"out of memory with micro-batches of {size} ({reason}); training would halve them. What takes less: "
-        "training.micro_batch_size, training.gradient_checkpointing=true, model.quantization=nf4"
+        f"out of memory with micro-batches of {micro_batch_size} ({reason}); training would halve them. "
+        "What needs less: training.micro_batch_size, training.gradient_checkpointing=true, model.quantization=nf4"
     )
 
 
 def _moved(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with everything it would write in `folder`."""
+    """The recipe with everything that it writes moved to `folder`."""
     changes: dict[str, Any] = {
         "output": folder / "run",
         "training": recipe.training.model_copy(update={"tracker": "none"}),
@@ -85,23 +89,37 @@ def _try(recipe: Recipe, evaluation: CaptionEvaluation, prepared: Prepared, stat
     with state.main_process_first():
         if state.is_main_process:
             ensure_base(recipe, prepared)
-    captioner = trainable(recipe, prepared, str(state.device))
+    captioner = trainable(recipe.model, recipe.tune, recipe.lora, recipe.training, str(state.device))
+    prompt = captioner.prompt_of(recipe.prompt)
+    check_texts(captioner, prompt, recipe.decoding, recipe.labels, prepared)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    facts, step, validated = _train(recipe, captioner, prepared, state.num_processes)
-    captions, captioned = _caption(recipe, captioner, prepared)
-    judged = validated * len(prepared.splits["validation"]) + captioned * evaluation.captions / state.num_processes
-    whole = {"the whole training": _whole(recipe, prepared, step, judged)}
-    return facts | captions | whole | {"peak memory": peak_memory()}
+    facts, step_s, item_s = _train(recipe, captioner, prompt, prepared, state.num_processes)
+    validation = prepared.splits["validation"]
+    captions, caption_s = _caption(captioner, prompt, recipe.decoding, validation)
+    validation_s = item_s * len(validation) + caption_s * evaluation.captions / state.num_processes
+    whole = _whole(recipe.training, evaluation.every, len(prepared.splits["train"]), step_s, validation_s)
+    return facts | captions | {"the whole training": whole, "peak memory": peak_memory()}
 
 
-def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: int) -> tuple[Facts, float, float]:
+def _train(
+    recipe: Recipe, captioner: Captioner, prompt: str, prepared: Prepared, processes: int
+) -> tuple[Facts, float, float]:
     """What was measured, seconds of an optimizer step, and of the validation of an item."""
-    trainer = build_trainer(recipe, captioner, _longest(prepared, recipe, processes), processes)
+    training, checkpoints = recipe.training, RunFolder(recipe.output).checkpoints
+    trainer = build_trainer(
+        captioner,
+        prompt,
+        _longest(prepared, training, processes),
+        training_arguments(training, checkpoints, processes, recipe.evaluation),
+        training,
+        recipe.labels,
+        recipe.augmentation,
+    )
     trainer.args.max_steps = STEPS
     trainer.args.save_strategy = SaveStrategy.NO
     trainer.args.load_best_model_at_end = False
-    trainer.remove_callback(EarlyStopping)
+    trainer.remove_callback(ResumableEarlyStopping)
     clock = StepClock()
     trainer.add_callback(clock)
     trainer.train()
@@ -109,7 +127,7 @@ def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: 
     started = time.perf_counter()
     trainer.evaluate()
     validation = time.perf_counter() - started
-    batch = recipe.training.batch_size
+    batch = training.batch_size
     facts = {
         "optimizer step": f"{duration(step)}, {batch / step:.2f} photos/s, the step before as warm-up "
         f"{duration(clock.seconds[0])}",
@@ -117,15 +135,15 @@ def _train(recipe: Recipe, captioner: Captioner, prepared: Prepared, processes: 
     return _tokens(trainer) | facts, step, validation / len(trainer.eval_dataset)
 
 
-def _longest(prepared: Prepared, recipe: Recipe, processes: int) -> Prepared:
+def _longest(prepared: Prepared, training: Training, processes: int) -> Prepared:
     """The training items with the longest captions, for each step, and the longest of validation for a batch."""
-    sizes = {"train": STEPS * recipe.training.batch_size, "validation": recipe.training.micro_batch_size * processes}
+    sizes = {"train": STEPS * training.batch_size, "validation": training.micro_batch_size * processes}
     chosen = {name: _select(prepared.splits[name], size) for name, size in sizes.items()}
     return Prepared(prepared.splits | chosen, prepared.account)
 
 
 def _select(data: Any, size: int) -> Any:
-    """Rows by the length of their captions, the longest first, over again where there are too few."""
+    """Rows by the length of their captions, the longest first, repeated if there are too few."""
     captions: Sequence[str] = data["caption"][:]
     rows = sorted(range(len(captions)), key=lambda row: -len(captions[row]))
     return data.select([rows[place % len(rows)] for place in range(size)])
@@ -136,35 +154,32 @@ def _tokens(trainer: CaptionTrainer) -> Facts:
     read, labelled = int(batch["attention_mask"].sum()), int((batch["labels"] != -100).sum())
     photos, width = batch["input_ids"].shape
     steps = trainer.args.gradient_accumulation_steps * trainer.args.world_size
-    told = f"{read * steps:,} read, {labelled * steps:,} with a label, {photos * width * steps:,} with padding"
-    return {"tokens per step": f"about {told}"}
+    counts = f"{read * steps:,} read, {labelled * steps:,} with a label, {photos * width * steps:,} with padding"
+    return {"tokens per step": f"about {counts}"}
 
 
-def _whole(recipe: Recipe, prepared: Prepared, step: float, judged: float) -> str:
-    """At the most: all epochs, with the longest captions; `judged` is seconds a validation, its captions included."""
-    training = recipe.training
-    an_epoch = math.ceil(len(prepared.splits["train"]) / training.batch_size)
-    steps = min(math.ceil(training.epochs * an_epoch), training.max_steps or math.inf)
-    validations = math.ceil(steps / (recipe.evaluation.every or an_epoch))
-    spent = steps * step + validations * judged
-    return f"at the most {duration(spent)}: {steps:,} steps, {validations:,} validations; scoring captions beside"
+def _whole(training: Training, every: int | None, items: int, step_s: float, validation_s: float) -> str:
+    """An upper bound: all epochs, with the longest captions; `validation_s` includes the captions of a validation."""
+    steps_per_epoch = math.ceil(items / training.batch_size)
+    steps = min(math.ceil(training.epochs * steps_per_epoch), training.max_steps or math.inf)
+    validations = math.ceil(steps / (every or steps_per_epoch))
+    seconds = steps * step_s + validations * validation_s
+    return f"at most {duration(seconds)}: {steps:,} steps, {validations:,} validations; scoring captions not included"
 
 
-def _caption(recipe: Recipe, captioner: Captioner, prepared: Prepared) -> tuple[Facts, float]:
+def _caption(captioner: Captioner, prompt: str, decoding: Decoding, validation: Any) -> tuple[Facts, float]:
     """What was measured, and seconds a photo."""
-    data = prepared.splits["validation"]
-    photos = [to_rgb(data[row % len(data)]["image"]) for row in range(recipe.decoding.batch_size)]
+    photos = [to_rgb(validation[row % len(validation)]["image"]) for row in range(decoding.batch_size)]
     captioner.model.eval()
     started = time.perf_counter()
-    prompts = [captioner.prompt_of(recipe.prompt)] * len(photos)
-    generated = generate(captioner, photos, prompts, recipe.decoding)
-    spent = time.perf_counter() - started
+    generated = generate(captioner, photos, [prompt] * len(photos), decoding)
+    seconds = time.perf_counter() - started
     tokens = sum(one.tokens for one in generated)
-    return {"captioning": f"{duration(spent)} for {len(photos)} photos, {tokens:,} tokens"}, spent / len(photos)
+    return {"captioning": f"{duration(seconds)} for {len(photos)} photos, {tokens:,} tokens"}, seconds / len(photos)
 
 
 def peak_memory() -> str:
-    """The most that this process held so far: on the GPU since the last reset, or of the machine's memory."""
+    """The peak memory of this process: on the GPU since the last reset, or in main memory."""
     if torch.cuda.is_available():
         return f"{torch.cuda.max_memory_allocated() / memory.GIB:.2f} GiB on the GPU"
     unit = 1 if platform.system() == "Darwin" else 1024

@@ -1,4 +1,4 @@
-"""Told to end, a training ends with a checkpoint after the optimizer step at hand."""
+"""A training that gets a signal to end writes a checkpoint after the current optimizer step, and ends."""
 
 import os
 import signal
@@ -16,57 +16,57 @@ PASSED_ON = 2.0  # seconds: Ctrl-C reaches launcher and training, and the launch
 
 
 class Interruption(TrainerCallback):  # type: ignore[misc]
-    """Keeps the signal that told this process to end; what all processes `agreed` on stops the training.
+    """Keeps the signal that this process got; the one that all processes `agreed` on stops the training.
 
-    `agreed` is the signal's number, 0 where there was none.
+    `received` and `agreed` are the signal's number, 0 if there was none.
     """
 
     def __init__(self) -> None:
-        self.told = 0
+        self.received = 0
         self.agreed = 0
         self._since = 0.0
         self.parent = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
 
     def number(self) -> int:
-        """The signal that told this process to end; as SIGTERM counts that our launcher is gone: it passes none on."""
+        """The signal that this process got; SIGTERM if our launcher is gone, which then passes none on."""
         orphaned = self.parent not in (None, os.getppid())
-        return self.told or (signal.SIGTERM if orphaned else 0)
+        return self.received or (signal.SIGTERM if orphaned else 0)
 
     def listening(self) -> AbstractContextManager[None]:
-        """Take a signal that would end us as a wish; a second one, later than `PASSED_ON`, ends us at once."""
-        return on_ending(self._hear)
+        """Take the first signal that would end us as a request; another, later than `PASSED_ON`, ends us at once."""
+        return on_ending(self._receive)
 
-    def _hear(self, number: int) -> None:
-        if not self.told:
-            self.told, self._since = number, time.monotonic()
+    def _receive(self, number: int) -> None:
+        if not self.received:
+            self.received, self._since = number, time.monotonic()
             if PartialState().is_main_process:
-                _tell(number)
+                _announce(number)
         elif number != signal.SIGHUP and time.monotonic() - self._since > PASSED_ON:
             os._exit(128 + number)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Stop, and save where no validation comes first."""
+        """Stop, and save unless a validation comes first."""
         if self.agreed:
             control.should_training_stop = True
-            control.should_save |= args.eval_strategy == IntervalStrategy.STEPS or not _is_judged(state)
+            control.should_save |= args.eval_strategy == IntervalStrategy.STEPS or not _is_evaluated(state)
         control.should_log |= control.should_save
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """An epoch that was broken off is not judged: it is no epoch."""
-        if self.agreed and not _is_judged(state):
+        """An epoch that was interrupted is not evaluated."""
+        if self.agreed and not _is_evaluated(state):
             control.should_evaluate = control.should_save = False
         control.should_log |= control.should_save
 
 
-def _tell(number: int) -> None:
-    """On stderr, past Python's buffers, which a handler of signals may find in use."""
+def _announce(number: int) -> None:
+    """Write to stderr directly: a signal handler may find Python's buffers in use."""
     text = f"\n{signal.Signals(number).name}: stopping after this step; a checkpoint is written. Again: ends at once\n"
-    with suppress(OSError):  # the terminal that closed is what told us
+    with suppress(OSError):  # the signal may come from the closing of the terminal
         os.write(2, text.encode())
 
 
-def _is_judged(state: TrainerState) -> bool:
+def _is_evaluated(state: TrainerState) -> bool:
     """Whether this step ends an epoch or the run."""
     return float(state.epoch).is_integer() or state.global_step >= state.max_steps

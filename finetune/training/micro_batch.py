@@ -1,4 +1,4 @@
-"""Micro-batches that fit: where memory does not suffice they are halved, and twice as many make the same batch.
+"""Micro-batches that fit into memory: when it runs out they are halved, and twice as many make the same batch.
 
 Trainer's own `auto_find_batch_size` leaves the accumulation alone, so that the effective batch shrinks.
 """
@@ -9,21 +9,21 @@ from typing import TypeVar
 
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from finetune.config.recipe import Recipe
+from finetune.config.recipe import Training
+from finetune.runs.paths import RunFolder
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_writer
+from metrics.common.files import make_folder, read_json_object, write_text
 
-FILE = "micro-batch.json"
 Result = TypeVar("Result")
 
 
-def fitting(recipe: Recipe, processes: int, train: Callable[[int], Result]) -> Result:
-    """Call `train` with the recipe's micro-batch size, or with smaller ones where it runs out of memory.
+def fitting(training: Training, run: RunFolder, processes: int, train: Callable[[int], Result]) -> Result:
+    """Call `train` with the recipe's micro-batch size, or with smaller ones when it runs out of memory.
 
-    The size that fits is kept in the run's folder, so that a resumed run begins with it. Raises `UserError` where a
-    single photo does not fit, and where other processes of the run must be started anew with the smaller size.
+    The size that fits is kept in the run's folder, so that a resumed run begins with it. Raises `UserError` if a
+    single photo does not fit, and if the other processes of the run must be started again with the smaller size.
     """
-    size = _kept(recipe, processes)
+    size = _kept_size(training, run, processes)
     while True:
         try:
             return train(size)
@@ -31,41 +31,40 @@ def fitting(recipe: Recipe, processes: int, train: Callable[[int], Result]) -> R
             if not should_reduce_batch_size(error):
                 raise
             reason = str(error).splitlines()[0]
-        size = _smaller(recipe, size, processes, reason)
+        size = _smaller(training, run, size, processes, reason)
         clear_device_cache(garbage_collection=True)
 
 
-def with_micro_batch(recipe: Recipe, size: int) -> Recipe:
-    """The recipe with micro-batches of this size; the batch of an optimizer step stays."""
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"micro_batch_size": size})})
+def with_micro_batch(training: Training, size: int) -> Training:
+    """The same optimisation with micro-batches of this size; the batch of an optimizer step is unchanged."""
+    return training.model_copy(update={"micro_batch_size": size})
 
 
-def _smaller(recipe: Recipe, size: int, processes: int, reason: str) -> int:
+def _smaller(training: Training, run: RunFolder, size: int, processes: int, reason: str) -> int:
     if size == 1:
         raise UserError(
-            f"out of memory with a single photo ({reason}); what takes less: training.gradient_checkpointing=true, "
+            f"out of memory with a single photo ({reason}); what needs less: training.gradient_checkpointing=true, "
             "model.quantization=nf4, a smaller decoding.batch_size where photos are captioned"
         )
-    batch = recipe.training.batch_size
+    batch = training.batch_size
     smaller = next(one for one in range(size // 2, 0, -1) if batch % (one * processes) == 0)
-    recipe.output.mkdir(parents=True, exist_ok=True)
-    with atomic_writer(recipe.output / FILE) as file:
-        json.dump({"wanted": recipe.training.micro_batch_size, "fits": smaller}, file)
-    told = f"out of memory with micro-batches of {size} ({reason}); {batch // (smaller * processes)} of {smaller}"
+    make_folder(run.path)
+    write_text(run.micro_batch, json.dumps({"wanted": training.micro_batch_size, "fits": smaller}))
+    message = f"out of memory with micro-batches of {size} ({reason}); {batch // (smaller * processes)} of {smaller}"
     if processes > 1:
-        raise UserError(f"{told} will make the same batch; start again with --resume, on all devices")
-    print(f"{told} make the same batch", flush=True)
+        raise UserError(f"{message} will make the same batch; start again with --resume, on all devices")
+    print(f"{message} make the same batch", flush=True)
     return smaller
 
 
-def _kept(recipe: Recipe, processes: int) -> int:
-    """The size that an earlier start found, if it looked from the same one; else the recipe's."""
-    path, wanted = recipe.output / FILE, recipe.training.micro_batch_size
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        fits = int(found["fits"]) if found["wanted"] == wanted else wanted
-    except FileNotFoundError:
+def _kept_size(training: Training, run: RunFolder, processes: int) -> int:
+    """The size that an earlier start found to fit, if it began with the recipe's; else the recipe's."""
+    wanted = training.micro_batch_size
+    if not run.micro_batch.is_file():
         return wanted
+    record = read_json_object(run.micro_batch, "remove it")
+    try:
+        fits = int(record["fits"]) if record["wanted"] == wanted else wanted
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({error}); remove it") from None
-    return fits if 0 < fits < wanted and recipe.training.batch_size % (fits * processes) == 0 else wanted
+        raise UserError(f"{run.micro_batch}: damaged: expected 'wanted' and 'fits' ({error}); remove it") from None
+    return fits if 0 < fits < wanted and training.batch_size % (fits * processes) == 0 else wanted

@@ -1,24 +1,48 @@
 """Learning rates: of each tower, and over the steps."""
 
+import importlib.util
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from finetune.config.recipe import Rates, Training
+from finetune.config.recipe import Rates, Training, Tune
+from metrics.common.errors import UserError
+
+
+def check_optimizer(training: Training) -> None:
+    """Raise `UserError` if the optimizer cannot run here."""
+    if training.optimizer != "paged-adamw-8bit":
+        return
+    if not torch.cuda.is_available():
+        raise UserError("training.optimizer: paged-adamw-8bit needs a CUDA device, and there is none; use adamw")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(
+            "training.optimizer: paged-adamw-8bit needs bitsandbytes; pip install '.[gpu]' in Lookbook's folder"
+        )
+
+
+def check_rates(rates: Rates, tune: Tune) -> None:
+    """Raise `UserError` if a tower that is frozen has a learning rate."""
+    for tower, rate in rates:
+        if rate is not None and getattr(tune, tower) == "frozen":
+            raise UserError(
+                f"training.learning_rates.{tower}: {rate}, but tune.{tower} is frozen; leave one of them out"
+            )
 
 
 def rates_of_parameters(model: Any, tower_of: Callable[[str], str], rates: Rates) -> dict[int, float]:
-    """Learning rates of parameters, by their `id`, where their tower has its own."""
+    """Learning rates of the parameters whose tower has its own, by the parameters' `id`."""
     own = rates.model_dump(exclude_none=True)
     towers = {id(parameter): tower_of(name) for name, parameter in model.named_parameters()}
     return {key: own[tower] for key, tower in towers.items() if tower in own}
 
 
 def split_groups(optimizer: Optimizer, rates: Mapping[int, float]) -> None:
-    """Cut each parameter group of a fresh optimizer into one for each learning rate; weight decay stays."""
+    """Split each parameter group of a new optimizer into one for each learning rate; weight decay is unchanged."""
     groups = list(optimizer.param_groups)
     optimizer.param_groups.clear()
     for group in groups:

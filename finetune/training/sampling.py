@@ -1,4 +1,4 @@
-"""The order in which training sees its items: a function of seed, epoch and step alone, on any number of processes."""
+"""The order of training items: a function of seed, epoch and step alone, on any number of processes."""
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from metrics.common.images import to_rgb
 
 @dataclass(frozen=True)
 class Place:
-    """A row of the training split in its turn; `idle` where it only fills a process that would be left without."""
+    """A row of the training split in an epoch; `idle` if it only gives a batch to a process that would have none."""
 
     row: int
     epoch: int
@@ -27,9 +27,9 @@ class Place:
 class TrainingOrder(Sampler[list[Place]]):
     """The micro-batches of one process.
 
-    An epoch is a permutation drawn from seed + epoch, an optimizer step the next `batch_size` items of it, shared out
-    over processes and micro-batches of at most `micro`. The last step takes what is left, each item once and none
-    twice; a process that would have none then gets one whose labels are all masked.
+    An epoch is a permutation drawn from seed + epoch, an optimizer step the next `batch_size` items of it, distributed
+    over processes and micro-batches of at most `micro`. The last step takes what is left, each item once; a process
+    that would have none then gets one whose labels are all masked.
     """
 
     def __init__(self, items: int, batch_size: int, micro: int, seed: int, processes: int = 1, process: int = 0):
@@ -73,7 +73,7 @@ class TrainingOrder(Sampler[list[Place]]):
 
 
 class TrainingItems(Dataset[dict[str, Any]]):
-    """Rows by their place; photos are changed by a draw from (seed, epoch, row), whoever makes the batch and when."""
+    """Rows by their place; photos are changed by a draw from (seed, epoch, row), in any process and at any time."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], augmenter: Augmenter | None, seed: int):
         self.rows, self.augmenter, self.seed = rows, augmenter, seed
@@ -87,14 +87,14 @@ class TrainingItems(Dataset[dict[str, Any]]):
 
 
 class TrainingBatches(DataLoader[Any]):
-    """A data loader that hands the epoch on to its order."""
+    """A data loader that passes the epoch on to its order."""
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration."""
         self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
 
 
-def deaf_to_signals(_: int) -> None:
-    """Let a worker process live on when all of a training are told to end: the step at hand needs its batch."""
+def ignore_signals(_: int) -> None:
+    """Let a worker process of a data loader outlive a signal to end: the current step needs its batch."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)

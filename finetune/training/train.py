@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import set_seed
+from transformers import TrainingArguments, set_seed
 
-from finetune.config.recipe import Recipe
+from finetune.config.recipe import Augmentation, Decoding, Labels, Lora, Model, Recipe, Training, Tune
 from finetune.data.mixture import Mixture, prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.models import adapters
@@ -27,19 +27,18 @@ from finetune.models.memory import estimate as memory
 from finetune.models.tiny import make_tiny
 from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
-from finetune.runs.folder import CHECKPOINTS, MODEL_FOLDER
 from finetune.runs.paths import RunFolder
 from finetune.runs.processes import distributed, locked
 from finetune.runs.provenance import git_hash, hardware, versions
-from finetune.training.arguments import early_stopping, training_arguments
+from finetune.training.arguments import training_arguments
 from finetune.training.augmentation import Augmenter
-from finetune.training.callbacks import Tracking
-from finetune.training.caption_evaluation import judge_of
-from finetune.training.checkpoints import check_whole, last_checkpoint, remove_others, writing
+from finetune.training.callbacks import ResumableEarlyStopping, StepClock, Tracking
+from finetune.training.caption_evaluation import CaptionEvaluator
+from finetune.training.checkpoints import check_whole, last_checkpoint, remove_incomplete, remove_others, writing
 from finetune.training.collator import CaptionCollator, check_padding, too_long
 from finetune.training.micro_batch import fitting, with_micro_batch
 from finetune.training.preflight import check_recipe, check_splits
-from finetune.training.step_clock import StepClock
+from finetune.training.trackers import facts_of, open_tracker
 from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
 from metrics.records.run import TrainingRecord
@@ -48,11 +47,11 @@ from metrics.records.run import TrainingRecord
 def train(
     recipe: Recipe, recipe_path: str | None = None, *, resume: bool = False, init_from: str | None = None
 ) -> Path:
-    """Fine-tune as the recipe says, on however many processes `accelerate launch` started.
+    """Fine-tune by the recipe, on all processes that `accelerate launch` started.
 
-    Begins from the adapter `init_from` (its folder, its run's, a Hub id) where one is given.
+    Begins from the adapter `init_from` (its folder, its run's, a Hub id) if one is given.
     Keeps the weights best by `evaluation.best` in `<output>/model`, and the record in `<output>/training.json`.
-    Returns the run's folder. Raises `UserError` where recipe, data or model do not fit.
+    Returns the run's folder. Raises `UserError` if recipe, data or model do not fit.
     """
     state = distributed()
     recipe = as_begun(recipe)
@@ -64,16 +63,20 @@ def train(
     if finished:
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
-    if resume and not any((recipe.output / CHECKPOINTS).glob("checkpoint-*")):
-        state.print(f"nothing to resume in {recipe.output}: training begins")
-    with locked(recipe.output) if state.is_main_process else nullcontext():
-        return fitting(recipe, state.num_processes, lambda size: _train(recipe, recipe_path, state, size, start))
+    run = RunFolder(recipe.output)
+    if resume and not run.recipe.exists():
+        state.print(f"nothing to resume in {run.path}: training begins")
+    with locked(run.path) if state.is_main_process else nullcontext():
+        return fitting(
+            recipe.training, run, state.num_processes, lambda size: _train(recipe, recipe_path, state, size, start)
+        )
 
 
 def _train(
     recipe: Recipe, recipe_path: str | None, state: PartialState, micro_batch_size: int, start: dict[str, Any] | None
 ) -> Path:
-    fitted = with_micro_batch(recipe, micro_batch_size)
+    run = RunFolder(recipe.output)
+    fitted = recipe.model_copy(update={"training": with_micro_batch(recipe.training, micro_batch_size)})
     with state.main_process_first():
         mixture = prepare_all(recipe.catalogues, recipe.training.seed)
         prepared = mixture.whole
@@ -82,11 +85,16 @@ def _train(
             memory.show(memory.estimate(fitted))
     check_splits(prepared)
     with state.main_process_first():
-        checkpoint = last_checkpoint(recipe.output / CHECKPOINTS)
+        if state.is_main_process:
+            remove_incomplete(run.checkpoints)
+        checkpoint = last_checkpoint(run.checkpoints)
     if checkpoint:
         check_whole(checkpoint, state.num_processes)
-    captioner = trainable(recipe, prepared, "cpu" if is_sharded() else str(state.device))  # then a part goes to each
-    cut = _cut_captions(captioner, recipe, prepared)
+    device = "cpu" if is_sharded() else str(state.device)  # weights that are sharded go from there to each device
+    captioner = trainable(recipe.model, recipe.tune, recipe.lora, fitted.training, device)
+    prompt = captioner.prompt_of(recipe.prompt)
+    check_texts(captioner, prompt, recipe.decoding, recipe.labels, prepared)
+    cut = _cut_captions(captioner, prompt, prepared)
     if start:
         start_from(captioner, start["adapter"])
     counts = adapters.count_parameters(captioner)
@@ -94,23 +102,24 @@ def _train(
         print(adapters.describe(counts))
         for split, ids in cut.items():
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(recipe.output / "tensorboard")
-    trainer = build_trainer(fitted, captioner, prepared, state.num_processes)
-    trainer.add_callback(Tracking(recipe, mixture, trainer.judge))
+    trainer = _trainer(recipe, fitted.training, captioner, prompt, prepared, state)
+    tracker = open_tracker(recipe.training.tracker, run) if state.is_main_process else None
+    if tracker:
+        trainer.add_callback(Tracking(tracker, facts_of(recipe_values(recipe), mixture, run), trainer.evaluator))
     clock = StepClock()
     trainer.add_callback(clock)
     started = time.perf_counter()
     _fit(trainer, checkpoint)
     spent = "train_since_resume_s" if checkpoint else "train_s"
     times = {spent: time.perf_counter() - started} | ({"step_s": clock.median} if clock.seconds else {})
-    with writing(recipe.output / CHECKPOINTS):
-        trainer.save_model(str(recipe.output / MODEL_FOLDER))
+    with writing(run.checkpoints):
+        trainer.save_model(str(run.model))
     if state.is_main_process:
-        captioner.processor.save_pretrained(recipe.output / MODEL_FOLDER)
-        (recipe.output / MODEL_FOLDER / "training_args.bin").unlink()
+        captioner.processor.save_pretrained(run.model)
+        (run.model / "training_args.bin").unlink()
         if adapters.tuned_towers(recipe.tune)[0]:
-            record_packaged_base(recipe.output / MODEL_FOLDER)
-        (recipe.output / MODEL_FOLDER / "README.md").unlink(missing_ok=True)  # PEFT's, which says nothing
+            record_packaged_base(run.model)
+        (run.model / "README.md").unlink(missing_ok=True)  # PEFT's, an empty form
         record = replace(
             _record(recipe, recipe_path, trainer, counts),
             times=times,
@@ -119,14 +128,14 @@ def _train(
             micro_batch_size=micro_batch_size,
             **prepared.account.for_training_record(),
         )
-        record.write(RunFolder(recipe.output).training)
-        remove_others(recipe.output / CHECKPOINTS, {f"checkpoint-{trainer.state.best_global_step}"})
+        record.write(run.training)
+        remove_others(run.checkpoints, {f"checkpoint-{trainer.state.best_global_step}"})
     state.wait_for_everyone()
     return recipe.output
 
 
 def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> None:
-    """Make the output this recipe's, with what it is trained on and from."""
+    """Make the output this recipe's, and record what it is trained on and from."""
     claim_output(recipe, mixture.whole.account.fingerprint, start)
     for part, folder in mixture.folders(recipe.output):
         write_references(part, folder)
@@ -135,24 +144,27 @@ def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> No
     ensure_base(recipe, mixture.whole)
 
 
-def trainable(recipe: Recipe, prepared: Prepared, device: str) -> Captioner:
-    """The recipe's model on `device`, with its adapters. Raises `UserError` where it cannot read what it is taught."""
-    set_seed(recipe.training.seed)  # making a tiny base, where it did not stand, drew from the generator
-    captioner = captioner_class(recipe.model.family).load(recipe.model, device)
-    prompt = captioner.prompt_of(recipe.prompt)
-    check_length(recipe.decoding, captioner.room(prompt))
-    check_padding(captioner, prompt, recipe.labels, prepared.splits["train"]["caption"])
-    adapters.attach(captioner, recipe.tune, recipe.lora)
-    if recipe.training.gradient_checkpointing:
-        checkpoint_towers(captioner, recipe.tune)
+def trainable(model: Model, tune: Tune, lora: Lora, training: Training, device: str) -> Captioner:
+    """The model on `device`, with its adapters."""
+    set_seed(training.seed)  # the making of a tiny base, if it was missing, drew from the generator
+    captioner = captioner_class(model.family).load(model, device)
+    adapters.attach(captioner, tune, lora)
+    if training.gradient_checkpointing:
+        checkpoint_towers(captioner, tune)
     return captioner
 
 
-def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
-    """Train to the end. Told to end by a signal, raises `SystemExit` with 128 + its number, the checkpoint written."""
+def check_texts(captioner: Captioner, prompt: str, decoding: Decoding, labels: Labels, prepared: Prepared) -> None:
+    """Raise `UserError` if the model cannot read texts of the length that it is to write or be taught."""
+    check_length(decoding, captioner.room(prompt))
+    check_padding(captioner, prompt, labels, prepared.splits["train"]["caption"])
+
+
+def _fit(trainer: CaptionTrainer, checkpoint: Path | None) -> None:
+    """Train to the end. If a signal ends it, writes a checkpoint and raises `SystemExit` with 128 + its number."""
     try:
         with trainer.interruption.listening():
-            trainer.train(resume_from_checkpoint=checkpoint)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except UserError as error:  # a worker process puts its traceback before the message
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
     finally:
@@ -160,45 +172,69 @@ def _fit(trainer: CaptionTrainer, checkpoint: str | None) -> None:
     number = trainer.interruption.agreed
     if number:
         trainer.accelerator.print(
-            f"{signal.Signals(number).name}: stopped after step {trainer.state.global_step}; its checkpoint stands in "
-            f"{trainer.args.output_dir}. Go on by the same command with --resume",
+            f"{signal.Signals(number).name}: stopped after step {trainer.state.global_step}; its checkpoint is in "
+            f"{trainer.args.output_dir}. Resume with the same command and --resume",
             file=sys.stderr,
         )
         raise SystemExit(128 + number)
-    if trainer.interruption.told:
-        name = signal.Signals(trainer.interruption.told).name
+    if trainer.interruption.received:
+        name = signal.Signals(trainer.interruption.received).name
         trainer.accelerator.print(f"{name}: came after the last step; the training is finished", file=sys.stderr)
 
 
 def ensure_base(recipe: Recipe, prepared: Prepared) -> None:
-    """Make the tiny base model a recipe asks for, where it does not stand yet."""
+    """Make the tiny base model that the recipe asks for, if it is missing."""
     if recipe.model.tiny is not None:
         texts = list(prepared.splits["train"]["caption"])
         make_tiny(recipe.model.family, recipe.model.tiny, texts, Path(recipe.model.base))
 
 
-def build_trainer(recipe: Recipe, captioner: Any, prepared: Prepared, processes: int) -> CaptionTrainer:
-    """The trainer of a recipe; photos are decoded and augmented as batches are made."""
-    augmenter = Augmenter(recipe.augmentation) if recipe.augmentation != type(recipe.augmentation)() else None
-    prompt = captioner.prompt_of(recipe.prompt)
+def build_trainer(
+    captioner: Captioner,
+    prompt: str,
+    prepared: Prepared,
+    arguments: TrainingArguments,
+    training: Training,
+    labels: Labels,
+    augmentation: Augmentation,
+    evaluator: CaptionEvaluator | None = None,
+) -> CaptionTrainer:
+    """The trainer of a captioner; photos are decoded and augmented as batches are made."""
     return CaptionTrainer(
         model=captioner.model,
-        args=training_arguments(recipe.training, recipe.output / CHECKPOINTS, processes, recipe.evaluation),
+        args=arguments,
         train_dataset=prepared.splits["train"],
         eval_dataset=prepared.splits["validation"],
-        data_collator=CaptionCollator(captioner, prompt, recipe.labels),
+        data_collator=CaptionCollator(captioner, prompt, labels),
         eval_collator=CaptionCollator(captioner, prompt),
-        judge=judge_of(recipe, captioner, prepared.splits["validation"]),
-        callbacks=[early_stopping(recipe.training)],
-        optimization=recipe.training,
+        evaluator=evaluator,
+        callbacks=[ResumableEarlyStopping(training.patience)],
+        optimization=training,
         tower_of=lambda name: captioner.tower_of(name.removeprefix(adapters.PEFT_PREFIX)),
-        augmenter=augmenter,
+        augmenter=Augmenter(augmentation) if augmentation != Augmentation() else None,
     )
 
 
-def _cut_captions(captioner: Any, recipe: Recipe, prepared: Prepared) -> dict[str, list[str]]:
+def _trainer(
+    recipe: Recipe, training: Training, captioner: Captioner, prompt: str, prepared: Prepared, state: PartialState
+) -> CaptionTrainer:
+    """The run's trainer, with the evaluator that the recipe asks for; `training` has the micro-batch that fits."""
+    run, evaluation = RunFolder(recipe.output), recipe.evaluation
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(run.tensorboard)
+    arguments = training_arguments(training, run.checkpoints, state.num_processes, evaluation)
+    evaluator = None
+    if evaluation.captions:
+        validation = prepared.splits["validation"]
+        evaluator = CaptionEvaluator(
+            captioner, prompt, evaluation, recipe.decoding, validation, run.evaluation, training.seed
+        )
+    return build_trainer(
+        captioner, prompt, prepared, arguments, training, recipe.labels, recipe.augmentation, evaluator
+    )
+
+
+def _cut_captions(captioner: Captioner, prompt: str, prepared: Prepared) -> dict[str, list[str]]:
     """Split to ids of captions that are longer than the model reads."""
-    prompt = captioner.prompt_of(recipe.prompt)
     splits = {name: prepared.splits[name] for name in ("train", "validation")}
     cut = {name: too_long(captioner, prompt, data["caption"]) for name, data in splits.items()}
     return {name: splits[name].select(rows)["id"][:] for name, rows in cut.items() if rows}

@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel, ProgressCallback, Trainer
-from transformers.trainer_utils import get_last_checkpoint
 
 from finetune.config.recipe import Training
 from finetune.models.adapter_files import WEIGHTS
 from finetune.training import checkpoints
 from finetune.training.augmentation import Augmenter
-from finetune.training.caption_evaluation import Judge
+from finetune.training.callbacks import RENAMED_CALLBACKS
+from finetune.training.caption_evaluation import CaptionEvaluator
 from finetune.training.interruption import Interruption
 from finetune.training.losses import caption_losses
 from finetune.training.optimization import rates_of_parameters, schedule, split_groups
-from finetune.training.sampling import TrainingBatches, TrainingItems, TrainingOrder, deaf_to_signals
+from finetune.training.sampling import TrainingBatches, TrainingItems, TrainingOrder, ignore_signals
 from metrics.common.errors import UserError
 
 
@@ -35,14 +35,14 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         self,
         *args: Any,
         eval_collator: Any,
-        judge: Judge | None = None,
+        evaluator: CaptionEvaluator | None = None,
         optimization: Training | None = None,
         tower_of: Callable[[str], str] | None = None,
         augmenter: Augmenter | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.judge = judge
+        self.evaluator = evaluator
         # FSDP wraps these one by one, and BLIP-2 names some that it does not have
         present = {type(module).__name__ for module in self.model.modules()}
         self.model._no_split_modules = sorted(present.intersection(self.model._no_split_modules or ()))
@@ -75,7 +75,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
             collate_fn=self.data_collator,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
-            worker_init_fn=deaf_to_signals,
+            worker_init_fn=ignore_signals,
         )
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
@@ -86,7 +86,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
             batches = super().get_eval_dataloader(eval_dataset)
         finally:
             self.data_collator = training_collator
-        batches.base_dataloader.worker_init_fn = deaf_to_signals
+        batches.base_dataloader.worker_init_fn = ignore_signals
         return batches
 
     def create_optimizer(self, model: Any = None) -> Any:
@@ -101,14 +101,14 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         return rates_of_parameters(model, self.tower_of, self.optimization.learning_rates)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Rates over the steps, as the recipe says."""
+        """The recipe's learning rates over the steps."""
         if self.lr_scheduler is None:
             self.lr_scheduler: Any = schedule(optimizer or self.optimizer, self.optimization, num_training_steps)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """As Trainer's; nothing where the checkpoint had come to the run's end."""
+        """As Trainer's; nothing if the checkpoint was the run's end."""
         if not self.control.should_training_stop:
             super()._run_epoch(*args, **kwargs)
 
@@ -131,19 +131,25 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        with checkpoints.reading(resume_from_checkpoint):
+        with checkpoints.reading(Path(resume_from_checkpoint)):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        with checkpoints.reading(str(checkpoint)):
+        with checkpoints.reading(Path(str(checkpoint))):
             super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        with checkpoints.reading(str(checkpoint)):
+        with checkpoints.reading(Path(str(checkpoint))):
             super()._load_rng_state(checkpoint)
 
+    def _load_callback_state(self) -> None:
+        """As Trainer's; callbacks that a checkpoint of an earlier version names by their old names are found too."""
+        states = self.state.stateful_callbacks
+        self.state.stateful_callbacks = {RENAMED_CALLBACKS.get(name, name): state for name, state in states.items()}
+        super()._load_callback_state()
+
     def end_progress(self) -> None:
-        """End the line of a progress bar that was broken off."""
+        """End the line of a progress bar that was interrupted."""
         for callback in self.callback_handler.callbacks:
             if isinstance(callback, ProgressCallback) and callback.training_bar:
                 callback.training_bar.close()
@@ -155,7 +161,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
             super()._save(output_dir, state_dict)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        """Raise `UserError` where a checkpoint did not give back every weight; Trainer only warns."""
+        """Raise `UserError` if a checkpoint did not restore every weight; Trainer only warns."""
         lost = {*load_result.missing_keys} - {*self.model.all_tied_weights_keys} | {*load_result.unexpected_keys}
         if lost:
             raise UserError(
@@ -176,12 +182,12 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """As Trainer's; before the optimizer moves, all processes agree whether to go on. Raises `UserError`."""
+        """As Trainer's; before the optimizer moves, all processes agree whether to continue. Raises `UserError`."""
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self._step_loss = self._step_loss + loss
         if self.accelerator.sync_gradients:
-            told = torch.tensor(float(self.interruption.number()), device=loss.device)
-            losses, signals = self.accelerator.gather(torch.stack([self._step_loss, told])[None]).unbind(1)
+            number = torch.tensor(float(self.interruption.number()), device=loss.device)
+            losses, signals = self.accelerator.gather(torch.stack([self._step_loss, number])[None]).unbind(1)
             self._step_loss = 0.0
             self.interruption.agreed = int(signals.max())
             self._refuse_divergence(float(losses.mean()), int(num_items_in_batch or 0))
@@ -194,17 +200,17 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         done = self.state.global_step
         where = f"after step {done}" if tokens is None else f"on the batch of {self._ids()} at step {done + 1}"
         if tokens == 0:
-            raise UserError(f"no token carries a label {where}: nothing to learn there")
+            raise UserError(f"no token carries a label {where}: there is nothing to learn")
         raise UserError(f"the loss is {loss} {where}: training has diverged. {self._way_out()}")
 
     def _way_out(self) -> str:
-        """A run of another rate is another run, unless there is no checkpoint yet."""
-        found = get_last_checkpoint(self.args.output_dir) if Path(self.args.output_dir).is_dir() else None
-        if found is None:
+        """What to do: a run with another rate is another run, unless there is no checkpoint yet."""
+        last = checkpoints.last_checkpoint(Path(self.args.output_dir))
+        if last is None:
             return "No checkpoint was written yet: start again with a lower training.learning_rate"
         other = "train RECIPE output=OTHER training.learning_rate=LOWER"
-        begun = f"; to begin from its adapter: {other} --init-from {found}" if (Path(found) / WEIGHTS).is_file() else ""
-        return f"The last checkpoint from before is {found}. Begin anew with a lower rate: {other}{begun}"
+        from_adapter = f"; to begin from its adapter: {other} --init-from {last}" if (last / WEIGHTS).is_file() else ""
+        return f"The last checkpoint from before is {last}. Begin again with a lower rate: {other}{from_adapter}"
 
     def _ids(self) -> str:
         rows = self.order.rows_of(self.state.global_step)
@@ -213,16 +219,16 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Mean loss over all caption tokens of the split, each item once on any number of devices, and judged scores.
+        """Mean loss over all caption tokens of the split, each item once on any number of devices, and caption scores.
 
-        Training goes on with the random numbers that it would have had without an evaluation.
+        Training continues with the random numbers that it would have had without an evaluation.
         """
         self.model.eval()
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices):
             loss = self._validation_loss(eval_dataset)
             self._refuse_divergence(loss)
-            scores = self.judge.judge(self.state.global_step) if self.judge else {}
+            scores = self.evaluator.evaluate(self.state.global_step) if self.evaluator else {}
         named = {"loss": loss} | {name.lower(): value for name, value in scores.items()}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in named.items()}
         self.log(metrics)
@@ -244,7 +250,7 @@ def names_as_in_memory(model: Any) -> Iterator[None]:
     """Let `save_pretrained` keep the names that weights have in memory.
 
     transformers writes a model in the layout of its first release, Trainer loads a checkpoint by the names in memory:
-    where they differ, as LLaVA's do, it would load nothing and only warn.
+    if they differ, as LLaVA's do, it would load nothing and only warn.
     """
     model.save_pretrained = partial(type(model).save_pretrained, model, save_original_format=False)
     try:

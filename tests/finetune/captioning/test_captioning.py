@@ -1,4 +1,4 @@
-"""Captions through the command line: records, batches, interruption, loose photos."""
+"""Captions through the command line: records, batches, interruption, single photos."""
 
 import csv
 import json
@@ -210,12 +210,12 @@ def test_options_that_loose_photos_cannot_have_are_refused(recipe: Path, tmp_pat
         str(tmp_path / "x"),
     ]
     result = CliRunner().invoke(app, arguments)
-    assert (result.exit_code, "--out: loose photos" in result.stderr) == (2, True)
+    assert (result.exit_code, "--out: captions of single photos" in result.stderr) == (2, True)
 
 
 def test_a_full_disk_is_one_message_and_nothing_is_lost(recipe: Path, tmp_path: Path) -> None:
-    """A device that is always full stands in for the disk."""
-    from finetune.captioning.partial import keep
+    """On a device that is always full, instead of the disk."""
+    from finetune.captioning.partial import append_captions
 
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(UserError, match="what is captioned is kept"):
-        keep(full, {"a": {"caption": "x"}})
+        append_captions(full, {"a": {"caption": "x"}})

@@ -215,7 +215,7 @@ def test_caption_needs_a_catalogue_s_name(recipe: Path, tmp_path: Path) -> None:
 
 def test_loose_photos_and_the_demo_s_base_have_no_catalogues(recipe: Path, tmp_path: Path) -> None:
     loose = finetune("caption", tmp_path / "shop" / "000.png", "--model", "absent", "--catalogue", "shop")
-    assert (loose.exit_code, "--catalogue: loose photos" in loose.stderr) == (2, True)
+    assert (loose.exit_code, "--catalogue: captions of single photos" in loose.stderr) == (2, True)
     base = finetune("make-demo-base", "--recipe", recipe)
     assert (base.exit_code, "data: expected one catalogue of the kind folder" in base.stderr) == (2, True)
 

@@ -98,7 +98,7 @@ def test_the_table_has_the_best_first(resumed: tuple[Path, dict[str, int], str])
         best = [one for one in record["loss_history"] if one.get("step") == cell["step"] and "eval_loss" in one]
         assert cell["validation_loss"] == best[0]["eval_loss"] == record["best_validation_loss"]
         assert cell["validation"] == {"BLEU-4": best[0]["eval_bleu-4"], "CIDEr": best[0]["eval_cider"]}
-        assert len(lines(Path(cell["output"]) / "judgements" / f"step-{cell['step']:06d}.jsonl")) == 5
+        assert len(lines(Path(cell["output"]) / "evaluation" / f"step-{cell['step']:06d}.jsonl")) == 5
     text = (path.parent / "search" / "sweep.md").read_text().splitlines()
     rows = [line.split(" | ") for line in text if line.startswith("|")]
     assert rows[0][:2] == ["| learning\\_rate", "validation loss"]

@@ -117,7 +117,7 @@ def test_what_cannot_be_merged_is_one_message(root: Path, tmp_path: Path, monkey
         ((full,), f"{full / 'model'} is the whole model already"),
         ((tmp_path,), "no finished run"),
         ((run, "--dtype", "float16"), "--dtype float16: expected one of float32, bfloat16"),
-        ((run, "--out", tmp_path / "taken"), "holds something already"),
+        ((run, "--out", tmp_path / "taken"), "exists and is not empty"),
     ]:
         result = finetune("merge", "--out", tmp_path / "whole", *arguments)
         assert (result.exit_code, message in result.stderr) == (2, True), result.output

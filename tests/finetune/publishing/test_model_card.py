@@ -55,7 +55,7 @@ def test_the_card_tells_the_runs_own_figures(card: str, runs: Path) -> None:
             assert lines, f"{name} of {part}"
             assert cell in lines[0]
     audit = report(run)["leak_audits"][0]
-    assert f"caption of {100 * audit['captions_in_train']:.1f}% stands word for word in training" in card
+    assert f"caption of {100 * audit['captions_in_train']:.1f}% is also a training caption, word for word" in card
     unseen = systems["fine-tuned"]["scores"]["unseen"]["CIDEr"]["value"]
     assert f"and {100 * unseen:.1f} on unseen ones" in card
     shuffled = systems["fine-tuned, photos shuffled"]["scores"]["all"]["CIDEr"]["value"]
@@ -137,10 +137,10 @@ def test_terms_of_base_and_data_are_told(told: Callable[..., str], catalogue: st
 
 def test_a_base_that_is_a_folder_is_named_without_its_place(told: Callable[..., str], runs: Path) -> None:
     card = told(model={"base": str(runs / "base-blip2"), "tiny": {"layers": 1}, "quantization": "nf4"})
-    assert "a folder called `base-blip2`: put its path" in card
+    assert "a folder called `base-blip2`: replace `base-blip2` below with its path" in card
     assert 'from_pretrained("base-blip2"' in card
     assert "trained and scored on a base in nf4" in card
-    assert "this is a test of the tool, no useful model" in card
+    assert "this is a test of the tool, not a useful model" in card
     assert str(runs) not in card
     assert ModelCard(card).data.base_model is None
 
@@ -211,6 +211,17 @@ def test_what_the_optimisation_was_set_to_is_told(told: Callable[..., str]) -> N
     assert "Learning rate" not in card
 
 
+def test_the_record_of_an_earlier_version_is_read(told: Callable[..., str], tmp_path: Path) -> None:
+    """They called the section `evaluation` `judging`."""
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    evaluation = record["recipe"].pop("evaluation") | {"best": "cider"}
+    _change_record(tmp_path / "run", recipe=record["recipe"] | {"judging": evaluation})
+    card = told()
+    assert "best by validation cider" in card
+    assert "| `evaluation.best` | cider |\n" in card
+    assert "judging" not in card
+
+
 def test_the_micro_batch_that_fitted_is_told(told: Callable[..., str], tmp_path: Path) -> None:
     _change_record(tmp_path / "run", micro_batch_size=2)
     assert "| `training.micro_batch_size` | 2 |\n" in told()
@@ -228,7 +239,7 @@ def test_a_run_that_began_from_an_adapter_says_so(
     how = told().partition("\n## Training\n")[2].partition("\n## ")[0]
     assert f"from the trained adapter {name} (SHA-256 of its weights `{'5ad0' * 16}`)" in how
     assert "Steps and times below are those after that start" in how
-    assert "What that adapter had been trained on counts too" in how
+    assert "What that adapter had been trained on would count as seen, too, but is not fully known" in how
 
 
 def _change_record(run: Path, **changes: Any) -> None:

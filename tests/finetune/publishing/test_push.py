@@ -112,7 +112,7 @@ def test_a_refused_token_is_explained(hub: HubServer, runs: Path, token: str, sa
 
 def test_what_stands_there_already_is_not_overwritten(hub: HubServer, runs: Path) -> None:
     hub.put_folder("me/base", runs / "base-blip2")
-    assert "holds what no push wrote" in refused(hub, runs / "blip2", "--repo", "me/base")
+    assert "contains what no push wrote" in refused(hub, runs / "blip2", "--repo", "me/base")
     assert len(hub.repos["me/base"].commits) == 2
     pushed(hub, runs / "blip2", "--repo", "me/open")
     assert "is public" in refused(hub, runs / "blip2", "--repo", "me/open", "--private")
@@ -192,7 +192,7 @@ def test_a_secret_in_a_file_stays_here(hub: HubServer, runs: Path, tmp_path: Pat
     shutil.copytree(runs / "blip2", run)
     (run / "model" / "notes.txt").write_text("my key is 0123456789abcdef")
     message = refused(hub, run, "--repo", "me/blip2", WANDB_API_KEY="0123456789abcdef")
-    assert "notes.txt: holds the secret in $WANDB_API_KEY; nothing was sent" in message
+    assert "notes.txt: contains the secret in $WANDB_API_KEY; nothing was sent" in message
     assert "0123456789abcdef" not in message
     assert hub.repos == {}
 

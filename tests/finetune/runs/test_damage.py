@@ -96,13 +96,15 @@ def test_damaged_notes_are_named(diverged: tuple[Path, str], text: str, monkeypa
     path, _ = diverged
     monkeypatch.setenv("WANDB_MODE", "offline")
     other = path.with_name("noted")
-    (other / "judgements").mkdir(parents=True, exist_ok=True)
-    for name in ("tracker.json", "judgements/scores.json"):
+    (other / "evaluation").mkdir(parents=True, exist_ok=True)
+    for name in ("tracker.json", "evaluation/scores.json"):
         (other / name).write_text(text)
         options = ["training.tracker=wandb"] if name == "tracker.json" else ["evaluation.captions=2"]
         result = finetune("train", path, f"output={other}", *options)
         (other / name).unlink()
-        assert (result.exit_code, f"{other / name}: damaged" in result.stderr) == (2, True), result.output
+        assert (result.exit_code, f"{other / name}: expected a JSON object" in result.stderr) == (2, True), (
+            result.output
+        )
         assert "remove it" in result.stderr
 
 

@@ -77,8 +77,8 @@ def test_a_sample_is_captioned_and_scored_as_metrics_does(recipe: Write) -> None
     run = trained(recipe(captions=SAMPLE, measures=["cider", "BLEU-4", "ROUGE-L"]))
     found = validations(run)
     assert len(found) == 2
-    captioned = [read_records(path) for path in sorted((run / "judgements").glob("step-*.jsonl"))]
-    assert [path.name for path in sorted((run / "judgements").glob("step-*"))] == [
+    captioned = [read_records(path) for path in sorted((run / "evaluation").glob("step-*.jsonl"))]
+    assert [path.name for path in sorted((run / "evaluation").glob("step-*"))] == [
         f"step-{entry['step']:06.0f}.jsonl" for entry in found
     ]
     ids = [[one.id for one in records] for records in captioned]
@@ -94,38 +94,48 @@ def test_a_sample_is_captioned_and_scored_as_metrics_does(recipe: Write) -> None
         everything = score_captions(records, list(whole.values()), choose_measures(["CIDEr"])).results[0]
         cider = dict(zip(whole, everything.scores["all"]["CIDEr"].per_item, strict=True))
         assert entry["eval_cider"] == pytest.approx(sum(cider[key] for key in ids[0]) / SAMPLE)
-    page = (run / "judgements" / "index.html").read_text()
+    assert not (run / "judgements").exists()
+    page = (run / "evaluation" / "index.html").read_text()
     assert page.count("data:image/jpeg;base64,") == SAMPLE
     assert all(page.count(escape(one.caption or "")) for records in captioned for one in records)
     assert f"<td>{100 * found[1]['eval_cider']:.1f}</td>" in page
-    kept = json.loads((run / "judgements" / "scores.json").read_text())
+    kept = json.loads((run / "evaluation" / "scores.json").read_text())
     assert f"|n:{SAMPLE}|df:{len(whole)}|" in kept["signatures"]["CIDEr"]
     assert kept["steps"][str(found[1]["step"])]["CIDEr"] == found[1]["eval_cider"]
 
 
-def test_the_last_judgement_is_what_the_saved_model_captions(recipe: Write, tmp_path: Path) -> None:
+def test_the_last_evaluated_captions_are_those_of_the_saved_model(recipe: Write, tmp_path: Path) -> None:
     path = recipe(training={"epochs": 1}, captions=SAMPLE)
     run = trained(path)
-    judged = {one["id"]: one["caption"] for one in lines(*(run / "judgements").glob("step-*.jsonl"))}
+    evaluated = {one["id"]: one["caption"] for one in lines(*(run / "evaluation").glob("step-*.jsonl"))}
     out = tmp_path / "captions.jsonl"
     options = ["--model", str(run), "--data", str(path), "--split", "validation", "--out", str(out)]
     assert CliRunner().invoke(app, ["caption", *options]).exit_code == 0
-    assert judged.items() <= {one["id"]: one["caption"] for one in lines(out)}.items()
+    assert evaluated.items() <= {one["id"]: one["caption"] for one in lines(out)}.items()
+
+
+def test_a_run_begun_by_an_earlier_version_keeps_the_folder_of_its_captions(recipe: Write) -> None:
+    path = recipe(training={"epochs": 1}, captions=4)
+    (path.with_suffix("") / "judgements").mkdir(parents=True)
+    run = trained(path)
+    assert len(list((run / "judgements").glob("step-*.jsonl"))) == 1
+    assert not (run / "evaluation").exists()
 
 
 def test_evaluation_changes_no_weight(recipe: Write) -> None:
     plain = trained(recipe("plain"))
-    judged = trained(recipe("judged", captions=SAMPLE))
-    assert same_weights(plain, judged)
-    assert [entry["eval_loss"] for entry in validations(plain)] == [entry["eval_loss"] for entry in validations(judged)]
+    evaluated = trained(recipe("evaluated", captions=SAMPLE))
+    assert same_weights(plain, evaluated)
+    losses = [[entry["eval_loss"] for entry in validations(run)] for run in (plain, evaluated)]
+    assert losses[0] == losses[1]
 
 
-def test_training_does_not_feel_how_often_it_is_judged(recipe: Write) -> None:
-    """Twelve steps with dropout, judged after each of them or after each three."""
+def test_training_does_not_depend_on_how_often_it_is_evaluated(recipe: Write) -> None:
+    """Twelve steps with dropout, evaluated after every one of them or after every third."""
     settings = {"epochs": 4, "patience": 99}
     often = trained(recipe("often", settings, captions=4, every=1))
     seldom = trained(recipe("seldom", settings, captions=4))
-    assert [len(list((run / "judgements").glob("step-*"))) for run in (often, seldom)] == [12, 4]
+    assert [len(list((run / "evaluation").glob("step-*"))) for run in (often, seldom)] == [12, 4]
     every, third = ({one["step"]: one for one in validations(run)} for run in (often, seldom))
     assert sorted(third) == [3, 6, 9, 12]
     assert [every[step]["eval_loss"] for step in third] == [third[step]["eval_loss"] for step in third]
@@ -146,7 +156,7 @@ def test_the_best_checkpoint_and_the_end_are_chosen_by_a_measure(recipe: Write) 
     assert losses.index(min(losses)) != best
 
 
-def test_two_processes_judge_as_one(recipe: Write) -> None:
+def test_two_processes_evaluate_as_one(recipe: Write) -> None:
     """An odd sample on two processes: each item once, the same captions and scores as of one process."""
     settings = {"epochs": 1, "micro_batch_size": 4, "learning_rate": 1e-9}
     alone = trained(recipe("alone", settings, captions=SAMPLE, measures=["BLEU-4", "CIDEr"], best="CIDEr"))
@@ -155,7 +165,7 @@ def test_two_processes_judge_as_one(recipe: Write) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     launched = path.with_suffix("")
     assert record(launched)["processes"] == 2
-    (one,), (other,) = (list((run / "judgements").glob("step-*.jsonl")) for run in (alone, launched))
+    (one,), (other,) = (list((run / "evaluation").glob("step-*.jsonl")) for run in (alone, launched))
     written = [[(line["id"], line["caption"]) for line in lines(path)] for path in (one, other)]
     assert written[0] == written[1]
     assert len({key for key, _ in written[0]}) == SAMPLE
@@ -178,7 +188,7 @@ def test_two_processes_judge_as_one(recipe: Write) -> None:
         ("{captions: 4, measures: [SPICE]}", "evaluation.measures: SPICE: "),
     ],
 )
-def test_what_cannot_judge_is_said_before_training(recipe: Write, evaluation: str, message: str) -> None:
+def test_what_cannot_score_is_refused_before_training(recipe: Write, evaluation: str, message: str) -> None:
     path = recipe()
     result = train(path, f"evaluation={evaluation}")
     assert (result.exit_code, message in result.stderr) == (2, True), result.output
@@ -192,4 +202,4 @@ def test_a_missing_java_is_found_before_training(recipe: Write, monkeypatch: pyt
     result = CliRunner().invoke(app, ["train", str(path)])
     assert (result.exit_code, "JAVA_HOME is /nonexistent" in result.stderr) == (2, True), result.output
     assert not path.with_suffix("").exists()
-    assert trained(recipe("unjudged", {"epochs": 1}))
+    assert trained(recipe("unscored", {"epochs": 1}))

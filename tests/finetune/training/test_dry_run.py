@@ -103,7 +103,9 @@ def test_the_size_that_fits_is_remembered(tmp_path: Path) -> None:
     assert (refused.exit_code, "out of memory with a single photo" in refused.stderr) == (2, True), refused.output
     assert "Traceback" not in refused.output
     with memory_for(8) as seen:
-        assert finetune("train", path, "training.epochs=1").exit_code == 0
+        resumed = finetune("train", path, "training.epochs=1", "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert "nothing to resume" not in resumed.output, "the folder is this recipe's, as after `run` has begun"
     assert set(seen) == {1}
     other = write_recipe(tmp_path, "other", tune=FULL, training={"micro_batch_size": 4, "epochs": 1})
     (tmp_path / "other").mkdir()

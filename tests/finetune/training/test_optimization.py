@@ -169,14 +169,21 @@ def test_a_damaged_checkpoint_is_named(recipe: Write) -> None:
     assert (result.exit_code, f"{checkpoint}: does not load" in result.stderr) == (2, True), result.output
 
 
-def test_a_run_that_had_stopped_early_is_not_trained_on(recipe: Write) -> None:
-    """Killed after its last checkpoint, before its record: the resumed run knows that its patience was at its end."""
-    path = recipe("patient", epochs=30, learning_rate=0.1, patience=1)
+@pytest.mark.parametrize("callback", ["ResumableEarlyStopping", "EarlyStopping"], ids=["now", "earlier"])
+def test_a_run_that_had_stopped_early_is_not_trained_on(recipe: Write, callback: str) -> None:
+    """Killed after its last checkpoint, before its record: the resumed run knows that its patience was at its end.
+
+    Earlier versions called the callback otherwise, by whose class name checkpoints keep it.
+    """
+    path = recipe(f"patient-{callback}", epochs=30, learning_rate=0.1, patience=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("finetune.training.train.remove_others", lambda folder, names: None)  # the moment before
         assert train(path).exit_code == 0
     expected = history(path)
     assert expected[-1]["step"] < 90
     (path.with_suffix("") / "training.json").unlink()
+    for state in (path.with_suffix("") / "checkpoints").glob("*/trainer_state.json"):
+        state.write_text(state.read_text().replace('"ResumableEarlyStopping"', f'"{callback}"'))
+        assert callback in json.loads(state.read_text())["stateful_callbacks"]
     assert train(path, "--resume").exit_code == 0
     assert history(path) == expected

@@ -16,17 +16,19 @@ from tiny_models import write_recipe
 from wandb_files import OfflineRun
 
 from finetune.config.recipe import load_recipe
-from finetune.training import trackers as tracking
+from finetune.runs.claim import recipe_values
+from finetune.runs.paths import RunFolder
+from finetune.training import trackers
 
 SECRETS = ("WANDB_API_KEY", "HF_TOKEN")
 MARKER = "5ec2e7" * 6 + "abcd"  # as long as a key
-JUDGING = {"captions": 5, "measures": ["CIDEr", "BLEU-4"]}
+EVALUATION = {"captions": 5, "measures": ["CIDEr", "BLEU-4"]}
 
 
 def recipe(root: Path, tracker: str, **sections: Any) -> Path:
     settings = {"epochs": 2, "tracker": tracker}
     decoding = {"max_new_tokens": 6, "batch_size": 8}
-    return write_recipe(root, tracker, training=settings, evaluation=JUDGING, decoding=decoding, **sections)
+    return write_recipe(root, tracker, training=settings, evaluation=EVALUATION, decoding=decoding, **sections)
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +66,16 @@ def test_wandb_has_losses_scores_and_tables(tracked: tuple[Path, str, list[Offli
         logged = [entry[f"eval/{name}"] for entry in training.history if f"eval/{name}" in entry]
         assert logged == [entry[f"eval_{name}"] for entry in kept]
     tables = sorted((folder / "wandb").glob("offline-run-*/files/media/table/*.json"))
-    judged = sorted((folder / "judgements").glob("step-*.jsonl"))
-    assert len(tables) == len(judged) == 2
-    for path in judged:
+    evaluated = sorted((folder / "evaluation").glob("step-*.jsonl"))
+    assert len(tables) == len(evaluated) == 2
+    for path in evaluated:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         rows = [["Image", line["references"][0], line["caption"]] for line in lines]
         assert {"columns": ["image", "reference", "caption"], "data": rows} in [
             json.loads(table.read_text()) for table in tables
         ]
     photos = [entry.path for artifact in training.artifacts for entry in artifact.manifest.contents]
-    assert sum(path.startswith("media/images/") for path in photos) >= JUDGING["captions"]
+    assert sum(path.startswith("media/images/") for path in photos) >= EVALUATION["captions"]
 
 
 def test_the_final_scores_join_the_same_wandb_run(tracked: tuple[Path, str, list[OfflineRun]]) -> None:
@@ -99,19 +101,20 @@ def test_tensorboard_has_all_that_wandb_has(tracked: tuple[Path, str, list[Offli
     path = recipe(tmp_path, "tensorboard")
     result = finetune("train", path)
     assert result.exit_code == 0, result.output
-    tracking.attach_reports(load_recipe(path), {"demo": tracked[0] / "report"})
     folder = path.with_suffix("")
+    reports = {"demo": tracked[0] / "report" / "report.json"}
+    trackers.attach_reports("tensorboard", RunFolder(folder), recipe_values(load_recipe(path)), reports)
     found = [EventAccumulator(str(file)).Reload() for file in (folder / "tensorboard").glob("events*")]
     tags = {kind: {tag for one in found for tag in one.Tags()[kind]} for kind in ("scalars", "tensors", "images")}
     assert {"eval/loss", "eval/cider", "eval/bleu-4", "test/fine-tuned/CIDEr"} <= tags["scalars"]
-    assert {f"{name}/text_summary" for name in ("recipe", "git", "versions", "leak_audit", "judgement", "test")} <= (
+    assert {f"{name}/text_summary" for name in ("recipe", "git", "versions", "leak_audit", "evaluation", "test")} <= (
         tags["tensors"]
     )
-    assert tags["images"] == {"judgement"}
+    assert tags["images"] == {"evaluation"}
     texts = [
-        one.Tensors("judgement/text_summary") for one in found if "judgement/text_summary" in one.Tags()["tensors"]
+        one.Tensors("evaluation/text_summary") for one in found if "evaluation/text_summary" in one.Tags()["tensors"]
     ]
-    last = max((folder / "judgements").glob("step-*.jsonl"))
+    last = max((folder / "evaluation").glob("step-*.jsonl"))
     caption = json.loads(last.read_text().splitlines()[0])
     assert texts[0][-1].step == int(last.stem.removeprefix("step-"))
     assert f"| {caption['id']} | {caption['references'][0]} |" in texts[0][-1].tensor_proto.string_val[0].decode()
@@ -146,7 +149,7 @@ def test_training_goes_on_where_wandb_cannot_be_reached(tmp_path: Path, monkeypa
     monkeypatch.setenv("WANDB_API_KEY", MARKER)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.setattr(tracking, "SECONDS", {"init_timeout": 1, "finish_timeout": 1})
+    monkeypatch.setattr(trackers, "SECONDS", {"init_timeout": 1, "finish_timeout": 1})
     path = recipe(tmp_path, "wandb")
     result = finetune("train", path)
     assert result.exit_code == 0, result.output

@@ -242,18 +242,6 @@ def test_seen_is_told_against_what_the_model_was_trained_on(recipe: Write, tmp_p
     assert json.loads((out.parent / "run.json").read_text())["leak_audit"]["captions_in_train"] == share
 
 
-def test_a_checkpoint_cut_off_while_written_is_passed_over(recipe: Write) -> None:
-    from finetune.training.checkpoints import last_checkpoint
-
-    run = recipe().with_suffix("")
-    for step, whole in ((4, True), (8, False)):
-        (run / "checkpoints" / f"checkpoint-{step}").mkdir(parents=True)
-        if whole:
-            (run / "checkpoints" / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
-    assert last_checkpoint(run / "checkpoints") == str(run / "checkpoints" / "checkpoint-4")
-    assert not (run / "checkpoints" / "checkpoint-8").exists()
-
-
 def test_one_training_at_a_time(recipe: Write) -> None:
     from finetune.training.train import locked
 
