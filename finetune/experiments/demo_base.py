@@ -16,10 +16,11 @@ from finetune.data.demo.wording import alt_text, description
 from finetune.models.families import captioner_class
 from finetune.models.tiny import make_tiny
 from finetune.runs.claim import recipe_values
-from finetune.runs.folder import MODEL_FOLDER, TRAINING_FILE
+from finetune.runs.folder import RunFolder
 from finetune.training.train import train
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer
+from metrics.records.run import TrainingRecord
 
 COLUMNS = ("file_name", "alt_text", "description")
 DRAWN_SIZE = (96, 144)
@@ -45,13 +46,13 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
     untrained = recipe.model.model_copy(update={"tiny": None})
     train(recipe.model_copy(update={"model": untrained}), str(recipe_path), resume=True)
     captioner = captioner_class(recipe.model.family).load(
-        recipe.model.model_copy(update={"base": str(recipe.output / MODEL_FOLDER), "dtype": "bfloat16"})
+        recipe.model.model_copy(update={"base": str(RunFolder(recipe.output).model), "dtype": "bfloat16"})
     )
     captioner.model.bfloat16().save_pretrained(out)
     captioner.processor.save_pretrained(out)
-    record = json.loads((recipe.output / TRAINING_FILE).read_text(encoding="utf-8"))
+    record = TrainingRecord.read(RunFolder(recipe.output).training).to_json()
     made = {"command": f"python -m finetune make-demo-base --drawings {drawings}", "drawings_seed": SEED}
-    made |= {"recipe": recipe_values(recipe)} | {key: record[key] for key in FROM_TRAINING}
+    made |= {"recipe": recipe_values(recipe)} | {key: record[key] for key in FROM_TRAINING if key in record}
     with atomic_writer(out / "made.json") as file:
         json.dump(made, file, indent=1)
 

@@ -9,7 +9,7 @@ import torch
 
 from finetune.config.packaged import stanza_folder
 from finetune.config.recipe import Classifier, Scoring
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text

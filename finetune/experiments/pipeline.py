@@ -15,7 +15,7 @@ from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.experiments.measures import check_scoring, is_complete, measures_of, prepare_scoring
 from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.runs.processes import call, locked
 from finetune.runs.system import load_system
 from finetune.training.preflight import check_recipe, check_splits

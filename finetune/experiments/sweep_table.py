@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.config.recipe import Recipe
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.runs.record import read_training
 from finetune.training.caption_evaluation_page import SCORES
 from metrics.common.files import make_folder, read_json_object, write_text

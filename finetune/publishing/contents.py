@@ -13,7 +13,7 @@ from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
 from finetune.config.history import with_current_names
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, read_json_object, sha256
 

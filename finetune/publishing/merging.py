@@ -17,7 +17,7 @@ from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
 from finetune.models.generation import generate
 from finetune.publishing.contents import ADAPTER, MARK, public
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.runs.record import read_training
 from finetune.runs.system import load_system
 from finetune.training.collator import CaptionCollator

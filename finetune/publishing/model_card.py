@@ -13,7 +13,7 @@ from finetune.config.overrides import flat
 from finetune.models.families import FAMILIES
 from finetune.publishing.contents import Trained, public
 from finetune.publishing.licences import CATALOGUES, CatalogueTerms, base_licence
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.common.files import read_json_object
 from metrics.common.formatting import duration

@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.config.history import with_current_names, with_old_values
 from finetune.config.recipe import Recipe, parse_recipe
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
 

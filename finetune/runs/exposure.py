@@ -10,7 +10,7 @@ from finetune.data.preparation import Prepared
 from finetune.models.adapter_files import adapter_folder, adapter_name, run_of
 from finetune.models.loading import base_name
 from finetune.runs.claim import START
-from finetune.runs.folder import TRAINED_ON
+from finetune.runs.folder import RunFolder
 from finetune.runs.record import catalogue_of, read_training
 from finetune.runs.system import CaptioningSystem
 from metrics.records.captions import CaptionRecord, read_records, write_records
@@ -88,7 +88,7 @@ def with_exposure(start: dict[str, Any] | None) -> dict[str, Any] | None:
     run = run_of(adapter_folder(start["adapter"]))
     training = read_training(run)
     before = training.init_from if training else {}
-    return start | {KNOWN: (run / TRAINED_ON).is_file() and (not before or bool(before.get(KNOWN)))}
+    return start | {KNOWN: RunFolder(run).trained_on.is_file() and (not before or bool(before.get(KNOWN)))}
 
 
 def keep_trained_on(folder: Path, prepared: Prepared, start: dict[str, Any] | None) -> None:
@@ -98,11 +98,11 @@ def keep_trained_on(folder: Path, prepared: Prepared, start: dict[str, Any] | No
         row["id"]: CaptionRecord(row["id"], product_id=row["product_id"], references=(row["caption"],)) for row in rows
     }
     if start:
-        earlier = run_of(adapter_folder(start["adapter"])) / TRAINED_ON
+        earlier = RunFolder(run_of(adapter_folder(start["adapter"]))).trained_on
         records = read_records(earlier) if earlier.is_file() else []
         _add(items, records)
         print(_start_note(start) or f"began from an adapter: its {len(records):,} training items count as seen too")
-    write_records(folder / TRAINED_ON, items.values())
+    write_records(RunFolder(folder).trained_on, items.values())
 
 
 def _add(items: dict[str, CaptionRecord], earlier: Iterable[CaptionRecord]) -> None:

@@ -1,8 +1,75 @@
-"""Names of a run's files."""
+"""Where each file of a run lies: the only place that spells these names."""
 
-from finetune.models import adapter_files
+from dataclasses import dataclass
+from pathlib import Path
 
-TRAINING_FILE = "training.json"
-TRAINED_ON = "trained-on.jsonl"
-MODEL_FOLDER = adapter_files.MODEL_FOLDER
-CHECKPOINTS = "checkpoints"
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run, or of one catalogue of a run that mixes several (captions, references and report alone)."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The claim: the recipe of the run and the fingerprint of its data."""
+        return self.path / "recipe.json"
+
+    @property
+    def training(self) -> Path:
+        """The record of the finished training."""
+        return self.path / "training.json"
+
+    @property
+    def trained_on(self) -> Path:
+        """The items that the model was trained on."""
+        return self.path / "trained-on.jsonl"
+
+    @property
+    def model(self) -> Path:
+        """The trained adapter, or the whole model if no tower has LoRA."""
+        return self.path / "model"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of the training."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Logs for TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
+    def micro_batch(self) -> Path:
+        """The micro-batch size that was found to fit into memory."""
+        return self.path / "micro-batch.json"
+
+    @property
+    def tracker(self) -> Path:
+        """The id of the run at its tracker."""
+        return self.path / "tracker.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """Captions and scores while training; runs begun by an earlier version have them in `judgements`."""
+        earlier = self.path / "judgements"
+        return earlier if earlier.is_dir() else self.path / "evaluation"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return self.path / "report"
+
+    @property
+    def report_json(self) -> Path:
+        """The scores of the report."""
+        return self.report / "report.json"
+
+    def captions(self, system: str) -> Path:
+        """The captions of a system: `pretrained`, `fine-tuned`, `shuffled`, `sibling` or `category`."""
+        return self.path / "captions" / system / "captions.jsonl"
+
+    def references(self, split: str) -> Path:
+        """The items of a split with their reference captions."""
+        return self.path / f"references-{split}.jsonl"

@@ -6,7 +6,7 @@ from typing import Any
 
 from finetune.config.history import with_current_names
 from finetune.data.preparation import Prepared
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.records.json_reader import JsonReader
 from metrics.records.run import CatalogueInfo, TrainingRecord

@@ -11,7 +11,7 @@ from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
 from finetune.models.loading import split_revision
 from finetune.runs.claim import read_claim
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.runs.record import read_training
 from metrics.common.errors import UserError
 from metrics.records.run import TrainingRecord

@@ -21,7 +21,7 @@ from finetune.data.preparation import Prepared
 from finetune.models.families.base import Captioner
 from finetune.models.generation import generate
 from finetune.models.memory import estimate as memory
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.runs.processes import distributed
 from finetune.training.arguments import training_arguments
 from finetune.training.callbacks import ResumableEarlyStopping, StepClock

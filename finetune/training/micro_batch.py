@@ -10,7 +10,7 @@ from typing import TypeVar
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from finetune.config.recipe import Training
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
 

@@ -16,7 +16,7 @@ from finetune.models.families import captioner_class
 from finetune.models.loading import check_precision, is_sharded
 from finetune.models.memory import estimate as memory
 from finetune.models.tiny import check_tiny
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.training.arguments import training_arguments
 from finetune.training.caption_evaluation import check_evaluation
 from finetune.training.optimization import check_optimizer, check_rates

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from finetune.config.overrides import flat
 from finetune.data.mixture import Mixture
 from finetune.runs.exposure import audited
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.training.caption_evaluation import EvaluatedCaptions
 from metrics.common.errors import UserError

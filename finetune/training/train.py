@@ -27,7 +27,7 @@ from finetune.models.memory import estimate as memory
 from finetune.models.tiny import make_tiny
 from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.runs.processes import distributed, locked
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.training.arguments import training_arguments

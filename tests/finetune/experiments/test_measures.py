@@ -10,7 +10,7 @@ from tiny import captioned, prepared, recipe, references, refused, write_csv
 
 from finetune.config.recipe import load_recipe
 from finetune.experiments.measures import VOCABULARY, classifier_folder, measures_of, prepare_scoring
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from metrics import UserError
 
 STANZA = str(places.STANZA)

@@ -17,7 +17,7 @@ from wandb_files import OfflineRun
 
 from finetune.config.recipe import load_recipe
 from finetune.runs.claim import recipe_values
-from finetune.runs.paths import RunFolder
+from finetune.runs.folder import RunFolder
 from finetune.training import trackers
 
 SECRETS = ("WANDB_API_KEY", "HF_TOKEN")
