@@ -20,7 +20,7 @@ DOWNLOAD = """python -c "import stanza; stanza.download('en')\""""
 INSTALL = "pip install '.[measures]'"
 MODEL_FILES = {"tokenize": "tokenizer.pt", "pos": "pos.pt", "lemma": "lemma.pt"}
 RESOURCES = "resources.json"
-# What Stanza and torch.load raise on files that are cut off, overwritten or of another kind.
+# What Stanza and PyTorch raise on files that are cut off, overwritten or of another kind.
 _BROKEN_FILE = (
     AssertionError,
     AttributeError,
