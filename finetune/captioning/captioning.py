@@ -113,7 +113,7 @@ def _stands(out: Path, digest: str, name: str | None) -> bool:
 
 
 def is_untouched(out: Path) -> bool:
-    """Whether captions stand in `out` as they were written, which `run.json` beside them tells."""
+    """Whether `out` holds captions exactly as they were written, by the hash in the `run.json` beside it."""
     try:
         run = read_run(out)
     except UserError:

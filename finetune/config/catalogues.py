@@ -1,10 +1,11 @@
 """The data sections of a recipe: the keys of each catalogue. `finetune.data.catalogues` has the loader of each."""
 
-from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Literal, Self
+from functools import reduce
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from finetune.config import history
 from finetune.config.section import Section
 
 SPLITS = ("train", "validation", "test")
@@ -30,12 +31,6 @@ class CatalogueSection(Section):
     comes from this one of several.
     """
 
-    ADDED_LATER: ClassVar[dict[str, Any]] = {}
-    """Dotted keys that earlier versions did not have, with the values at which the data are prepared as before them.
-
-    A key at that value is left out of `identity`, so that a new key changes no fingerprint and unfinished runs resume.
-    """
-
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
     weight: PositiveFloat | None = None
     split: Split = Split()
@@ -49,16 +44,22 @@ class CatalogueSection(Section):
         return self.name or self.catalogue  # type: ignore[attr-defined]
 
     def identity(self) -> str:
-        """The keys that decide the prepared data, as JSON in the order of the fields: part of their fingerprint."""
+        """The keys that decide the prepared data, as JSON in the order of the fields: part of their fingerprint.
+
+        A key of `history.ADDED` that has its old value is left out, so that a new key changes no fingerprint.
+        """
         left_out: dict[str, Any] = {"name": True, "weight": True}
-        for key, earlier in self.ADDED_LATER.items():
-            if attrgetter(key)(self) == earlier:
-                *sections, last = key.split(".")
-                inner = left_out
-                for section in sections:
-                    inner = inner.setdefault(section, {})
-                inner[last] = True
+        for key, old in history.ADDED.items():
+            section, *path = key.split(".")
+            if section == "data" and reduce(_value_of, path, self) == old:
+                *parents, last = path
+                reduce(lambda part, name: part.setdefault(name, {}), parents, left_out)[last] = True
         return self.model_dump_json(exclude=left_out)
+
+
+def _value_of(section: Any, key: str) -> Any:
+    """The value of a section's key; what has no such key has an object equal to nothing."""
+    return getattr(section, key, object())
 
 
 class HM(CatalogueSection):

@@ -12,7 +12,7 @@ from metrics.common.errors import UserError
 
 
 def read_yaml(path: Path, name: str) -> dict[str, Any]:
-    """The values of a YAML file, a `name` in messages. Raises `UserError` where it cannot be read or is no mapping."""
+    """The values of a YAML file, a `name` in messages. Raises `UserError` if it cannot be read or is no mapping."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
     except FileNotFoundError:
@@ -20,9 +20,9 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
         hint = f"; did you mean {path.parent / near[0]}?" if near else ""
         raise UserError(f"{path}: no such {name}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the {name}: {error}") from None
+        raise UserError(f"{path}: cannot read the {name}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
+        raise UserError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: a {name} is a mapping of sections, found {type(values).__name__}")
     return values
@@ -40,7 +40,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def apply_override(values: dict[str, Any], override: str) -> None:
     """Apply `section.key=value`; in a list a number names the entry, any other key is set in all of them.
 
-    Raises `UserError` where the override is not of this form or leads nowhere.
+    Raises `UserError` if the override is not of this form or names no entry of a list.
     """
     path, separator, value = override.partition("=")
     keys = path.split(".")
@@ -49,7 +49,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     try:
         parsed = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from None
+        raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
     _put(values, keys, parsed, f"override {override!r}")
 
 
@@ -62,7 +62,9 @@ def _put(section: dict[str, Any] | list[Any], keys: list[str], value: Any, sourc
         inner = section.get(place) if isinstance(section, dict) else section[place]
         if not isinstance(inner, dict | list | None):
             raise UserError(f"{source}: {place} is a value, not a section")
-        section[place] = {} if inner is None else copy(inner)  # what YAML's anchors share changes here alone
+        section[place] = (
+            {} if inner is None else copy(inner)
+        )  # a section shared by a YAML anchor changes in this place only
         _put(section[place], rest, value, source)
 
 
@@ -77,12 +79,12 @@ def _places(section: dict[str, Any] | list[Any], keys: list[str], source: str) -
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, which YAML readers else resolve silently."""
+    """Refuses a key that occurs twice in a mapping; YAML readers otherwise silently keep one of them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         repeated = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
         if repeated is not None:
-            problem = f"key {repeated.value!r} stands twice in one section"
+            problem = f"key {repeated.value!r} occurs twice in one section"
             raise yaml.constructor.ConstructorError(None, None, problem, repeated.start_mark)
         return super().construct_mapping(node, deep)

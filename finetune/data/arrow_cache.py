@@ -16,7 +16,7 @@ from finetune.config.catalogues import SPLITS, CatalogueSection
 from finetune.data.account import Account, SplitSizes, Step
 from finetune.data.catalogues.base import Catalogue
 from finetune.data.damage import is_damage, unreadable
-from finetune.data.leaks import TrainingItems
+from finetune.data.leaks import SeenInTraining
 from finetune.data.photos import Photo
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, write_text
@@ -112,7 +112,7 @@ def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], co
     Another process may write the same catalogue meanwhile; the first to finish names the folder.
     """
     names = sorted(set(catalogue.described["category"]) - {""})
-    trained = TrainingItems(parts["train"]["caption"], parts["train"]["product_id"])
+    trained = SeenInTraining(parts["train"]["caption"], parts["train"]["product_id"])
     account = _account(folder.name, catalogue, parts, config, trained)
     with atomic_folder(folder, keep_existing=True) as draft:
         for name, part in parts.items():
@@ -123,7 +123,7 @@ def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], co
         write_text(draft / ACCOUNT, account.to_json())
 
 
-def _to_dataset(part: pd.DataFrame, trained: TrainingItems, names: list[str], folder: Path | None) -> Any:
+def _to_dataset(part: pd.DataFrame, trained: SeenInTraining, names: list[str], folder: Path | None) -> Any:
     """The part as an Arrow data set, made block by block: Python's objects take several times the memory."""
     keys = sorted({key for attributes in part["attributes"] for key in attributes})
     blocks = [part.iloc[start : start + BLOCK] for start in range(0, len(part), BLOCK)]
@@ -131,7 +131,7 @@ def _to_dataset(part: pd.DataFrame, trained: TrainingItems, names: list[str], fo
 
 
 def _to_block(
-    block: pd.DataFrame, trained: TrainingItems, names: list[str], keys: list[str], folder: Path | None
+    block: pd.DataFrame, trained: SeenInTraining, names: list[str], keys: list[str], folder: Path | None
 ) -> Any:
     text, known = datasets.Value("string"), set(names)
     columns = {
@@ -154,7 +154,7 @@ def _account(
     catalogue: Catalogue,
     parts: dict[str, pd.DataFrame],
     config: CatalogueSection,
-    trained: TrainingItems,
+    trained: SeenInTraining,
 ) -> Account:
     test = parts["test"]
     return Account(

@@ -21,7 +21,7 @@ class LeakAudit:
         return asdict(self)
 
 
-class TrainingItems:
+class SeenInTraining:
     """The captions and products that a model was trained on."""
 
     def __init__(self, captions: Iterable[str], products: Iterable[str | None]) -> None:

@@ -12,7 +12,7 @@ import datasets
 from finetune.config.catalogues import CatalogueSection
 from finetune.data.account import Account, MixturePart, SplitSizes
 from finetune.data.catalogues import loader_of
-from finetune.data.leaks import TrainingItems
+from finetune.data.leaks import SeenInTraining
 from finetune.data.preparation import ALL_SPLITS, Prepared, prepare
 from metrics.common.errors import UserError
 
@@ -160,7 +160,7 @@ def _account(parts: dict[str, Prepared], weights: dict[str, float], splits: dict
 
 def _audited(part: Prepared, captions: set[str], whole: Prepared) -> Prepared:
     """The part with `seen` and its leak audit taken against `captions`, and so with a fingerprint of its own."""
-    trained = TrainingItems(captions, part.splits["train"]["product_id"][:])
+    trained = SeenInTraining(captions, part.splits["train"]["product_id"][:])
     marked = {split: _marked(part.splits[split], trained) for split in ("validation", "test")}
     test = part.splits["test"]
     account = replace(
@@ -171,7 +171,7 @@ def _audited(part: Prepared, captions: set[str], whole: Prepared) -> Prepared:
     return Prepared(part.splits | marked, account)
 
 
-def _marked(data: Any, trained: TrainingItems) -> Any:
+def _marked(data: Any, trained: SeenInTraining) -> Any:
     seen = trained.seen(data["caption"][:])
     return data.remove_columns("seen").add_column("seen", seen, feature=datasets.Value("bool"))
 

@@ -49,7 +49,9 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
             _report(recipe.scoring, [*files, *captions], RunFolder(folder))
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
-        by_catalogue = {name: folder / "report.json" for name, folder in zip(recipe.catalogues, reports, strict=True)}
+        by_catalogue = {
+            name: RunFolder(folder).report_json for name, (_, folder) in zip(recipe.catalogues, parts, strict=True)
+        }
         attach_reports(recipe.training.tracker, RunFolder(recipe.output), recipe_values(recipe), by_catalogue)
         return reports
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from safetensors import SafetensorError
 from finetune.config.recipe import FamilyName, Tiny
 from finetune.models.families import captioner_class
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes
+from metrics.common.files import atomic_folder, read_bytes, write_text
 
 MARK = "tiny.json"
 
@@ -32,19 +30,15 @@ def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Pat
         if _read_mark(folder) == mark:
             return
         raise UserError(f"model.base: {folder}: a tiny model made from other training texts; name another model.base")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        torch.manual_seed(shape.seed)
-        model, processor = captioner_class(family).tiny(shape, texts)
-        model.save_pretrained(draft)
+    torch.manual_seed(shape.seed)
+    model, processor = captioner_class(family).tiny(shape, texts)
+    with atomic_folder(folder) as draft:
+        try:
+            model.save_pretrained(draft)
+        except SafetensorError as error:  # its way to report a full disk
+            raise UserError(f"cannot write {folder}: {error}") from error
         processor.save_pretrained(draft)
-        (draft / MARK).write_text(json.dumps(mark, indent=1), encoding="utf-8")
-        draft.rename(folder)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write {folder}: {error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        write_text(draft / MARK, json.dumps(mark, indent=1))
 
 
 def check_tiny(family: FamilyName, shape: Tiny, folder: Path) -> None:

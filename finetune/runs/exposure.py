@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.data.leaks import LeakAudit, TrainingItems
+from finetune.data.leaks import LeakAudit, SeenInTraining
 from finetune.data.preparation import Prepared
 from finetune.models.adapter_files import adapter_folder, adapter_name, run_of
 from finetune.models.loading import base_name
@@ -52,19 +52,19 @@ def audited(
     return marked, trained.audit(captions, [item.product_id for item in described])
 
 
-def _training_items(records: Sequence[CaptionRecord], catalogue: str) -> TrainingItems:
+def _training_items(records: Sequence[CaptionRecord], catalogue: str) -> SeenInTraining:
     """What a model was trained on; products of "catalogue/product", as mixtures write them, under both names."""
     products = {record.product_id for record in records}
     own = {product.removeprefix(f"{catalogue}/") for product in products if product}
-    return TrainingItems((text for record in records for text in record.references), products | own)
+    return SeenInTraining((text for record in records for text in record.references), products | own)
 
 
 def leak_note(system: CaptioningSystem) -> str | None:
     """What is unknown of the system's training; None if all is known."""
     if system.adapter and system.trained_on is None:
         return (
-            f"The adapter {base_name(system.adapter)} lies in no run's folder, so nobody knows what it was trained "
-            "on: seen items and the leak audit are told against the catalogue's own training split."
+            f"The adapter {base_name(system.adapter)} is in no run's folder, so what it was trained on is unknown: "
+            "seen items and the leak audit are those of the catalogue's own training split."
         )
     return _start_note(system.training.init_from if system.training else None)
 
@@ -73,15 +73,15 @@ def _start_note(start: Mapping[str, Any] | None) -> str | None:
     if not start or start.get(KNOWN):
         return None
     return (
-        f"Training began from the adapter {adapter_name(start['adapter'])}, and nobody knows all that it was trained "
-        "on: seen items and the leak audit are told against what is known."
+        f"Training began from the adapter {adapter_name(start['adapter'])}, and part of what it was trained on "
+        "is unknown: seen items and the leak audit are those of what is known."
     )
 
 
 def with_exposure(start: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What a run keeps of the adapter that it begins from, with whether all items are known that this was trained on.
+    """What a run records of its start adapter, with whether all items that it was trained on are known.
 
-    They are if it is in a run's folder, and that run itself began from no other adapter or from one of such a run.
+    They are if the adapter is in a run's folder, and that run began from no other adapter, or from one of such a run.
     """
     if start is None:
         return None
@@ -92,7 +92,7 @@ def with_exposure(start: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def keep_trained_on(folder: Path, prepared: Prepared, start: dict[str, Any] | None) -> None:
-    """Write the items that a run is trained on, and those that the adapter was that it begins from, as far as known."""
+    """Write the items that a run is trained on, and those that its start adapter was trained on, if known."""
     rows = prepared.splits["train"].select_columns(["id", "product_id", "caption"]).to_list()
     items = {
         row["id"]: CaptionRecord(row["id"], product_id=row["product_id"], references=(row["caption"],)) for row in rows
@@ -106,7 +106,7 @@ def keep_trained_on(folder: Path, prepared: Prepared, start: dict[str, Any] | No
 
 
 def _add(items: dict[str, CaptionRecord], earlier: Iterable[CaptionRecord]) -> None:
-    """Add what is not there yet; an id that another item has gets a prefix."""
+    """Add the items that are missing; an id that another item has gets a prefix."""
     for record in earlier:
         added = record
         while items.setdefault(added.id, added) != added:

@@ -1,4 +1,4 @@
-"""Processes of ours: a command that ends when we are ended, and one of them to a folder."""
+"""Child processes that end with us, one process for each folder, and the processes of `accelerate launch`."""
 
 import os
 import signal
@@ -22,29 +22,29 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def call(command: Sequence[str], environment: Mapping[str, str] | None = None, *, launcher: bool = False) -> int:
     """Run a command to its end and return its exit code.
 
-    Where we are told to end, so is what we wait for, or what it has started where it is a `launcher` that passes no
-    signal on; we wait until it has, since a training that lived on would hold its folder.
-    Raises `SystemExit` with 128 + the signal's number where we were told to end.
+    A signal that ends us is passed on to the command, or to its children if it is a `launcher` that passes no signal
+    on. We wait until they have ended, since a training that continued would keep its folder locked.
+    Raises `SystemExit` with 128 + the signal's number after such a signal.
     """
-    told: list[int] = []
+    received: list[int] = []
     process = psutil.Popen(command, env=environment)
 
     def pass_on(number: int) -> None:
-        told.append(number)
+        received.append(number)
         with suppress(psutil.NoSuchProcess):
             for one in (process.children() if launcher else []) or [process]:
                 one.terminate()
 
     with on_ending(pass_on):
         code = int(process.wait())
-    if told:
-        raise SystemExit(128 + told[0])
+    if received:
+        raise SystemExit(128 + received[0])
     return code
 
 
 @contextmanager
 def on_ending(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call `handle` with the number of each signal that would end us; those that are ignored (nohup) stay so."""
+    """Call `handle` with the number of each signal that would end us; signals that are ignored (nohup) stay ignored."""
 
     def handler(number: int, _: FrameType | None) -> None:
         handle(number)
@@ -61,13 +61,13 @@ def on_ending(handle: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the run's folder against another process. Raises `UserError` where one holds it."""
+    """Lock the run's folder. Raises `UserError` if another process has locked it."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{folder}: another training or run works there; wait for it, or stop it") from None
+        raise UserError(f"{folder}: another training or run is using this folder; wait for it, or stop it") from None
     try:
         yield
     finally:
@@ -75,14 +75,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def distributed() -> PartialState:
-    """This process among those that `accelerate launch` started. Raises `UserError` where they cannot meet."""
+    """This process among those that `accelerate launch` started. Raises `UserError` if they cannot connect."""
     try:
-        state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # it does not ask by itself
+        state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # PartialState does not read it itself
     except DistNetworkError as error:
         address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise UserError(
-            f"{address}: the processes cannot meet there: {str(error).splitlines()[0]}. Does another training hold the "
-            "port? Give one that is free: accelerate launch --main_process_port 0"
+            f"{address}: the processes cannot connect to each other: {str(error).splitlines()[0]}. Does another training "
+            "use the port? Let a free one be chosen: accelerate launch --main_process_port 0"
         ) from error
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if state.num_processes != started:

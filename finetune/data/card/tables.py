@@ -57,7 +57,7 @@ _REPETITION = {
 }
 _LEAKS = {
     "Test items": ("leak_audit.test_items", ",d"),
-    "Test captions that stand word for word in training": ("leak_audit.captions_in_train", ".1%"),
+    "Test captions that are word for word in training": ("leak_audit.captions_in_train", ".1%"),
     "Test items with a sibling of the same product in training": ("leak_audit.siblings_in_train", ".1%"),
 }
 
@@ -112,7 +112,7 @@ def sections(labelled: Mapping[str, Facts]) -> list[CardSection]:
         ),
         CardSection(
             "Attributes",
-            "Distinct values as they stand; where values hold lists, the distinct parts between commas too.",
+            "Distinct values; for values that hold lists, also the distinct parts between commas.",
             lists=_each(labelled, ["Attribute", "Items", "Values", "Parts"], _attribute_rows),
         ),
         CardSection(

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import pytest
 from places import ROOT
 
+from finetune.config import history
 from finetune.config.catalogues import CatalogueSection, Demo, Split
 
 
@@ -31,8 +32,6 @@ class LaterSplit(Split):
 
 
 class Later(CatalogueSection):
-    ADDED_LATER: ClassVar[dict[str, Any]] = {"sorted_by": None, "split.stratified": False}
-
     catalogue: Literal["later"] = "later"
     split: LaterSplit = LaterSplit()
     sorted_by: str | None = None
@@ -42,10 +41,16 @@ class Earlier(CatalogueSection):
     catalogue: Literal["later"] = "later"
 
 
-def test_a_key_added_later_changes_the_identity_only_where_it_changes_the_data() -> None:
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"data.sorted_by": None, "data.split.stratified": False, "training.sorted_by": 1}
+    monkeypatch.setattr(history, "ADDED", keys)
+
+
+def test_a_key_added_later_changes_the_identity_only_if_it_changes_the_data(added: None) -> None:
     assert Later().identity() == Earlier().identity()
 
 
 @pytest.mark.parametrize("section", [Later(sorted_by="id"), Later(split=LaterSplit(stratified=True))])
-def test_a_key_added_later_is_part_of_the_identity_when_it_is_used(section: Later) -> None:
+def test_a_key_added_later_is_part_of_the_identity_when_it_is_used(section: Later, added: None) -> None:
     assert section.identity() != Earlier().identity()

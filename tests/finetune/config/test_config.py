@@ -192,8 +192,8 @@ def test_a_wrong_override_is_refused(minimal: Path, override: str, expected: str
         ("output: [", "not valid YAML"),
         ("- output", "a recipe is a mapping of sections, found list"),
         ("", "a recipe is a mapping of sections, found NoneType"),
-        ("output: a\noutput: b\n", "key 'output' stands twice"),
-        ("lora: {rank: 1, rank: 2}\n", "key 'rank' stands twice"),
+        ("output: a\noutput: b\n", "key 'output' occurs twice"),
+        ("lora: {rank: 1, rank: 2}\n", "key 'rank' occurs twice"),
     ],
 )
 @pytest.mark.parametrize("command", ["prepare", "validate", "train"])

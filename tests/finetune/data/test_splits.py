@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from finetune.config.catalogues import Split
-from finetune.data.leaks import LeakAudit, TrainingItems
+from finetune.data.leaks import LeakAudit, SeenInTraining
 from finetune.data.splits import SPLITS, connected_groups, split_articles
 from metrics.common.errors import UserError
 
@@ -31,7 +31,7 @@ def articles(pairs: Pairs) -> pd.DataFrame:
 
 
 def audit(test: pd.DataFrame, train: pd.DataFrame) -> LeakAudit:
-    trained = TrainingItems(train["caption"], train["product_id"])
+    trained = SeenInTraining(train["caption"], train["product_id"])
     return trained.audit(test["caption"].tolist(), test["product_id"])
 
 

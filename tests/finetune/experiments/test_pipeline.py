@@ -87,7 +87,7 @@ def test_terminated_it_leaves_no_process_and_no_lock(recipe: Path) -> None:
     assert psutil.wait_procs(started, 30)[1] == []
     with (
         locked(recipe.parent / "run"),
-        pytest.raises(UserError, match="another training or run works there"),
+        pytest.raises(UserError, match="another training or run is using this folder"),
         locked(recipe.parent / "run"),
     ):
         pass

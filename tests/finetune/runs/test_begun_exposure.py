@@ -64,7 +64,7 @@ def test_items_of_the_start_and_of_its_start_count_as_seen(root: Path) -> None:
 def test_where_the_start_is_no_run_its_record_and_report_say_so(root: Path, tmp_path: Path) -> None:
     """So does a run that goes on with such a one; the items that are known still count."""
     bare = shutil.copytree(root / "first" / "model", tmp_path / "bare")
-    note = "Training began from the adapter {}, and nobody knows all that it was trained on"
+    note = "Training began from the adapter {}, and part of what it was trained on is unknown"
     assert note.format("bare") in train(root, "from-bare", 1, bare)
     records, run = captioned(root, "from-bare")
     assert run["leak_note"].startswith(note.format("bare"))
@@ -93,7 +93,7 @@ def test_captions_by_a_bare_adapter_say_that_nobody_knows(root: Path, tmp_path: 
     out = tmp_path / "captions.jsonl"
     options = ["--adapter", bare, "--data", root / "first.yaml", "--out", out]
     assert finetune("caption", "--model", root / "base", *options).exit_code == 0
-    assert "The adapter bare lies in no run's folder" in json.loads((tmp_path / "run.json").read_text())["leak_note"]
+    assert "The adapter bare is in no run's folder" in json.loads((tmp_path / "run.json").read_text())["leak_note"]
 
 
 def test_items_of_one_id_with_other_captions_both_count(root: Path, tmp_path: Path) -> None:

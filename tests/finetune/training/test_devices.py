@@ -108,7 +108,7 @@ def test_a_port_in_use_is_one_message(root: Path) -> None:
         first, second = start_two("train", str(path), log=log, MASTER_PORT=port)
         second.kill()
         assert end([first]) == [2], log.read_text()
-    assert f"127.0.0.1:{port}: the processes cannot meet there" in log.read_text()
+    assert f"127.0.0.1:{port}: the processes cannot connect to each other" in log.read_text()
     assert "--main_process_port 0" in log.read_text()
     assert "Traceback" not in log.read_text()
 

@@ -248,7 +248,7 @@ def test_one_training_at_a_time(recipe: Write) -> None:
     path = recipe()
     with locked(path.with_suffix("")):
         result = train(path)
-    assert (result.exit_code, "another training or run works there" in result.stderr) == (2, True)
+    assert (result.exit_code, "another training or run is using this folder" in result.stderr) == (2, True)
 
 
 def test_a_failed_start_claims_nothing(recipe: Write) -> None:
