@@ -168,9 +168,7 @@ def test_no_java_is_left_behind(blow: signal.Signals) -> None:
 
 
 def children(pid: int) -> list[str]:
-    pids = [
-        child for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()
-    ]
+    pids = [child for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()]
     return [child for child in pids if b"spice.js" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
