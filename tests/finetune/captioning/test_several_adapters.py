@@ -91,7 +91,7 @@ def test_what_several_adapters_cannot_have_is_one_message(root: Path, tmp_path: 
     clash = ("--adapter", root / "one", "--adapter", tmp_path / "copies" / "one" / "model")
     command = ("caption", "--model", root / "base")
     assert "are both called one" in refused(*command, *clash, *data, "--out", tmp_path / "out")
-    assert "each called by their folder" in refused(*command, *two, *data, "--out", tmp_path / "x", "--name", "me")
+    assert "each named after their folder" in refused(*command, *two, *data, "--out", tmp_path / "x", "--name", "me")
     assert "is a file" in refused(*command, *two, *data, "--out", root / "0.png")
     assert "no such folder, and no Hub id" in refused(*command, root / "0.png", "--adapter", tmp_path / "absent")
     other = recipe(root, "prompted", prompt="a photo of")
