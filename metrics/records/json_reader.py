@@ -68,8 +68,8 @@ class JsonReader:
         return {name: value for name, value in values.items() if _is_finite(value)}
 
     def _list(self, key: str) -> list[Any]:
-        values: list[Any] | None = self._typed(key, "a list", lambda value: isinstance(value, list))
-        return values or []
+        values: list[Any] | None = self._typed(key, "a list", lambda value: isinstance(value, list | tuple))
+        return list(values or ())
 
     def _typed(self, key: str, expected: str, holds: Callable[[object], bool]) -> Any:
         value = self.values.get(key)
