@@ -136,7 +136,7 @@ class Experiment(ABC, Generic[AnyCell]):
 
 
 def run_in_own_process(cell: Cell) -> None:
-    """`python -m finetune run` in a process of its own, which gives all memory back. Raises `UserError` if it fails."""
+    """`lookbook run` in a process of its own, which gives all memory back. Raises `UserError` if it fails."""
     code = call(python_module("finetune", "run", str(cell.recipe_path), *cell.overrides), child_environment())
     if code:
         raise UserError(f"ended with code {code}; its message is above. Start again to continue there")

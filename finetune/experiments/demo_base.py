@@ -51,7 +51,7 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
     captioner.model.bfloat16().save_pretrained(out)
     captioner.processor.save_pretrained(out)
     record = TrainingRecord.read(RunFolder(recipe.output).training).to_json()
-    made = {"command": f"python -m finetune make-demo-base --drawings {drawings}", "drawings_seed": SEED}
+    made = {"command": f"lookbook make-demo-base --drawings {drawings}", "drawings_seed": SEED}
     made |= {"recipe": recipe_values(recipe)} | {key: record[key] for key in FROM_TRAINING if key in record}
     with atomic_writer(out / "made.json") as file:
         json.dump(made, file, indent=1)

@@ -52,7 +52,7 @@ def make_demo_stanza(out: Path, count: int, steps: int) -> Path:
         _train(work, steps)
         write_text(work / "resources.json", json.dumps(RESOURCES))
         made = {
-            "command": f"python -m finetune make-demo-stanza --captions {count} --steps {steps}",
+            "command": f"lookbook make-demo-stanza --captions {count} --steps {steps}",
             "seed": SEED,
             "accuracy": _held_out_accuracy(work, drawn, round(HELD_OUT * count)),
             "versions": versions,

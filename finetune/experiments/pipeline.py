@@ -123,7 +123,7 @@ def _is_scored(decoding: Decoding, captions: Path, runs: Sequence[Any]) -> bool:
 
 
 def launch_training(path: Path, overrides: Sequence[str]) -> None:
-    """`python -m finetune train RECIPE --resume` in a process of its own, under `accelerate launch` on several GPUs."""
+    """`lookbook train RECIPE --resume` in a process of its own, under `accelerate launch` on several GPUs."""
     arguments = ["train", str(path), *overrides, "--resume"]
     gpus = torch.cuda.device_count()
     command = python_module("finetune", *arguments)

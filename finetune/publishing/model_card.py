@@ -121,7 +121,7 @@ def read_scored(trained: Trained) -> list[Scored]:
 
 
 def _scored(section: Mapping[str, Any], path: Path) -> Scored:
-    missing = "a model card shows scores: `python -m finetune run RECIPE` captions and scores what is trained"
+    missing = "a model card shows scores: `lookbook run RECIPE` captions and scores what is trained"
     report = read_json_object(path, missing)
     systems: dict[str, Any] = {}
     for system in report["systems"]:

@@ -81,8 +81,8 @@ def distributed() -> PartialState:
     except DistNetworkError as error:
         address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise UserError(
-            f"{address}: the processes cannot connect to each other: {str(error).splitlines()[0]}. Does another training "
-            "use the port? Let a free one be chosen: accelerate launch --main_process_port 0"
+            f"{address}: the processes cannot connect to each other: {str(error).splitlines()[0]}. Does another "
+            "training use the port? Let a free one be chosen: accelerate launch --main_process_port 0"
         ) from error
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if state.num_processes != started:

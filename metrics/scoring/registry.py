@@ -29,8 +29,8 @@ class Unavailable(Measure):
         raise UserError(f"{self.names[0]}: {self._reason}")
 
 
-NO_CLASSIFIER = Unavailable(Category.names, "no classifier given; `python -m metrics train-classifier` makes one")
-NO_VOCABULARY = Unavailable(Attributes.names, "no vocabulary given; `python -m metrics attributes` makes one")
+NO_CLASSIFIER = Unavailable(Category.names, "no classifier given; `lookbook train-classifier` makes one")
+NO_VOCABULARY = Unavailable(Attributes.names, "no vocabulary given; `lookbook attributes` makes one")
 
 
 def choose_measures(

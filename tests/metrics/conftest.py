@@ -24,7 +24,7 @@ collect_ignore = [
 
 @pytest.fixture
 def score() -> Callable[..., Result]:
-    """Run `python -m metrics score ...` for the measures that take no time."""
+    """Run `lookbook score ...` for the measures that take no time."""
     chosen = [part for name in ("BLEU-4", "ROUGE-L", "CIDEr") for part in ("--measure", name)]
     return lambda *arguments: CliRunner().invoke(app, ["score", *map(str, arguments), *chosen], env={"COLUMNS": "200"})
 

@@ -1,4 +1,4 @@
-"""`python -m metrics attributes`: a vocabulary from training captions or from a given list."""
+"""`lookbook attributes`: a vocabulary from training captions or from a given list."""
 
 from pathlib import Path
 

@@ -49,7 +49,7 @@ class Attributes(Measure):
         if signature != self.vocabulary.pipeline:
             raise UserError(
                 f"the vocabulary was made by Stanza {self.vocabulary.pipeline}, but {self.stanza} is "
-                f"{signature}; make it again with `python -m metrics attributes ... --stanza {self.stanza}`"
+                f"{signature}; make it again with `lookbook attributes ... --stanza {self.stanza}`"
             )
 
     def measure(self, corpus: Corpus) -> list[Measured]:

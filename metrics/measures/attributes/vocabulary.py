@@ -104,7 +104,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Raises:
         UserError: naming file and key, when it cannot be read or has other content.
     """
-    data = read_json_object(path, "make it with `python -m metrics attributes`")
+    data = read_json_object(path, "make it with `lookbook attributes`")
     for key, kind, expected in (
         ("pipeline", str, "a string"),
         ("source", dict, "an object"),

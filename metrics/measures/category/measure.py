@@ -90,7 +90,7 @@ class Category(Measure):
             raise UserError(
                 f"Acc: {self.folder} does not know {len(unknown)} categories of the items: "
                 f"{_suggestions(unknown, self.categories)}. Its own are {named(self.categories)}. Train one on this "
-                "catalogue: python -m metrics train-classifier"
+                "catalogue: lookbook train-classifier"
             )
         if not any(item.category for item in items):
             raise UserError('Acc: no item has a "category"; give references that have, with --references')
@@ -128,7 +128,7 @@ def _best(ranked: Mapping[str, Integers], text: str) -> int:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    remedy = "make one with: python -m metrics train-classifier"
+    remedy = "make one with: lookbook train-classifier"
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected a category classifier; {remedy}")
     record = read_record(folder)

@@ -14,7 +14,7 @@ from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
 
-COMMAND = "python -m metrics install-spice"
+COMMAND = "lookbook install-spice"
 _CENTRAL = "https://repo.maven.apache.org/maven2"
 _GPL = "GPL v3 or later"
 _MPL = "MPL 2.0"

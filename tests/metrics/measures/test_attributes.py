@@ -29,7 +29,7 @@ REFERENCES = ["Striped dress in linen.", "Striped dress in linen.", "Short, stri
 
 @pytest.fixture
 def attributes(tmp_path: Path) -> Callable[..., Result]:
-    """Run `python -m metrics attributes ... --out vocabulary.json`."""
+    """Run `lookbook attributes ... --out vocabulary.json`."""
     out = ["--out", str(tmp_path / "vocabulary.json")]
     return lambda *arguments: CliRunner().invoke(app, ["attributes", *map(str, arguments), *out])
 

@@ -1,4 +1,4 @@
-"""`python -m metrics install-spice`: from a folder, from a server, and what does not count as installed."""
+"""`lookbook install-spice`: from a folder, from a server, and what does not count as installed."""
 
 import shutil
 import threading
@@ -52,7 +52,7 @@ def install() -> Callable[..., Result]:
 
 
 def test_from_a_folder_and_again(install: Callable[..., Result], source: Path) -> None:
-    assert Spice().absent() == "not installed, run `python -m metrics install-spice`"
+    assert Spice().absent() == "not installed, run `lookbook install-spice`"
     first = install("--from", source)
     assert first.exit_code == 0, first.output
     assert "rhino-1.7.15.jar, 1.4 MB, licence MPL 2.0" in first.stderr

@@ -106,7 +106,7 @@ def test_a_vocabulary_that_is_none_is_named(tmp_path: Path, change: dict[str, ob
 def test_a_vocabulary_that_is_no_json_object_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "vocabulary.json"
     path.write_text(content)
-    with pytest.raises(UserError, match="python -m metrics attributes"):
+    with pytest.raises(UserError, match="lookbook attributes"):
         read_vocabulary(path)
 
 

@@ -1,4 +1,4 @@
-"""`python -m metrics compare`: the paper's tables with our systems, in five forms that say the same."""
+"""`lookbook compare`: the paper's tables with our systems, in five forms that say the same."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ STAR = "*=SUM(A1)"
 
 @pytest.fixture
 def compare() -> Compare:
-    """Run `python -m metrics compare ...`."""
+    """Run `lookbook compare ...`."""
     return lambda *arguments: CliRunner().invoke(app, ["compare", *map(str, arguments)], env={"COLUMNS": "80"})
 
 

@@ -1,4 +1,4 @@
-"""`python -m metrics score`: who is scored on what, and what happens when something is wrong."""
+"""`lookbook score`: who is scored on what, and what happens when something is wrong."""
 
 import errno
 import json
