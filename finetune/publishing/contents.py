@@ -96,9 +96,7 @@ def _read_mark(run: RunFolder, model: Path) -> dict[str, Any]:
         raise UserError(
             f"--model {model}: {run.path} has no adapter that it could be merged from: no {own}; leave it out"
         )
-    remedy = (
-        f"the run's scores are not those of that model; make it with `lookbook merge {run.path} --out FOLDER`"
-    )
+    remedy = f"the run's scores are not those of that model; make it with `lookbook merge {run.path} --out FOLDER`"
     mark = read_json_object(model / MARK, f"expected a model that `merge` made of {run.path}: {remedy}")
     if mark.get("adapter_sha256") != sha256(own):
         raise UserError(

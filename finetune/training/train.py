@@ -17,7 +17,7 @@ from finetune.config.recipe import Augmentation, Decoding, Labels, Lora, Model, 
 from finetune.data.mixture import Mixture, prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.models import adapters
-from finetune.models.adapter_files import record_packaged_base, start_from, starting_point
+from finetune.models.adapter_files import CONFIG, record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
 from finetune.models.generation import check_length
@@ -77,24 +77,13 @@ def _train(
 ) -> Path:
     run = RunFolder(recipe.output)
     fitted = recipe.model_copy(update={"training": with_micro_batch(recipe.training, micro_batch_size)})
-    with state.main_process_first():
-        mixture = prepare_all(recipe.catalogues, recipe.training.seed)
-        prepared = mixture.whole
-        if state.is_main_process:
-            _claim(recipe, mixture, start)
-            memory.show(memory.estimate(fitted))
-    check_splits(prepared)
-    with state.main_process_first():
-        if state.is_main_process:
-            remove_incomplete(run.checkpoints)
-        checkpoint = last_checkpoint(run.checkpoints)
-    if checkpoint:
-        check_whole(checkpoint, state.num_processes)
+    mixture = _prepare(fitted, recipe, state, start)
+    checkpoint = _resumed_from(run, state)
     device = "cpu" if is_sharded() else str(state.device)  # weights that are sharded go from there to each device
     captioner = trainable(recipe.model, recipe.tune, recipe.lora, fitted.training, device)
     prompt = captioner.prompt_of(recipe.prompt)
-    check_texts(captioner, prompt, recipe.decoding, recipe.labels, prepared)
-    cut = _cut_captions(captioner, prompt, prepared)
+    check_texts(captioner, prompt, recipe.decoding, recipe.labels, mixture.whole)
+    cut = _cut_captions(captioner, prompt, mixture.whole)
     if start:
         start_from(captioner, start["adapter"])
     counts = adapters.count_parameters(captioner)
@@ -102,36 +91,59 @@ def _train(
         print(adapters.describe(counts))
         for split, ids in cut.items():
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
-    trainer = _trainer(recipe, fitted.training, captioner, prompt, prepared, state)
+    trainer = _trainer(recipe, fitted.training, captioner, prompt, mixture.whole, state)
     tracker = open_tracker(recipe.training.tracker, run) if state.is_main_process else None
     if tracker:
         trainer.add_callback(Tracking(tracker, facts_of(recipe_values(recipe), mixture, run), trainer.evaluator))
-    clock = StepClock()
-    trainer.add_callback(clock)
-    started = time.perf_counter()
-    _fit(trainer, checkpoint)
-    spent = "train_since_resume_s" if checkpoint else "train_s"
-    times = {spent: time.perf_counter() - started} | ({"step_s": clock.median} if clock.seconds else {})
+    times = _fit(trainer, checkpoint)
+    record = replace(
+        _record(recipe, recipe_path, trainer, counts),
+        times=times,
+        cut_captions=cut,
+        init_from=start or {},
+        micro_batch_size=micro_batch_size,
+        **mixture.whole.account.for_training_record(),
+    )
+    _save(trainer, captioner, run, record)
+    state.wait_for_everyone()
+    return run.path
+
+
+def _prepare(fitted: Recipe, recipe: Recipe, state: PartialState, start: dict[str, Any] | None) -> Mixture:
+    """The data, prepared by the first process, which makes the output this run's and prints the memory to expect."""
+    with state.main_process_first():
+        mixture = prepare_all(recipe.catalogues, recipe.training.seed)
+        if state.is_main_process:
+            _claim(recipe, mixture, start)
+            memory.show(memory.estimate(fitted))
+    check_splits(mixture.whole)
+    return mixture
+
+
+def _resumed_from(run: RunFolder, state: PartialState) -> Path | None:
+    """The checkpoint to resume from, if there is one. Raises `UserError` if it is not whole."""
+    with state.main_process_first():
+        if state.is_main_process:
+            remove_incomplete(run.checkpoints)
+        checkpoint = last_checkpoint(run.checkpoints)
+    if checkpoint:
+        check_whole(checkpoint, state.num_processes)
+    return checkpoint
+
+
+def _save(trainer: CaptionTrainer, captioner: Captioner, run: RunFolder, record: TrainingRecord) -> None:
+    """Keep the model, its processor and the record; of the checkpoints only the best remains."""
     with writing(run.checkpoints):
         trainer.save_model(str(run.model))
-    if state.is_main_process:
-        captioner.processor.save_pretrained(run.model)
-        (run.model / "training_args.bin").unlink()
-        if adapters.tuned_towers(recipe.tune)[0]:
-            record_packaged_base(run.model)
-        (run.model / "README.md").unlink(missing_ok=True)  # PEFT's, an empty form
-        record = replace(
-            _record(recipe, recipe_path, trainer, counts),
-            times=times,
-            cut_captions=cut,
-            init_from=start or {},
-            micro_batch_size=micro_batch_size,
-            **prepared.account.for_training_record(),
-        )
-        record.write(run.training)
-        remove_others(run.checkpoints, {f"checkpoint-{trainer.state.best_global_step}"})
-    state.wait_for_everyone()
-    return recipe.output
+    if not trainer.args.should_save:
+        return
+    captioner.processor.save_pretrained(run.model)
+    (run.model / "training_args.bin").unlink()
+    (run.model / "README.md").unlink(missing_ok=True)  # PEFT's, an empty form
+    if (run.model / CONFIG).is_file():
+        record_packaged_base(run.model)
+    record.write(run.training)
+    remove_others(run.checkpoints, {f"checkpoint-{trainer.state.best_global_step}"})
 
 
 def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> None:
@@ -160,8 +172,14 @@ def check_texts(captioner: Captioner, prompt: str, decoding: Decoding, labels: L
     check_padding(captioner, prompt, labels, prepared.splits["train"]["caption"])
 
 
-def _fit(trainer: CaptionTrainer, checkpoint: Path | None) -> None:
-    """Train to the end. If a signal ends it, writes a checkpoint and raises `SystemExit` with 128 + its number."""
+def _fit(trainer: CaptionTrainer, checkpoint: Path | None) -> dict[str, float]:
+    """Train to the end and return the seconds that it took, and those of a step.
+
+    If a signal ends it, writes a checkpoint and raises `SystemExit` with 128 + its number.
+    """
+    clock = StepClock()
+    trainer.add_callback(clock)
+    started = time.perf_counter()
     try:
         with trainer.interruption.listening():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -169,6 +187,12 @@ def _fit(trainer: CaptionTrainer, checkpoint: Path | None) -> None:
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
     finally:
         trainer.end_progress()
+    _end_if_interrupted(trainer)
+    name = "train_since_resume_s" if checkpoint else "train_s"
+    return {name: time.perf_counter() - started} | ({"step_s": clock.median} if clock.seconds else {})
+
+
+def _end_if_interrupted(trainer: CaptionTrainer) -> None:
     number = trainer.interruption.agreed
     if number:
         trainer.accelerator.print(
