@@ -144,7 +144,7 @@ def test_training_begins_from_an_adapter(root: Path, tmp_path: Path) -> None:
     assert "trained already" in said("train", path, "--resume", "--init-from", root / "one" / "model")
     assert f"began from the adapter {root / 'one'}" in refused("train", path, "--resume")
     assert "began from the adapter" in refused("train", path, "--resume", "--init-from", root / "other")
-    assert "began with fresh adapters" in refused("train", root / "one.yaml", "--resume", "--init-from", root / "other")
+    assert "began with new adapters" in refused("train", root / "one.yaml", "--resume", "--init-from", root / "other")
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_loose_photos_and_the_demo_s_base_have_no_catalogues(recipe: Path, tmp_p
     loose = finetune("caption", tmp_path / "shop" / "000.png", "--model", "absent", "--catalogue", "shop")
     assert (loose.exit_code, "--catalogue: captions of single photos" in loose.stderr) == (2, True)
     base = finetune("make-demo-base", "--recipe", recipe)
-    assert (base.exit_code, "data: expected one catalogue of the kind folder" in base.stderr) == (2, True)
+    assert (base.exit_code, "data: expected one catalogue, folder" in base.stderr) == (2, True)
 
 
 def test_baselines_are_written_for_each_catalogue(recipe: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path) -> Non
     finish(recipe)
     made = report(recipe)
     assert made["measures"] == [name for name in ORDER if name != "SPICE"]
-    assert made["absent"] == {"SPICE": "not installed, run `python -m metrics install-spice`"}
+    assert made["absent"] == {"SPICE": "not installed, run `lookbook install-spice`"}
     assert [system["name"] for system in made["systems"]] == SYSTEMS
     assert (recipe.parent / "run" / "report" / "report.html").is_file()
     assert (recipe.parent / "run" / "model" / "adapter_model.safetensors").is_file()

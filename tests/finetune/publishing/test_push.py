@@ -145,7 +145,7 @@ def test_dry_run_writes_the_card_and_sends_nothing(hub: HubServer, runs: Path) -
 @pytest.mark.parametrize(
     ("damaged", "said"),
     [
-        ("report/report.json", "python -m finetune run RECIPE"),
+        ("report/report.json", "lookbook run RECIPE"),
         ("training.json", "training.json: no such file"),
         ("model/processor_config.json", "the processor is missing"),
         (f"model/{WEIGHTS}", "damaged"),

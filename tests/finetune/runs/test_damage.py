@@ -88,7 +88,7 @@ def test_a_checkpoint_of_two_processes_is_no_checkpoint_of_one(diverged: tuple[P
         said = resumed(path)
         for each in two:
             each.unlink()
-    assert "written by 2 processes, and 1 are to go on with it" in said
+    assert "written by 2 processes, and this training has 1" in said
 
 
 @pytest.mark.parametrize("text", ["{", "[1]"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from places import ROOT
+from places import SUPPORT
 
 from metrics import UserError
 from metrics.bench.runner import Contest, Values, bench
@@ -31,7 +31,7 @@ def inputs(folder: Path, pairs: int) -> str:
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sides run in processes of their own, which must find this file."""
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{SUPPORT}")
 
 
 def test_captions_are_as_they_are_said_to_be() -> None:
