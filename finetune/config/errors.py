@@ -1,4 +1,4 @@
-"""The faults of a recipe in the words of the person who wrote it."""
+"""The errors of a recipe, in terms of the keys that its author wrote."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -16,29 +16,29 @@ Parsed = TypeVar("Parsed", bound=Section)
 
 
 def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
-    """Validate the values of a YAML file of this `kind`. Raises `UserError` with every fault at once."""
+    """Validate the values of a YAML file of this `kind`. Raises `UserError` with all errors at once."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        faults = "\n".join(f"  {_explain(kind, fault)}" for fault in error.errors())
+        lines = "\n".join(f"  {_explain(kind, one)}" for one in error.errors())
         name = kind.__name__.lower()
-        raise UserError(f"{source}: {error.error_count()} fault(s) in the {name}\n{faults}") from None
+        raise UserError(f"{source}: {error.error_count()} error(s) in the {name}\n{lines}") from error
 
 
-def _explain(kind: type[BaseModel], fault: Any) -> str:
+def _explain(kind: type[BaseModel], error: Any) -> str:
     """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
-    section, keys = _located(kind, fault["loc"])
+    section, keys = _located(kind, error["loc"])
     where = ".".join(keys) or kind.__name__.lower()
-    if fault["type"].startswith("union_tag"):
-        found = fault["ctx"].get("tag", "nothing")
+    if error["type"].startswith("union_tag"):
+        found = error["ctx"].get("tag", "nothing")
         known = list(_catalogues())
         return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
-    if fault["type"] == "missing":
+    if error["type"] == "missing":
         return f"{where}: missing; the {kind.__name__.lower()} must give it"
-    if fault["type"] == "tuple_type":
-        return f"{where}: expected a list, found {_shown(fault['input'])}"
-    if fault["type"] != "extra_forbidden":
-        return f"{where}: {fault['msg'].removeprefix('Value error, ')}, found {_shown(fault['input'])}"
+    if error["type"] == "tuple_type":
+        return f"{where}: expected a list, found {_shown(error['input'])}"
+    if error["type"] != "extra_forbidden":
+        return f"{where}: {error['msg'].removeprefix('Value error, ')}, found {_shown(error['input'])}"
     known = list(section.model_fields)
     return f"{where}: unknown key{nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
 
@@ -55,7 +55,7 @@ def _shown(value: Any) -> str:
 
 
 def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
-    """The section that a fault is in, and its key as the file writes it.
+    """The section that an error is in, and its key as the file has it.
 
     Pydantic puts `ONE` or `SEVERAL` after `data`, and the catalogue after that or after the place in the list.
     """

@@ -105,8 +105,8 @@ class Rates(Section):
 class Training(Section):
     """Optimisation.
 
-    `cosine_steps`: after so many optimizer steps the learning rate has fallen, and swings up again as in the published
-    code (500 there); default: one cosine over the run, so that it ends low. `max_steps` ends a run before its epochs.
+    `cosine_steps`: optimizer steps in which the learning rate falls, before it rises again as in the published code (500
+    there); default: one cosine over the whole run. `max_steps` ends a run before its epochs.
     """
 
     epochs: PositiveFloat = 10
@@ -130,9 +130,10 @@ class Training(Section):
 class Labels(Section):
     """What the loss is counted on; the defaults correct the published code.
 
-    `stop_token`: the caption's end is trained (there it is not, so that LLaVA never learns to stop). `on`: `prompt`
-    counts prompt and placeholders too (there LLaVA's), `all` padding as well (BLIP-2's). `pad_to`: pad to so many
-    tokens, placeholders among them (512 there, of BLIP-2), rather than to the longest of the batch.
+    `stop_token`: also train the token that ends a caption (the published code does not, so LLaVA never learns to stop).
+    `on`: count the `caption` alone, or also the `prompt` and its placeholders (published for LLaVA), or `all` tokens,
+    padding included (published for BLIP-2). `pad_to`: pad to this number of tokens, placeholders included (published
+    for BLIP-2: 512), instead of to the longest of the batch.
     """
 
     stop_token: bool = True
@@ -147,7 +148,7 @@ def _known_measure(name: str) -> str:
     return known[name.lower()]
 
 
-def _is_judged(best: str, info: ValidationInfo) -> str:
+def _is_evaluated(best: str, info: ValidationInfo) -> str:
     if best.lower() == "loss" or not {"captions", "measures"} <= info.data.keys():
         return best.lower()
     if not info.data["captions"]:
@@ -159,17 +160,17 @@ def _is_judged(best: str, info: ValidationInfo) -> str:
 
 
 class CaptionEvaluation(Section):
-    """When training is judged, and by what.
+    """When training is evaluated, and by what.
 
-    `every`: optimizer steps, default once an epoch. `captions`: for so many photos of the validation split, always the
-    same, captions are written and scored by `measures`. `best`: `loss`, or the measure whose highest value is kept and
-    waited for.
+    `every`: optimizer steps; default: once an epoch. `captions`: the number of validation photos, always the same ones,
+    whose captions are written and scored by `measures`. `best`: `loss`, or the measure by whose highest value the best
+    checkpoint and the end of training are chosen.
     """
 
     every: PositiveInt | None = None
     captions: Annotated[int, Field(ge=0)] = 0
     measures: Annotated[tuple[Annotated[str, AfterValidator(_known_measure)], ...], Field(min_length=1)] = ("CIDEr",)
-    best: Annotated[str, AfterValidator(_is_judged)] = "loss"
+    best: Annotated[str, AfterValidator(_is_evaluated)] = "loss"
 
 
 class Decoding(Section):
@@ -287,7 +288,7 @@ class Recipe(Section):
 def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe and apply `section.key=value` overrides.
 
-    Raises `UserError` with every fault of the recipe at once.
+    Raises `UserError` with all errors of the recipe at once.
     """
     values = with_current_names(read_yaml(path, "recipe"), str(path))
     for override in overrides:

@@ -33,7 +33,7 @@ def faults(values: dict[str, object]) -> list[str]:
     with pytest.raises(UserError) as caught:
         parse_recipe(values, "r.yaml")
     first, *rest = str(caught.value).splitlines()
-    assert first == f"r.yaml: {len(rest)} fault(s) in the recipe"
+    assert first == f"r.yaml: {len(rest)} error(s) in the recipe"
     return sorted(line.strip() for line in rest)
 
 

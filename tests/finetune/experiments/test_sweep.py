@@ -147,10 +147,10 @@ def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "messages"),
     [
-        ({"vari": {}, "whole": "perhaps"}, ["vari: unknown key; did you mean 'vary'?", "whole: ", "2 fault(s)"]),
+        ({"vari": {}, "whole": "perhaps"}, ["vari: unknown key; did you mean 'vary'?", "whole: ", "2 error(s)"]),
         ({"vary": {}}, ["vary: "]),
         ({"vary": {"training.seed": []}}, ["vary.training.seed: "]),
-        ({"vary": {"training.seed": 1}}, ["vary.training.seed: expected a list, found 1", "1 fault(s)"]),
+        ({"vary": {"training.seed": 1}}, ["vary.training.seed: expected a list, found 1", "1 error(s)"]),
         ({"vary": {"output": ["x"]}}, ["vary: output: each cell has a folder of its own"]),
         (
             {"vary": {"training.learning_rat": [1], "lora.rank": [0, 1]}},
