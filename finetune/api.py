@@ -8,7 +8,7 @@ from finetune.config import recipe as config
 from finetune.config.recipe import Recipe
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
-from finetune.runs.system import load_system
+from finetune.runs.captioning_system import load_system
 from finetune.training import train as training
 from metrics.records.captions import CaptionRecord
 

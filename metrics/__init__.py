@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from metrics.measures.rouge import RougeL
     from metrics.measures.spice.measure import Spice
     from metrics.measures.statistics import Statistics, intervals, p_values
+    from metrics.records.caption_sets import CaptionSet, load_systems
     from metrics.records.captions import CaptionRecord, read_captions, read_records, to_json, write_records
-    from metrics.records.systems import CaptionSet, load_systems
     from metrics.reports.comparison import build_comparison, write_comparison
     from metrics.reports.report import build_report, write_report
     from metrics.scoring.registry import choose_measures

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from finetune.data.preparation import Prepared
-from finetune.runs.record import catalogue_of
+from finetune.runs.training_record import catalogue_of
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, read_captions, write_records
 from metrics.records.run import RUN_FILE, RunRecord, read_run

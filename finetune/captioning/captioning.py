@@ -18,9 +18,9 @@ from finetune.config.packaged import base_folder
 from finetune.data.photos import load_image
 from finetune.data.preparation import ALL_SPLITS, Prepared
 from finetune.models.generation import Generated, generate
+from finetune.runs.captioning_system import CaptioningSystem
 from finetune.runs.exposure import as_seen_by
 from finetune.runs.provenance import git_hash, hardware, versions
-from finetune.runs.system import CaptioningSystem
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
 from metrics.common.images import to_rgb

@@ -12,8 +12,8 @@ from finetune.config.recipe import Recipe, load_recipe
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import ALL_SPLITS, Prepared, prepare
 from finetune.models.adapter_files import adapter_name
+from finetune.runs.captioning_system import load_systems
 from finetune.runs.processes import distributed
-from finetune.runs.system import load_systems
 from metrics.common.errors import UserError
 
 

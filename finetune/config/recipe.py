@@ -105,8 +105,8 @@ class Rates(Section):
 class Training(Section):
     """Optimisation.
 
-    `cosine_steps`: optimizer steps in which the learning rate falls, before it rises again as in the published code (500
-    there); default: one cosine over the whole run. `max_steps` ends a run before its epochs.
+    `cosine_steps`: optimizer steps in which the learning rate falls, before it rises again as in the published code
+    (500 there); default: one cosine over the whole run. `max_steps` ends a run before its epochs.
     """
 
     epochs: PositiveFloat = 10

@@ -17,11 +17,11 @@ from finetune.config.recipe import Output, load_recipe
 from finetune.config.section import Section
 from finetune.data.mixture import prepare_one
 from finetune.experiments.ablation_table import NAME, show, write_table
-from finetune.experiments.cells import Cell, CellErrors, Experiment
 from finetune.experiments.pipeline import launch_training
+from finetune.experiments.runner import Cell, CellErrors, Experiment
+from finetune.runs.captioning_system import load_system
 from finetune.runs.claim import is_finished
-from finetune.runs.record import read_training
-from finetune.runs.system import load_system
+from finetune.runs.training_record import read_training
 from finetune.training.preflight import check_recipe
 from metrics.measures.cider import Cider
 from metrics.records.captions import read_records

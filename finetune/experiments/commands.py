@@ -19,7 +19,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     loaded = load(recipe, overrides, limit)
 
     from finetune.data.mixture import prepare_all
-    from finetune.experiments.measures import check_scoring
+    from finetune.experiments.scoring_models import check_scoring
     from finetune.models.memory import estimate as memory
     from finetune.training.preflight import check_recipe, check_splits
 

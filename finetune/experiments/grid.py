@@ -11,7 +11,7 @@ from finetune.config.errors import nearest, parse
 from finetune.config.overrides import read_yaml
 from finetune.config.recipe import Output, load_recipe
 from finetune.config.section import Section
-from finetune.experiments.cells import Cell, CellErrors
+from finetune.experiments.runner import Cell, CellErrors
 from metrics.common.errors import UserError
 from metrics.reports.published import published_scores
 

@@ -13,11 +13,11 @@ from finetune.config.recipe import Decoding, Recipe, Scoring
 from finetune.data.card.page import write_card
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references
-from finetune.experiments.measures import check_scoring, is_complete, measures_of, prepare_scoring
+from finetune.experiments.scoring_models import check_scoring, is_complete, measures_of, prepare_scoring
+from finetune.runs.captioning_system import load_system
 from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values
 from finetune.runs.folder import RunFolder
 from finetune.runs.processes import call, locked
-from finetune.runs.system import load_system
 from finetune.training.preflight import check_recipe, check_splits
 from finetune.training.trackers import attach_reports
 from finetune.training.train import ensure_base

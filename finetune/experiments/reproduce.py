@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from finetune.experiments.cells import Experiment, run_in_own_process
 from finetune.experiments.grid import GridCell, load_grid, plan
 from finetune.experiments.grid_table import NAME, show_comparison, write_comparison
-from finetune.experiments.measures import check_scoring
 from finetune.experiments.pipeline import finished_report
+from finetune.experiments.runner import Experiment, run_in_own_process
+from finetune.experiments.scoring_models import check_scoring
 from finetune.training.preflight import check_recipe
 
 

@@ -16,9 +16,9 @@ from finetune.config.errors import parse
 from finetune.config.overrides import read_yaml
 from finetune.config.recipe import Output, load_recipe
 from finetune.config.section import Section
-from finetune.experiments.cells import Cell, CellErrors, Experiment, run_in_own_process
-from finetune.experiments.measures import check_scoring
 from finetune.experiments.pipeline import finished_report, launch_training
+from finetune.experiments.runner import Cell, CellErrors, Experiment, run_in_own_process
+from finetune.experiments.scoring_models import check_scoring
 from finetune.experiments.sweep_table import NAME, row_of, show, write_table
 from finetune.runs.claim import is_finished as is_trained
 from finetune.training.preflight import check_recipe

@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.config.recipe import Recipe
 from finetune.runs.folder import RunFolder
-from finetune.runs.record import read_training
+from finetune.runs.training_record import read_training
 from finetune.training.caption_evaluation_page import SCORES
 from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.formatting import cell, duration, figure, times_100

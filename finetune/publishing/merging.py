@@ -17,9 +17,9 @@ from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
 from finetune.models.generation import generate
 from finetune.publishing.contents import ADAPTER, MARK, public
+from finetune.runs.captioning_system import load_system
 from finetune.runs.folder import RunFolder
-from finetune.runs.record import read_training
-from finetune.runs.system import load_system
+from finetune.runs.training_record import read_training
 from finetune.training.collator import CaptionCollator
 from finetune.training.losses import caption_losses
 from finetune.training.preflight import check_disk

@@ -9,10 +9,10 @@ from finetune.data.leaks import LeakAudit, SeenInTraining
 from finetune.data.preparation import Prepared
 from finetune.models.adapter_files import adapter_folder, adapter_name, run_of
 from finetune.models.loading import base_name
+from finetune.runs.captioning_system import CaptioningSystem
 from finetune.runs.claim import START
 from finetune.runs.folder import RunFolder
-from finetune.runs.record import catalogue_of, read_training
-from finetune.runs.system import CaptioningSystem
+from finetune.runs.training_record import catalogue_of, read_training
 from metrics.records.captions import CaptionRecord, read_records, write_records
 
 KNOWN = "is_known"

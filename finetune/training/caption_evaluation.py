@@ -20,8 +20,8 @@ from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.images import to_rgb
 from metrics.measures.base import Measure
+from metrics.records.caption_sets import CaptionSet
 from metrics.records.captions import CaptionRecord, write_records
-from metrics.records.systems import CaptionSet
 from metrics.scoring.registry import choose_measures
 from metrics.scoring.signature import signature
 from metrics.scoring.suite import run_measures

@@ -48,8 +48,8 @@ def our_scores(folder: Path) -> Values:
     """Score the pairs by Lookbook, without the intervals, which the official scorers do not have."""
     import numpy as np  # noqa: PLC0415
 
+    from metrics.records.caption_sets import CaptionSet  # noqa: PLC0415
     from metrics.records.captions import read_records  # noqa: PLC0415
-    from metrics.records.systems import CaptionSet  # noqa: PLC0415
     from metrics.scoring.registry import choose_measures  # noqa: PLC0415
     from metrics.scoring.suite import run_measures  # noqa: PLC0415
     from metrics.text.corpus import Corpus  # noqa: PLC0415

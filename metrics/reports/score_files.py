@@ -6,8 +6,8 @@ from pathlib import Path
 from metrics.common.files import check_folder
 from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import Measure
+from metrics.records.caption_sets import load_systems
 from metrics.records.captions import CaptionRecord, read_records
-from metrics.records.systems import load_systems
 from metrics.reports.comparison import check_choices, write_comparison
 from metrics.reports.comparison_tables import notes_on, screen_tables
 from metrics.reports.published import MEASURES

@@ -18,8 +18,8 @@ from metrics.measures.meteor.measure import Meteor
 from metrics.measures.rouge import RougeL
 from metrics.measures.spice.measure import Spice
 from metrics.measures.statistics import Floats, Interval, Statistics, intervals
+from metrics.records.caption_sets import CaptionSet, reference_items
 from metrics.records.captions import CaptionRecord
-from metrics.records.systems import CaptionSet, reference_items
 from metrics.scoring.signature import signature
 from metrics.text.corpus import Corpus
 from metrics.text.ngrams import Integers

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.records.caption_sets import CaptionSet
 from metrics.records.captions import CaptionRecord
-from metrics.records.systems import CaptionSet
 from metrics.text.ngrams import NgramTable
 from metrics.text.tokenization import tokenize
 

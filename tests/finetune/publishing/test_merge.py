@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from finetune.__main__ import app
 from finetune.data.demo.catalogue import write_demo
 from finetune.publishing.merging import merge
-from finetune.runs.system import load_system
+from finetune.runs.captioning_system import load_system
 
 TINY = {"image_size": 32, "hidden_size": 64, "layers": 1, "queries": 4, "vocabulary": 400, "dropout": 0}
 CLASSES = {"blip2": "Blip2ForConditionalGeneration", "llava": "LlavaForConditionalGeneration"}

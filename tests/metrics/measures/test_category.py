@@ -20,8 +20,8 @@ from metrics.common.errors import UserError
 from metrics.measures.category.confusion import category_details
 from metrics.measures.category.measure import Category
 from metrics.measures.rouge import RougeL
+from metrics.records.caption_sets import CaptionSet
 from metrics.records.captions import CaptionRecord
-from metrics.records.systems import CaptionSet
 from metrics.reports.report import write_report
 from metrics.scoring.suite import Evaluation, score_systems
 

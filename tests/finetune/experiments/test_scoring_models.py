@@ -9,7 +9,7 @@ import yaml
 from tiny import captioned, prepared, recipe, references, refused, write_csv
 
 from finetune.config.recipe import load_recipe
-from finetune.experiments.measures import VOCABULARY, classifier_folder, measures_of, prepare_scoring
+from finetune.experiments.scoring_models import VOCABULARY, classifier_folder, measures_of, prepare_scoring
 from finetune.runs.folder import RunFolder
 from metrics import UserError
 

@@ -12,7 +12,7 @@ from finetune.models.families.base import Captioner
 from finetune.models.loading import split_revision
 from finetune.runs.claim import read_claim
 from finetune.runs.folder import RunFolder
-from finetune.runs.record import read_training
+from finetune.runs.training_record import read_training
 from metrics.common.errors import UserError
 from metrics.records.run import TrainingRecord
 
