@@ -8,17 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Discriminator,
     Field,
     PositiveFloat,
     PositiveInt,
-    Tag,
     ValidationInfo,
 )
 
-from finetune.config.catalogues import CatalogueConfig, CatalogueSection
-from finetune.config.errors import ONE, SEVERAL, nearest, parse
+from finetune.config.catalogues import CatalogueSection
+from finetune.config.errors import nearest, parse
 from finetune.config.history import current_key, with_current_names
+from finetune.config.mixture import Data
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
 from finetune.config.section import Section
@@ -27,7 +26,6 @@ from metrics.common.measure_names import ORDER
 FamilyName = Literal["blip2", "llava"]
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
-FOLDERS_OF_A_RUN = ("model", "checkpoints", "tensorboard")
 
 
 class Tiny(Section):
@@ -211,36 +209,6 @@ def _without_last_blank(prompt: str) -> str:
     if prompt.endswith((" ", "\t")):
         raise ValueError("ends in a blank; leave it out, since the caption brings its own")
     return prompt
-
-
-def _unweighted(section: CatalogueSection) -> CatalogueSection:
-    if section.weight is not None:
-        raise ValueError("weight: a single catalogue has none; it says how several of a list are mixed")
-    return section
-
-
-def _mixable(sections: tuple[CatalogueSection, ...]) -> tuple[CatalogueSection, ...]:
-    if len(sections) < 2:
-        raise ValueError("a list mixes two catalogues or more; write a single one as a section, without a list")
-    places: dict[str, int] = {}
-    for place, section in enumerate(sections):
-        first = places.setdefault(section.called.lower(), place)
-        if first != place:
-            raise ValueError(
-                f"entries {first} and {place} are both called {section.called}; give one a name of its own"
-            )
-        if section.called.lower() in FOLDERS_OF_A_RUN:
-            raise ValueError(
-                f"entry {place} is called {section.called}, as a folder of every run is; give it another name"
-            )
-    return sections
-
-
-Data = Annotated[
-    Annotated[CatalogueConfig, AfterValidator(_unweighted), Tag(ONE)]
-    | Annotated[tuple[CatalogueConfig, ...], AfterValidator(_mixable), Tag(SEVERAL)],
-    Discriminator(lambda value: SEVERAL if isinstance(value, list | tuple) else ONE),
-]
 
 
 class Scoring(Section):
