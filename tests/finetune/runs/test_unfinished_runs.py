@@ -44,12 +44,12 @@ def succeeds(*arguments: Any) -> str:
     return result.output
 
 
-def resume(name: str) -> dict[str, Any]:
-    """The record of the training, which must go on from its checkpoint."""
+def resume(name: str, *overrides: str) -> dict[str, Any]:
+    """The record of the training, which must continue from its checkpoint."""
     checkpoints = Path("unfinished") / name / "checkpoints"
     assert (checkpoints / f"checkpoint-{STOPPED_AFTER[name]}").is_dir()
-    said = succeeds("train", f"{name}.yaml", "--resume", *OPTIONS.get(name, []))
-    assert "training begins" not in said
+    output = succeeds("train", f"{name}.yaml", *overrides, "--resume", *OPTIONS.get(name, []))
+    assert "training begins" not in output
     return dict(json.loads((checkpoints.parent / "training.json").read_text(encoding="utf-8")))
 
 
@@ -73,7 +73,7 @@ def journal_of(name: str) -> Path:
 
 @pytest.mark.parametrize("name", STOPPED_AFTER)
 def test_an_unfinished_run_ends_as_it_did(copy: Path, name: str) -> None:
-    """Losses, rates and judged values of every step that is told, those from before the interruption among them."""
+    """Losses, rates and scores of every logged step, those from before the interruption among them."""
     record, expected = resume(name), EXPECTED[name]
     assert "train_since_resume_s" in record["times"]
     assert [one["step"] for one in record["loss_history"]] == [one["step"] for one in expected["loss_history"]]
@@ -85,6 +85,15 @@ def test_an_unfinished_run_ends_as_it_did(copy: Path, name: str) -> None:
     assert (Path("unfinished") / name / "model").is_dir()
     if "captions" in expected:
         assert_captions(name, expected["captions"])
+
+
+def test_an_unfinished_run_resumes_with_other_micro_batches(copy: Path) -> None:
+    """They decide how much memory a step takes, not what the run is."""
+    history = resume("mixture", "training.micro_batch_size=4")["loss_history"]
+    expected = EXPECTED["mixture"]["loss_history"]
+    assert [(one["step"], one.get("learning_rate")) for one in history] == [
+        (one["step"], one.get("learning_rate")) for one in expected
+    ]
 
 
 def test_a_resumed_run_has_waited_before(copy: Path) -> None:
