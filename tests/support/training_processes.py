@@ -18,6 +18,7 @@ def _main(arguments: list[str], log: str, environment: dict[str, str]) -> None:
     from finetune.__main__ import app
 
     os.environ.update(environment)
+    multiprocessing.set_start_method("fork", force=True)  # the default, which a child of a fork server does not inherit
     if "ACCELERATE_USE_FSDP" in environment:
         _let_fsdp_run_on_the_cpu()
     signal.signal(signal.SIGINT, signal.default_int_handler)
