@@ -74,8 +74,8 @@ def use(root: Path, repos: list[str]) -> None:
         with redirect_stdout(screen):
             exec(compile(code[1], f"the card of {repo}", "exec"), {})  # noqa: S102
         printed[repo] = screen.getvalue().strip()
-    for told in CAPTIONED:
-        printed[told] = captioned(*told.split())
+    for options in CAPTIONED:
+        printed[options] = captioned(*options.split())
     Path("printed.json").write_text(json.dumps(printed))
 
 

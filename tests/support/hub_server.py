@@ -193,8 +193,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._say(404, {"error": "no such revision"}, **{"X-Error-Code": "RevisionNotFound"})
             names = [{"rfilename": name} for name in commit[1]]
             card = ModelCard(commit[1].get("README.md", b"---\n{}\n---\n").decode()).data.to_dict()
-            told = {"id": repo, "sha": commit[0], "private": kept.private, "siblings": names, "cardData": card}
-            return self._say(200, told)
+            info = {"id": repo, "sha": commit[0], "private": kept.private, "siblings": names, "cardData": card}
+            return self._say(200, info)
         return None
 
     def tree(self, repo: str, revision: str, folder: str | None = None) -> None:

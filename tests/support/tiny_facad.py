@@ -63,7 +63,7 @@ def facad(
     meta: list[dict[str, Any]] | None = META,
     ending: str = "",
 ) -> Path:
-    """Write the files; `ending` stands before their extensions."""
+    """Write the files; `ending` comes before their extensions."""
     folder.mkdir(parents=True)
     put(folder / "WORDMAP.json", WORDS)
     if meta is not None:

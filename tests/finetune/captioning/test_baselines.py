@@ -33,7 +33,7 @@ TRAIN = [
 
 def test_most_frequent_caption_of_the_category() -> None:
     items = [record("", category, "") for category in ("dress", "bag", "sock", None, "hat")]
-    # "another bag" stands three times over all categories: the answer for a category that training lacks.
+    # "another bag" is there three times over all categories: the answer for a category that training lacks.
     expected = ["a blue dress", "another bag", "another bag", "a thing", "another bag"]
     assert most_frequent_captions(TRAIN, items) == expected
 

@@ -53,7 +53,7 @@ def full_size(recipe: Recipe) -> Captioner:
 
 
 def small(recipe: Recipe) -> Captioner:
-    """The base that stands in the repository, or the tiny one the recipe describes."""
+    """The base that is in the repository, or the tiny one the recipe describes."""
     family = captioner_class(recipe.model.family)
     if recipe.model.tiny is None:
         return family.load(recipe.model, "cpu")

@@ -77,7 +77,7 @@ def test_the_figures(tmp_path: Path) -> None:
         "longest": 9,
         "items": {"1": 1, "2": 5, "4": 2, "9": 1},
     }
-    # As they stand: "Red" "dress." "A" "long," "RED" "dress" "Bag" "bag" "&" "a" "strap" "and" "long" "chain" "hat."
+    # As written: "Red" "dress." "A" "long," "RED" "dress" "Bag" "bag" "&" "a" "strap" "and" "long" "chain" "hat."
     # Bare: red, dress, a, long, bag, strap, and, chain, hat.
     assert facts["vocabulary"] == {"words": 15, "bare_words": 9}
     assert facts["categories"] == {

@@ -1,4 +1,4 @@
-"""The catalogue `facad`: its two namings, its texts, its splits, and what is told of it."""
+"""The catalogue `facad`: its two namings, its texts, its splits, and the notes on it."""
 
 import csv
 import json

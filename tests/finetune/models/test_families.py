@@ -181,7 +181,7 @@ def test_what_is_trained_lies_in_its_tower_and_gets_a_gradient(
 def test_a_checkpoint_gives_back_every_trained_weight(
     captioner: Captioner, tune: dict[str, str], tmp_path: Path
 ) -> None:
-    """By it training goes on, and by it the weights of the best epoch are kept."""
+    """Training continues by it, and by it the weights of the best epoch are kept."""
     attach(captioner, Tune(**tune), Lora(rank=2))  # type: ignore[arg-type]
     collate = CaptionCollator(captioner, captioner.default_prompt)
     config = Training(epochs=1, batch_size=4, learning_rate=1e-3, workers=0, tracker="none")

@@ -142,10 +142,10 @@ def test_checkpointing_smaller_batches_and_8_bit_moments_take_less(base: Path, f
 
 def test_validate_prints_it_before_weights_are_read_and_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_recipe(tmp_path)
-    told = finetune("validate", path)
-    assert told.exit_code == 0, told.output
-    assert "memory, estimated: 1.0" in told.stdout
-    assert "WARNING" not in told.stdout
+    result = finetune("validate", path)
+    assert result.exit_code == 0, result.output
+    assert "memory, estimated: 1.0" in result.stdout
+    assert "WARNING" not in result.stdout
     assert not (tmp_path / "base").exists()
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Small", (), {"total": 1 << 29}))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -146,8 +146,8 @@ def test_a_recipe_trains_and_captions_quantised(tmp_path: Path, kind: str) -> No
     photo(0).save(tmp_path / "0.png")
     noted = finetune("caption", tmp_path / "0.png", "--model", tmp_path / "base", "--adapter", tmp_path / "run")
     assert noted.exit_code == 0, noted.output
-    told = f"was trained on a base quantised to {kind}, and is used on one not quantised"
-    assert f"note: adapter {tmp_path / 'run'} {told}" in noted.stderr
+    note = f"was trained on a base quantised to {kind}, and is used on one not quantised"
+    assert f"note: adapter {tmp_path / 'run'} {note}" in noted.stderr
     assert "note: " not in captioned.stderr
 
 

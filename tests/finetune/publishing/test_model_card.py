@@ -88,7 +88,7 @@ def test_the_printed_code_captions_as_was_scored(hub: HubServer, runs: Path) -> 
     )
     assert used.returncode == 0, used.stderr[-3000:]
     printed = json.loads((runs / "printed.json").read_text())
-    by_adapter, from_folder, merged, merged_folder = (printed.pop(told) for told in CAPTIONED)
+    by_adapter, from_folder, merged, merged_folder = (printed.pop(options) for options in CAPTIONED)
     assert by_adapter == from_folder
     assert merged == merged_folder
     assert printed == {repo: captions[repo.split("/")[1].split("-")[0]][photo] for repo in repos}
@@ -101,7 +101,7 @@ def _captions(run: Path, system: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def told(runs: Path, tmp_path: Path) -> Callable[..., str]:
+def card_of(runs: Path, tmp_path: Path) -> Callable[..., str]:
     """The card of the BLIP-2 run, as if its recipe had said something else of a section."""
     run = tmp_path / "run"
     shutil.copytree(runs / "blip2", run)
@@ -127,9 +127,11 @@ def told(runs: Path, tmp_path: Path) -> Callable[..., str]:
         ("folder", "Salesforce/blip2-opt-6.7b", ["not known here", 'the catalogue "shop"']),
     ],
 )
-def test_terms_of_base_and_data_are_told(told: Callable[..., str], catalogue: str, base: str, terms: list[str]) -> None:
+def test_terms_of_base_and_data_are_named(
+    card_of: Callable[..., str], catalogue: str, base: str, terms: list[str]
+) -> None:
     family = "llava" if "llava" in base else "blip2"
-    card = told(
+    card = card_of(
         data={"catalogue": catalogue, "folder": "/data/shop", "limit": None}, model={"base": base, "family": family}
     )
     assert all(term in card.partition("## Terms")[2] for term in terms)
@@ -138,8 +140,8 @@ def test_terms_of_base_and_data_are_told(told: Callable[..., str], catalogue: st
     assert ModelCard(card).data.base_model == base
 
 
-def test_a_base_that_is_a_folder_is_named_without_its_place(told: Callable[..., str], runs: Path) -> None:
-    card = told(model={"base": str(runs / "base-blip2"), "tiny": {"layers": 1}, "quantization": "nf4"})
+def test_a_base_that_is_a_folder_is_named_without_its_place(card_of: Callable[..., str], runs: Path) -> None:
+    card = card_of(model={"base": str(runs / "base-blip2"), "tiny": {"layers": 1}, "quantization": "nf4"})
     assert "a folder called `base-blip2`: replace `base-blip2` below with its path" in card
     assert 'from_pretrained("base-blip2"' in card
     assert "trained and scored on a base in nf4" in card
@@ -148,12 +150,12 @@ def test_a_base_that_is_a_folder_is_named_without_its_place(told: Callable[..., 
     assert ModelCard(card).data.base_model is None
 
 
-def test_a_fully_tuned_run_needs_no_base(told: Callable[..., str], runs: Path, tmp_path: Path) -> None:
+def test_a_fully_tuned_run_needs_no_base(card_of: Callable[..., str], runs: Path, tmp_path: Path) -> None:
     tune = {"vision": "full", "connector": "full", "language": "full"}
     model = {"base": "Salesforce/blip2-opt-2.7b", "revision": "abc"}
     shutil.rmtree(tmp_path / "run" / "model")
     shutil.copytree(runs / "blip2-merged", tmp_path / "run" / "model")
-    card = told(tune=tune, model=model)
+    card = card_of(tune=tune, model=model)
     assert "Towers: vision full, connector full, language full." in card
     code = card.partition("```python")[2].partition("```")[0]
     assert 'from_pretrained("me/it", dtype=torch.float32)' in code
@@ -161,14 +163,14 @@ def test_a_fully_tuned_run_needs_no_base(told: Callable[..., str], runs: Path, t
     assert "abc" not in code
 
 
-def test_the_bases_revision_and_number_format_are_in_the_code(told: Callable[..., str]) -> None:
-    card = told(model={"base": "Salesforce/blip2-opt-2.7b@abc", "dtype": "bfloat16"})
+def test_the_bases_revision_and_number_format_are_in_the_code(card_of: Callable[..., str]) -> None:
+    card = card_of(model={"base": "Salesforce/blip2-opt-2.7b@abc", "dtype": "bfloat16"})
     assert 'from_pretrained("Salesforce/blip2-opt-2.7b", revision="abc", dtype=torch.bfloat16)' in card
     assert "model.qformer.float()" in card
 
 
 def test_a_merged_models_card_tells_how_far_it_is_from_base_and_adapter(
-    told: Callable[..., str], runs: Path, tmp_path: Path
+    card_of: Callable[..., str], runs: Path, tmp_path: Path
 ) -> None:
     merged = shutil.copytree(runs / "blip2-merged", tmp_path / "merged")
     mark = json.loads((merged / "merged.json").read_text())
@@ -176,15 +178,15 @@ def test_a_merged_models_card_tells_how_far_it_is_from_base_and_adapter(
     assert 0 < mark["largest"] < 1e-4
     changed = {"dtype": "bfloat16", "equal": 7, "largest": 0.0123}
     (merged / "merged.json").write_text(json.dumps(mark | changed))
-    card = " ".join(told("--model", merged).split())
+    card = " ".join(card_of("--model", merged).split())
     digest = hashlib.sha256((runs / "blip2" / "model" / "adapter_model.safetensors").read_bytes()).hexdigest()
     assert f"Adapter (SHA-256 of its weights `{digest}`) and base were merged in bfloat16." in card
     assert "writes the same captions for 7 of 8 validation photos" in card
     assert "differ by at most 1.2e-02 nats a token" in card
-    assert "were merged in" not in told()
+    assert "were merged in" not in card_of()
 
 
-def test_what_the_optimisation_was_set_to_is_told(told: Callable[..., str]) -> None:
+def test_what_the_optimisation_was_set_to_is_named(card_of: Callable[..., str]) -> None:
     training = {
         "learning_rates": {"vision": 1e-6, "connector": 2e-5},
         "cosine_steps": 500,
@@ -192,7 +194,7 @@ def test_what_the_optimisation_was_set_to_is_told(told: Callable[..., str]) -> N
         "optimizer": "paged-adamw-8bit",
     }
     labels = {"stop_token": False, "on": "all", "pad_to": 512}
-    card = told(
+    card = card_of(
         training=training, labels=labels, evaluation={"captions": 8, "measures": ["CIDEr", "BLEU-4"], "best": "cider"}
     )
     rows = {
@@ -214,20 +216,20 @@ def test_what_the_optimisation_was_set_to_is_told(told: Callable[..., str]) -> N
     assert "Learning rate" not in card
 
 
-def test_the_record_of_an_earlier_version_is_read(told: Callable[..., str], tmp_path: Path) -> None:
+def test_the_record_of_an_earlier_version_is_read(card_of: Callable[..., str], tmp_path: Path) -> None:
     """They called the section `evaluation` `judging`."""
     record = json.loads((tmp_path / "run" / "training.json").read_text())
     evaluation = record["recipe"].pop("evaluation") | {"best": "cider"}
     _change_record(tmp_path / "run", recipe=record["recipe"] | {"judging": evaluation})
-    card = told()
+    card = card_of()
     assert "best by validation cider" in card
     assert "| `evaluation.best` | cider |\n" in card
     assert "judging" not in card
 
 
-def test_the_micro_batch_that_fitted_is_told(told: Callable[..., str], tmp_path: Path) -> None:
+def test_the_micro_batch_that_fitted_is_named(card_of: Callable[..., str], tmp_path: Path) -> None:
     _change_record(tmp_path / "run", micro_batch_size=2)
-    assert "| `training.micro_batch_size` | 2 |\n" in told()
+    assert "| `training.micro_batch_size` | 2 |\n" in card_of()
 
 
 @pytest.mark.parametrize(
@@ -235,11 +237,11 @@ def test_the_micro_batch_that_fitted_is_told(told: Callable[..., str], tmp_path:
     [("/data/runs/coarse/model", "coarse"), ("/data/coarse", "coarse"), ("me/model", "me/model"), ("~/a/model", "a")],
 )
 def test_a_run_that_began_from_an_adapter_says_so(
-    told: Callable[..., str], tmp_path: Path, adapter: str, name: str
+    card_of: Callable[..., str], tmp_path: Path, adapter: str, name: str
 ) -> None:
-    assert "fresh adapter" not in told()
+    assert "fresh adapter" not in card_of()
     _change_record(tmp_path / "run", init_from={"adapter": adapter, "sha256": "5ad0" * 16})
-    how = told().partition("\n## Training\n")[2].partition("\n## ")[0]
+    how = card_of().partition("\n## Training\n")[2].partition("\n## ")[0]
     assert f"from the trained adapter {name} (SHA-256 of its weights `{'5ad0' * 16}`)" in how
     assert "Steps and times below are those after that start" in how
     assert "What that adapter had been trained on would count as seen, too, but is not fully known" in how
@@ -250,11 +252,11 @@ def _change_record(run: Path, **changes: Any) -> None:
     (run / "training.json").write_text(json.dumps(record | changes))
 
 
-def test_each_catalogue_of_a_mixture_has_its_results(told: Callable[..., str], tmp_path: Path) -> None:
+def test_each_catalogue_of_a_mixture_has_its_results(card_of: Callable[..., str], tmp_path: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(tmp_path / "run" / "report", tmp_path / "run" / name / "report")
     sections = [{"catalogue": "demo", "name": "one"}, {"catalogue": "hm", "name": "two", "limit": 24}]
-    card = told(data=sections, model={"base": "Salesforce/blip2-opt-2.7b"})
+    card = card_of(data=sections, model={"base": "Salesforce/blip2-opt-2.7b"})
     assert card.count("\n### one: ") == card.count("\n### two: ") == 3
     assert "at most 24 items of each split of two" in card
     assert len(ModelCard(card).data.eval_results) == 2 * 3 * 7

@@ -171,8 +171,8 @@ def test_only_a_model_merged_from_this_very_run_is_published_under_its_scores(ru
         (whole, runs / "blip2-merged", ["has no adapter that it could be merged from", "leave it out"]),
     ]:
         result = finetune("push", trained, "--repo", "me/blip2", "--dry-run", "--model", model)
-        told = " ".join(result.stderr.split())
-        assert (result.exit_code, [part in told for part in said]) == (2, [True] * len(said)), result.output
+        message = " ".join(result.stderr.split())
+        assert (result.exit_code, [part in message for part in said]) == (2, [True] * len(said)), result.output
     (whole / "model" / "adapter_config.json").unlink()
     shutil.copy(runs / "base-blip2" / "model.safetensors", whole / "model")
     result = finetune("push", whole, "--repo", "me/blip2", "--dry-run")
@@ -204,12 +204,12 @@ texts = st.text("ab/\\~C: .\n", max_size=12)
 def test_what_is_published_names_no_place_on_this_disk(value: object) -> None:
     shown = public(value)
     assert public(shown) == shown
-    for told, original in zip(_leaves(shown), _leaves(value), strict=True):
+    for leaf, original in zip(_leaves(shown), _leaves(value), strict=True):
         is_place = (
             PurePosixPath(original).is_absolute() or PureWindowsPath(original).is_absolute() or original[:1] == "~"
         )
-        assert told == original or is_place
-        assert not (is_place and {"/", "\\", "~"} & {told[:1], *told[1:].replace("~", "")})
+        assert leaf == original or is_place
+        assert not (is_place and {"/", "\\", "~"} & {leaf[:1], *leaf[1:].replace("~", "")})
 
 
 def _leaves(value: Any) -> list[str]:

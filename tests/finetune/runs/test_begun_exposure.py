@@ -62,7 +62,7 @@ def test_items_of_the_start_and_of_its_start_count_as_seen(root: Path) -> None:
 
 
 def test_where_the_start_is_no_run_its_record_and_report_say_so(root: Path, tmp_path: Path) -> None:
-    """So does a run that goes on with such a one; the items that are known still count."""
+    """So does a run that continues such a one; the items that are known still count."""
     bare = shutil.copytree(root / "first" / "model", tmp_path / "bare")
     note = "Training began from the adapter {}, and part of what it was trained on is unknown"
     assert note.format("bare") in train(root, "from-bare", 1, bare)

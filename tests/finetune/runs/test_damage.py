@@ -1,4 +1,4 @@
-"""Runs that cannot go on as they are: a damaged checkpoint, damaged notes, a loss that is no number."""
+"""Runs that cannot continue as they are: a damaged checkpoint, damaged notes, a loss that is no number."""
 
 import json
 from collections.abc import Callable, Iterator

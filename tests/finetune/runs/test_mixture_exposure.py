@@ -32,7 +32,7 @@ def two_folders(root: Path, one: list[dict[str, str]], two: list[dict[str, str]]
 
 
 def test_seen_is_told_against_all_catalogues_and_siblings_in_their_own(tmp_path: Path) -> None:
-    """Each test caption of `two` stands in `one`'s training alone; both number their products alike."""
+    """Each test caption of `two` is in `one`'s training alone; both number their products alike."""
     one = [{"file_name": f"{number}.png", "text": f"thing {number}", "product": str(number)} for number in range(40)]
     columns = {"caption": "text", "product_id": "product"}
     both = {"columns": columns, "split": {"method": "published", "train": 0.5, "validation": 0.25}}
@@ -58,7 +58,7 @@ def test_seen_is_told_against_all_catalogues_and_siblings_in_their_own(tmp_path:
 
 
 def test_a_model_of_one_catalogue_has_not_seen_the_other(tmp_path: Path) -> None:
-    """The mixture's captions stand in `two`'s training, but this model was trained on `one` alone."""
+    """The mixture's captions are in `two`'s training, but this model was trained on `one` alone."""
     one = [{"file_name": f"{number}.png", "text": f"thing {number}"} for number in range(20)]
     both = {"columns": {"caption": "text"}, "split": {"method": "published"}}
     recipe = two_folders(tmp_path, one, one, **both)

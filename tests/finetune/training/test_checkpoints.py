@@ -22,7 +22,7 @@ from finetune.training.trainer import CaptionTrainer
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe whose training was told to end in its first validation, and stopped after the next step, the fourth."""
+    """A recipe whose training was asked to end in its first validation, and stopped after the next step, the fourth."""
     path = write_recipe(tmp_path_factory.mktemp("checkpoints"))
     validate = CaptionTrainer._validation_loss
 

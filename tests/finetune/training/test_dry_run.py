@@ -29,12 +29,12 @@ def test_a_dry_run_measures_and_keeps_nothing(tmp_path: Path, monkeypatch: pytes
     path = write_recipe(tmp_path, training={"micro_batch_size": 4, "epochs": 3, "tracker": "tensorboard"})
     assert finetune("prepare", path).exit_code == 0
     before = files(tmp_path)
-    told = finetune("train", path, "--dry-run")
-    assert told.exit_code == 0, told.output
-    assert "memory, estimated: 1.0" in told.stdout
+    result = finetune("train", path, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "memory, estimated: 1.0" in result.stdout
     for name in ("tokens per step", "optimizer step", "captioning", "peak memory"):
-        assert name in told.stdout
-    assert "9 steps, 3 validations" in " ".join(told.stdout.split())  # 24 photos in batches of 8, three times
+        assert name in result.stdout
+    assert "9 steps, 3 validations" in " ".join(result.stdout.split())  # 24 photos in batches of 8, three times
     assert files(tmp_path) == before
     assert not list(scratch.iterdir())
 
@@ -83,10 +83,10 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(tmp_path: Path
         for name, size in (("run", 8), ("fits", 2))
     )
     with memory_for(2, after=after):
-        told = finetune("train", path)
-    assert told.exit_code == 0, told.output
-    assert "out of memory with micro-batches of 8" in told.stdout
-    assert "4 of 2 make the same batch" in told.stdout
+        result = finetune("train", path)
+    assert result.exit_code == 0, result.output
+    assert "out of memory with micro-batches of 8" in result.stdout
+    assert "4 of 2 make the same batch" in result.stdout
     assert finetune("train", fits).exit_code == 0
     (weights, record), (expected, other) = trained(path), trained(fits)
     assert weights.keys() == expected.keys()

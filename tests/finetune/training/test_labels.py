@@ -60,13 +60,13 @@ def test_the_loss_is_that_of_the_labelled_tokens(captioner: Captioner, labels: L
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         probabilities = captioner.model(**inputs).logits.float().softmax(-1)
     for row, targets in enumerate(batch["labels"].tolist()):
-        told = [
+        expected = [
             -float(probabilities[row, place - 1, target].log())
             for place, target in enumerate(targets)
             if target != IGNORED
         ]
-        assert counts[row] == len(told)
-        assert float(losses[row]) == pytest.approx(sum(told), rel=1e-4)
+        assert counts[row] == len(expected)
+        assert float(losses[row]) == pytest.approx(sum(expected), rel=1e-4)
 
 
 @given(

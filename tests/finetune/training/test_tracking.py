@@ -121,7 +121,7 @@ def test_tensorboard_has_all_that_wandb_has(tracked: tuple[Path, str, list[Offli
 
 
 def test_a_resumed_training_goes_on_in_the_same_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told to end after its first checkpoint, and gone on with: each epoch's loss stands once in either of two files."""
+    """Asked to end after its first checkpoint, and resumed: each epoch's loss is once in either of two files."""
     wandb.teardown()  # it reads its environment once in a process
     monkeypatch.setenv("WANDB_MODE", "offline")
     path = write_recipe(tmp_path, training={"epochs": 25, "patience": 99, "tracker": "wandb"})
@@ -153,8 +153,8 @@ def test_training_goes_on_where_wandb_cannot_be_reached(tmp_path: Path, monkeypa
     path = recipe(tmp_path, "wandb")
     result = finetune("train", path)
     assert result.exit_code == 0, result.output
-    told = next(line for line in result.stdout.splitlines() if "wandb sync" in line)
-    assert "could not be reached" in told
-    kept = OfflineRun(Path(told.rpartition("`wandb sync ")[2].removesuffix("`")))
+    notice = next(line for line in result.stdout.splitlines() if "wandb sync" in line)
+    assert "could not be reached" in notice
+    kept = OfflineRun(Path(notice.rpartition("`wandb sync ")[2].removesuffix("`")))
     assert [entry["eval/loss"] for entry in kept.history if "eval/loss" in entry]
     assert kept.id == json.loads((path.with_suffix("") / "tracker.json").read_text())["wandb_id"]

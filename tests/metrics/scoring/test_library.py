@@ -13,7 +13,7 @@ import metrics
 @pytest.mark.java
 def test_the_docstrings_example_runs() -> None:
     tested = doctest.testmod(metrics, optionflags=doctest.ELLIPSIS)
-    # BLEU-1: all 5 words stand in references of 7, so exp(1 - 7/5); alone exp(1 - 3/2) and exp(1 - 4/3).
+    # BLEU-1: all 5 words are in references of 7, so exp(1 - 7/5); alone exp(1 - 3/2) and exp(1 - 4/3).
     assert (tested.attempted, tested.failed) == (5, 0)
 
 
