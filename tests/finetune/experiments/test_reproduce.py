@@ -2,10 +2,6 @@
 
 import copy
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ import pytest
 import yaml
 from tiny import finetune
 from tiny_models import write_recipe
+from training_processes import finished, kill_all, start
 
 from finetune.config.recipe import load_recipe
 from finetune.experiments.grid import load_grid, plan
@@ -41,10 +38,6 @@ def write_grid(root: Path, *cells: dict[str, Any], **values: Any) -> Path:
 
 def cell(recipe: Path, model: str = "BLIP-2-2.7B", **values: Any) -> dict[str, Any]:
     return {"dataset": "H&M", "model": model, "recipe": str(recipe)} | values
-
-
-def command(grid: Path) -> list[str]:
-    return [sys.executable, "-m", "finetune", "reproduce", str(grid)]
 
 
 def state(folder: Path) -> dict[str, int]:
@@ -81,24 +74,19 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     shared = ["decoding={max_new_tokens: 8}", "training.epochs=1"]
     second = cell(two, "LLaVA-1.5-7B", set=["training.epochs=8", "training.seed=7"])
     grid = write_grid(root, cell(one), second, set=shared)
-    environment = os.environ | {"LOOKBOOK_CACHE": str(root / "cache")}
-    process = subprocess.Popen(
-        command(grid), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
-    )
+    cache = str(root / "cache")
+    process = start("reproduce", str(grid), log=root / "killed.log", LOOKBOOK_CACHE=cache)
     while not list((root / "b" / "checkpoints").glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_all([process])
     assert not (root / "b" / "training.json").exists()
     partial = table(grid)
     assert partial["finished"] == 1
     assert partial["rows"]["BLIP-2-2.7B", "FT"]["ours"].keys() == set(SCORED)
     assert partial["rows"]["LLaVA-1.5-7B", "FT"]["ours"] == {}
     first_files = state(root / "a")
-    done = subprocess.run(command(grid), capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return grid, first_files, done.stdout
+    return grid, first_files, finished("reproduce", str(grid), log=root / "resumed.log", LOOKBOOK_CACHE=cache)
 
 
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:

@@ -1,19 +1,16 @@
 """`sweep`: real runs of a recipe's combinations; killed, it resumes; a table of their results."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import places
-import psutil
 import pytest
 import yaml
 from tiny import finetune, lines
 from tiny_models import write_recipe
+from training_processes import finished, kill_all, start
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from finetune.experiments.sweep import load_sweep, plan
@@ -42,12 +39,6 @@ def state(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def killed(process: subprocess.Popen[bytes]) -> None:
-    for one in [process, *psutil.Process(process.pid).children(recursive=True)]:
-        one.kill()
-        one.wait()
-
-
 @pytest.fixture(scope="module")
 def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int], str]:
     """A sweep of two cells, killed in the second one's training and started again.
@@ -57,21 +48,18 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     root = tmp_path_factory.mktemp("sweep")
     write_recipe(root, training={"epochs": 8, "patience": 9}, decoding={"max_new_tokens": 6})
     path = write_sweep(root)
-    environment = os.environ | {"LOOKBOOK_CACHE": str(root / "cache")}
-    command = [sys.executable, "-m", "finetune", "sweep", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    cache = str(root / "cache")
+    process = start("sweep", str(path), log=root / "killed.log", LOOKBOOK_CACHE=cache)
     second = root / "search" / "learning_rate-3e-3"
     while not list((second / "checkpoints").glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.01)
-    killed(process)
+    kill_all([process])
     assert not (second / "training.json").exists()
     table = json.loads((root / "search" / "sweep.json").read_text())
     assert [cell["state"] for cell in table["cells"]] == ["finished", "waiting"]
     first_files = state(root / "search" / "learning_rate-1e-9")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return path, first_files, done.stdout
+    return path, first_files, finished("sweep", str(path), log=root / "resumed.log", LOOKBOOK_CACHE=cache)
 
 
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:

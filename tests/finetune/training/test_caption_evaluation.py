@@ -10,7 +10,8 @@ import torch
 from markupsafe import escape
 from safetensors.torch import load_file
 from tiny import lines
-from tiny_models import launch_two, write_recipe
+from tiny_models import write_recipe
+from training_processes import end, start_two
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
@@ -161,8 +162,9 @@ def test_two_processes_evaluate_as_one(recipe: Write) -> None:
     settings = {"epochs": 1, "micro_batch_size": 4, "learning_rate": 1e-9}
     alone = trained(recipe("alone", settings, captions=SAMPLE, measures=["BLEU-4", "CIDEr"], best="CIDEr"))
     path = recipe("launched", settings, captions=SAMPLE, measures=["BLEU-4", "CIDEr"], best="CIDEr")
-    done = launch_two("train", path)
-    assert done.returncode == 0, done.stderr[-3000:]
+    log = path.with_suffix(".log")
+    codes = end(start_two("train", str(path), log=log))
+    assert codes == [0, 0], log.read_text()[-3000:]
     launched = path.with_suffix("")
     assert record(launched)["processes"] == 2
     (one,), (other,) = (list((run / "evaluation").glob("step-*.jsonl")) for run in (alone, launched))
