@@ -10,6 +10,8 @@ from tiny import finetune, lines
 from tiny_models import write_recipe
 from training_processes import end, kill_all, start_two
 
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
 ITEMS = 23
 
 

@@ -150,6 +150,9 @@ def test_an_override_of_one_entry_leaves_what_yaml_shares_with_the_other(recipe:
     assert (one.split.seed, two.split.seed) == (5, 1)
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_run_scores_each_catalogue_by_itself_and_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
     run, done = recipe.with_suffix(""), finetune("run", recipe)
     assert done.exit_code == 0, done.output
@@ -180,6 +183,8 @@ def test_run_scores_each_catalogue_by_itself_and_goes_on_where_it_stopped(recipe
     assert "data.0.weight differ" in finetune("prepare", recipe, "data.0.weight=2").stderr
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_two_processes_train_on_the_mixture(recipe: Path) -> None:
     log = recipe.with_suffix(".log")
     codes = end(start_two("train", str(recipe), "training.micro_batch_size=4", log=log))

@@ -19,6 +19,8 @@ from finetune.runs.processes import locked
 from metrics.common.errors import UserError
 from metrics.common.measure_names import ORDER
 
+pytestmark = [pytest.mark.java, pytest.mark.processes, pytest.mark.slow]
+
 SYSTEMS = [
     "sibling's caption",
     "category's most frequent caption",

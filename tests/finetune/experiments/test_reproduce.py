@@ -89,6 +89,9 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     return grid, first_files, finished("reproduce", str(grid), log=root / "resumed.log", LOOKBOOK_CACHE=cache)
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:
     grid, first_files, printed = resumed
     assert "[1/2] H&M, BLIP-2-2.7B: finished already" in printed
@@ -105,6 +108,9 @@ def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[s
     assert state(grid.parent / "a") | state(grid.parent / "b") == both
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_table_holds_published_figures_and_ours(resumed: tuple[Path, dict[str, int], str]) -> None:
     grid, _, printed = resumed
     made = table(grid)
@@ -125,6 +131,9 @@ def test_the_table_holds_published_figures_and_ours(resumed: tuple[Path, dict[st
         assert word in printed
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_page_is_plain_about_what_is_missing(resumed: tuple[Path, dict[str, int], str]) -> None:
     grid, _, _ = resumed
     made = json.loads((grid.parent / "table" / "reproduction.json").read_text())
@@ -144,6 +153,9 @@ def test_the_page_is_plain_about_what_is_missing(resumed: tuple[Path, dict[str, 
     assert following == "|  | ours | – | – | – | – | – | – | – | – |"
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_run_is_finished_only_with_its_own_captions_and_decoding(
     resumed: tuple[Path, dict[str, int], str],
 ) -> None:
@@ -160,6 +172,9 @@ def test_a_run_is_finished_only_with_its_own_captions_and_decoding(
     assert finished_report(planned.recipe) is not None
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_our_improvement_is_over_the_measures_that_we_have(resumed: tuple[Path, dict[str, int], str]) -> None:
     """Reports with known scores on the published test set: BLEU-4 2 -> 3, ROUGE-L 10 -> 30, CIDEr 0 -> 5."""
     grid, _, _ = resumed
@@ -215,8 +230,6 @@ def test_every_grid_has_all_runs_in_the_papers_order(path: Path, monkeypatch: py
         (data, model) for data in PRINTED for model in MODELS
     ]
     monkeypatch.chdir(GRIDS.parent.parent)
-    if not all(cell.recipe.is_file() for cell in grid.cells):
-        pytest.skip("not all recipes are written yet")
     for name in ("HM_DIR", "FACAD_DIR"):
         monkeypatch.setenv(name, "data")
     assert len(plan(grid, path.name)) == len(PRINTED) * len(MODELS)
@@ -265,6 +278,8 @@ def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     assert "at least 1 item" in refused(write_grid(tmp_path))
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_table_is_written(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, data={"articles": 12, "max_caption_words": 1})
     result = finetune("reproduce", write_grid(tmp_path, cell(recipe, dataset="FACAD")))

@@ -62,6 +62,9 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     return path, first_files, finished("sweep", str(path), log=root / "resumed.log", LOOKBOOK_CACHE=cache)
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:
     path, first_files, printed = resumed
     assert "[1/2] training.learning_rate=1e-9: finished already" in printed
@@ -72,6 +75,9 @@ def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[s
     assert record["recipe"]["training"]["learning_rate"] == 3e-3
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_table_has_the_best_first(resumed: tuple[Path, dict[str, int], str]) -> None:
     path, _, printed = resumed
     table = json.loads((path.parent / "search" / "sweep.json").read_text())
@@ -95,6 +101,9 @@ def test_the_table_has_the_best_first(resumed: tuple[Path, dict[str, int], str])
     assert f"{better['validation_loss']:.4f}" in printed
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int], str]) -> None:
     """What `wandb sweep` is given: its own agent's arguments choose the one cell, which is finished already."""
     path, first_files, _ = resumed
@@ -120,6 +129,8 @@ def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int]
     )
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
     """Both fail when their catalogue is read, which cannot be seen before."""
     write_recipe(tmp_path)
