@@ -99,6 +99,7 @@ def test_no_folder_holds_more_than_twenty_files() -> None:
     assert {str(folder): count for folder, count in counts.items() if count > 20} == {}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("module", ["metrics.__main__", "metrics.measures.category.measure", "finetune.__main__"])
 def test_the_command_lines_start_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

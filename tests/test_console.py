@@ -57,6 +57,7 @@ def test_every_room_registers_its_commands() -> None:
                 assert f"from {room.removesuffix('.commands')} import commands" in text
 
 
+@pytest.mark.processes
 def test_one_command_has_the_verbs_of_all_packages(tmp_path: Path) -> None:
     done = lookbook("--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -64,10 +65,12 @@ def test_one_command_has_the_verbs_of_all_packages(tmp_path: Path) -> None:
         assert f" {verb} " in done.stdout
 
 
+@pytest.mark.processes
 def test_version(tmp_path: Path) -> None:
     assert lookbook("--version", cwd=tmp_path).stdout == f"lookbook {installed_version()}\n"
 
 
+@pytest.mark.processes
 def test_folders_named_like_our_packages_do_not_shadow_them(tmp_path: Path) -> None:
     for package in ("metrics", "finetune"):
         (tmp_path / package).mkdir()
@@ -91,12 +94,14 @@ def test_two_packages_with_a_command_of_the_same_name(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.processes
 def test_help_imports_nothing_that_takes_time() -> None:
     loaded, seconds, *_ = observed("--help")
     assert loaded == []
     assert seconds < 1.0  # 0.3 on an idle machine
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", ["prepare", "train", "validate", "run", "make-tiny", "baselines"])
 def test_a_wrong_recipe_is_reported_before_torch_is_imported(command: str, tmp_path: Path) -> None:
     pytest.importorskip("pydantic")

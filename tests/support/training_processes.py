@@ -1,16 +1,19 @@
-"""Trainings in processes of their own, forked from a server that has torch loaded: a second rather than ten each."""
+"""Commands in processes of their own, forked from a server that has torch loaded: a second rather than ten each."""
 
 import multiprocessing
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
+
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["finetune.training.train", "finetune.models.families.blip2", "finetune.models.families.llava"]
+    ["finetune.experiments.pipeline", "finetune.models.families.blip2", "finetune.models.families.llava"]
 )
 
 
@@ -60,6 +63,24 @@ def start_two(*arguments: str, log: Path, **environment: str) -> list[BaseProces
     shared = {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     shared |= {"LOCAL_WORLD_SIZE": "2"} | environment
     return [start(*arguments, log=log, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(2)]
+
+
+def finished(*arguments: str, log: Path, **environment: str) -> str:
+    """What `python -m finetune ARGUMENTS`, which must succeed, printed."""
+    codes = end([start(*arguments, log=log, **environment)], timeout=300)
+    assert codes == [0], log.read_text()[-3000:]
+    return log.read_text()
+
+
+def kill_all(processes: Iterable[BaseProcess]) -> None:
+    """SIGKILL the processes and all that they have started."""
+    for process in processes:
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.join()
+        for child in children:
+            child.kill()
+        psutil.wait_procs(children)
 
 
 def end(processes: list[BaseProcess], timeout: float = 120) -> list[int | None]:

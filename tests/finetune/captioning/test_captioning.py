@@ -2,10 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from tiny_models import photo, write_recipe
+from training_processes import kill_all, start
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
@@ -73,18 +70,17 @@ def test_batch_size_changes_no_caption(recipe: Path, tmp_path: Path, beams: int)
     assert texts[0] == texts[1]
 
 
+@pytest.mark.processes
 def test_a_killed_run_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole" / "captions.jsonl", tmp_path / "killed" / "captions.jsonl"
     settings = ["--set", "decoding.batch_size=1", "--split", "train"]
     assert caption(recipe, whole, *settings).exit_code == 0
-    command = [sys.executable, "-m", "finetune", "caption", "--model", str(recipe.parent / "base")]
-    command += ["--data", str(recipe), "--out", str(out), *settings]
-    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["caption", "--model", str(recipe.parent / "base"), "--data", str(recipe), "--out", str(out), *settings]
+    process = start(*command, log=tmp_path / "log")
     while not (journals := list(out.parent.glob(".captions*"))) or journals[0].read_bytes().count(b"\n") < 3:
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_all([process])
     assert not out.exists()
     done = journals[0].read_bytes().count(b"\n")
     journals[0].write_bytes(journals[0].read_bytes() + b'{"id": "cut o')

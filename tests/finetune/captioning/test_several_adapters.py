@@ -171,6 +171,8 @@ def test_another_start_is_refused_by_what_differs(
     assert not (root / "refused" / "training.json").exists()
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_adapters_and_bases_come_from_the_cache_of_the_hub_by_revision(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,16 +1,16 @@
-"""Captions by several processes of a real `accelerate launch`: each item once, the file of a single process."""
+"""Captions by several processes: each item once, the file of a single process."""
 
 import json
-import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from tiny import finetune, lines
-from tiny_models import launch_two, two_processes, write_recipe
+from tiny_models import write_recipe
+from training_processes import end, kill_all, start_two
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 ITEMS = 23
 
@@ -32,9 +32,10 @@ def test_two_processes_write_the_file_of_one(recipe: Path, tmp_path: Path) -> No
     """23 items are 12 and 11, in batches of 5: three each, the last of 2 and of 1."""
     one, two = tmp_path / "one" / "captions.jsonl", tmp_path / "two" / "captions.jsonl"
     assert finetune(*arguments(recipe, one)).exit_code == 0
-    done = launch_two(*arguments(recipe, two))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count(f"{ITEMS} captions") == 1
+    log = tmp_path / "log"
+    codes = end(start_two(*map(str, arguments(recipe, two)), log=log))
+    assert codes == [0, 0], log.read_text()[-3000:]
+    assert log.read_text().count(f"{ITEMS} captions") == 1
     alone, together = lines(one), lines(two)
     assert len({line["id"] for line in together}) == len(together) == ITEMS
     assert [line | {"logprob": 0} for line in together] == [line | {"logprob": 0} for line in alone]
@@ -49,18 +50,11 @@ def test_killed_processes_go_on_in_any_number(recipe: Path, tmp_path: Path) -> N
     whole, out = tmp_path / "whole" / "captions.jsonl", tmp_path / "killed" / "captions.jsonl"
     slow = ["--set", "decoding.batch_size=1"]
     assert finetune(*arguments(recipe, whole, *slow)).exit_code == 0
-    process = subprocess.Popen(
-        two_processes(*arguments(recipe, out, *slow)),
-        env=os.environ | {"ACCELERATE_USE_CPU": "true"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    processes = start_two(*map(str, arguments(recipe, out, *slow)), log=tmp_path / "log")
     while len(journals := [path for path in out.parent.glob(".captions*") if path.stat().st_size]) < 2:
-        assert process.poll() is None, "it ended before it could be killed"
+        assert all(process.is_alive() for process in processes), "it ended before it could be killed"
         time.sleep(0.002)
-    for one in [process, *psutil.Process(process.pid).children(recursive=True)]:
-        one.kill()
-        one.wait()
+    kill_all(processes)
     assert not out.exists()
     kept = sum(journal.read_bytes().count(b"\n") for journal in journals)
     result = finetune(*arguments(recipe, out, *slow))

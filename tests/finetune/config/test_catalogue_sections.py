@@ -11,6 +11,7 @@ from finetune.config import history
 from finetune.config.catalogues import CatalogueSection, Demo, Split
 
 
+@pytest.mark.processes
 def test_the_sections_cost_no_library_of_tables() -> None:
     code = "import sys, finetune.config.catalogues; print(sorted({'pandas', 'datasets', 'numpy', 'torch'} & {*sys.modules}))"
     child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

@@ -31,6 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.processes
 def test_too_many_open_files_are_no_damage(shop: Path, shop_recipe: Path, lookbook_cache: Path) -> None:
     prepared(shop_recipe)
     (folder,) = lookbook_cache.iterdir()

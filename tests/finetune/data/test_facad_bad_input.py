@@ -136,6 +136,7 @@ def test_validate_finds_what_needs_no_reading(facad_recipe: Path, facad_folder: 
     assert expected in str(caught.value)
 
 
+@pytest.mark.processes
 def test_a_file_that_another_process_writes_is_named(facad_recipe: Path, facad_folder: Path) -> None:
     path = facad_folder / "TRAIN_IMAGES.hdf5"
     code = f"import h5py, sys; file = h5py.File({str(path)!r}, 'r+'); print('open', flush=True); sys.stdin.read()"

@@ -37,6 +37,8 @@ def data(tmp_path: Path) -> Any:
     return preparation.prepare(load_recipe(path).data).splits["train"]
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_read_any_row_in_any_order(data: Any, method: str) -> None:
     numbered([data[7], data[3]])  # this process has the file open when the workers start
@@ -55,6 +57,7 @@ def _read(path: str) -> list[Any]:
     return [np.asarray(open_photo(f"{path}/{row}")).transpose(2, 0, 1).tolist() for row in (5, 0, 31)]
 
 
+@pytest.mark.processes
 def test_processes_that_share_an_open_file_do_not_disturb_each_other(data: Any) -> None:
     path = re.sub(r"/\d+$", "", data.with_format("arrow")[0]["image"][0].as_py()["path"])
     expected = [pixels(0, row).tolist() for row in (5, 0, 31)]

@@ -23,7 +23,10 @@ from metrics.records.captions import read_captions
 from metrics.scoring.suite import score_captions
 
 HM_DIR = os.environ.get("HM_DIR")
-pytestmark = pytest.mark.skipif(not HM_DIR, reason="HM_DIR does not name the folder of the real H&M catalogue")
+pytestmark = [
+    pytest.mark.real_data,
+    pytest.mark.skipif(not HM_DIR, reason="HM_DIR does not name the folder of the real H&M catalogue"),
+]
 MISSING = 442
 
 

@@ -1,8 +1,6 @@
 """Several catalogues in one recipe: mixed by weight for training, kept apart in everything else."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 from tiny import captioned, finetune, lines, prepared, write_csv
-from tiny_models import launch_two, write_recipe
+from tiny_models import write_recipe
+from training_processes import end, start_two
 
 from finetune import load_recipe
 from finetune import prepare as prepare_catalogue
@@ -151,10 +150,12 @@ def test_an_override_of_one_entry_leaves_what_yaml_shares_with_the_other(recipe:
     assert (one.split.seed, two.split.seed) == (5, 1)
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_run_scores_each_catalogue_by_itself_and_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
-    run, command = recipe.with_suffix(""), [sys.executable, "-m", "finetune", "run", str(recipe)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run, done = recipe.with_suffix(""), finetune("run", recipe)
+    assert done.exit_code == 0, done.output
     for name in ("demo", "shop"):
         ids = {record["id"] for record in lines(run / name / "references-test.jsonl")}
         report = json.loads((run / name / "report" / "report.json").read_text())
@@ -182,9 +183,12 @@ def test_run_scores_each_catalogue_by_itself_and_goes_on_where_it_stopped(recipe
     assert "data.0.weight differ" in finetune("prepare", recipe, "data.0.weight=2").stderr
 
 
-def test_accelerate_trains_the_mixture_on_two_processes(recipe: Path) -> None:
-    done = launch_two("train", recipe, "training.micro_batch_size=4")
-    assert done.returncode == 0, done.stderr[-3000:]
+@pytest.mark.processes
+@pytest.mark.slow
+def test_two_processes_train_on_the_mixture(recipe: Path) -> None:
+    log = recipe.with_suffix(".log")
+    codes = end(start_two("train", str(recipe), "training.micro_batch_size=4", log=log))
+    assert codes == [0, 0], log.read_text()[-3000:]
     record = json.loads((recipe.with_suffix("") / "training.json").read_text())
     assert record["processes"] == 2
     assert [(part["name"], part["weight"], part["articles"]) for part in record["mixture"]] == [

@@ -210,6 +210,7 @@ def test_a_changed_photo_is_checked_again(shop: Path, shop_recipe: Path) -> None
     assert f"{IDS[4]}.jpg: not an image" in result.stderr
 
 
+@pytest.mark.processes
 def test_processes_that_prepare_at_once_agree(shop_recipe: Path, lookbook_cache: Path) -> None:
     """As `accelerate launch` starts them: each prepares, one cache remains."""
     found, barrier = [], threading.Barrier(3)

@@ -27,6 +27,9 @@ def write_ablation(root: Path, **changes: Any) -> Path:
     return path
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_every_run_has_a_row_and_finished_runs_are_not_repeated(tmp_path: Path) -> None:
     path = write_ablation(tmp_path, published={"all": [*PUBLISHED["stop token"], *PUBLISHED["padding"]]})
     done = finetune("bench-recipe", path)

@@ -39,6 +39,7 @@ def test_it_names_type_and_colour_of_drawings_it_never_saw() -> None:
     assert np.mean(right) > 0.75
 
 
+@pytest.mark.slow
 def test_its_command_makes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {
         "output": tmp_path / "run",

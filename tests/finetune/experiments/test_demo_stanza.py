@@ -27,6 +27,7 @@ def test_the_demo_models_are_small_and_only_weights() -> None:
     assert {"stanza", "torch"} <= made["versions"].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", [0.0, 1.0])
 def test_they_are_right_on_captions_they_never_saw(damaged: float) -> None:
     shares = accuracy(DEMO, captions(150, 77, damaged))
@@ -44,6 +45,8 @@ def test_the_grammar_knows_its_words() -> None:
         tagged("a spaceship")
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_their_command_makes_them(tmp_path: Path) -> None:
     from finetune.__main__ import app as finetune
 

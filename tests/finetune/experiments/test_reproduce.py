@@ -2,10 +2,6 @@
 
 import copy
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ import pytest
 import yaml
 from tiny import finetune
 from tiny_models import write_recipe
+from training_processes import finished, kill_all, start
 
 from finetune.config.recipe import load_recipe
 from finetune.experiments.grid import load_grid, plan
@@ -41,10 +38,6 @@ def write_grid(root: Path, *cells: dict[str, Any], **values: Any) -> Path:
 
 def cell(recipe: Path, model: str = "BLIP-2-2.7B", **values: Any) -> dict[str, Any]:
     return {"dataset": "H&M", "model": model, "recipe": str(recipe)} | values
-
-
-def command(grid: Path) -> list[str]:
-    return [sys.executable, "-m", "finetune", "reproduce", str(grid)]
 
 
 def state(folder: Path) -> dict[str, int]:
@@ -81,26 +74,24 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     shared = ["decoding={max_new_tokens: 8}", "training.epochs=1"]
     second = cell(two, "LLaVA-1.5-7B", set=["training.epochs=8", "training.seed=7"])
     grid = write_grid(root, cell(one), second, set=shared)
-    environment = os.environ | {"LOOKBOOK_CACHE": str(root / "cache")}
-    process = subprocess.Popen(
-        command(grid), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
-    )
+    cache = str(root / "cache")
+    process = start("reproduce", str(grid), log=root / "killed.log", LOOKBOOK_CACHE=cache)
     while not list((root / "b" / "checkpoints").glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_all([process])
     assert not (root / "b" / "training.json").exists()
     partial = table(grid)
     assert partial["finished"] == 1
     assert partial["rows"]["BLIP-2-2.7B", "FT"]["ours"].keys() == set(SCORED)
     assert partial["rows"]["LLaVA-1.5-7B", "FT"]["ours"] == {}
     first_files = state(root / "a")
-    done = subprocess.run(command(grid), capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return grid, first_files, done.stdout
+    return grid, first_files, finished("reproduce", str(grid), log=root / "resumed.log", LOOKBOOK_CACHE=cache)
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:
     grid, first_files, printed = resumed
     assert "[1/2] H&M, BLIP-2-2.7B: finished already" in printed
@@ -117,6 +108,9 @@ def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[s
     assert state(grid.parent / "a") | state(grid.parent / "b") == both
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_table_holds_published_figures_and_ours(resumed: tuple[Path, dict[str, int], str]) -> None:
     grid, _, printed = resumed
     made = table(grid)
@@ -137,6 +131,9 @@ def test_the_table_holds_published_figures_and_ours(resumed: tuple[Path, dict[st
         assert word in printed
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_page_is_plain_about_what_is_missing(resumed: tuple[Path, dict[str, int], str]) -> None:
     grid, _, _ = resumed
     made = json.loads((grid.parent / "table" / "reproduction.json").read_text())
@@ -156,6 +153,9 @@ def test_the_page_is_plain_about_what_is_missing(resumed: tuple[Path, dict[str, 
     assert following == "|  | ours | – | – | – | – | – | – | – | – |"
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_run_is_finished_only_with_its_own_captions_and_decoding(
     resumed: tuple[Path, dict[str, int], str],
 ) -> None:
@@ -172,6 +172,9 @@ def test_a_run_is_finished_only_with_its_own_captions_and_decoding(
     assert finished_report(planned.recipe) is not None
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_our_improvement_is_over_the_measures_that_we_have(resumed: tuple[Path, dict[str, int], str]) -> None:
     """Reports with known scores on the published test set: BLEU-4 2 -> 3, ROUGE-L 10 -> 30, CIDEr 0 -> 5."""
     grid, _, _ = resumed
@@ -227,8 +230,6 @@ def test_every_grid_has_all_runs_in_the_papers_order(path: Path, monkeypatch: py
         (data, model) for data in PRINTED for model in MODELS
     ]
     monkeypatch.chdir(GRIDS.parent.parent)
-    if not all(cell.recipe.is_file() for cell in grid.cells):
-        pytest.skip("not all recipes are written yet")
     for name in ("HM_DIR", "FACAD_DIR"):
         monkeypatch.setenv(name, "data")
     assert len(plan(grid, path.name)) == len(PRINTED) * len(MODELS)
@@ -277,6 +278,8 @@ def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     assert "at least 1 item" in refused(write_grid(tmp_path))
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_table_is_written(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, data={"articles": 12, "max_caption_words": 1})
     result = finetune("reproduce", write_grid(tmp_path, cell(recipe, dataset="FACAD")))

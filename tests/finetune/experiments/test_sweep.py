@@ -1,19 +1,16 @@
 """`sweep`: real runs of a recipe's combinations; killed, it resumes; a table of their results."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import places
-import psutil
 import pytest
 import yaml
 from tiny import finetune, lines
 from tiny_models import write_recipe
+from training_processes import finished, kill_all, start
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from finetune.experiments.sweep import load_sweep, plan
@@ -42,12 +39,6 @@ def state(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def killed(process: subprocess.Popen[bytes]) -> None:
-    for one in [process, *psutil.Process(process.pid).children(recursive=True)]:
-        one.kill()
-        one.wait()
-
-
 @pytest.fixture(scope="module")
 def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int], str]:
     """A sweep of two cells, killed in the second one's training and started again.
@@ -57,23 +48,23 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
     root = tmp_path_factory.mktemp("sweep")
     write_recipe(root, training={"epochs": 8, "patience": 9}, decoding={"max_new_tokens": 6})
     path = write_sweep(root)
-    environment = os.environ | {"LOOKBOOK_CACHE": str(root / "cache")}
-    command = [sys.executable, "-m", "finetune", "sweep", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    cache = str(root / "cache")
+    process = start("sweep", str(path), log=root / "killed.log", LOOKBOOK_CACHE=cache)
     second = root / "search" / "learning_rate-3e-3"
     while not list((second / "checkpoints").glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.01)
-    killed(process)
+    kill_all([process])
     assert not (second / "training.json").exists()
     table = json.loads((root / "search" / "sweep.json").read_text())
     assert [cell["state"] for cell in table["cells"]] == ["finished", "waiting"]
     first_files = state(root / "search" / "learning_rate-1e-9")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return path, first_files, done.stdout
+    return path, first_files, finished("sweep", str(path), log=root / "resumed.log", LOOKBOOK_CACHE=cache)
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[str, int], str]) -> None:
     path, first_files, printed = resumed
     assert "[1/2] training.learning_rate=1e-9: finished already" in printed
@@ -84,6 +75,9 @@ def test_killed_and_started_again_it_repeats_nothing(resumed: tuple[Path, dict[s
     assert record["recipe"]["training"]["learning_rate"] == 3e-3
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_table_has_the_best_first(resumed: tuple[Path, dict[str, int], str]) -> None:
     path, _, printed = resumed
     table = json.loads((path.parent / "search" / "sweep.json").read_text())
@@ -107,6 +101,9 @@ def test_the_table_has_the_best_first(resumed: tuple[Path, dict[str, int], str])
     assert f"{better['validation_loss']:.4f}" in printed
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int], str]) -> None:
     """What `wandb sweep` is given: its own agent's arguments choose the one cell, which is finished already."""
     path, first_files, _ = resumed
@@ -132,6 +129,8 @@ def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int]
     )
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
     """Both fail when their catalogue is read, which cannot be seen before."""
     write_recipe(tmp_path)

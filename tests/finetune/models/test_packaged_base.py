@@ -29,6 +29,7 @@ def test_all_its_spellings_are_one_name() -> None:
     assert [base_name(other) for other in others] == ["base", "base", "demo-base", "base"]
 
 
+@pytest.mark.slow
 def test_an_adapter_names_it_and_begins_another_run_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     fixed = {"training": {"epochs": 1}, "decoding": {"max_new_tokens": 8}}

@@ -16,6 +16,8 @@ from huggingface_hub import ModelCard
 from pushing import CARD, SUPPORT, environment, pushed, report
 from tiny import finetune
 
+pytestmark = [pytest.mark.java, pytest.mark.processes, pytest.mark.slow]
+
 
 @pytest.fixture(scope="module")
 def card(runs: Path) -> str:

@@ -22,6 +22,8 @@ from tiny import finetune
 from finetune.config.recipe import parse_recipe
 from finetune.publishing.contents import public
 
+pytestmark = [pytest.mark.java, pytest.mark.processes, pytest.mark.slow]
+
 
 def puts(hub: HubServer) -> int:
     return sum(request.startswith("PUT") for request in hub.requests)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from tiny import finetune, lines, photo, prepared, write_csv
 from tiny_models import write_recipe
@@ -31,6 +32,7 @@ def two_folders(root: Path, one: list[dict[str, str]], two: list[dict[str, str]]
     return path
 
 
+@pytest.mark.slow
 def test_seen_is_told_against_all_catalogues_and_siblings_in_their_own(tmp_path: Path) -> None:
     """Each test caption of `two` is in `one`'s training alone; both number their products alike."""
     one = [{"file_name": f"{number}.png", "text": f"thing {number}", "product": str(number)} for number in range(40)]

@@ -10,7 +10,8 @@ import torch
 from markupsafe import escape
 from safetensors.torch import load_file
 from tiny import lines
-from tiny_models import launch_two, write_recipe
+from tiny_models import write_recipe
+from training_processes import end, start_two
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
@@ -73,6 +74,8 @@ def same_weights(one: Path, other: Path) -> bool:
     return all(torch.equal(tensor, right[name]) for name, tensor in left.items())
 
 
+@pytest.mark.java
+@pytest.mark.slow
 def test_a_sample_is_captioned_and_scored_as_metrics_does(recipe: Write) -> None:
     run = trained(recipe(captions=SAMPLE, measures=["cider", "BLEU-4", "ROUGE-L"]))
     found = validations(run)
@@ -104,6 +107,7 @@ def test_a_sample_is_captioned_and_scored_as_metrics_does(recipe: Write) -> None
     assert kept["steps"][str(found[1]["step"])]["CIDEr"] == found[1]["eval_cider"]
 
 
+@pytest.mark.java
 def test_the_last_evaluated_captions_are_those_of_the_saved_model(recipe: Write, tmp_path: Path) -> None:
     path = recipe(training={"epochs": 1}, captions=SAMPLE)
     run = trained(path)
@@ -114,6 +118,7 @@ def test_the_last_evaluated_captions_are_those_of_the_saved_model(recipe: Write,
     assert evaluated.items() <= {one["id"]: one["caption"] for one in lines(out)}.items()
 
 
+@pytest.mark.java
 def test_a_run_begun_by_an_earlier_version_keeps_the_folder_of_its_captions(recipe: Write) -> None:
     path = recipe(training={"epochs": 1}, captions=4)
     (path.with_suffix("") / "judgements").mkdir(parents=True)
@@ -122,6 +127,8 @@ def test_a_run_begun_by_an_earlier_version_keeps_the_folder_of_its_captions(reci
     assert not (run / "evaluation").exists()
 
 
+@pytest.mark.java
+@pytest.mark.slow
 def test_evaluation_changes_no_weight(recipe: Write) -> None:
     plain = trained(recipe("plain"))
     evaluated = trained(recipe("evaluated", captions=SAMPLE))
@@ -130,6 +137,8 @@ def test_evaluation_changes_no_weight(recipe: Write) -> None:
     assert losses[0] == losses[1]
 
 
+@pytest.mark.java
+@pytest.mark.slow
 def test_training_does_not_depend_on_how_often_it_is_evaluated(recipe: Write) -> None:
     """Twelve steps with dropout, evaluated after every one of them or after every third."""
     settings = {"epochs": 4, "patience": 99}
@@ -141,6 +150,8 @@ def test_training_does_not_depend_on_how_often_it_is_evaluated(recipe: Write) ->
     assert [every[step]["eval_loss"] for step in third] == [third[step]["eval_loss"] for step in third]
 
 
+@pytest.mark.java
+@pytest.mark.slow
 def test_the_best_checkpoint_and_the_end_are_chosen_by_a_measure(recipe: Write) -> None:
     """The kept weights are those of the highest score, whatever the loss says, and waiting for a better one ends it."""
     settings = {"epochs": 30, "patience": 2, "learning_rate": 1e-2}
@@ -156,13 +167,17 @@ def test_the_best_checkpoint_and_the_end_are_chosen_by_a_measure(recipe: Write) 
     assert losses.index(min(losses)) != best
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_two_processes_evaluate_as_one(recipe: Write) -> None:
     """An odd sample on two processes: each item once, the same captions and scores as of one process."""
     settings = {"epochs": 1, "micro_batch_size": 4, "learning_rate": 1e-9}
     alone = trained(recipe("alone", settings, captions=SAMPLE, measures=["BLEU-4", "CIDEr"], best="CIDEr"))
     path = recipe("launched", settings, captions=SAMPLE, measures=["BLEU-4", "CIDEr"], best="CIDEr")
-    done = launch_two("train", path)
-    assert done.returncode == 0, done.stderr[-3000:]
+    log = path.with_suffix(".log")
+    codes = end(start_two("train", str(path), log=log))
+    assert codes == [0, 0], log.read_text()[-3000:]
     launched = path.with_suffix("")
     assert record(launched)["processes"] == 2
     (one,), (other,) = (list((run / "evaluation").glob("step-*.jsonl")) for run in (alone, launched))

@@ -50,6 +50,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_while_a_checkpoint_loads_halves_the_micro_batch(
     unfinished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

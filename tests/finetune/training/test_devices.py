@@ -74,6 +74,8 @@ def test_eight_micro_batches_of_one_train_as_one_of_eight(root: Path, one_by_eig
     assert_same(train(recipe(root, "eight-by-one", 1)), one_by_eight)
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "environment"),
     [
@@ -98,6 +100,7 @@ def test_two_processes_train_as_one(root: Path, one_by_eight: Path, name: str, e
     assert_same(path, one_by_eight)
 
 
+@pytest.mark.processes
 def test_a_port_in_use_is_one_message(root: Path) -> None:
     path = recipe(root, "no-port", 4)
     log = path.with_suffix(".log")
@@ -157,6 +160,7 @@ def test_all_five_ways_are_there() -> None:
     assert [path.stem for path in CONFIGURATIONS] == ["cpu", "ddp", "fsdp2", "one-gpu", "zero2", "zero3"]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
 def test_deepspeed_trains_where_it_is_installed(stage: str, tmp_path: Path) -> None:
     pytest.importorskip("deepspeed", reason="DeepSpeed is not installed")

@@ -75,6 +75,7 @@ def trained(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return load_file(folder / "model" / "model.safetensors"), json.loads((folder / "training.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 2])
 def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(tmp_path: Path, after: int) -> None:
     """At the first step and at the third, before any checkpoint: the weights of a run that began with what fits, bit for bit."""
@@ -95,6 +96,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(tmp_path: Path
     assert record["loss_history"] == other["loss_history"]
 
 
+@pytest.mark.slow
 def test_the_size_that_fits_is_remembered(tmp_path: Path) -> None:
     """A run that ended without a checkpoint begins with it; of another recipe it says nothing."""
     path = write_recipe(tmp_path, tune=FULL)

@@ -106,6 +106,8 @@ def kill(processes: list[BaseProcess], checkpoints: Path, rng: random.Random, *,
     end(processes)
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_weights(root: Path, begin: Start, whole: Path) -> None:
     broken = recipe(root, begin, "killed")
     rng = random.Random(7)  # noqa: S311
@@ -118,6 +120,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(root: Path, begi
     assert_same(broken, whole)
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, begin: Start, whole: Path) -> None:
     """Told in the middle of an epoch and between validations, one process alone of those there are."""
     told = recipe(root, begin, "told")
@@ -139,6 +143,8 @@ def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, begin: Start, wh
     assert record[1:] == expected_record[1:]
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_launcher_told_to_end_takes_the_training_with_it(root: Path) -> None:
     """`accelerate launch` of one process passes no signal on; the training sees that its launcher is gone."""
     path = recipe(root, alone, "launched")
@@ -165,6 +171,7 @@ def _told_twice(pause: float) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("pause", "code"), [(0, 0), (PASSED_ON + 0.1, 128 + signal.SIGTERM)])
 def test_told_again_it_ends_at_once(pause: float, code: int) -> None:
     """What a launcher passes on, at the same moment, is not told again."""

@@ -20,6 +20,8 @@ from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
 from finetune.training import trackers
 
+pytestmark = [pytest.mark.java, pytest.mark.processes, pytest.mark.slow]
+
 SECRETS = ("WANDB_API_KEY", "HF_TOKEN")
 MARKER = "5ec2e7" * 6 + "abcd"  # as long as a key
 EVALUATION = {"captions": 5, "measures": ["CIDEr", "BLEU-4"]}

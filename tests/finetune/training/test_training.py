@@ -76,6 +76,7 @@ def test_training_learns_and_keeps_its_record(recipe: Write) -> None:
     assert not list((path.with_suffix("") / "model").glob("*.bin"))
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights(recipe: Write) -> None:
     one, two, other = recipe("one"), recipe("two"), recipe("other", seed=7)
     for path in (one, two, other):
@@ -94,6 +95,7 @@ def test_prepare_leaves_the_references_of_a_run_alone(recipe: Write) -> None:
     assert (path.with_suffix("") / "references-test.jsonl").read_text() == kept
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_and_training_stops_early(recipe: Write) -> None:
     path = recipe(epochs=60, learning_rate=1e-2, patience=2)
     assert train(path).exit_code == 0
@@ -117,6 +119,8 @@ def test_a_finished_run_is_not_overwritten(recipe: Write) -> None:
     assert "evaluation.every, labels.stop_token, training.learning_rate, tune.vision" in other.stderr
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_two_processes_train_as_one(recipe: Write) -> None:
     """The same global batches on two processes give the same losses, to float tolerance."""
     alone, launched = recipe("alone", micro_batch_size=8), recipe("launched", micro_batch_size=4)
@@ -186,6 +190,8 @@ def test_validate_finds_a_full_disk(recipe: Write, monkeypatch: pytest.MonkeyPat
     assert "GB free on its disk" in result.stderr
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_tensorboard_and_offline_wandb_take_the_losses(
     recipe: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -206,6 +212,9 @@ def test_a_diverging_training_ends_with_one_message(recipe: Write) -> None:
     assert not (path.with_suffix("") / "training.json").exists()
 
 
+@pytest.mark.java
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_changed_catalogue_is_not_taken_for_the_one_trained_on(
     recipe: Write, catalogue: Path, tmp_path: Path
 ) -> None:

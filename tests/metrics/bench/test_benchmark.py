@@ -55,6 +55,8 @@ def test_a_side_that_fails_is_quoted() -> None:
         list(bench([Contest("made up", (7, 8), inputs, failing, right)]))
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.java
 def test_lookbook_and_the_official_scorers_give_the_same() -> None:
     [outcome] = bench([Contest("all but SPICE", (60, 0), write_pairs, our_scores, pycocoevalcap_scores)])

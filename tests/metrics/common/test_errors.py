@@ -10,6 +10,7 @@ import pytest
 from metrics.common.errors import is_shortage
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("debug", "shown"), [(None, False), ("0", False), ("1", True)])
 def test_the_cause_is_shown_if_asked_for(tmp_path: Path, debug: str | None, shown: bool) -> None:
     captions = tmp_path / "captions.jsonl"

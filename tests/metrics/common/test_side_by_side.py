@@ -26,6 +26,7 @@ def fail(after: threading.Event) -> str:
     raise UserError("the first failure")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_failure_ends_the_programs_of_its_neighbours(nested: bool) -> None:
     started, messages = threading.Event(), []
@@ -40,6 +41,7 @@ def test_a_failure_ends_the_programs_of_its_neighbours(nested: bool) -> None:
     assert messages == ["was ended because another measure failed or the run was interrupted"]
 
 
+@pytest.mark.processes
 def test_a_failure_leaves_the_programs_of_other_calls_alone() -> None:
     started = threading.Event()
     with ThreadPoolExecutor() as pool:
@@ -49,6 +51,7 @@ def test_a_failure_leaves_the_programs_of_other_calls_alone() -> None:
         assert other.result() == ["well"]
 
 
+@pytest.mark.processes
 def test_a_program_killed_from_outside_may_have_had_too_little_memory() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
         process.kill()

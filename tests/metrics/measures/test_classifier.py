@@ -160,6 +160,8 @@ def test_weighted_loss_and_gradient_are_those_of_all_rows(
     torch.testing.assert_close(gradient(merged), gradient(whole), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_interrupted_it_goes_on_to_the_same_weights(
     trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
@@ -192,6 +194,8 @@ def command(train: Path, validation: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "metrics", *map(str, words)]
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.parametrize("bytes_a_file", [100_000, 700_000])
 def test_a_full_disk_ends_in_a_message_and_with_room_it_goes_on(
     bytes_a_file: int, trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
@@ -213,6 +217,8 @@ def test_a_full_disk_ends_in_a_message_and_with_room_it_goes_on(
     assert (out / WEIGHTS).read_bytes() == (trained_classifier / WEIGHTS).read_bytes()
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_of_two_at_once_the_second_waits_for_the_first(
     trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:

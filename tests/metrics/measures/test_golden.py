@@ -111,6 +111,7 @@ def test_cider(ours: Evaluation, official: Tokens) -> None:
     assert ours.results[0].scores["all"]["CIDEr"].per_item.tolist() == per_item.tolist()
 
 
+@pytest.mark.slow
 def test_meteor() -> None:
     """All sets at once, since the official one takes long to load.
 

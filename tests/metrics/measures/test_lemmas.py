@@ -44,6 +44,8 @@ def references_file(folder: Path, texts: list[str]) -> Path:
     return path
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_batch_gives_what_each_caption_gives_alone(models: str) -> None:
     rng = random.Random(1)  # noqa: S311
     shop = descriptions(200 if models == str(DEMO) else 400)
@@ -67,6 +69,8 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metrics.measures.attributes.workers._has_gpu", lambda: False)
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_several_processes_give_the_same_as_one_caption_at_a_time(two_processes: None) -> None:
     given = [*descriptions(100), *ODD]
     assert [Lemmas(str(DEMO)).of(given)[caption] for caption in given] == one_at_a_time(given, str(DEMO))
@@ -83,6 +87,7 @@ def test_nothing_is_parsed_twice() -> None:
     assert (again.parsed, again.cached) == (0, 20)
 
 
+@pytest.mark.processes
 def test_a_process_that_dies_ends_in_a_message(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metrics.measures.attributes.workers._Worker.parse", killing(signal.SIGKILL))
     with pytest.raises(UserError, match="a process of Stanza ended with exit code -9"):
@@ -90,6 +95,7 @@ def test_a_process_that_dies_ends_in_a_message(two_processes: None, monkeypatch:
     assert not children()
 
 
+@pytest.mark.processes
 def test_a_process_that_hangs_ends_in_a_message(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metrics.measures.attributes.workers._LOADING_SECONDS", 2)
     monkeypatch.setattr("metrics.measures.attributes.workers._SECONDS_A_WORD", 0)
@@ -111,6 +117,8 @@ def killing(number: int) -> Callable[..., Any]:
     return parse_after_death
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whatever_ends_the_command_ends_its_processes(number: int, tmp_path: Path) -> None:
     path = references_file(tmp_path, descriptions(6000, share=1.0))

@@ -134,6 +134,8 @@ def test_a_killed_java_ends_the_others_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert javas(os.getpid()) == []
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_java_outlives_us(short_meteor: Path, sent: signal.Signals) -> None:

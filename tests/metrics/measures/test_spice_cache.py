@@ -116,6 +116,7 @@ except (UserError, KeyboardInterrupt) as error:
 """
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("end", ["failure", "interrupt"])
 def test_a_wait_ends_when_another_measure_fails_or_the_run_is_interrupted(folder: Path, end: str) -> None:

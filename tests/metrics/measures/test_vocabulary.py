@@ -210,6 +210,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="limits")
 def test_a_cache_that_cannot_be_opened_is_not_taken_for_damaged(tmp_path: Path) -> None:
     path = tmp_path / "lemmas.sqlite"
@@ -228,6 +229,7 @@ def test_without_stanza_the_command_says_what_to_install(monkeypatch: pytest.Mon
     assert (result.exit_code, "run pip install '.[measures]'" in result.output) == (2, True), result.output
 
 
+@pytest.mark.processes
 def test_the_measure_is_imported_without_torch_or_stanza() -> None:
     code = "import sys, metrics.measures.attributes.measure, metrics.__main__; assert not {'torch', 'stanza'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,6 +25,7 @@ def test_every_name_is_there_and_no_other() -> None:
     assert (Path(metrics.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.processes
 @pytest.mark.java
 def test_scoring_from_python_imports_nothing_heavy() -> None:
     heavy = ["torch", "transformers", "stanza", "evaluate", "datasets", "pandas", "scipy", "jgo"]

@@ -154,6 +154,7 @@ def test_the_api_says_what_is_wrong() -> None:
         score_captions([CaptionRecord("1", "a", references=("a",))] * 2)
 
 
+@pytest.mark.processes
 def test_scoring_is_light() -> None:
     heavy = ["torch", "pandas", "datasets", "transformers", "finetune", "pycocoevalcap.bleu"]
     code = f"import sys, metrics.__main__; print([name for name in {heavy} if name in sys.modules])"
@@ -161,6 +162,7 @@ def test_scoring_is_light() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.processes
 def test_the_module_runs_as_a_command(systems: list[Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "metrics", "score", *map(str, systems), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -158,6 +158,8 @@ def test_a_space_can_be_pushed(name: str) -> None:
     assert {line for line in lines if not line.startswith("#")} == wanted
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.java
 def test_a_space_runs_alone_and_offline(tmp_path: Path) -> None:
     """A Space as its README lays it out, in a process that reaches no network and knows this repository not."""
@@ -181,6 +183,7 @@ def test_a_space_runs_alone_and_offline(tmp_path: Path) -> None:
     assert bleu_2 == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.processes
 def test_scoring_does_not_need_evaluate() -> None:
     assert Bleu().absent() is None
     code = (

@@ -34,7 +34,7 @@ values = {} if arguments or name == "spice" else module.compute(predictions=["a 
 print(json.dumps([metrics.__file__, module.name, sorted(values)]))
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 def closure(requirements: list[str]) -> set[str]:
