@@ -45,7 +45,7 @@ _HOMES = {
     "measures.spice.measure": ("Spice",),
     "measures.statistics": ("Statistics", "intervals", "p_values"),
     "scoring.suite": ("Evaluation", "Score", "SystemScores", "default_measures", "score_captions", "score_systems"),
-    "records.systems": ("CaptionSet", "load_systems"),
+    "records.caption_sets": ("CaptionSet", "load_systems"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
