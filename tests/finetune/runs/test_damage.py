@@ -108,6 +108,7 @@ def test_damaged_notes_are_named(diverged: tuple[Path, str], text: str, monkeypa
         assert "remove it" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_diverged_training_goes_on_as_it_says(diverged: tuple[Path, str]) -> None:
     path, said = diverged
     checkpoint = checkpoint_of(path)
@@ -123,6 +124,7 @@ def test_a_diverged_training_goes_on_as_it_says(diverged: tuple[Path, str]) -> N
     assert record["init_from"]["adapter"] == str(checkpoint)
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_the_same_output_takes_a_lower_rate(diverged: tuple[Path, str]) -> None:
     path, _ = diverged
     output = f"output={path.with_name('early')}"

@@ -121,6 +121,7 @@ def test_validation_counts_caption_tokens_whatever_is_trained(train: Callable[..
     assert theirs[0] != pytest.approx(ours[0], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_labelled_prompts_are_averaged_over_the_whole_batch(train: Callable[..., list[float]]) -> None:
     """Rows of different lengths, and so micro-batches of different numbers of labels."""
     halves = train("halves", {"on": "prompt"}, micro_batch_size=4)

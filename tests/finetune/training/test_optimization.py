@@ -169,6 +169,7 @@ def test_a_damaged_checkpoint_is_named(recipe: Write) -> None:
     assert (result.exit_code, f"{checkpoint}: does not load" in result.stderr) == (2, True), result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callback", ["ResumableEarlyStopping", "EarlyStopping"], ids=["now", "earlier"])
 def test_a_run_that_had_stopped_early_is_not_trained_on(recipe: Write, callback: str) -> None:
     """Killed after its last checkpoint, before its record: the resumed run knows that its patience was at its end.
