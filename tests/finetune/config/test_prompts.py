@@ -45,6 +45,7 @@ def test_a_run_keeps_its_prompt(recipe: Write, tmp_path: Path) -> None:
     assert run["prompt"] == "a photo of"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

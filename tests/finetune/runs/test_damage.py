@@ -59,6 +59,7 @@ def resumed(path: Path, *arguments: str) -> str:
 FILES = ["trainer_state.json", "rng_state.pth", "optimizer.pt", "scheduler.pt", "adapter_model.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "damage"), [*((name, truncate) for name in FILES), *((name, Path.unlink) for name in FILES[1:])]
 )

@@ -112,6 +112,7 @@ def train(tmp_path: Path) -> Callable[..., list[float]]:
     return run
 
 
+@pytest.mark.slow
 def test_validation_counts_caption_tokens_whatever_is_trained(train: Callable[..., list[float]]) -> None:
     """At a rate that changes nothing, other training losses, the same validation loss."""
     still = {"learning_rate": 1e-12, "minimum_learning_rate": 0, "epochs": 1}

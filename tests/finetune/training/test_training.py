@@ -106,6 +106,7 @@ def test_the_best_epoch_is_kept_and_training_stops_early(recipe: Write) -> None:
     assert kept["best_validation_loss"] == min(validation) < validation[-1]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_overwritten(recipe: Write) -> None:
     path = recipe()
     assert train(path).exit_code == 0
