@@ -78,6 +78,7 @@ def test_folders_named_like_our_packages_do_not_shadow_them(tmp_path: Path) -> N
     assert lookbook("--version", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.processes
 def test_two_packages_with_a_command_of_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(
         "import typer\napp = typer.Typer()\n@app.command()\ndef bench_scores() -> None:\n    pass\n"

@@ -8,6 +8,7 @@ from places import ROOT
 from tiny_models import write_recipe
 
 
+@pytest.mark.slow
 def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     example = next(block for block in re.findall(r"```python\n(.*?)```", text, flags=re.S) if "from finetune" in block)

@@ -59,6 +59,7 @@ def test_records_tell_where_the_caption_comes_from(recipe: Path, tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["captions.jsonl", "run.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beams", [1, 2])
 def test_batch_size_changes_no_caption(recipe: Path, tmp_path: Path, beams: int) -> None:
     texts = []
@@ -175,6 +176,7 @@ def test_unknown_ids_and_absent_things_are_named(recipe: Path, tmp_path: Path) -
     assert (nothing.exit_code, "give either photos" in nothing.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_two_systems_in_one_folder_are_not_taken_for_each_other(recipe: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     shorter = ["--set", "decoding.max_new_tokens=2"]

@@ -18,6 +18,8 @@ from typer.testing import CliRunner, Result
 from finetune.__main__ import app
 from finetune.data.demo.catalogue import write_demo
 
+pytestmark = pytest.mark.slow
+
 LORA = {"rank": 4, "alpha": 8, "modules": "query-value"}
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

@@ -26,6 +26,7 @@ def train(path: Path, *overrides: str) -> Result:
     return CliRunner().invoke(app, ["train", str(path), *overrides])
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_prompt(recipe: Write, tmp_path: Path) -> None:
     path = recipe(epochs=1)
     assert train(path, "prompt=a photo of").exit_code == 0
@@ -44,6 +45,7 @@ def test_a_run_keeps_its_prompt(recipe: Write, tmp_path: Path) -> None:
     assert run["prompt"] == "a photo of"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -61,6 +63,7 @@ def test_a_prompt_or_family_that_does_not_fit_is_refused(recipe: Write, override
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
 
 
+@pytest.mark.slow
 def test_a_caption_that_is_cut_is_counted(recipe: Write, tmp_path: Path) -> None:
     path = recipe(epochs=1)
     result = train(path, "prompt=" + "photo " * 115 + "of", "decoding.max_new_tokens=2")

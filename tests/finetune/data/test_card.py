@@ -263,6 +263,7 @@ def test_a_recipe_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
     assert "nowhere: no such folder" in finetune("compare-catalogues", wrong, path, "--out", tmp_path / "out").stderr
 
 
+@pytest.mark.browser
 def test_the_pages_load_and_fit(browser: Any, tmp_path: Path) -> None:
     photos = tmp_path / "long" / "photos"
     rows = [row | {"text": row["text"] + " " + "x" * 90 * (number % 2)} for number, row in enumerate(captioned(photos))]

@@ -133,6 +133,8 @@ def test_a_changed_file_is_opened_anew_and_prepared_anew(tmp_path: Path) -> None
     assert preparation.prepare(load_recipe(path).data).account.fingerprint != again.account.fingerprint
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_run_on_photos_in_hdf5_files_goes_from_training_to_captions(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 

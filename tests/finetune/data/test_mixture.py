@@ -15,6 +15,7 @@ from training_processes import end, start_two
 
 from finetune import load_recipe
 from finetune import prepare as prepare_catalogue
+from finetune.data.demo.catalogue import write_demo
 from finetune.data.mixture import Mixture, prepare_all
 from metrics.common.errors import UserError
 
@@ -35,14 +36,22 @@ def shop(tmp_path: Path) -> dict[str, Any]:
     return {"catalogue": "folder", "folder": str(folder), "name": "shop", "columns": COLUMNS}
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo catalogue, drawn once."""
+    folder = tmp_path_factory.mktemp("mixture") / "demo"
+    write_demo(folder, 150, 0)
+    return folder
+
+
 @pytest.fixture
-def recipe(tmp_path: Path, shop: dict[str, Any]) -> Path:
+def recipe(tmp_path: Path, demo: Path, shop: dict[str, Any]) -> Path:
     """The demo catalogue three times as heavy as the shop."""
-    demo = {"catalogue": "demo", "folder": str(tmp_path / "demo"), "articles": 150, "limit": 24, "weight": 3}
+    heavy = {"catalogue": "demo", "folder": str(demo), "articles": 150, "limit": 24, "weight": 3}
     training = {"epochs": 1}
     path = write_recipe(tmp_path, training=training, decoding={"max_new_tokens": 8, "batch_size": 8})
     values = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump(values | {"data": [demo, shop]}))
+    path.write_text(yaml.safe_dump(values | {"data": [heavy, shop]}))
     return path
 
 
@@ -69,7 +78,7 @@ def test_the_seed_decides_the_order(recipe: Path) -> None:
     assert one.whole.account.fingerprint != other.whole.account.fingerprint
 
 
-def test_categories_and_photos_stay_those_of_their_catalogue(recipe: Path, tmp_path: Path) -> None:
+def test_categories_and_photos_stay_those_of_their_catalogue(recipe: Path, demo: Path, tmp_path: Path) -> None:
     whole = loaded(recipe).whole
     names = whole.splits["train"].features["category"].names
     assert {"shop/top", "shop/bag"} <= set(names)
@@ -83,7 +92,7 @@ def test_categories_and_photos_stay_those_of_their_catalogue(recipe: Path, tmp_p
     )
     assert row["image"].tobytes() == Image.open(tmp_path / "shop" / "003.png").tobytes()
     of_demo = next(row for row in rows.values() if row["catalogue"] == "demo")
-    assert of_demo["image"].size == Image.open(next((tmp_path / "demo").rglob("*.jpg"))).size
+    assert of_demo["image"].size == Image.open(next(demo.rglob("*.jpg"))).size
 
 
 def test_photos_in_files_and_photos_in_a_data_set_mix(

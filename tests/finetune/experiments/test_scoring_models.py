@@ -45,6 +45,7 @@ def test_a_catalogue_without_attributes_has_none_to_give(tmp_path: Path) -> None
         prepare_scoring(load_recipe(path).scoring, RunFolder(tmp_path / "out"))
 
 
+@pytest.mark.slow
 def test_runs_on_the_same_references_share_a_classifier(tmp_path: Path) -> None:
     path = folder_recipe(tmp_path, classifier={"tiny": True, "epochs": 1})
     prepared(path)

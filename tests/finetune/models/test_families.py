@@ -97,6 +97,7 @@ def test_log_probability_is_that_of_the_forced_caption(captioner: Captioner) -> 
     assert generated.logprob == pytest.approx(-(losses / counts).item(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_trained_caption_ends_by_itself(captioner: Captioner) -> None:
     batch = CaptionCollator(captioner, captioner.default_prompt)(rows())
     optimizer = torch.optim.AdamW(captioner.model.parameters(), lr=3e-3)
@@ -177,6 +178,7 @@ def test_what_is_trained_lies_in_its_tower_and_gets_a_gradient(
     assert {captioner.tower_of(name.removeprefix("base_model.model.")) for name in trained} == set(towers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tune", [{}, {"connector": "full"}, dict.fromkeys(TOWERS, "full")], ids=str)
 def test_a_checkpoint_gives_back_every_trained_weight(
     captioner: Captioner, tune: dict[str, str], tmp_path: Path

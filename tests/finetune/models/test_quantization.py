@@ -109,6 +109,7 @@ def test_a_quantised_model_sees_writes_and_stays_as_it_is(family_base: Path, kin
     assert before.item() == pytest.approx(plain.item(), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "dora"), [("nf4", False), ("nf4", True), ("int8", False)])
 def test_adapters_learn_on_quantised_weights_and_nothing_else(family_base: Path, kind: str, dora: bool) -> None:
     captioner = load_tiny(family_base, dtype="bfloat16", quantization=kind)
@@ -132,6 +133,7 @@ def finetune(*arguments: Any) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_recipe_trains_and_captions_quantised(tmp_path: Path, kind: str) -> None:
     path = write_recipe(tmp_path, model={"quantization": kind, "tiny": TINY}, decoding={"max_new_tokens": 8})

@@ -65,6 +65,7 @@ def plain_captions(folder: Path, family: str) -> list[str]:
 FULL_CONNECTOR = {"vision": "lora", "connector": "full", "language": "lora"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "sections"),
     [("blip2", {}), ("llava", {}), ("blip2", {"tune": FULL_CONNECTOR, "lora": {"dora": True}})],
@@ -90,6 +91,7 @@ def test_merged_weights_write_the_same_captions(
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nf4", "int8"])
 def test_a_quantised_base_is_merged_in_bfloat16_and_the_difference_is_told(
     root: Path, tmp_path: Path, kind: str

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from finetune.data.demo.catalogue import write_demo
 from metrics.__main__ import app
 
+pytestmark = pytest.mark.slow
+
 LORA = {"rank": 4, "alpha": 8, "modules": "query-value"}
 
 
@@ -61,6 +63,7 @@ def test_items_of_the_start_and_of_its_start_count_as_seen(root: Path) -> None:
         assert "leak_note" not in run
 
 
+@pytest.mark.java
 def test_where_the_start_is_no_run_its_record_and_report_say_so(root: Path, tmp_path: Path) -> None:
     """So does a run that continues such a one; the items that are known still count."""
     bare = shutil.copytree(root / "first" / "model", tmp_path / "bare")

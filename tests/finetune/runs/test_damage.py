@@ -59,6 +59,7 @@ def resumed(path: Path, *arguments: str) -> str:
 FILES = ["trainer_state.json", "rng_state.pth", "optimizer.pt", "scheduler.pt", "adapter_model.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "damage"), [*((name, truncate) for name in FILES), *((name, Path.unlink) for name in FILES[1:])]
 )
@@ -108,6 +109,7 @@ def test_damaged_notes_are_named(diverged: tuple[Path, str], text: str, monkeypa
         assert "remove it" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_diverged_training_goes_on_as_it_says(diverged: tuple[Path, str]) -> None:
     path, said = diverged
     checkpoint = checkpoint_of(path)
@@ -123,6 +125,7 @@ def test_a_diverged_training_goes_on_as_it_says(diverged: tuple[Path, str]) -> N
     assert record["init_from"]["adapter"] == str(checkpoint)
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_the_same_output_takes_a_lower_rate(diverged: tuple[Path, str]) -> None:
     path, _ = diverged
     output = f"output={path.with_name('early')}"

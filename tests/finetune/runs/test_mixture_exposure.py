@@ -59,6 +59,7 @@ def test_seen_is_told_against_all_catalogues_and_siblings_in_their_own(tmp_path:
         assert audit == shares | {"test_items": 10, "test_captions": 10}
 
 
+@pytest.mark.slow
 def test_a_model_of_one_catalogue_has_not_seen_the_other(tmp_path: Path) -> None:
     """The mixture's captions are in `two`'s training, but this model was trained on `one` alone."""
     one = [{"file_name": f"{number}.png", "text": f"thing {number}"} for number in range(20)]

@@ -71,6 +71,8 @@ def journal_of(name: str) -> Path:
     return journal
 
 
+@pytest.mark.java
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STOPPED_AFTER)
 def test_an_unfinished_run_ends_as_it_did(copy: Path, name: str) -> None:
     """Losses, rates and scores of every logged step, those from before the interruption among them."""

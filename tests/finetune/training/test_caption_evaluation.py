@@ -211,6 +211,7 @@ def test_what_cannot_score_is_refused_before_training(recipe: Write, evaluation:
     assert not path.with_suffix("").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_java_is_found_before_training(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", "/nonexistent")
     path = recipe(captions=4)

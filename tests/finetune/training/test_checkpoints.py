@@ -88,6 +88,7 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state"])
 def test_too_many_open_files_are_not_taken_for_a_damaged_checkpoint(
     unfinished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, method: str
@@ -120,6 +121,7 @@ def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(
     assert "emove" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "adapter_model.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"PK\x03\x04" + b"x" * 200], ids=["empty", "text", "zip"])
 def test_garbage_in_a_checkpoint_is_one_message(unfinished: tuple[Path, Path], name: str, content: bytes) -> None:
@@ -130,6 +132,7 @@ def test_garbage_in_a_checkpoint_is_one_message(unfinished: tuple[Path, Path], n
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
 @pytest.mark.parametrize("content", [{}, {"state": {}, "param_groups": []}, "text"], ids=str)
 def test_another_content_in_a_checkpoint_is_one_message(unfinished: tuple[Path, Path], name: str, content: Any) -> None:

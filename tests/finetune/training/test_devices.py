@@ -70,6 +70,7 @@ def assert_same(one: Path, other: Path) -> None:
         assert torch.allclose(weights[name], tensor, atol=2e-5), name
 
 
+@pytest.mark.slow
 def test_eight_micro_batches_of_one_train_as_one_of_eight(root: Path, one_by_eight: Path) -> None:
     assert_same(train(recipe(root, "eight-by-one", 1)), one_by_eight)
 

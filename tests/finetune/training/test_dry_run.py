@@ -39,6 +39,7 @@ def test_a_dry_run_measures_and_keeps_nothing(tmp_path: Path, monkeypatch: pytes
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.slow
 def test_a_dry_run_leaves_a_finished_run_alone(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, training={"epochs": 1})
     assert finetune("train", path).exit_code == 0
@@ -117,6 +118,7 @@ def test_the_size_that_fits_is_remembered(tmp_path: Path) -> None:
     assert max(seen) == 4
 
 
+@pytest.mark.slow
 def test_another_error_is_not_taken_for_it(tmp_path: Path) -> None:
     def fail(module: torch.nn.Module, inputs: Any) -> None:
         if type(module).__name__ == "OPTDecoderLayer" and not inputs[0].is_meta:  # as memory is estimated
@@ -130,6 +132,7 @@ def test_another_error_is_not_taken_for_it(tmp_path: Path) -> None:
         handle.remove()
 
 
+@pytest.mark.slow
 def test_captions_that_do_not_fit_are_written_in_halves(tmp_path: Path) -> None:
     captioner = load_tiny(write_tiny(tmp_path / "base"))
     photos = [photo(number) for number in range(5)]

@@ -180,6 +180,7 @@ def test_told_again_it_ends_at_once(pause: float, code: int) -> None:
     assert end([process]) == [code]
 
 
+@pytest.mark.slow
 def test_told_after_the_last_step_it_finishes_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

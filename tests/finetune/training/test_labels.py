@@ -112,6 +112,7 @@ def train(tmp_path: Path) -> Callable[..., list[float]]:
     return run
 
 
+@pytest.mark.slow
 def test_validation_counts_caption_tokens_whatever_is_trained(train: Callable[..., list[float]]) -> None:
     """At a rate that changes nothing, other training losses, the same validation loss."""
     still = {"learning_rate": 1e-12, "minimum_learning_rate": 0, "epochs": 1}
@@ -121,6 +122,7 @@ def test_validation_counts_caption_tokens_whatever_is_trained(train: Callable[..
     assert theirs[0] != pytest.approx(ours[0], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_labelled_prompts_are_averaged_over_the_whole_batch(train: Callable[..., list[float]]) -> None:
     """Rows of different lengths, and so micro-batches of different numbers of labels."""
     halves = train("halves", {"on": "prompt"}, micro_batch_size=4)

@@ -82,6 +82,7 @@ def test_each_tower_has_its_rate_and_both_end_at_the_minimum() -> None:
     assert last == pytest.approx([1e-6] * 3)
 
 
+@pytest.mark.slow
 def test_a_tower_whose_rate_is_tiny_stays_where_it_was(recipe: Write) -> None:
     """The connector starts from the base; at a rate of 1e-12, and no more at the end, it moves by less than 1e-9."""
     path = recipe("rates", epochs=1, learning_rates={"connector": 1e-12}, minimum_learning_rate=0, weight_decay=0)
@@ -95,6 +96,7 @@ def test_a_tower_whose_rate_is_tiny_stays_where_it_was(recipe: Write) -> None:
     assert all(tensor.abs().max() > 1e-4 for name, tensor in trained.items() if "lora_B" in name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("max_steps", "epochs", "expected"), [(4, 9, 4), (400, 2, 6)])
 def test_training_ends_by_steps_or_by_epochs_what_comes_first(
     recipe: Write, max_steps: int, epochs: int, expected: int
@@ -129,6 +131,7 @@ def test_what_was_saved_before_training_diverged_stays(recipe: Write) -> None:
     assert all(tensor.isfinite().all() for tensor in saved.values())
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_leaves_the_last_checkpoint(recipe: Write) -> None:
     """A limit on the size of files stands for the full disk: the optimizer of a whole model does not get below it."""
     path = recipe("full", epochs=1)
@@ -145,6 +148,7 @@ def test_a_disk_that_takes_no_more_leaves_the_last_checkpoint(recipe: Write) -> 
     assert not list((path.parent / "fuller" / "checkpoints").rglob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["lora", "full"])
 def test_the_disk_asked_for_is_what_three_checkpoints_and_the_model_take(recipe: Write, language: str) -> None:
     path = recipe(f"disk-{language}", epochs=1)
@@ -169,6 +173,7 @@ def test_a_damaged_checkpoint_is_named(recipe: Write) -> None:
     assert (result.exit_code, f"{checkpoint}: does not load" in result.stderr) == (2, True), result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callback", ["ResumableEarlyStopping", "EarlyStopping"], ids=["now", "earlier"])
 def test_a_run_that_had_stopped_early_is_not_trained_on(recipe: Write, callback: str) -> None:
     """Killed after its last checkpoint, before its record: the resumed run knows that its patience was at its end.

@@ -106,6 +106,7 @@ def test_the_best_epoch_is_kept_and_training_stops_early(recipe: Write) -> None:
     assert kept["best_validation_loss"] == min(validation) < validation[-1]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_overwritten(recipe: Write) -> None:
     path = recipe()
     assert train(path).exit_code == 0
@@ -152,6 +153,7 @@ def test_validation_loss_is_per_token_whatever_the_batch(tmp_path: Path) -> None
         assert trainer.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_accumulation_changes_no_loss(recipe: Write) -> None:
     """Two micro-batches of four are one batch of eight: the loss is per token of the whole batch."""
     whole, halves = recipe("whole", micro_batch_size=8), recipe("halves", micro_batch_size=4)
@@ -233,6 +235,7 @@ def test_a_changed_catalogue_is_not_taken_for_the_one_trained_on(
     assert "the catalogue has changed" in again.stderr
 
 
+@pytest.mark.slow
 def test_seen_is_told_against_what_the_model_was_trained_on(recipe: Write, tmp_path: Path) -> None:
     """A model of the published split captions the product split's test items, many of which it was trained on."""
     path = recipe()

@@ -43,6 +43,7 @@ def test_captions_are_as_they_are_said_to_be() -> None:
     assert records == made_up_captions(2000)
 
 
+@pytest.mark.processes
 def test_values_that_differ_by_a_bit_are_named() -> None:
     [outcome] = bench([Contest("made up", (7, 8), inputs, wrong, right)])
     assert (outcome.different, outcome.inputs) == (["b"], "1 character")
@@ -50,6 +51,7 @@ def test_values_that_differ_by_a_bit_are_named() -> None:
     assert outcome.theirs.cpu_seconds > 0
 
 
+@pytest.mark.processes
 def test_a_side_that_fails_is_quoted() -> None:
     with pytest.raises(UserError, match=r"(?s)made up: ours failed with exit code 1: .*RuntimeError: nothing in"):
         list(bench([Contest("made up", (7, 8), inputs, failing, right)]))

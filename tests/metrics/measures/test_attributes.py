@@ -148,6 +148,7 @@ def test_what_is_missing_is_said_and_nothing_is_downloaded(monkeypatch: pytest.M
         assert "pip install '.[measures]'" in str(Attributes(vocabulary("hem"), source).absent())
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_its_models_are_looked_for_where_stanza_keeps_them_and_nothing_is_loaded(tmp_path: Path) -> None:
     code = """import sys

@@ -93,6 +93,7 @@ def test_each_reference_is_an_example_and_what_is_left_out_is_named(
     assert max(record(out)["validation_accuracy"]) <= 8 / 9
 
 
+@pytest.mark.slow
 def test_the_seed_decides(trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path) -> None:
     train, validation, _ = category_splits
     assert tiny(train, validation, tmp_path / "same").exit_code == 0

@@ -56,6 +56,8 @@ def test_a_batch_gives_what_each_caption_gives_alone(models: str) -> None:
     assert [together[caption] for caption in given] == one_at_a_time(given, models)
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_caption_of_ten_thousand_words() -> None:
     caption = "striped dress " * 5_000
     assert len(Lemmas(str(DEMO)).of([caption, "a dress"])[caption]) >= 9_900

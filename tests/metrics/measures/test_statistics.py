@@ -136,6 +136,7 @@ def test_p_of_two_systems_does_not_ask_which_is_first(sample: Floats, shuffle) -
     assert p(mean_of(sample), mean_of(sample.copy())) == 1.0
 
 
+@pytest.mark.slow
 def test_a_difference_is_found_and_none_is_not_invented() -> None:
     draw = np.random.default_rng(6)
     hard = draw.normal(0.5, 0.3, size=(200, 40))
