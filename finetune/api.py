@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.captioning.captioning import Selection, caption_catalogue
-from finetune.config import recipe as config
 from finetune.config.recipe import Recipe
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
 from finetune.runs.captioning_system import load_system
+from finetune.runs.claim import load_begun
 from finetune.training import train as training
 from metrics.records.captions import CaptionRecord
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply `section.key=value` overrides. Raises `UserError` that lists every error."""
-    return config.load_recipe(Path(path), overrides)
+    return load_begun(Path(path), overrides)
 
 
 def prepare(recipe: Recipe, catalogue: str | None = None) -> Prepared:

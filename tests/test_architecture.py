@@ -37,13 +37,28 @@ MODULES = modules("metrics") | modules("finetune")
 
 def imported(path: Path) -> set[Names]:
     """The names that a file imports, lazily or for type checkers too; a name of a module may be a thing in it."""
-    found = set()
+    names: set[Names] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {tuple(alias.name.split(".")) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {(*node.module.split("."), alias.name) for alias in node.names}
-    return found
+            names |= {tuple(alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, (
+                f"{path}:{node.lineno}: name the package instead of a relative import"
+            )
+            names |= {(*node.module.split("."), alias.name) for alias in node.names}
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            names |= _loaded_by_name(node.args[0])
+    return names
+
+
+def _loaded_by_name(argument: ast.expr) -> set[Names]:
+    """What `import_module` may load: a constant name, or every module of the package that an f-string begins with."""
+    text = ast.literal_eval(argument) if isinstance(argument, ast.Constant) else ast.unparse(argument)[2:-1]
+    package, variable, _ = text.partition(".{")
+    parts = tuple(package.split("."))
+    if not variable:
+        return {parts}
+    return {name for name in MODULES if name[:-1] == parts}
 
 
 def module_of(name: Names) -> Names | None:

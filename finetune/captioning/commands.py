@@ -20,7 +20,9 @@ def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit:
 
     from finetune.captioning.baselines import write_baselines
     from finetune.data.mixture import prepare_all
+    from finetune.runs.claim import as_begun
 
+    loaded = as_begun(loaded)
     for part, folder in prepare_all(loaded.catalogues, loaded.training.seed).folders(out):
         for path in write_baselines(part, folder):
             print(path)

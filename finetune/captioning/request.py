@@ -8,11 +8,12 @@ from typing import get_args
 from finetune.captioning.captioning import Selection, caption_catalogue, caption_photos
 from finetune.captioning.export import Format
 from finetune.config.catalogues import Folder
-from finetune.config.recipe import Recipe, load_recipe
+from finetune.config.recipe import Recipe
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import ALL_SPLITS, Prepared, prepare
 from finetune.models.adapter_files import adapter_name
 from finetune.runs.captioning_system import load_systems
+from finetune.runs.claim import load_begun
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
 
@@ -124,7 +125,7 @@ def _check_out(request: CaptionRequest) -> None:
 
 def _recipe(request: CaptionRequest) -> Recipe | None:
     if request.data and request.data.is_file():
-        return load_recipe(request.data, request.overrides)
+        return load_begun(request.data, request.overrides)
     if request.overrides:
         raise UserError("--set changes a recipe: give one with --data")
     if request.catalogue is not None:

@@ -13,14 +13,14 @@ from pydantic import Field
 from finetune.captioning.captioning import Selection, caption_catalogue, is_untouched
 from finetune.config.errors import parse
 from finetune.config.overrides import read_yaml
-from finetune.config.recipe import Output, load_recipe
+from finetune.config.recipe import Output
 from finetune.config.section import Section
 from finetune.data.mixture import prepare_one
 from finetune.experiments.ablation_table import NAME, show, write_table
 from finetune.experiments.pipeline import launch_training
 from finetune.experiments.runner import Cell, CellErrors, Experiment
 from finetune.runs.captioning_system import load_system
-from finetune.runs.claim import is_finished
+from finetune.runs.claim import is_finished, load_begun
 from finetune.runs.training_record import read_training
 from finetune.training.preflight import check_recipe
 from metrics.measures.cider import Cider
@@ -123,7 +123,7 @@ def plan(ablation: Ablation, source: str) -> list[AblationCell]:
             undone = [override for name in lacking for override in subject.published[name]]
             overrides = (*ablation.set, *subject.set, *undone, f"output={output}")
             with errors.collect(title):
-                recipe = load_recipe(subject.recipe, overrides)
+                recipe = load_begun(subject.recipe, overrides)
                 cells.append(AblationCell(title, subject.recipe, overrides, recipe, subject.name, variant))
     errors.refuse()
     return cells

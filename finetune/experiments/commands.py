@@ -21,15 +21,18 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     from finetune.data.mixture import prepare_all
     from finetune.experiments.scoring_models import check_scoring
     from finetune.models.memory import estimate as memory
+    from finetune.runs.claim import as_begun, is_finished
     from finetune.training.preflight import check_recipe, check_splits
 
+    loaded = as_begun(loaded)
+    trained = is_finished(loaded, resume=True)
     check_recipe(loaded)
     check_scoring(loaded.scoring)
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
     memory.show(memory.estimate(loaded))
     check_splits(prepared.whole)
-    print(f"{recipe}: ready to train")
+    print(f"{recipe}: trained already, in {loaded.output}" if trained else f"{recipe}: ready to train")
 
 
 @app.command()
@@ -40,8 +43,9 @@ def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) ->
     loaded = load(recipe, overrides, limit)
 
     from finetune.experiments import pipeline
+    from finetune.runs.claim import as_begun
 
-    pipeline.run(loaded, recipe, with_limit(overrides, limit))
+    pipeline.run(as_begun(loaded), recipe, with_limit(overrides, limit))
 
 
 @app.command()

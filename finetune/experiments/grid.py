@@ -9,9 +9,10 @@ from pydantic import Field
 
 from finetune.config.errors import nearest, parse
 from finetune.config.overrides import read_yaml
-from finetune.config.recipe import Output, load_recipe
+from finetune.config.recipe import Output
 from finetune.config.section import Section
 from finetune.experiments.runner import Cell, CellErrors
+from finetune.runs.claim import load_begun
 from metrics.common.errors import UserError
 from metrics.reports.published import published_scores
 
@@ -55,7 +56,7 @@ def plan(grid: Grid, source: str) -> list[GridCell]:
         with errors.collect(title):
             _check_names(entry)
             overrides = [*grid.set, *entry.set]
-            recipe = load_recipe(entry.recipe, overrides)
+            recipe = load_begun(entry.recipe, overrides)
             cells.append(GridCell(title, entry.recipe, overrides, recipe, entry.dataset, entry.model))
     for place, cell in enumerate(cells):
         with errors.collect(cell.title):

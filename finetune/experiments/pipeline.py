@@ -15,7 +15,7 @@ from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references
 from finetune.experiments.scoring_models import check_scoring, is_complete, measures_of, prepare_scoring
 from finetune.runs.captioning_system import load_system
-from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values
+from finetune.runs.claim import claim_output, is_finished, recipe_values
 from finetune.runs.folder import RunFolder
 from finetune.runs.processes import call, locked
 from finetune.training.preflight import check_recipe, check_splits
@@ -34,7 +34,6 @@ SYSTEMS = ("pretrained", "fine-tuned")
 
 def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     """Do all that is not done yet and return each catalogue's report folder. Interrupted and run again, it resumes."""
-    recipe = as_begun(recipe)
     check_recipe(recipe)
     check_scoring(recipe.scoring)
     with locked(recipe.output):

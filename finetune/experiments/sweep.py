@@ -14,13 +14,14 @@ from pydantic import AfterValidator, Field
 
 from finetune.config.errors import parse
 from finetune.config.overrides import read_yaml
-from finetune.config.recipe import Output, load_recipe
+from finetune.config.recipe import Output
 from finetune.config.section import Section
 from finetune.experiments.pipeline import finished_report, launch_training
 from finetune.experiments.runner import Cell, CellErrors, Experiment, run_in_own_process
 from finetune.experiments.scoring_models import check_scoring
 from finetune.experiments.sweep_table import NAME, row_of, show, write_table
 from finetune.runs.claim import is_finished as is_trained
+from finetune.runs.claim import load_begun
 from finetune.training.preflight import check_recipe
 from metrics.common.errors import UserError
 
@@ -121,7 +122,7 @@ def plan(sweep: Sweep, source: str) -> list[SweepCell]:
         changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
         overrides = [*sweep.set, *changes, f"output={json.dumps(str(folder))}"]
         with errors.collect(title):
-            cells.append(SweepCell(title, sweep.recipe, overrides, load_recipe(sweep.recipe, overrides), values))
+            cells.append(SweepCell(title, sweep.recipe, overrides, load_begun(sweep.recipe, overrides), values))
     for place, cell in enumerate(cells):
         with errors.collect(cell.title):
             if any(cell.recipe.output == other.recipe.output for other in cells[:place]):
@@ -133,7 +134,7 @@ def plan(sweep: Sweep, source: str) -> list[SweepCell]:
 def select(cells: Sequence[SweepCell], sweep: Sweep, chosen: Sequence[str]) -> list[SweepCell]:
     """The cells that the overrides `chosen` would not change. Raises `UserError` if there are none."""
     selected = [
-        cell for cell in cells if not chosen or load_recipe(sweep.recipe, [*cell.overrides, *chosen]) == cell.recipe
+        cell for cell in cells if not chosen or load_begun(sweep.recipe, [*cell.overrides, *chosen]) == cell.recipe
     ]
     if not selected:
         raise UserError(f"no cell of the sweep has {' '.join(chosen)}; it varies {', '.join(sweep.vary)}")

@@ -1,12 +1,13 @@
 """Which run a folder holds: its recipe, its data, the adapter it began from. Two runs never share a folder."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune.config.history import with_current_names, with_old_values
-from finetune.config.recipe import Recipe, parse_recipe
+from finetune.config.recipe import Recipe, load_recipe, parse_recipe
 from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
@@ -23,6 +24,11 @@ class Claim:
     recipe: dict[str, Any]
     fingerprint: str | None
     start: dict[str, Any] | None
+
+
+def load_begun(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe, as the run in its output was begun (see `as_begun`). Raises `UserError`."""
+    return as_begun(load_recipe(path, overrides))
 
 
 def as_begun(recipe: Recipe) -> Recipe:

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import pad
 
 from finetune.config.recipe import Labels
-from finetune.models.families.base import Batch, Captioner
+from finetune.models.families.base import TOKEN_INPUTS, Batch, Captioner
 from finetune.training.losses import IGNORED
 from metrics.common.errors import UserError
 from metrics.common.images import to_rgb
@@ -69,7 +69,7 @@ def append_captions(
         return torch.stack([pad(row, (0, width - len(row)), value=padding) for row in rows])
 
     texts = [torch.zeros_like(caption) for caption in captions]
-    of_tokens = {name: value for name, value in inputs.items() if _is_of_tokens(value, attended)}
+    of_tokens = {name: value for name, value in inputs.items() if name in TOKEN_INPUTS}
     batch = {**inputs, **{name: extended(value, texts) for name, value in of_tokens.items()}}
     batch["input_ids"] = extended(inputs["input_ids"], captions, pad_token_id)
     batch["attention_mask"] = extended(inputs["attention_mask"], [torch.ones_like(caption) for caption in captions])
@@ -77,10 +77,6 @@ def append_captions(
     if labels.on == "all":
         batch["attention_mask"] = torch.ones_like(batch["attention_mask"])
     return batch | {"labels": batch["input_ids"].masked_fill(~labelled, IGNORED)}
-
-
-def _is_of_tokens(value: torch.Tensor, attended: torch.Tensor) -> bool:
-    return value.shape == attended.shape and not value.is_floating_point()
 
 
 def _labelled(attended: torch.Tensor, prompts: torch.Tensor, labels: Labels) -> torch.Tensor:

@@ -20,8 +20,9 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     from finetune.data.card.page import write_card
     from finetune.data.mixture import prepare_all
     from finetune.data.preparation import write_references
-    from finetune.runs.claim import refuse_other_data
+    from finetune.runs.claim import as_begun, refuse_other_data
 
+    loaded = as_begun(loaded)
     refuse_other_data(loaded)
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
@@ -65,9 +66,11 @@ def train(
         raise UserError("--dry-run keeps nothing that could be resumed; leave --resume and --init-from out")
     loaded = load(recipe, overrides, limit)
 
+    from finetune.runs.claim import as_begun
     from finetune.training import dry_run as dry
     from finetune.training import train as training
 
+    loaded = as_begun(loaded)
     if dry_run:
         dry.dry_run(loaded)
     else:

@@ -25,7 +25,7 @@ from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.models.loading import is_sharded
 from finetune.models.memory import estimate as memory
 from finetune.models.tiny import make_tiny
-from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values, refuse_other_start
+from finetune.runs.claim import claim_output, is_finished, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
 from finetune.runs.folder import RunFolder
 from finetune.runs.processes import distributed, locked
@@ -54,7 +54,6 @@ def train(
     Returns the run's folder. Raises `UserError` if recipe, data or model do not fit.
     """
     state = distributed()
-    recipe = as_begun(recipe)
     check_recipe(recipe, state.num_processes)
     start = with_exposure(starting_point(recipe.model, recipe.tune, recipe.lora, init_from))
     with state.main_process_first():

@@ -17,6 +17,8 @@ from metrics.common.errors import UserError
 TOWERS = ("vision", "connector", "language")
 IMAGE_TOKEN = "<image>"
 MINIMUM_ROOM = 2
+# What transformers' processors call the inputs with an integer for each token; of the last two, 0 is text.
+TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 Batch = dict[str, torch.Tensor]
 
 
@@ -115,8 +117,8 @@ class Captioner(ABC):
         """Everything that the model's forward wants of these photos, each with its prompt, before any caption.
 
         `input_ids` and `attention_mask` (n, t), padded on the left if prompts differ in length; nothing is ever cut.
-        Other integer tensors of that shape describe each token (0: text). All others, of whatever shape, belong to the
-        photos and reach the model as they are. By default all that the processor returns.
+        So are other inputs named in `TOKEN_INPUTS`. All others, of whatever shape, belong to the photos and reach the
+        model as they are. By default all that the processor returns.
         """
         return dict(
             self.processor(

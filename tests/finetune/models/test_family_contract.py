@@ -133,10 +133,12 @@ def test_what_says_something_of_each_token_grows_with_the_caption(captioner: Cap
     inputs["mm_token_type_ids"] = (inputs["input_ids"] == captioner.image_token_id).long()
     packed = torch.arange(12).reshape(2, 6)
     captions = [torch.arange(4 + place) for place in range(4)]
-    batch = append_captions(inputs | {"image_grid_thw": packed}, captions, 0)
+    sizes = torch.ones_like(inputs["input_ids"])  # of the photos, though of the same shape
+    batch = append_captions(inputs | {"image_grid_thw": packed, "image_sizes": sizes}, captions, 0)
     assert batch["mm_token_type_ids"].shape == batch["input_ids"].shape
     assert torch.equal(batch["mm_token_type_ids"].bool(), batch["input_ids"] == captioner.image_token_id)
     assert torch.equal(batch["image_grid_thw"], packed)
+    assert torch.equal(batch["image_sizes"], sizes)
 
 
 def test_room_is_that_behind_the_largest_photo(captioner: Captioner) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from finetune.__main__ import app
 from finetune.config import history
 from finetune.config.recipe import Recipe, load_recipe, parse_recipe
-from finetune.runs.claim import as_begun, claim_output, is_finished, recipe_values, refuse_other_start
+from finetune.runs.claim import as_begun, claim_output, is_finished, load_begun, recipe_values, refuse_other_start
 from metrics.common.errors import UserError
 
 BEGUN = {"catalogue": "folder", "folder": "photos"}
@@ -70,6 +72,21 @@ def test_a_run_without_a_key_added_since_resumes_with_what_was_done_then(
     assert not is_finished(recipe, resume=True)
     assert as_begun(parse_recipe(values(tmp_path / "new"), "recipe")).training.warmup_steps == 0
     assert "(training.warmup_steps differ)" in differing(tmp_path, training={"warmup_steps": 0})
+
+
+def test_every_command_reads_a_recipe_as_its_run_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = begun(tmp_path / "run")
+    del claim["recipe"]["training"]["warmup_steps"]
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(claim))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values(tmp_path / "run")))
+    monkeypatch.setattr(history, "ADDED", {"training.warmup_steps": 7})
+    assert load_begun(tmp_path / "recipe.yaml").training.warmup_steps == 7
+    assert load_begun(tmp_path / "recipe.yaml", [f"output={tmp_path / 'new'}"]).training.warmup_steps == 0
+    result = CliRunner().invoke(app, ["validate", str(tmp_path / "recipe.yaml")])
+    assert "another recipe" not in result.output
+    result = CliRunner().invoke(app, ["validate", str(tmp_path / "recipe.yaml"), "training.warmup_steps=3"])
+    assert result.exit_code == 2
+    assert "holds a run of another recipe (training.warmup_steps differ)" in " ".join(result.stderr.split())
 
 
 def test_a_claim_that_has_an_added_key_keeps_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
