@@ -20,7 +20,8 @@ def merge(
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: as the run's recipe")] = None,
 ) -> None:
     """Merge a run's adapter into its base, as a model that plain transformers loads, and compare the two."""
-    _check_folder(run)
+    if not run.is_dir():
+        raise UserError(f"{run}: no such folder; expected the folder that `train` wrote")
 
     from finetune.publishing import merging
 
@@ -42,14 +43,6 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="write the card, list the files, send nothing")] = False,
 ) -> None:
     """Publish a run on the Hub with its model card. Started again, it resumes; unchanged, it changes nothing."""
-    _check_folder(run)
-
     from finetune.publishing import hub
 
     hub.push(run, repo, private=private, model=model, dry_run=dry_run)
-
-
-def _check_folder(run: Path) -> None:
-    """A mistyped name is reported before anything heavy is imported."""
-    if not run.is_dir():
-        raise UserError(f"{run}: no such folder; expected the folder that `train` wrote")
