@@ -61,6 +61,10 @@ def test_every_room_registers_its_commands() -> None:
 def test_one_command_has_the_verbs_of_all_packages(tmp_path: Path) -> None:
     done = lookbook("--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    for heading in ("Recipes", "Data", "Training", "Captions", "Experiments", "Publishing", "Measures", "Reports"):
+        assert f"─ {heading} ─" in done.stdout
+    for package in ("finetune", "metrics"):
+        assert f"{package}." not in done.stdout
     for verb in ("prepare", "train", "caption", "run", "push", "recipe", "score", "compare", "bench-scores"):
         assert f" {verb} " in done.stdout
 
