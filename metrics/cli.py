@@ -28,6 +28,8 @@ def main() -> None:
 def assemble(about: str, rooms: Mapping[str, typer.Typer]) -> typer.Typer:
     """One command line with the commands of all rooms, which are given by the names of their modules.
 
+    `--help` shows those of a room under the `rich_help_panel` of its `typer.Typer`.
+
     Raises `UserError` if two rooms have a command of the same name.
     """
     owners: dict[str, str] = {}
@@ -42,7 +44,7 @@ def assemble(about: str, rooms: Mapping[str, typer.Typer]) -> typer.Typer:
                     "uninstall one of the two packages, or rename its command"
                 )
             owners[name] = room
-            command.rich_help_panel = room.removesuffix(".commands")
+            command.rich_help_panel = commands.rich_help_panel or room.removesuffix(".commands")
         app.add_typer(commands)
     return app
 

@@ -61,6 +61,10 @@ def test_every_room_registers_its_commands() -> None:
 def test_one_command_has_the_verbs_of_all_packages(tmp_path: Path) -> None:
     done = lookbook("--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    for heading in ("Recipes", "Data", "Training", "Captions", "Experiments", "Publishing", "Measures", "Reports"):
+        assert f"─ {heading} ─" in done.stdout
+    for package in ("finetune", "metrics"):
+        assert f"{package}." not in done.stdout
     for verb in ("prepare", "train", "caption", "run", "push", "recipe", "score", "compare", "bench-scores"):
         assert f" {verb} " in done.stdout
 
@@ -116,3 +120,61 @@ def test_a_wrong_recipe_is_reported_before_torch_is_imported(command: str, tmp_p
         assert loaded == []
         assert seconds < 2.0  # 0.5 on an idle machine
         assert tokenizers == "false"
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sweep"],
+        ["sweep", "--wandb"],
+        ["reproduce"],
+        ["bench-recipe"],
+        ["caption", "--model", "base", "--out", "captions.jsonl", "--data"],
+        ["caption", "--model", "base"],
+        ["merge", "--out", "merged"],
+        ["push", "--repo", "owner/name"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_mistyped_file_is_reported_before_torch_is_imported(command: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("pydantic")
+    missing = tmp_path / "missing"
+    loaded, _, _, message = observed(*command, missing)
+    assert message.startswith("error: ")
+    assert str(missing) in message
+    assert loaded == []
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("command", "text", "expected"),
+    [
+        (["sweep"], "vray: {}", "vray: unknown key; did you mean 'vary'?"),
+        (["sweep"], "{recipe: RECIPE, output: out, vary: {training.seed: [1]}}", "model.bsae: unknown key"),
+        (["reproduce"], "clels: []", "clels: unknown key; did you mean 'cells'?"),
+        (
+            ["reproduce"],
+            "{output: out, cells: [{dataset: H&M, model: BLIP-2-2.7B, recipe: RECIPE}]}",
+            "model.bsae: unknown key",
+        ),
+        (["bench-recipe"], "modles: []", "modles: unknown key; did you mean 'models'?"),
+        (
+            ["bench-recipe"],
+            "{output: out, models: [{name: x, recipe: RECIPE, published: {padding: []}}]}",
+            "model.bsae: unknown key",
+        ),
+        (["caption", "--model", "base", "--out", "captions.jsonl", "--data"], "modle: {}", "modle: unknown key"),
+    ],
+)
+def test_a_wrong_file_is_reported_before_torch_is_imported(
+    command: list[str], text: str, expected: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("pydantic")
+    recipe, file = tmp_path / "shop.yaml", tmp_path / "file.yaml"
+    recipe.write_text("output: runs/shop\ndata: {catalogue: demo, folder: data}\nmodel: {bsae: x}\n")
+    file.write_text(text.replace("RECIPE", str(recipe)))
+    loaded, _, _, message = observed(*command, file)
+    assert message.startswith("error: ")
+    assert expected in message
+    assert loaded == []

@@ -12,11 +12,13 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from finetune.captioning.export import Format, write_captions
+from finetune.captioning.export import write_captions
 from finetune.captioning.partial import Captions, Journals, append_captions
+from finetune.captioning.request import Format
+from finetune.config.catalogues import ALL_SPLITS
 from finetune.config.packaged import base_folder
 from finetune.data.photos import load_image
-from finetune.data.preparation import ALL_SPLITS, Prepared
+from finetune.data.preparation import Prepared
 from finetune.models.generation import Generated, generate
 from finetune.runs.captioning_system import CaptioningSystem
 from finetune.runs.exposure import as_seen_by

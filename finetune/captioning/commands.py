@@ -8,7 +8,7 @@ import typer
 from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train
 from metrics.common.errors import user_errors
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Captions")
 
 
 @app.command()
@@ -48,9 +48,14 @@ def caption(
     change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
 ) -> None:
     """Write captions for photos, a split of a catalogue or a folder."""
-    from finetune.captioning.request import CaptionRequest, run
+    from finetune.captioning.request import CaptionRequest, check, recipe_of
 
     request = CaptionRequest(
         photos or [], model, adapter or [], data, split, out, ids, form, name, limit, catalogue, change or []
     )
-    run(request)
+    check(request)
+    recipe = recipe_of(request)
+
+    from finetune.captioning.run_request import run
+
+    run(request, recipe)

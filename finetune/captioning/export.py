@@ -5,14 +5,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
+from finetune.captioning.request import Format
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, write_records
-
-Format = Literal["jsonl", "csv", "parquet"]
 
 
 def write_captions(path: Path, records: Sequence[CaptionRecord], form: Format) -> None:

@@ -9,6 +9,7 @@ from finetune.config import history
 from finetune.config.section import Section
 
 SPLITS = ("train", "validation", "test")
+ALL_SPLITS = (*SPLITS, "undescribed")
 FACAD_FOLDER = "data/demo-facad"
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]

@@ -10,7 +10,7 @@ import typer
 
 from metrics.common.errors import UserError, user_errors
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Recipes")
 
 # How a grid, a sweep or an ablation names the recipes that it runs.
 REFERENCE = re.compile(r"\brecipe: recipes/([\w./-]+)\.yaml")

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,23 @@ from metrics.common.errors import UserError
 
 ONE, SEVERAL = "one", "several"
 LONGEST_SHOWN = 200
+# What a value must be, by pydantic's type of error.
+EXPECTED = {
+    "dict_type": "a section with keys",
+    "model_type": "a section with keys",
+    "model_attributes_type": "a section with keys",
+    "tuple_type": "a list",
+    "too_short": "at least one entry",
+    "path_type": "a path",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+}
 Parsed = TypeVar("Parsed", bound=Section)
 
 
@@ -20,9 +38,14 @@ def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = "\n".join(f"  {_explain(kind, one)}" for one in error.errors())
-        name = kind.__name__.lower()
-        raise UserError(f"{source}: {error.error_count()} error(s) in the {name}\n{lines}") from error
+        lines = [f"  {_explain(kind, one)}" for one in error.errors() if not _only_follows(one)]
+        first = f"{source}: {len(lines)} error(s) in the {kind.__name__.lower()}"
+        raise UserError("\n".join([first, *lines])) from error
+
+
+def _only_follows(error: Any) -> bool:
+    """Whether a list is too short only because its entries have errors, which are reported themselves."""
+    return error["type"] == "too_short" and bool(error["input"])
 
 
 def _explain(kind: type[BaseModel], error: Any) -> str:
@@ -35,12 +58,29 @@ def _explain(kind: type[BaseModel], error: Any) -> str:
         return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
     if error["type"] == "missing":
         return f"{where}: missing; the {kind.__name__.lower()} must give it"
-    if error["type"] == "tuple_type":
-        return f"{where}: expected a list, found {_shown(error['input'])}"
     if error["type"] != "extra_forbidden":
-        return f"{where}: {error['msg'].removeprefix('Value error, ')}, found {_shown(error['input'])}"
+        return f"{where}: {_expected(error)}, found {_shown(error['input'])}{_remedy(error)}"
     known = list(section.model_fields)
     return f"{where}: unknown key{nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
+
+
+def _expected(error: Any) -> str:
+    message: str = error["msg"].removeprefix("Value error, ")
+    if error["type"] in EXPECTED:
+        return f"expected {EXPECTED[error['type']]}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"expected text that matches {error['ctx']['pattern']}"
+    if error["type"].startswith(("greater_than", "less_than")):
+        return message.replace("Input should be", "expected a number", 1)
+    return message.replace("Input should be", "expected", 1)
+
+
+def _remedy(error: Any) -> str:
+    """What to do about a value left blank, or text that YAML reads as a number, a truth value or a date."""
+    if error["input"] is None:
+        return "; write one, or leave the key out"
+    is_other = error["type"] == "string_type" and isinstance(error["input"], int | float | date)
+    return "; write it in quotes" if is_other else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -50,7 +90,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    if value is None:
+        return "no value"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 

@@ -1,6 +1,7 @@
 """How earlier versions wrote recipes, so that their files still read and their unfinished runs still resume."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -25,11 +26,11 @@ def with_current_names(values: Mapping[str, Any], source: str) -> dict[str, Any]
     return current
 
 
-def current_key(override: str) -> str:
-    """An override `section.key=value` with its section's old name replaced."""
-    path, separator, value = override.partition("=")
-    section, dot, rest = path.partition(".")
-    return RENAMED.get(section, section) + dot + rest + separator + value
+def current_overrides(overrides: Iterable[str], source: str) -> list[str]:
+    """Overrides `section.key=value` with old section names replaced. Raises `UserError` if both names are given."""
+    names = [(re.split("[.=]", override, maxsplit=1)[0], override) for override in overrides]
+    with_current_names(dict(names), source)  # refuses both names of one section
+    return [RENAMED.get(section, section) + override.removeprefix(section) for section, override in names]
 
 
 def with_old_values(values: Mapping[str, Any], began: Mapping[str, Any]) -> dict[str, Any]:

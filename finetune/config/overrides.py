@@ -10,21 +10,27 @@ import yaml
 
 from metrics.common.errors import UserError
 
+MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+SIMILAR = 0.75  # of 1: how much of a file's name a suggested one has in common with it
+
 
 def read_yaml(path: Path, name: str) -> dict[str, Any]:
     """The values of a YAML file, a `name` in messages. Raises `UserError` if it cannot be read or is no mapping."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
     except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
-        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+        near = difflib.get_close_matches(path.stem, [p.stem for p in path.parent.glob("*.yaml")], n=1, cutoff=SIMILAR)
+        hint = f"; did you mean {path.parent / near[0]}.yaml?" if near else ""
         raise UserError(f"{path}: no such {name}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read the {name}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
+    if values is None:
+        raise UserError(f"{path}: the file is empty; expected the keys of the {name}")
     if not isinstance(values, dict):
-        raise UserError(f"{path}: a {name} is a mapping of sections, found {type(values).__name__}")
+        kind = "a list" if isinstance(values, list) else f"the value {values}"
+        raise UserError(f"{path}: expected the keys of the {name}, found {kind}")
     return values
 
 
@@ -47,7 +53,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     if not separator or not all(keys):
         raise UserError(f"override {override!r}: expected section.key=value, for example training.epochs=3")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = yaml.load(value, _UniqueKeys)  # noqa: S506
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
     _put(values, keys, parsed, f"override {override!r}")
@@ -79,7 +85,10 @@ def _places(section: dict[str, Any] | list[Any], keys: list[str], source: str) -
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that occurs twice in a mapping; YAML readers otherwise silently keep one of them."""
+    """Refuses a key that occurs twice in a mapping; YAML readers otherwise silently keep one of them.
+
+    Keys are text: YAML otherwise reads the key `on` as true.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -87,4 +96,7 @@ class _UniqueKeys(yaml.SafeLoader):
         if repeated is not None:
             problem = f"key {repeated.value!r} occurs twice in one section"
             raise yaml.constructor.ConstructorError(None, None, problem, repeated.start_mark)
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+                key.tag = TEXT
         return super().construct_mapping(node, deep)

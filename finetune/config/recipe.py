@@ -16,7 +16,7 @@ from pydantic import (
 
 from finetune.config.catalogues import CatalogueSection
 from finetune.config.errors import nearest, parse
-from finetune.config.history import current_key, with_current_names
+from finetune.config.history import current_overrides, with_current_names
 from finetune.config.mixture import Data
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
@@ -211,6 +211,15 @@ def _without_last_blank(prompt: str) -> str:
     return prompt
 
 
+def _attributes(value: Any) -> Any:
+    """A union's own errors name its parts, each with what does not fit it."""
+    if value == "catalogue":
+        return value
+    if not isinstance(value, str | Path):
+        raise ValueError("expected catalogue or the path of a file")
+    return _expanded(Path(value))
+
+
 class Scoring(Section):
     """The measures that need models of their own, made of the training captions; the others always run.
 
@@ -221,7 +230,7 @@ class Scoring(Section):
 
     classifier: Classifier | None = None
     stanza: Source | None = None
-    attributes: Literal["catalogue"] | Annotated[Path, AfterValidator(_expanded)] | None = None
+    attributes: Annotated[Literal["catalogue"] | Path, BeforeValidator(_attributes)] | None = None
 
 
 Output = Annotated[Path, AfterValidator(_expanded)]
@@ -259,8 +268,8 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     Raises `UserError` with all errors of the recipe at once.
     """
     values = with_current_names(read_yaml(path, "recipe"), str(path))
-    for override in overrides:
-        apply_override(values, current_key(override))
+    for override in current_overrides(overrides, "overrides"):
+        apply_override(values, override)
     return parse_recipe(values, str(path))
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finetune.config.catalogues import SPLITS, CatalogueSection
+from finetune.config.catalogues import ALL_SPLITS, CatalogueSection
 from finetune.data.account import Account, SplitSizes, Step
 from finetune.data.catalogues.base import Catalogue
 from finetune.data.damage import is_damage, unreadable
@@ -27,7 +27,6 @@ datasets.disable_progress_bars()
 LAYOUT_VERSION = 4
 ACCOUNT = "account.json"
 BLOCK = 50_000
-ALL_SPLITS = (*SPLITS, "undescribed")
 
 
 def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> str:

@@ -8,7 +8,7 @@ import typer
 from finetune.config.command_line import Overrides, RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Data")
 
 
 @app.command()

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import datasets
 
-from finetune.config.catalogues import CatalogueSection
+from finetune.config.catalogues import ALL_SPLITS, CatalogueSection
 from finetune.data.account import Account, MixturePart, SplitSizes
 from finetune.data.catalogues import loader_of
 from finetune.data.leaks import SeenInTraining
-from finetune.data.preparation import ALL_SPLITS, Prepared, prepare
+from finetune.data.preparation import Prepared, prepare
 from metrics.common.errors import UserError
 
 MOST_REPEATED = 100

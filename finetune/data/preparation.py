@@ -18,7 +18,6 @@ from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, write_records
 
-ALL_SPLITS = cache.ALL_SPLITS
 BAD_IMAGE = "bad image"
 RECORD_BATCH = 10_000
 

@@ -8,7 +8,7 @@ import typer
 from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train, with_limit
 from metrics.common.errors import user_errors
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Experiments")
 
 
 @app.command()
@@ -53,9 +53,15 @@ def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) ->
 @user_errors()
 def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML grid of recipes")]) -> None:
     """All runs of GRID in order, skipping what is finished, and the published figures next to ours."""
-    from finetune.experiments import reproduce as grids
+    from finetune.config.experiments import load_grid
+    from finetune.experiments.grid import plan
 
-    grids.reproduce(grid)
+    loaded = load_grid(grid)
+    cells = plan(loaded, str(grid))
+
+    from finetune.experiments.reproduce import Reproduction
+
+    Reproduction(cells, str(grid), loaded.output).run()
 
 
 @app.command()
@@ -67,12 +73,19 @@ def sweep(
     wandb: Annotated[bool, typer.Option("--wandb", help="only print the sweep for `wandb sweep`")] = False,
 ) -> None:
     """Run a recipe with every combination of SWEEP's values, skipping what is finished; a table, best first."""
-    from finetune.experiments import sweep as sweeps
+    from finetune.config.experiments import load_sweep
+    from finetune.experiments.sweep_cells import plan, select, wandb_definition
 
+    loaded = load_sweep(file)
+    cells = plan(loaded, str(file))
     if wandb:
-        print(sweeps.wandb_definition(file), end="")
-    else:
-        sweeps.run_sweep(file, chosen or [])
+        print(wandb_definition(loaded, cells[0].recipe, file), end="")
+        return
+    selected = select(cells, loaded, chosen or [])
+
+    from finetune.experiments.sweep import SweepRuns
+
+    SweepRuns(loaded, cells, str(file)).run(selected)
 
 
 @app.command()
@@ -80,9 +93,15 @@ def sweep(
 @user_errors()
 def bench_recipe(ablation: Annotated[Path, typer.Argument(metavar="ABLATION", help="a YAML ablation")]) -> None:
     """The published recipe against ours, and each correction alone: loss, CIDEr, captions that end, time per step."""
-    from finetune.experiments import ablation as ablations
+    from finetune.config.experiments import load_ablation
+    from finetune.experiments.ablation_cells import plan
 
-    ablations.bench_recipe(ablation)
+    loaded = load_ablation(ablation)
+    cells = plan(loaded, str(ablation))
+
+    from finetune.experiments.ablation import AblationRuns
+
+    AblationRuns(cells, str(ablation), loaded.output).run()
 
 
 @app.command()

@@ -1,37 +1,14 @@
-"""A grid: the runs whose figures are compared with the published ones, as YAML."""
+"""The runs of a grid, whose figures are compared with the published ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
-from finetune.config.errors import nearest, parse
-from finetune.config.overrides import read_yaml
-from finetune.config.recipe import Output
-from finetune.config.section import Section
-from finetune.experiments.runner import Cell, CellErrors
+from finetune.config.errors import nearest
+from finetune.config.experiments import Grid, GridEntry
+from finetune.experiments.cells import Cell, CellErrors
 from finetune.runs.claim import load_begun
 from metrics.common.errors import UserError
 from metrics.reports.published import published_scores
-
-
-class GridEntry(Section):
-    """One run: the published pair (pre-trained, fine-tuned) that it is compared with, and the recipe that makes it."""
-
-    dataset: str
-    model: str
-    recipe: Path
-    set: tuple[str, ...] = ()
-
-
-class Grid(Section):
-    """Runs in order; `set` changes every recipe, an entry's own `set` comes after it."""
-
-    output: Output
-    set: tuple[str, ...] = ()
-    cells: Annotated[tuple[GridEntry, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -40,11 +17,6 @@ class GridCell(Cell):
 
     dataset: str
     model: str
-
-
-def load_grid(path: Path) -> Grid:
-    """Read a grid. Raises `UserError` with every error of the file at once."""
-    return parse(Grid, read_yaml(path, "grid"), str(path))
 
 
 def plan(grid: Grid, source: str) -> list[GridCell]:

@@ -6,22 +6,12 @@ from typing import Any
 
 import torch
 
-from finetune.experiments.grid import GridCell, load_grid, plan
+from finetune.experiments.grid import GridCell
 from finetune.experiments.grid_table import NAME, show_comparison, write_comparison
 from finetune.experiments.pipeline import finished_report
 from finetune.experiments.runner import Experiment, run_in_own_process
 from finetune.experiments.scoring_models import check_scoring
 from finetune.training.preflight import check_recipe
-
-
-def reproduce(path: Path) -> Path:
-    """Run what is not finished yet of the grid at `path`; the table is written again after each run.
-
-    Returns the table's page. Raises `UserError` with the errors of all cells before anything runs, and if a run fails;
-    started again, it continues there.
-    """
-    grid = load_grid(path)
-    return Reproduction(plan(grid, str(path)), str(path), grid.output).run()
 
 
 class Reproduction(Experiment[GridCell]):

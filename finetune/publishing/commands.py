@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from finetune.config.command_line import needs_train
-from metrics.common.errors import user_errors
+from metrics.common.errors import UserError, user_errors
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Publishing")
 
 
 @app.command()
@@ -20,6 +20,9 @@ def merge(
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: as the run's recipe")] = None,
 ) -> None:
     """Merge a run's adapter into its base, as a model that plain transformers loads, and compare the two."""
+    if not run.is_dir():
+        raise UserError(f"{run}: no such folder; expected the folder that `train` wrote")
+
     from finetune.publishing import merging
 
     merged = merging.merge(run, out, dtype)

@@ -59,7 +59,7 @@ def merge(run: Path, out: Path, dtype: str | None = None) -> Comparison:
     validation = prepare_all(recipe.catalogues, recipe.training.seed).whole.splits["validation"]
     rows = [validation[place] for place in range(min(PHOTOS, len(validation)))]
     captioner = load_system(str(run), None, recipe).captioner
-    check_disk(out.parent, _weights(captioner) * getattr(torch, dtype).itemsize + SPARE)
+    check_disk(out.parent, _weights(captioner) * getattr(torch, dtype).itemsize + SPARE, "give another --out")
     before = _answers(captioner, recipe.prompt, recipe.decoding, rows)
     _merge_adapter(captioner, run, recipe.model, getattr(torch, dtype))
     with atomic_folder(out) as draft:

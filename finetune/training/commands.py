@@ -7,7 +7,7 @@ import typer
 from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Training")
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """Everything that can be checked before hours are spent."""
 
 import importlib.util
-import os
 import shutil
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from finetune.training.optimization import check_optimizer, check_rates
 from finetune.training.trackers import check_tracker
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
+from metrics.common.files import check_folder
 
 MINIMUM_FREE = 1 << 30
 MOST_CHECKPOINTS = 3
@@ -60,8 +60,8 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     check_rates(recipe.training.learning_rates, recipe.tune)
     check_tracker(recipe.training.tracker)
     _check_sharding(recipe.model, recipe.training)
-    check_disk(recipe.output, needed_bytes(recipe))
-    check_disk(cache_folder(), MINIMUM_FREE)
+    check_disk(recipe.output, needed_bytes(recipe), "choose another folder by output=FOLDER")
+    check_disk(cache_folder(), MINIMUM_FREE, "choose another cache by the variable LOOKBOOK_CACHE")
 
 
 def needed_bytes(recipe: Recipe) -> int:
@@ -105,11 +105,15 @@ def _check_attention(model: Model) -> None:
         raise UserError("model.attention: flash_attention_2 needs a CUDA device and the package flash-attn; use sdpa")
 
 
-def check_disk(folder: Path, needed: int) -> None:
-    """Raise `UserError` if `needed` bytes cannot be written to `folder`, which need not exist."""
-    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        raise UserError(f"{existing}: cannot be written to")
+def check_disk(folder: Path, needed: int, remedy: str) -> None:
+    """Raise `UserError` if `needed` bytes cannot be written to `folder`, which need not exist.
+
+    `remedy` ends the message.
+    """
+    existing = check_folder(folder, remedy)
     free = shutil.disk_usage(existing).free
     if free < needed:
-        raise UserError(f"{existing}: {free / 1e9:.1f} GB free on its disk, at least {needed / 1e9:.1f} GB needed")
+        raise UserError(
+            f"{existing}: {free / 1e9:.1f} GB free on its disk, at least {needed / 1e9:.1f} GB needed; "
+            f"free some, or {remedy}"
+        )

@@ -7,7 +7,7 @@ import typer
 from metrics.common.errors import user_errors
 from metrics.measures.commands import StanzaModels
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Benchmarks")
 
 
 @app.command()

@@ -77,13 +77,16 @@ def _rename(draft: Path, folder: Path, keep_existing: bool) -> None:
             raise
 
 
-def check_folder(path: Path) -> None:
-    """Raise `UserError` if the folder `path` could not be made or written; makes nothing."""
+def check_folder(path: Path, remedy: str = "give another --out") -> Path:
+    """Raise `UserError` if the folder `path` could not be made or written; makes nothing.
+
+    `remedy` ends the message. Returns the folder, or the nearest one above it that exists.
+    """
     existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(
-            f"cannot make the folder {path}: {existing} is not a folder that can be written; give another --out"
-        )
+        problem = "cannot be written to" if existing.is_dir() else "is not a folder"
+        raise UserError(f"cannot make the folder {path}: {existing} {problem}; {remedy}")
+    return existing
 
 
 def make_folder(path: Path) -> None:

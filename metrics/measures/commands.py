@@ -7,7 +7,7 @@ import typer
 
 from metrics.common.errors import user_errors
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Measures")
 
 StanzaModels = Annotated[str, typer.Option("--stanza", help="Stanza's language, or a folder of its models.")]
 

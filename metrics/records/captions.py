@@ -93,6 +93,8 @@ def read_records(path: Path) -> list[CaptionRecord]:
         UserError: naming file and line, when the file is missing, empty or not UTF-8, when a line is not a JSON
             object, an id is missing, not a string or repeated, or a field has the wrong type.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; expected captions or references, one JSON object a line")
     records: list[CaptionRecord] = []
     lines: dict[str, int] = {}
     for number, data in _objects(path):

@@ -8,7 +8,7 @@ import typer
 from metrics.common.errors import user_errors
 from metrics.measures.commands import StanzaModels
 
-app = typer.Typer()
+app = typer.Typer(rich_help_panel="Reports")
 
 Captions = Annotated[list[Path], typer.Argument(help="captions.jsonl of each system, side by side.")]
 References = Annotated[

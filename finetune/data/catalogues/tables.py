@@ -29,6 +29,9 @@ def read_table(path: Path, required: Sequence[str] = (), plain: Sequence[str] = 
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: cannot read the table, is it complete? {error}") from None
+    if table.columns.empty:
+        names = f" with the column(s) {', '.join(required)}" if required else ""
+        raise UserError(f"{path}: the file is empty; expected a table{names}")
     missing = [column for column in required if column not in table.columns]
     if missing:
         raise UserError(f"{path}: column(s) {', '.join(missing)} missing; found: {', '.join(table.columns)}")

@@ -1,7 +1,7 @@
 """A demo catalogue's folder: there as a whole or not at all, and marked with what made it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from metrics.common.errors import UserError
@@ -27,13 +27,20 @@ def _holds(folder: Path, mark: Mark) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     path = folder / MARK
-    existing = read_json_object(path, "name another folder") if path.is_file() else None
+    existing = read_json_object(path, "name another data.folder, or remove this one") if path.is_file() else None
+    if existing is None:
+        raise UserError(f"{folder}: contains files that are no demo catalogue; name another data.folder")
     if existing != mark:
-        holds = f"another demo catalogue ({existing})" if existing else "something else"
+        changed = [key for key in {**mark, **existing} if existing.get(key) != mark.get(key)]
         raise UserError(
-            f"{folder}: expected no folder, or the demo catalogue {mark}; found {holds}; name another folder"
+            f"{folder}: contains a demo catalogue of {_listed(existing, changed)}, "
+            f"and not of {_listed(mark, changed)}; name another data.folder, or remove this one"
         )
     return True
+
+
+def _listed(mark: Mark, keys: Sequence[str]) -> str:
+    return ", ".join(f"{key} {mark.get(key, '(none)')}" for key in keys)
 
 
 def require_numbers(articles: int, fewest: int, most: int, seed: int) -> None:

@@ -104,19 +104,23 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Raises:
         UserError: naming file and key, when it cannot be read or has other content.
     """
-    data = read_json_object(path, "make it with `lookbook attributes`")
+    remedy = "make it with `lookbook attributes`"
+    data = read_json_object(path, remedy)
     for key, kind, expected in (
         ("pipeline", str, "a string"),
         ("source", dict, "an object"),
         ("attributes", dict, "an object"),
     ):
         if not isinstance(data.get(key), kind):
-            raise UserError(f'{path}: "{key}" must be {expected}, found {_show(data.get(key))}')
+            problem = f"found {_show(data[key])}" if key in data else "it is missing"
+            raise UserError(f'{path}: no attribute vocabulary: "{key}" must be {expected}, {problem}; {remedy}')
     if not data["attributes"]:
-        raise UserError(f'{path}: "attributes" is empty')
+        raise UserError(f'{path}: "attributes" is empty; {remedy}')
     for word, count in data["attributes"].items():
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
-            raise UserError(f'{path}: "attributes": {_show(word)} must be a count or null, found {_show(count)}')
+            raise UserError(
+                f'{path}: "attributes": {_show(word)} must be a count or null, found {_show(count)}; {remedy}'
+            )
     return Vocabulary(data["attributes"], data["pipeline"], data["source"])
 
 

@@ -143,8 +143,8 @@ def test_all_faults_stand_in_one_message_with_the_nearest_key() -> None:
             {"catalogue": "hm", "folder": "x", "split": {"metod": "product"}},
             "data.split.metod: unknown key; did you mean 'method'?",
         ),
-        ({"catalogue": "hm", "folder": 3}, "data.folder: Input should be a valid string, found 3"),
-        ({"catalogue": "folder", "folder": 3}, "data.folder: Input should be a valid string, found 3"),
+        ({"catalogue": "hm", "folder": 3}, "data.folder: expected text, found 3; write it in quotes"),
+        ({"catalogue": "folder", "folder": 3}, "data.folder: expected text, found 3; write it in quotes"),
         ({"catalogue": "hm"}, "data.folder: missing; the recipe must give it"),
         (
             {"catalogue": "hmm", "folder": "x"},
@@ -162,6 +162,57 @@ def test_a_folder_catalogue_is_a_folder_or_a_dataset_not_both() -> None:
     for data in (both, {"catalogue": "folder"}):
         (fault,) = faults(MINIMAL | {"data": data})
         assert "give either folder (of images) or dataset (a datasets id)" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lora: 3", "lora: expected a section with keys, found 3"),
+        ("lora: []", "lora: expected a section with keys, found []"),
+        ("lora:", "lora: expected a section with keys, found no value; write one, or leave the key out"),
+        ("model:", "model: expected a section with keys, found no value; write one, or leave the key out"),
+        ("data: 3", "data: expected a section with keys, found 3"),
+        ("output: 3", "output: expected a path, found 3"),
+        ("training: {epochs: many}", "training.epochs: expected a number, found 'many'"),
+        ("training: {epochs: 2001-01-01}", "training.epochs: expected a number, found 2001-01-01"),
+        ("training: {epochs: .nan}", "training.epochs: expected a finite number, found nan"),
+        ("training: {batch_size: many}", "training.batch_size: expected a whole number, found 'many'"),
+        ("training: {batch_size: 1.5}", "training.batch_size: expected a whole number, found 1.5"),
+        (
+            "training: {batch_size: }",
+            "training.batch_size: expected a whole number, found no value; write one, or leave the key out",
+        ),
+        ("lora: {dropout: 2}", "lora.dropout: expected a number less than or equal to 1, found 2"),
+        ("lora: {rslora: maybe}", "lora.rslora: expected true or false, found 'maybe'"),
+        ("prompt: 2001-01-01", "prompt: expected text, found 2001-01-01; write it in quotes"),
+        ("prompt: no", "prompt: expected text, found false; write it in quotes"),
+        ("scoring: {attributes: 3}", "scoring.attributes: expected catalogue or the path of a file, found 3"),
+        ("evaluation: {measures: CIDEr}", "evaluation.measures: expected a list, found 'CIDEr'"),
+        ("evaluation: {measures: []}", "evaluation.measures: expected at least one entry, found []"),
+        ("evaluation: {measures: [3]}", "evaluation.measures.0: expected text, found 3; write it in quotes"),
+        ("3: 4", "3: unknown key; known: output, prompt, data"),
+    ],
+)
+def test_a_value_of_another_kind_is_a_sentence(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    values = {key: value for key, value in MINIMAL.items() if not text.startswith(f"{key}:")}
+    path.write_text(f"{yaml.safe_dump(values)}{text}\n")
+    first, line = refused("validate", path).splitlines()
+    assert first == f"{path}: 1 error(s) in the recipe"
+    assert line.strip().startswith(expected)
+
+
+def test_the_key_on_is_text_in_files_and_overrides(minimal: Path) -> None:
+    assert load_recipe(minimal, ["labels={on: prompt}"]).labels.on == "prompt"
+    minimal.write_text(minimal.read_text() + "labels:\n  on: all\n")
+    assert load_recipe(minimal).labels.on == "all"
+
+
+@pytest.mark.parametrize("overrides", [["judging.every=3", "evaluation.every=4"], ["evaluation.every=4", "judging={}"]])
+def test_the_old_and_the_new_name_of_a_section_are_refused_together(minimal: Path, overrides: list[str]) -> None:
+    expected = "overrides: judging is the old name of evaluation; found both, give one of them"
+    assert refused("validate", minimal, *overrides) == expected
+    assert load_recipe(minimal, ["judging.every=3", "judging.captions=4"]).evaluation.every == 3
 
 
 def test_missing_sections_are_named() -> None:
@@ -190,8 +241,10 @@ def test_a_wrong_override_is_refused(minimal: Path, override: str, expected: str
     ("text", "expected"),
     [
         ("output: [", "not valid YAML"),
-        ("- output", "a recipe is a mapping of sections, found list"),
-        ("", "a recipe is a mapping of sections, found NoneType"),
+        ("- output", "expected the keys of the recipe, found a list"),
+        ("", "the file is empty; expected the keys of the recipe"),
+        ("# output: a", "the file is empty; expected the keys of the recipe"),
+        ("output", "expected the keys of the recipe, found the value output"),
         ("output: a\noutput: b\n", "key 'output' occurs twice"),
         ("lora: {rank: 1, rank: 2}\n", "key 'rank' occurs twice"),
     ],
@@ -209,6 +262,8 @@ def test_a_missing_recipe_is_refused_with_the_nearest_one(tmp_path: Path) -> Non
     path = recipe(tmp_path, MINIMAL["data"])  # type: ignore[arg-type]
     wanted = path.with_name("recipes.yaml")
     assert refused("validate", wanted) == f"{wanted}: no such recipe; did you mean {path}?"
+    unlike = path.with_name("missing.yaml")
+    assert refused("validate", unlike) == f"{unlike}: no such recipe"
 
 
 def test_a_recipe_in_another_encoding_is_refused(tmp_path: Path) -> None:
@@ -226,20 +281,23 @@ FOLDER = {"catalogue": "folder", "folder": "x"}
         ([FOLDER, FOLDER], "data: entries 0 and 1 are both called folder; give one a name of its own"),
         ([FOLDER | {"name": "a"}, FOLDER | {"name": "A"}], "data: entries 0 and 1 are both called A"),
         ([FOLDER, FOLDER | {"name": "model"}], "data: entry 1 is called model, as a folder of every run"),
-        ([FOLDER, FOLDER | {"name": "a/b"}], "data.1.name: String should match pattern"),
+        ([FOLDER, FOLDER | {"name": "a/b"}], "data.1.name: expected text that matches ^[A-Za-z0-9_-]+$, found 'a/b'"),
         ([FOLDER, FOLDER | {"name": "a", "tabel": "t"}], "data.1.tabel: unknown key; did you mean 'table'?"),
         (
             [FOLDER, FOLDER | {"columns": {"captoin": "t"}}],
             "data.1.columns.captoin: unknown key; did you mean 'caption'?",
         ),
         ([FOLDER, {"catalogue": "hm"}], "data.1.folder: missing; the recipe must give it"),
-        ([FOLDER, {"catalogue": "hm", "folder": "x", "weight": 0}], "data.1.weight: Input should be greater than 0"),
+        (
+            [FOLDER, {"catalogue": "hm", "folder": "x", "weight": 0}],
+            "data.1.weight: expected a number greater than 0, found 0",
+        ),
         ([FOLDER, {"folder": "x"}], "data.1.catalogue: expected one of "),
         ([{"catalogue": "hmm"}, FOLDER], "data.0.catalogue: expected one of "),
-        ([FOLDER, [FOLDER, FOLDER]], "data.1: Input should be a valid dictionary"),
+        ([FOLDER, [FOLDER, FOLDER]], "data.1: expected a section with keys, found [{"),
         ([FOLDER], "data: a list mixes two catalogues or more"),
         ([], "data: a list mixes two catalogues or more"),
-        ("x", "data: Input should be a valid dictionary"),
+        ("x", "data: expected a section with keys, found 'x'"),
         (FOLDER | {"weight": 2}, "data: weight: a single catalogue has none"),
     ],
 )

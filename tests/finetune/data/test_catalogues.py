@@ -233,7 +233,7 @@ def test_a_cut_is_named_by_line(shop: Path, shop_recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "articles.csv: column(s) article_id, "),
+        (b"", "articles.csv: the file is empty; expected a table with the column(s) article_id, "),
         (b"article_id;product_code\n1;2\n", "found: article_id;product_code"),
         (",".join(DRESSES[0]).encode() + b"\n", "the table has no rows"),
         (b"PK\x03\x04\xff\xfe", "not UTF-8 text"),
@@ -294,4 +294,7 @@ def test_demo_is_drawn_once_and_prepared_as_hm_is(tmp_path: Path) -> None:
     assert all(record["references"] == [captions[id_]] for id_, record in records.items())
     other = finetune("prepare", path, "data.articles=121")
     assert other.exit_code == 2
-    assert "name another folder" in other.stderr
+    assert other.stderr == (
+        f"error: {tmp_path / 'shop'}: contains a demo catalogue of articles 120, and not of articles 121; "
+        "name another data.folder, or remove this one\n"
+    )

@@ -98,7 +98,7 @@ def test_an_existing_folder_is_kept_or_refused(tmp_path: Path) -> None:
         write_demo(folder, 6, 1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
-    with pytest.raises(UserError, match="something else"):
+    with pytest.raises(UserError, match="contains files that are no demo catalogue; name another data"):
         write_demo(tmp_path / "mine", 5, 1)
     assert json.loads((folder / "demo.json").read_text())["articles"] == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "shop"]

@@ -157,6 +157,6 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["2", "some", "[1]"])
 def test_images_per_item_is_1_or_all(facad_recipe: Path, wrong: str) -> None:
-    assert "data.images_per_item: Input should be 1 or 'all'" in refused(
+    assert "data.images_per_item: expected 1 or 'all'" in refused(
         "prepare", facad_recipe, f"data.images_per_item={wrong}"
     )

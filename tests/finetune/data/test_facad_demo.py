@@ -119,16 +119,19 @@ def test_layouts_do_not_share_a_folder(made: Path, tmp_path: Path) -> None:
     assert folder() != folder(layout="facad")
     assert folder(layout="facad", folder="mine") == "mine"
     other = recipe(tmp_path, {"catalogue": "demo", "folder": str(made / "shop"), "articles": ARTICLES})
-    assert "found another demo catalogue ({'layout': 'facad'" in refused("prepare", other)
+    message = refused("prepare", other)
+    assert message.startswith(f"{made / 'shop'}: contains a demo catalogue of ")
+    assert "layout facad" in message
+    assert "layout (none)" in message
 
 
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
         ({"layout": "hm"}, "photo_side is a key of layout: facad; photos of layout: hm are 240 x 360"),
-        ({"photo_side": 8}, "data.photo_side: Input should be greater than or equal to 16"),
+        ({"photo_side": 8}, "data.photo_side: expected a number greater than or equal to 16"),
         ({"articles": 2}, "demo catalogue: articles must be 3 to 900000, found 2"),
-        ({"layout": "facade"}, "data.layout: Input should be 'hm' or 'facad'"),
+        ({"layout": "facade"}, "data.layout: expected 'hm' or 'facad'"),
     ],
 )
 def test_impossible_settings_are_refused(tmp_path: Path, data: dict[str, Any], expected: str) -> None:

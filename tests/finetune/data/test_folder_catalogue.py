@@ -181,7 +181,7 @@ def test_a_row_without_an_id_is_refused(tmp_path: Path) -> None:
         ("list.xlsx", b"PK", "unknown table format '.xlsx'; expected one of .csv, .jsonl, .parquet"),
         ("list.jsonl", b'{"file_name": "000.png"}\n{"file_na', "list.jsonl:2: not JSON"),
         ("list.jsonl", b'{"file_name": "000.png"}\n[1]\n', "list.jsonl:2: expected an object, found list"),
-        ("list.jsonl", b"", "column(s) file_name, text, kind missing"),
+        ("list.jsonl", b"", "the file is empty; expected a table with the column(s) file_name, text, kind"),
         ("list.parquet", b"PAR1 cut off", "cannot read the table, is it complete?"),
         ("list.csv", "file_name\nä.png\n".encode("utf-16"), "not UTF-8 text"),
         ("gone.csv", None, "gone.csv: no such file"),
@@ -224,7 +224,7 @@ def test_tables_give_texts_and_numbers_as_written(
     path = tmp_path_factory.getbasetemp() / "table.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     if not rows:
-        with pytest.raises(UserError, match="no rows"):
+        with pytest.raises(UserError, match="the file is empty"):
             read_table(path)
         return
     expected = [{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]

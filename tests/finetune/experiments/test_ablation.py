@@ -10,10 +10,9 @@ import yaml
 from tiny import finetune
 from tiny_models import write_recipe
 
-from finetune.config.errors import parse
-from finetune.config.overrides import read_yaml
+from finetune.config.experiments import load_ablation
 from finetune.config.recipe import load_recipe
-from finetune.experiments.ablation import Ablation, plan
+from finetune.experiments.ablation_cells import plan
 
 FOLDER = places.RECIPES / "ablation"
 PUBLISHED = {"stop token": ["labels.stop_token=false"], "padding": ["labels.pad_to=128", "labels.on=all"]}
@@ -62,7 +61,7 @@ def test_every_run_has_a_row_and_finished_runs_are_not_repeated(tmp_path: Path) 
 
 def test_a_run_lacks_the_corrections_that_its_title_names(tmp_path: Path) -> None:
     path = write_ablation(tmp_path)
-    cells = {cell.variant: cell.recipe for cell in plan(parse(Ablation, read_yaml(path, "ablation"), "x"), "x")}
+    cells = {cell.variant: cell.recipe for cell in plan(load_ablation(path), "x")}
     corrections = {
         title: (recipe.labels.stop_token, recipe.labels.on, recipe.labels.pad_to) for title, recipe in cells.items()
     }
@@ -96,7 +95,7 @@ def test_ablations_are_read_and_undo_every_correction(path: Path, monkeypatch: p
     monkeypatch.chdir(FOLDER.parent.parent)
     monkeypatch.setenv("HM_DIR", "/none")
     assert f"recipes/ablation/{path.name}" in path.read_text().split("output:")[0]
-    ablation = parse(Ablation, read_yaml(path, "ablation"), str(path))
+    ablation = load_ablation(path)
     for subject in ablation.models:
         undone = [override for overrides in subject.published.values() for override in overrides]
         ours, theirs = (load_recipe(subject.recipe, [*ablation.set, *subject.set, *more]) for more in ([], undone))

@@ -13,8 +13,9 @@ from tiny import finetune
 from tiny_models import write_recipe
 from training_processes import finished, kill_all, start
 
+from finetune.config.experiments import load_grid
 from finetune.config.recipe import load_recipe
-from finetune.experiments.grid import load_grid, plan
+from finetune.experiments.grid import plan
 from finetune.experiments.grid_table import compare
 from finetune.experiments.pipeline import finished_report
 from metrics.reports.published import improvement, published_scores

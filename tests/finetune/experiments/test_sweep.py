@@ -13,7 +13,8 @@ from tiny_models import write_recipe
 from training_processes import finished, kill_all, start
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
-from finetune.experiments.sweep import load_sweep, plan
+from finetune.config.experiments import load_sweep
+from finetune.experiments.sweep_cells import plan
 
 SWEEPS = places.RECIPES / "sweeps"
 VARY = {"training.learning_rate": ["1e-9", "3e-3"]}

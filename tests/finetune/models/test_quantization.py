@@ -158,7 +158,7 @@ def test_a_recipe_trains_and_captions_quantised(tmp_path: Path, kind: str) -> No
     [
         ("tune.language=full", "quantised weights cannot be trained; set tune.language: lora"),
         ("tune={language: frozen, connector: full}", "only adapters are trained on a quantised model"),
-        ("model.quantization=fp4", "model.quantization: Input should be 'nf4' or 'int8', found 'fp4'"),
+        ("model.quantization=fp4", "model.quantization: expected 'nf4' or 'int8', found 'fp4'"),
         (
             "model.tiny.hidden_size=96",
             "linear layers 96 wide, which is no multiple of 64; set model.quantization: int8",

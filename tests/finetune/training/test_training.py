@@ -183,6 +183,18 @@ def test_what_cannot_work_is_said_before_training(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("command", ["validate", "train", "run"])
+def test_an_output_that_is_a_file_is_refused(recipe: Write, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "notes.txt"
+    file.touch()
+    result = CliRunner().invoke(app, [command, str(recipe()), f"output={file / 'inside'}"])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: cannot make the folder {file / 'inside'}: {file} is not a folder; "
+        "choose another folder by output=FOLDER\n"
+    )
+
+
 def test_validate_finds_a_full_disk(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 

@@ -32,7 +32,7 @@ def test_records_that_teach_nothing_are_refused(category_splits: tuple[Path, Pat
     out = tmp_path / "out"
     without = write(tmp_path / "without.jsonl", [{**row, "category": None} for row in garments(3)])
     one = write(tmp_path / "one.jsonl", [{**row, "category": "Dress"} for row in garments(3)])
-    assert "cannot read" in refused(tmp_path / "none.jsonl", validation, out, "--tiny")
+    assert "none.jsonl: no such file" in refused(tmp_path / "none.jsonl", validation, out, "--tiny")
     assert "none of its 3 records has both" in refused(without, validation, out, "--tiny")
     assert "3 with no category" in refused(train, without, out, "--tiny")
     assert "all records have the category 'Dress'" in refused(one, validation, out, "--tiny")

@@ -85,7 +85,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pipeline": None}, '"pipeline" must be a string, found null'),
+        ({"pipeline": None}, 'no attribute vocabulary: "pipeline" must be a string, found null'),
         ({"attributes": ["a"]}, '"attributes" must be an object'),
         ({"attributes": {}}, '"attributes" is empty'),
         ({"attributes": {"top": "many"}}, '"top" must be a count or null, found "many"'),
@@ -100,6 +100,7 @@ def test_a_vocabulary_that_is_none_is_named(tmp_path: Path, change: dict[str, ob
         read_vocabulary(path)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+    assert str(caught.value).endswith("; make it with `lookbook attributes`")
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "[]", "[" * 100_000])

@@ -122,7 +122,9 @@ def test_a_bad_run_file_is_named_with_its_key(score: Score, tmp_path: Path, run:
 
 
 def test_missing_files(score: Score, tmp_path: Path) -> None:
-    refused(score(tmp_path / "none.jsonl", "--out", tmp_path), "none.jsonl", "No such file")
+    refused(
+        score(tmp_path / "none.jsonl", "--out", tmp_path), "none.jsonl: no such file; expected captions or references"
+    )
     refused(score(tmp_path, "--out", tmp_path), str(tmp_path), "Is a directory")
 
 
