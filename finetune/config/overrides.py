@@ -10,6 +10,8 @@ import yaml
 
 from metrics.common.errors import UserError
 
+_TOO_DEEP = "lists or sections nested too deeply to be read; remove the brackets that are too many"
+
 
 def read_yaml(path: Path, name: str) -> dict[str, Any]:
     """The values of a YAML file, a `name` in messages. Raises `UserError` if it cannot be read or is no mapping."""
@@ -23,6 +25,8 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
         raise UserError(f"{path}: cannot read the {name}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: expected a {name}, found {_TOO_DEEP}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: a {name} is a mapping of sections, found {type(values).__name__}")
     return values
@@ -50,6 +54,8 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         parsed = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"override {path}=...: expected a value, found {_TOO_DEEP}") from error
     _put(values, keys, parsed, f"override {override!r}")
 
 
