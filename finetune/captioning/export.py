@@ -1,7 +1,6 @@
 """Captions as a table for spreadsheets and data frames; scoring reads captions.jsonl only."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,26 +8,23 @@ from pathlib import Path
 import pandas as pd
 
 from finetune.captioning.request import Format
-from metrics.common.errors import UserError
+from metrics.common.files import atomic_file
 from metrics.records.captions import CaptionRecord, write_records
 
 
 def write_captions(path: Path, records: Sequence[CaptionRecord], form: Format) -> None:
-    """Write records atomically; in csv, `references` and `attributes` are JSON inside their column."""
+    """Write records atomically; in csv, `references` and `attributes` are JSON inside their column.
+
+    Raises `UserError` if the file cannot be written.
+    """
     if form == "jsonl":
         write_records(path, records)
         return
     table = pd.DataFrame([asdict(record) for record in records])
     table["attributes"] = table["attributes"].map(json.dumps)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with atomic_file(path) as temporary:
         if form == "csv":
             table["references"] = table["references"].map(json.dumps)
             table.to_csv(temporary, index=False)
         else:
             table.to_parquet(temporary, index=False)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -56,9 +56,12 @@ def append_captions(journal: RawIOBase, captions: Captions) -> None:
 def _read_journal(path: Path) -> Captions:
     """Captions of an earlier, killed run; a line cut off by the kill is removed and done again."""
     whole = read_bytes(path).rpartition(b"\n")[0]
-    path.write_bytes(whole + b"\n" if whole else b"")
     try:
         rows = [json.loads(line) for line in whole.splitlines()]
-        return {row.pop("id"): row for row in rows}
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({error}); remove it and start again") from None
+        captions = {row.pop("id"): row for row in rows}
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path}: expected a caption a line, found damage ({error}); remove it and start again"
+        ) from error
+    os.truncate(path, len(whole) + 1 if whole else 0)
+    return captions

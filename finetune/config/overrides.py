@@ -12,6 +12,7 @@ from metrics.common.errors import UserError
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 SIMILAR = 0.75  # of 1: how much of a file's name a suggested one has in common with it
+_TOO_DEEP = "lists or sections nested too deeply to be read; remove the brackets that are too many"
 
 
 def read_yaml(path: Path, name: str) -> dict[str, Any]:
@@ -26,6 +27,8 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
         raise UserError(f"{path}: cannot read the {name}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: expected a {name}, found {_TOO_DEEP}") from error
     if values is None:
         raise UserError(f"{path}: the file is empty; expected the keys of the {name}")
     if not isinstance(values, dict):
@@ -56,6 +59,8 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         parsed = yaml.load(value, _UniqueKeys)  # noqa: S506
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"override {path}=...: expected a value, found {_TOO_DEEP}") from error
     _put(values, keys, parsed, f"override {override!r}")
 
 

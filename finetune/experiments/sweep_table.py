@@ -14,9 +14,11 @@ from metrics.common.formatting import cell, duration, figure, times_100
 from metrics.common.measure_names import ORDER
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.version import installed_version
+from metrics.records.json_reader import JsonReader
 from metrics.reports.published import MEASURES
 
 NAME = "sweep"
+REMEDY = "remove it and start again"
 Row = dict[str, Any]
 
 
@@ -122,8 +124,9 @@ def _markdown(table: Mapping[str, Any]) -> str:
 
 def _report(folder: Path) -> Mapping[str, Any]:
     """The scores of the trained system on the test split by measure; empty without a report."""
-    systems = _read(RunFolder(folder).report_json).get("systems", [])
-    return next((dict(system["scores"]["all"]) for system in systems if system["kind"] == "finetuned"), {})
+    path = RunFolder(folder).report_json
+    systems = JsonReader(_read(path), str(path), REMEDY).each("systems")
+    return next((dict(one.inside("scores").mapping("all")) for one in systems if one.text("kind") == "finetuned"), {})
 
 
 def _test_scores(folder: Path) -> dict[str, float]:
@@ -135,4 +138,4 @@ def _test_signatures(folder: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return read_json_object(path, "remove it and start again") if path.is_file() else {}
+    return read_json_object(path, REMEDY) if path.is_file() else {}

@@ -20,7 +20,7 @@ from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
 from finetune.models.loading import REPAIR, base_name, first_line, refuse_damaged, split_revision
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes, sha256, write_text
+from metrics.common.files import read_json_object, sha256, write_text
 
 MODEL_FOLDER = "model"
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -86,7 +86,7 @@ def load_adapter(captioner: Captioner, source: str) -> str:
         _refuse_other_layers(captioner.model, folder, name)
     except torch.OutOfMemoryError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:  # PEFT checks no types
         reason = shorten(str(error) or type(error).__name__, 300)
         raise UserError(f"adapter {source}: does not load on this base model: {reason}") from error
     captioner.model.set_adapter(name, inference_mode=True)
@@ -106,7 +106,7 @@ def _note_other_base(captioner: Captioner, source: str, folder: Path) -> None:
     """Two bases of one shape take each other's adapters, and write nonsense with them."""
     trained_on = _read_config(folder).get("base_model_name_or_path")
     used = captioner.model.config.name_or_path
-    if trained_on and base_name(trained_on) != base_name(used):
+    if trained_on and base_name(str(trained_on)) != base_name(used):
         print(f"note: adapter {source} was trained on {trained_on}, and is put on {used}", file=sys.stderr)
 
 
@@ -118,10 +118,7 @@ def record_packaged_base(folder: Path) -> None:
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(read_bytes(folder / CONFIG)))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{folder / CONFIG}: the file is damaged ({first_line(error)}); {REPAIR}") from None
+    return read_json_object(folder / CONFIG, REPAIR)
 
 
 def starting_point(model: Model, tune: Tune, lora: Lora, source: str | None) -> dict[str, str] | None:

@@ -1,6 +1,5 @@
 """Loading a base model from the Hub or a folder, with errors a user can act on."""
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from finetune.config.packaged import DEMO, base_folder, is_demo_base
 from finetune.config.recipe import Model
 from finetune.models import quantization
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes
+from metrics.common.files import read_json_object
 
 REPAIR = "copy it again from where it came, or train again"
 
@@ -140,10 +139,7 @@ def read_config(base: str, revision: str | None = None) -> dict[str, Any]:
     config = folder / "config.json" if folder.exists() else _fetch_config(base, revision)
     if not config.is_file():
         raise UserError(f"model.base: {base}: no config.json in it; expected a folder written by save_pretrained")
-    try:
-        return dict(json.loads(read_bytes(config)))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{config}: not a model configuration: {error}") from None
+    return read_json_object(config, REPAIR)
 
 
 def _fetch_config(base: str, revision: str | None) -> Path:

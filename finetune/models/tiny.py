@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from finetune.config.recipe import FamilyName, Tiny
 from finetune.models.families import captioner_class
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_folder, read_bytes, write_text
+from metrics.common.files import atomic_folder, read_json_object, write_text
 
 MARK = "tiny.json"
 
@@ -65,7 +65,4 @@ def _mark(family: FamilyName, shape: Tiny) -> dict[str, Any]:
 def _read_mark(folder: Path) -> dict[str, Any] | None:
     if not (folder / MARK).is_file():
         return None
-    try:
-        return dict(json.loads(read_bytes(folder / MARK)))
-    except (ValueError, TypeError):
-        return None
+    return read_json_object(folder / MARK, "leave model.tiny out to start from that model, or name another model.base")

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -12,10 +12,13 @@ import yaml
 from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
-from finetune.config.history import with_current_names
+from finetune.config.recipe import parse_recipe
+from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
+from finetune.runs.training_record import read_training
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, read_json_object, sha256
+from metrics.records.run import TrainingRecord
 
 ADAPTER, WEIGHTS = "adapter_config.json", "*.safetensors"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -26,6 +29,7 @@ PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt")
 SECRET = re.compile(r"TOKEN|API_?KEY|SECRET|PASSWORD")
 SHORTEST_SECRET = 8
+NEEDED = ("versions", "hardware", "parameters", "loss_history")  # of a run's record, for its card
 RECIPE_HEAD = "# As it was run by Lookbook {lookbook}; the paths of folders are shortened to their names.\n"
 Content = Path | bytes
 
@@ -39,13 +43,13 @@ class Trained:
 
     run: Path
     folder: Path
-    record: dict[str, Any]
+    record: TrainingRecord
     mark: dict[str, Any] | None
 
     @property
     def recipe(self) -> dict[str, Any]:
         """The recipe as it was run."""
-        return dict(self.record["recipe"])
+        return dict(self.record.recipe)
 
     @property
     def kind(self) -> str:
@@ -61,14 +65,22 @@ def read_trained(run: Path, model: Path | None) -> Trained:
     Raises `UserError` if run or model lack what a publication needs, or the model was not merged from the run.
     """
     files = RunFolder(run)
-    record = read_json_object(files.training, "train it to its end, or name its folder")
-    if not isinstance(record.get("recipe"), dict):
-        raise UserError(f"{files.training}: contains no recipe; train again")
-    record["recipe"] = with_current_names(record["recipe"], str(files.training))
+    record = _read_record(files)
     mark = None if model is None else _read_mark(files, model)
     trained = Trained(run, model or files.model, record, mark)
     _check_model(trained)
     return trained
+
+
+def _read_record(run: RunFolder) -> TrainingRecord:
+    """The record with its whole recipe."""
+    record = read_training(run.path)
+    if record is None:
+        raise UserError(f"{run.training}: no such file; train it to its end, or name its folder")
+    absent = [name for name in NEEDED if not getattr(record, name)]
+    if absent:
+        raise UserError(f"{run.training}: expected {', '.join(absent)} in it, found none; {record.REMEDY}")
+    return replace(record, recipe=recipe_values(parse_recipe(record.recipe, str(run.training))))
 
 
 def _check_model(trained: Trained) -> None:
@@ -111,7 +123,7 @@ def publication(trained: Trained, card: str) -> dict[str, Content]:
 
     Raises `UserError` if a text contains a secret of the environment or the path of the home folder.
     """
-    record = public(trained.record)
+    record = public(trained.record.to_json())
     head = RECIPE_HEAD.format(lookbook=record["versions"]["lookbook"])
     recipe = head + yaml.safe_dump(record["recipe"], sort_keys=False, allow_unicode=True)
     files: dict[str, Content] = {CARD: card.encode(), RECIPE: recipe.encode(), RECORD: _json(record)}

@@ -54,7 +54,7 @@ def push(run: Path, repo: str, *, private: bool = False, model: Path | None = No
     for name in left_out(trained.folder):
         print(f"left out: {name}")
     if hub:
-        message = f"{trained.kind} trained by Lookbook {trained.record['versions']['lookbook']}"
+        message = f"{trained.kind} trained by Lookbook {trained.record.versions['lookbook']}"
         print(hub.publish(files, private, message))
     else:
         write_text(run / CARD_FILE, card)

@@ -14,10 +14,11 @@ from finetune.models.families import FAMILIES
 from finetune.publishing.contents import Trained, public
 from finetune.publishing.licences import CATALOGUES, CatalogueTerms, base_licence
 from finetune.runs.folder import RunFolder
-from metrics.common.errors import UserError
 from metrics.common.files import read_json_object
 from metrics.common.formatting import duration
 from metrics.common.templates import render
+from metrics.records.json_reader import JsonReader
+from metrics.records.run import TrainingRecord
 
 TASK = "image-to-text"
 OWN_LICENCE = "other"
@@ -80,7 +81,7 @@ def write_card(trained: Trained, repo: str) -> str:
         "repo": repo,
         "kind": trained.kind,
         "recipe": recipe,
-        "record": public(trained.record),
+        "record": public(trained.record.to_json()),
         "base": base,
         "base_is_local": is_local,
         "licence": licence,
@@ -91,7 +92,7 @@ def write_card(trained: Trained, repo: str) -> str:
         "start": _start(trained.record),
         "figures": _figures(trained),
         "settings": list(_settings(trained)),
-        "share": _trained_share(trained.record["parameters"]),
+        "share": _trained_share(trained.record.parameters),
     }
     text = render("model_card.md.j2", view, "finetune", {"link": _link})
     metadata = _metadata(trained, repo, scored, None if is_local else base, licence)
@@ -122,13 +123,23 @@ def read_scored(trained: Trained) -> list[Scored]:
 
 def _scored(section: Mapping[str, Any], path: Path) -> Scored:
     missing = "a model card shows scores: `lookbook run RECIPE` captions and scores what is trained"
-    report = read_json_object(path, missing)
-    systems: dict[str, Any] = {}
-    for system in report["systems"]:
-        systems.setdefault(system["kind"], system)
+    report = JsonReader(read_json_object(path, missing), str(path), missing)
+    systems: dict[str, JsonReader] = {}
+    for system in report.each("systems"):
+        systems.setdefault(system.text("kind") or "", system)
     if "finetuned" not in systems:
-        raise UserError(f"{path}: scores no fine-tuned system; {missing}")
-    return Scored(section, report, systems)
+        raise report.error("scores no fine-tuned system")
+    _refuse_without(report, "slices", "measures")
+    _refuse_without(systems["finetuned"], "run")
+    for system in systems.values():
+        _refuse_without(system.inside("scores"), *[part for part, items in report.mapping("slices").items() if items])
+    return Scored(section, report.values, {kind: system.values for kind, system in systems.items()})
+
+
+def _refuse_without(reader: JsonReader, *keys: str) -> None:
+    absent = [key for key in keys if not reader.values.get(key)]
+    if absent:
+        raise reader.error(f"expected {', '.join(absent)} in it, found none")
 
 
 def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
@@ -211,33 +222,34 @@ def _x100(value: float) -> float:
 def _figures(trained: Trained) -> list[tuple[str, str]]:
     """How it was trained, a row each."""
     record = trained.record
-    hardware, versions, history = record["hardware"], record["versions"], record["loss_history"]
+    hardware, versions, history = record.hardware, record.versions, record.loss_history
     last, losses = history[-1], [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     best_by = trained.recipe.get("evaluation", {}).get("best", "loss")
-    weights = f"weights kept of step {record['best_step'] or last['step']}, best by validation {best_by}"
+    weights = f"weights kept of step {record.best_step or last['step']}, best by validation {best_by}"
     device = f"{hardware['gpus']} x {hardware['gpu']}" if hardware["gpu"] else hardware["cpu"]
     return [
-        *[(f"Time ({what.removesuffix('_s').replace('_', ' ')})", duration(s)) for what, s in record["times"].items()],
+        *[(f"Time ({what.removesuffix('_s').replace('_', ' ')})", duration(s)) for what, s in record.times.items()],
         ("Optimizer steps", f"{last['step']:,} ({last['epoch']:.1f} epochs); {weights}"),
         ("Lowest validation loss", f"{min(losses):.4f} nats a token" if losses else "not measured"),
-        ("Hardware", f"{device}, {record['processes']} process(es)"),
+        ("Hardware", f"{device}, {record.processes} process(es)"),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
-        ("Code", f"Lookbook {versions['lookbook']}, commit {record['git'] or 'unknown'}; seed {record['seed']}"),
+        ("Code", f"Lookbook {versions['lookbook']}, commit {record.git or 'unknown'}; seed {record.seed}"),
     ]
 
 
 def _settings(trained: Trained) -> Iterator[tuple[str, str]]:
     """The recipe's settings of optimisation, a dotted key and its value each; the micro-batch that was found to fit."""
     recipe = public(trained.recipe)
-    used = {name: trained.record[name] for name in ("micro_batch_size",) if name in trained.record}
+    micro_batch = trained.record.micro_batch_size
+    used = {"micro_batch_size": micro_batch} if micro_batch else {}
     sections = {name: recipe.get(name, {}) for name in ("augmentation", "training", "labels", "evaluation")}
     for key, value in flat(sections | {"training": sections["training"] | used}):
         yield key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _start(record: Mapping[str, Any]) -> dict[str, Any] | None:
+def _start(record: TrainingRecord) -> dict[str, Any] | None:
     """The adapter that a run began from, named after its run's folder if it was in one on this disk."""
-    start = record.get("init_from")
+    start = record.init_from
     if not start:
         return None
     name = public(start["adapter"])

@@ -9,8 +9,10 @@ from typing import Any
 from finetune.config.history import with_current_names, with_old_values
 from finetune.config.recipe import Recipe, load_recipe, parse_recipe
 from finetune.runs.folder import RunFolder
+from finetune.runs.training_record import read_training
 from metrics.common.errors import UserError
-from metrics.common.files import write_text
+from metrics.common.files import read_json_object, write_text
+from metrics.records.json_reader import JsonReader
 
 START = "init_from"
 # Decoding and scoring may change after training, and micro-batches are chosen by the memory there is.
@@ -47,7 +49,8 @@ def as_begun(recipe: Recipe) -> Recipe:
 def is_finished(recipe: Recipe, *, resume: bool) -> bool:
     """Whether the recipe's output holds its finished training.
 
-    Raises `UserError` if the output holds a run of another recipe, or (unless `resume`) any run.
+    Raises `UserError` if the output holds a run of another recipe, or (unless `resume`) any run, or if the record of
+    its training is damaged.
     """
     folder, claim = RunFolder(recipe.output), read_claim(recipe.output)
     if claim is not None:
@@ -59,7 +62,7 @@ def is_finished(recipe: Recipe, *, resume: bool) -> bool:
             )
         if not resume:
             raise UserError(f"{folder.path}: holds this recipe's run; resume it with --resume, or remove that folder")
-    return folder.training.is_file()
+    return read_training(folder.path) is not None
 
 
 def refuse_other_data(recipe: Recipe) -> None:
@@ -108,15 +111,12 @@ def read_claim(path: Path) -> Claim | None:
     began = folder.training.is_file() or any(folder.checkpoints.glob("checkpoint-*"))
     if not began or not folder.recipe.is_file():
         return None
-    try:
-        values = json.loads(folder.recipe.read_text(encoding="utf-8"))
-        recipe = with_current_names(values["recipe"], str(folder.recipe))
-        return Claim(recipe, values.get("catalogue"), values.get(START))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"{folder.recipe}: expected the recipe of the run in this folder, found a damaged file ({error!r}); "
-            "remove the run's folder and train again"
-        ) from error
+    source, remedy = str(folder.recipe), "remove the run's folder and train again"
+    reader = JsonReader(read_json_object(folder.recipe, remedy), source, remedy)
+    if not reader.mapping("recipe"):
+        raise reader.error("expected the recipe of the run in this folder, found none")
+    recipe = with_current_names(reader.mapping("recipe"), source)
+    return Claim(recipe, reader.text("catalogue"), dict(reader.mapping(START)) or None)
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:

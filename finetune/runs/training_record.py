@@ -22,11 +22,11 @@ def read_training(path: Path) -> TrainingRecord | None:
         return None
     record = TrainingRecord.read(file)
     if not record.recipe:
-        raise UserError(f"{file}: expected the recipe of the training in it, found none; train again")
+        raise UserError(f"{file}: expected the recipe of the training in it, found none; {record.REMEDY}")
     return replace(record, recipe=with_current_names(record.recipe, str(file)))
 
 
 def catalogue_of(prepared: Prepared) -> dict[str, Any]:
     """The fields of a `RunRecord` that describe the catalogue."""
     values = prepared.account.for_run_record()
-    return values | {"catalogue": CatalogueInfo.read(JsonReader(values["catalogue"], "catalogue"))}
+    return values | {"catalogue": CatalogueInfo.read(JsonReader(values["catalogue"], "catalogue", "prepare it again"))}

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from json import JSONDecodeError
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -20,8 +21,18 @@ from metrics.common.errors import UserError
 WRITING = ".writing"
 STATE_FILE = "trainer_state.json"
 NAME = re.compile(r"checkpoint-\d+")
-# What safetensors, pickle, json, and whoever takes over what they read, raise for content that is damaged.
-DAMAGED = (SafetensorError, UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+# What safetensors, pickle and json raise for a file that is damaged.
+DAMAGED = (SafetensorError, UnpicklingError, EOFError, JSONDecodeError, UnicodeDecodeError)
+# What Trainer raises if a file that could be read contains something else, but also if a library has changed.
+UNCLEAR = (ValueError, LookupError, TypeError, AttributeError)
+REMOVE = (
+    "Remove that folder; --resume then resumes from an older checkpoint if there is one, else training begins from the "
+    "start"
+)
+KEEP = (
+    "Either a file in it is damaged, or a library has changed since it was written: install the versions that wrote it "
+    "and resume, or move that folder elsewhere to resume from an older checkpoint (LOOKBOOK_DEBUG=1 shows the cause)"
+)
 # torch raises bare RuntimeErrors for damaged files and full disks, as it does for memory that is exhausted.
 TORCH_CANNOT_READ = ("PytorchStreamReader", "corrupt file", "legacy .tar format", "RNG state", "loading state_dict")
 TORCH_CANNOT_WRITE = ("inline_container.cc", "iostream error", "PytorchStreamWriter", "Parent directory")
@@ -72,7 +83,7 @@ def check_whole(checkpoint: Path, processes: int) -> None:
             raise FileNotFoundError(f"it lacks {', '.join(lacking)}")
         step = TrainerState.load_from_json(str(checkpoint / STATE_FILE)).global_step
         if checkpoint.name != f"checkpoint-{step}":
-            raise ValueError(f"its {STATE_FILE} is of step {step}")
+            raise UserError(f"{checkpoint}: does not load: its {STATE_FILE} is of step {step}. {REMOVE}")
 
 
 def _needed() -> tuple[str, ...]:
@@ -118,28 +129,28 @@ def writing(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def reading(checkpoint: Path) -> Iterator[None]:
-    """Raise `UserError` if a file of `checkpoint` is missing or damaged.
+    """Raise `UserError` if a file of `checkpoint` is missing or damaged, or Trainer cannot use what is in it.
 
-    Errors that are not the checkpoint's pass through: exhausted memory, for which `micro_batch` halves the
-    micro-batches, or a disk that cannot be read.
+    The message asks to remove the checkpoint only if it is certainly damaged. Errors that are not the checkpoint's pass
+    through: exhausted memory, for which `micro_batch` halves the micro-batches, or a disk that cannot be read.
     """
     try:
         yield
-    except (OSError, RuntimeError, *DAMAGED) as error:
+    except (OSError, RuntimeError, *DAMAGED, *UNCLEAR) as error:
         _refuse_without_handles(error, checkpoint)
-        if not _is_damage(error):
-            raise
-        raise UserError(
-            f"{checkpoint}: does not load: {_reason(error)}. Remove that folder; --resume then resumes from an older "
-            "checkpoint if there is one, else training begins from the start"
-        ) from error
+        if _is_damage(error):
+            raise UserError(f"{checkpoint}: does not load: {_reason(error)}. {REMOVE}") from error
+        if isinstance(error, UNCLEAR):
+            reason = f"{type(error).__name__}: {_reason(error)}"
+            raise UserError(f"{checkpoint}: does not load: {reason}. {KEEP}") from error
+        raise
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether a file is missing or its content is damaged; EINVAL is torch's seek beyond the end of a cut file."""
+    """Whether a file is certainly missing or damaged; EINVAL is torch's seek beyond the end of a cut file."""
     if isinstance(error, OSError):
         return isinstance(error, FileNotFoundError) or error.errno in (None, errno.EINVAL)
-    return not isinstance(error, RuntimeError) or _mentions(error, TORCH_CANNOT_READ)
+    return isinstance(error, DAMAGED) or (isinstance(error, RuntimeError) and _mentions(error, TORCH_CANNOT_READ))
 
 
 def _refuse_without_handles(error: Exception, folder: Path) -> None:

@@ -85,14 +85,13 @@ def attach_reports(name: str, run: RunFolder, recipe: Mapping[str, Any], reports
 
     `name` is the tracker's, `recipe` the recipe's plain values, `reports` the files by catalogue.
     """
-    contents = {catalogue: read_bytes(path) for catalogue, path in reports.items()}
-    digest = hashlib.sha256(b"".join(contents.values())).hexdigest()
+    digest = hashlib.sha256(b"".join(map(read_bytes, reports.values()))).hexdigest()
     if name == "none" or _read_notes(run).get("reported") == digest:
         return
     scores, signatures = {}, {}
-    for catalogue, text in contents.items():
-        prefix = f"test/{catalogue}" if len(contents) > 1 else "test"
-        for system in json.loads(text)["systems"]:
+    for catalogue, path in reports.items():
+        prefix = f"test/{catalogue}" if len(reports) > 1 else "test"
+        for system in read_json_object(path, "`lookbook run RECIPE` makes it again")["systems"]:
             for measure, score in system["scores"]["all"].items():
                 scores[f"{prefix}/{system['name']}/{measure}"] = float(score["value"])
                 signatures[f"{prefix}/{measure}"] = score["signature"]

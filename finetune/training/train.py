@@ -183,7 +183,7 @@ def _fit(trainer: CaptionTrainer, checkpoint: Path | None) -> dict[str, float]:
         with trainer.interruption.listening():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except UserError as error:  # a worker process puts its traceback before the message
-        raise UserError(str(error).rpartition("UserError: ")[2]) from None
+        raise UserError(str(error).rpartition("UserError: ")[2]) from error
     finally:
         trainer.end_progress()
     _end_if_interrupted(trainer)

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +15,24 @@ from metrics.common.errors import UserError
 
 # JSON keeps these raw, but some readers split lines at them, and lone surrogates have no UTF-8.
 _FRAGILE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a hidden place beside `path`; the file written there takes that name only when the block has ended well.
+
+    Raises:
+        UserError: when the file cannot be written (folder missing or read-only, disk full).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # what could not be written may be a place where nothing can be
+            temporary.unlink()
 
 
 @contextmanager
@@ -26,17 +44,13 @@ def atomic_writer(path: Path) -> Iterator[TextIO]:
     Raises:
         UserError: when the file cannot be written (folder missing or read-only, disk full).
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as handle,
+    ):
+        yield handle
+        handle.flush()
+        os.fsync(handle.fileno())
 
 
 def write_text(path: Path, text: str) -> None:

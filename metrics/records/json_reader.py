@@ -14,13 +14,19 @@ class JsonReader:
     Attributes:
         values: the whole object.
         where: what names it in messages.
+        remedy: what the user can do about a wrong type; it ends the messages.
     """
 
-    def __init__(self, values: object, where: str) -> None:
-        if not isinstance(values, dict):
-            raise UserError(f"{where}: expected a JSON object, found {type(values).__name__}")
-        self.values: dict[str, Any] = values
+    def __init__(self, values: object, where: str, remedy: str) -> None:
         self.where = where
+        self.remedy = remedy
+        if not isinstance(values, dict):
+            raise self.error(f"expected a JSON object, found {type(values).__name__}")
+        self.values: dict[str, Any] = values
+
+    def error(self, problem: str) -> UserError:
+        """The error to raise for a `problem` of this object: it names the place and ends with what to do."""
+        return UserError(f"{self.where}: {problem}; {self.remedy}")
 
     def text(self, key: str) -> str | None:
         """The string at `key`, None if it is missing or null."""
@@ -44,11 +50,12 @@ class JsonReader:
 
     def inside(self, key: str) -> "JsonReader":
         """A reader of the object at `key`."""
-        return JsonReader(self.mapping(key), f"{self.where}: {key}")
+        return JsonReader(self.mapping(key), f"{self.where}: {key}", self.remedy)
 
     def each(self, key: str) -> list["JsonReader"]:
         """Readers of the objects in the list at `key`."""
-        return [JsonReader(value, f"{self.where}: {key}[{place}]") for place, value in enumerate(self._list(key))]
+        places = enumerate(self._list(key))
+        return [JsonReader(value, f"{self.where}: {key}[{place}]", self.remedy) for place, value in places]
 
     def mappings(self, key: str) -> list[dict[str, Any]]:
         """The objects in the list at `key`."""
@@ -59,7 +66,7 @@ class JsonReader:
         values = self._list(key)
         wrong = next((value for value in values if not isinstance(value, str)), None)
         if wrong is not None:
-            raise UserError(f'{self.where}: "{key}" must be a list of strings, found {wrong!r:.60} in it')
+            raise self.error(f'"{key}" must be a list of strings, found {wrong!r:.60} in it')
         return values
 
     def numbers(self, key: str | None = None) -> dict[str, Any]:
@@ -74,7 +81,7 @@ class JsonReader:
     def _typed(self, key: str, expected: str, holds: Callable[[object], bool]) -> Any:
         value = self.values.get(key)
         if value is not None and not holds(value):
-            raise UserError(f'{self.where}: "{key}" must be {expected}, found {value!r:.60}')
+            raise self.error(f'"{key}" must be {expected}, found {value!r:.60}')
         return value
 
 

@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from metrics.common.errors import UserError
-from metrics.common.files import read_bytes, write_text
+from metrics.common.files import read_json_object, write_text
 from metrics.records.json_reader import JsonReader
 
 KINDS = ("baseline", "control", "pretrained", "finetuned")
@@ -84,6 +83,8 @@ class TrainingRecord:
         mixture: for several catalogues, the weight and the number of items drawn from each.
     """
 
+    REMEDY: ClassVar[str] = "remove the run's folder and train again"
+
     recipe: Json = field(default_factory=dict)
     recipe_path: str | None = None
     loss_history: tuple[Mapping[str, float], ...] = ()
@@ -111,7 +112,8 @@ class TrainingRecord:
         Raises:
             UserError: naming file and key, if it is not a JSON object or a key has the wrong type.
         """
-        return cls(**cls._values(_open(path)))
+        values = read_json_object(path, cls.REMEDY, parse_constant=lambda _: None)
+        return cls(**cls._values(JsonReader(values, str(path), cls.REMEDY)))
 
     @classmethod
     def _values(cls, reader: JsonReader) -> dict[str, Any]:
@@ -163,6 +165,8 @@ class RunRecord(TrainingRecord):
         raw: the whole file as it was read.
     """
 
+    REMEDY: ClassVar[str] = "write the captions again, or remove that file: they can be scored without it"
+
     system: str | None = None
     kind: str | None = None
     file: str | None = None
@@ -183,7 +187,7 @@ class RunRecord(TrainingRecord):
     def _values(cls, reader: JsonReader) -> dict[str, Any]:
         kind = reader.text("kind")
         if kind is not None and kind not in KINDS:
-            raise UserError(f'{reader.where}: "kind" must be one of {", ".join(KINDS)}, found {kind!r}')
+            raise reader.error(f'"kind" must be one of {", ".join(KINDS)}, found {kind!r}')
         names = (
             "system",
             "file",
@@ -228,11 +232,3 @@ def read_run(captions: Path) -> RunRecord | None:
         return None
     record = RunRecord.read(path)
     return record if record.file in (None, captions.name) else None
-
-
-def _open(path: Path) -> JsonReader:
-    try:
-        values = json.loads(read_bytes(path).decode("utf-8"), parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not UTF-8 JSON ({error})") from error
-    return JsonReader(values, str(path))

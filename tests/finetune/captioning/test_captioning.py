@@ -217,3 +217,29 @@ def test_a_full_disk_is_one_message_and_nothing_is_lost(recipe: Path, tmp_path: 
 
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(UserError, match="what is captioned is kept"):
         append_captions(full, {"a": {"caption": "x"}})
+
+
+@pytest.mark.parametrize("line", [b"[1]", b"{}", b"[" * 100_000, b"\xff"], ids=["list", "no id", "deep", "no UTF-8"])
+def test_damaged_captions_of_a_killed_run_are_named_and_stay_as_they_are(tmp_path: Path, line: bytes) -> None:
+    from finetune.captioning.partial import Journals
+
+    journals = Journals(tmp_path / "captions.jsonl", "0123")
+    content = b'{"id": "a", "caption": "x"}\n' + line + b'\n{"id": "cut o'
+    journals.own.write_bytes(content)
+    with pytest.raises(UserError, match=r"partial: expected a caption a line, .*; remove it and start again"):
+        journals.read()
+    assert journals.own.read_bytes() == content
+    journals.own.write_bytes(content.replace(line + b"\n", b""))
+    assert journals.read() == {"a": {"caption": "x"}}
+    assert journals.own.read_bytes() == b'{"id": "a", "caption": "x"}\n'
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_table_that_cannot_be_written_is_one_message(tmp_path: Path, form: Any) -> None:
+    from finetune.captioning.export import write_captions
+    from metrics.records.captions import CaptionRecord
+
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=rf"cannot write .*file/captions.{form}"):
+        write_captions(tmp_path / "file" / f"captions.{form}", [CaptionRecord("a", "x")], form)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -108,7 +108,8 @@ def test_a_damaged_base_or_adapter_is_one_message(root: Path, tmp_path: Path) ->
         copied = Path(shutil.copytree(folder, tmp_path / f"{options[0]}-{folder.name}-{cut}-{kept}"))
         (copied / cut).write_bytes((copied / cut).read_bytes()[:kept])
         message = refused(*(copied if option is None else option for option in options))
-        assert f"error: {copied / cut}: the file is damaged (" in message
+        problem = "expected a JSON object, found damaged text (" if cut == CONFIG else "the file is damaged ("
+        assert f"error: {copied / cut}: {problem}" in message
         assert "copy it again from where it came, or train again" in message
 
     for cut, kept in ((WEIGHTS, -100), (WEIGHTS, 40), (WEIGHTS, 0), (CONFIG, -100)):

@@ -197,3 +197,21 @@ def test_a_truncated_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
 def test_a_folder_without_an_adapter_is_one_message(base: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not load"):
         adapter_files.load_adapter(load_tiny(base), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ("[]", "expected a JSON object, found list; copy it again"),
+        ("[[", "expected a JSON object, found damaged text"),
+        ('{"peft_type": "LORA", "r": "x", "target_modules": ["q_proj"]}', "does not load on this base model"),
+        ('{"peft_type": "LORA", "rank_pattern": 3, "target_modules": ["q_proj"]}', "does not load on this base model"),
+    ],
+)
+def test_a_damaged_adapter_configuration_is_one_message(base: Path, tmp_path: Path, config: str, problem: str) -> None:
+    captioner = load_tiny(base)
+    attach(captioner, Tune(), Lora(rank=RANK))
+    captioner.model.save_pretrained(tmp_path)
+    (tmp_path / "adapter_config.json").write_text(config)
+    with pytest.raises(UserError, match=rf"{tmp_path}.*: {problem}"):
+        adapter_files.load_adapter(load_tiny(base), str(tmp_path))

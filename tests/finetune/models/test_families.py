@@ -268,7 +268,7 @@ def test_a_model_of_another_family_is_refused(family_base: Path, family: str) ->
     [
         (lambda folder: (folder / "model.safetensors").unlink(), "no \\*.safetensors"),
         (lambda folder: (folder / "config.json").unlink(), "no config.json"),
-        (lambda folder: (folder / "config.json").write_text("{"), "not a model configuration"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json: expected a JSON object"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "opt"}'), "model_type is 'opt'"),
         (lambda folder: _truncate(folder / "model.safetensors"), "the file is damaged"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "expected a processor"),

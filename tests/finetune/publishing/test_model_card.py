@@ -111,7 +111,7 @@ def card_of(runs: Path, tmp_path: Path) -> Callable[..., str]:
     def card(*options: Any, **changes: Any) -> str:
         record = json.loads((run / "training.json").read_text())
         for section, values in changes.items():
-            known = record["recipe"][section]
+            known = {} if section == "data" else record["recipe"][section]  # each catalogue has keys of its own
             record["recipe"][section] = known | values if isinstance(values, dict) else values
         (run / "training.json").write_text(json.dumps(record))
         result = finetune("push", run, "--repo", "me/it", "--dry-run", *options)
@@ -211,7 +211,7 @@ def test_what_the_optimisation_was_set_to_is_named(card_of: Callable[..., str]) 
         "labels.on": "all",
         "labels.pad_to": "512",
         "evaluation.measures": "CIDEr, BLEU-4",
-        "evaluation.best": "cider",
+        "evaluation.best": "CIDEr",
     }
     for name, value in rows.items():
         assert f"| `{name}` | {value} |\n" in card, name
@@ -221,11 +221,11 @@ def test_what_the_optimisation_was_set_to_is_named(card_of: Callable[..., str]) 
 def test_the_record_of_an_earlier_version_is_read(card_of: Callable[..., str], tmp_path: Path) -> None:
     """They called the section `evaluation` `judging`."""
     record = json.loads((tmp_path / "run" / "training.json").read_text())
-    evaluation = record["recipe"].pop("evaluation") | {"best": "cider"}
+    evaluation = record["recipe"].pop("evaluation") | {"captions": 4, "best": "cider"}
     _change_record(tmp_path / "run", recipe=record["recipe"] | {"judging": evaluation})
     card = card_of()
-    assert "best by validation cider" in card
-    assert "| `evaluation.best` | cider |\n" in card
+    assert "best by validation CIDEr" in card
+    assert "| `evaluation.best` | CIDEr |\n" in card
     assert "judging" not in card
 
 
@@ -257,7 +257,10 @@ def _change_record(run: Path, **changes: Any) -> None:
 def test_each_catalogue_of_a_mixture_has_its_results(card_of: Callable[..., str], tmp_path: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(tmp_path / "run" / "report", tmp_path / "run" / name / "report")
-    sections = [{"catalogue": "demo", "name": "one"}, {"catalogue": "hm", "name": "two", "limit": 24}]
+    sections = [
+        {"catalogue": "demo", "name": "one"},
+        {"catalogue": "hm", "folder": "/data/shop", "name": "two", "limit": 24},
+    ]
     card = card_of(data=sections, model={"base": "Salesforce/blip2-opt-2.7b"})
     assert card.count("\n### one: ") == card.count("\n### two: ") == 3
     assert "at most 24 items of each split of two" in card

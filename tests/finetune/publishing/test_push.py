@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -159,6 +160,47 @@ def test_what_a_run_lacks_is_said(runs: Path, tmp_path: Path, damaged: str, said
     result = finetune("push", tmp_path / "run", "--repo", "me/blip2", "--dry-run")
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def without_recipes(section: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda record: record | {"recipe": {key: part for key, part in record["recipe"].items() if key != section}}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("report/report.json", lambda _: [], "expected a JSON object, found list; a model card shows scores"),
+        ("report/report.json", lambda _: {"systems": 3}, '"systems" must be a list, found 3; a model card shows'),
+        ("report/report.json", lambda _: {"systems": [{"kind": "finetuned"}]}, "expected slices, measures in it"),
+        (
+            "report/report.json",
+            lambda report: report | {"systems": [{"kind": "finetuned", "run": {"prompt": ""}}]},
+            "scores: expected all, ",
+        ),
+        ("report/report.json", lambda report: report | {"systems": []}, "scores no fine-tuned system; a model card"),
+        ("training.json", lambda _: [], "found list; remove the run's folder and train again"),
+        ("training.json", lambda record: record | {"recipe": 3}, '"recipe" must be an object, found 3; remove'),
+        ("training.json", without_recipes("model"), "1 error(s) in the recipe"),
+        ("training.json", lambda record: {"recipe": record["recipe"]}, "expected versions, hardware, parameters"),
+    ],
+)
+def test_what_is_damaged_in_a_run_is_said(
+    runs: Path, tmp_path: Path, name: str, change: Callable[[Any], Any], said: str
+) -> None:
+    path = shutil.copytree(runs / "blip2", tmp_path / "run") / name
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    result = finetune("push", tmp_path / "run", "--repo", "me/blip2", "--dry-run")
+    assert (result.exit_code, f"error: {path}" in result.stderr, said in result.stderr) == (2, True, True), (
+        result.output
+    )
+
+
+def test_a_record_whose_recipe_leaves_sections_to_their_defaults_is_published(runs: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(runs / "blip2", tmp_path / "run")
+    record = json.loads((run / "training.json").read_text())
+    (run / "training.json").write_text(json.dumps(without_recipes("tune")(record)))
+    result = finetune("push", run, "--repo", "me/blip2", "--dry-run")
+    assert result.exit_code == 0, result.output
 
 
 def test_only_a_model_merged_from_this_very_run_is_published_under_its_scores(runs: Path, tmp_path: Path) -> None:

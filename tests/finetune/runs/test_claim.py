@@ -112,10 +112,38 @@ def test_another_start_is_another_run(tmp_path: Path) -> None:
         refuse_other_start(recipe, None)
 
 
-def test_a_damaged_claim_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "expected a JSON object, found damaged text"),
+        ("[]", "expected a JSON object, found list"),
+        ("{}", "expected the recipe of the run in this folder, found none"),
+        ('{"recipe": [1]}', '"recipe" must be an object, found [1]'),
+        ('{"recipe": {"output": "a"}, "init_from": "runs/a"}', "\"init_from\" must be an object, found 'runs/a'"),
+    ],
+)
+def test_a_damaged_claim_is_named(tmp_path: Path, content: str, problem: str) -> None:
     begun(tmp_path)
-    (tmp_path / "recipe.json").write_text("{")
-    assert f"{tmp_path / 'recipe.json'}: expected the recipe of the run" in differing(tmp_path)
+    (tmp_path / "recipe.json").write_text(content)
+    message = differing(tmp_path)
+    assert message.startswith(f"{tmp_path / 'recipe.json'}: {problem}")
+    assert message.endswith("; remove the run's folder and train again")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("garbage", "expected a JSON object, found damaged text"),
+        ("{}", "expected the recipe of the training in it, found none"),
+        ('{"recipe": {"output": "a"}, "seed": "3"}', "\"seed\" must be a whole number, found '3'"),
+    ],
+)
+def test_a_damaged_record_of_a_finished_training_is_named_at_once(tmp_path: Path, content: str, problem: str) -> None:
+    begun(tmp_path)
+    (tmp_path / "training.json").write_text(content)
+    message = differing(tmp_path)
+    assert message.startswith(f"{tmp_path / 'training.json'}: {problem}")
+    assert message.endswith("; remove the run's folder and train again")
 
 
 def test_old_names_read_in_recipes_and_overrides(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ def test_garbage_in_a_checkpoint_is_one_message(unfinished: tuple[Path, Path], n
     (checkpoint / name).write_bytes(content)
     result = finetune("train", path, "--resume")
     assert (result.exit_code, f"{checkpoint}: does not load: " in result.stderr) == (2, True), result.output
+    assert "Remove that folder" in result.stderr
     assert "Traceback" not in result.output
 
 
@@ -140,6 +141,46 @@ def test_another_content_in_a_checkpoint_is_one_message(unfinished: tuple[Path, 
     torch.save(content, checkpoint / name)
     result = finetune("train", path, "--resume")
     assert (result.exit_code, f"{checkpoint}: does not load: " in result.stderr) == (2, True), result.output
+    assert "emove" not in result.stderr
+    assert "move that folder elsewhere" in result.stderr
+
+
+@pytest.mark.parametrize("state", ["[1]", "{}", '{"unknown": 1}'])
+def test_another_content_of_the_trainers_state_is_one_message(unfinished: tuple[Path, Path], state: str) -> None:
+    path, checkpoint = unfinished
+    (checkpoint / "trainer_state.json").write_text(state)
+    result = finetune("train", path, "--resume")
+    assert (result.exit_code, f"{checkpoint}: does not load: " in result.stderr) == (2, True), result.output
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("'Accelerator' object has no attribute 'foo'"),
+        TypeError("load() got an unexpected keyword argument 'foo'"),
+        KeyError("foo"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("method", ["_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state"])
+def test_a_library_that_has_changed_costs_no_checkpoint(
+    unfinished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+) -> None:
+    path, checkpoint = unfinished
+    before = contents(checkpoint)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Trainer, method, fail)
+    monkeypatch.setenv("LOOKBOOK_DEBUG", "1")
+    result = finetune("train", path, "--resume")
+    message = result.stderr.rpartition("error: ")[2]
+    assert (result.exit_code, message.startswith(f"{checkpoint}: does not load: {type(error).__name__}: ")) == (2, True)
+    assert "a library has changed since it was written" in message
+    assert "emove" not in message
+    assert "in fail" in result.stderr, "the cause"
+    assert contents(checkpoint) == before
 
 
 def test_finding_the_last_checkpoint_removes_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_folder, read_json_object
+from metrics.common.files import atomic_folder, read_json_object, write_text
 
 
 def test_an_atomic_folder_appears_whole_and_readable_by_others(tmp_path: Path) -> None:
@@ -44,6 +44,17 @@ def test_a_folder_made_meanwhile_stays_if_asked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot write .*folder: Directory not empty"), atomic_folder(folder):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("file/text.txt", "Not a directory"), (f"{'x' * 300}.txt", "File name too long")]
+)
+def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as raised:
+        write_text(tmp_path / name, "text")
+    assert str(raised.value) == f"cannot write {tmp_path / name}: {reason}"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_json_object_is_read(tmp_path: Path) -> None:

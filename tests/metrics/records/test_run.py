@@ -77,7 +77,7 @@ def test_numbers_that_are_none_are_left_out(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("[]", "expected a JSON object, found list"),
-        ("{", "not UTF-8 JSON"),
+        ("{", "expected a JSON object, found damaged text"),
         ({"kind": "other"}, '"kind" must be one of baseline'),
         ({"seed": "3"}, "\"seed\" must be a whole number, found '3'"),
         ({"catalogue": {"counts": [3]}}, "catalogue: counts[0]: expected a JSON object, found int"),
@@ -92,3 +92,4 @@ def test_what_is_no_record_is_named(content: Any, message: str, tmp_path: Path) 
         RunRecord.read(path)
     assert str(path) in str(error.value)
     assert message in str(error.value)
+    assert str(error.value).endswith("; write the captions again, or remove that file: they can be scored without it")

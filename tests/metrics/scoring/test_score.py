@@ -108,7 +108,7 @@ def test_no_references(score: Score, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ("{", "not UTF-8 JSON"),
+        ("{", "expected a JSON object, found damaged text"),
         ("[]", "expected a JSON object"),
         ('{"kind": "best"}', '"kind" must be one of baseline, control, pretrained, finetuned'),
         ('{"catalogue": {"folder": 7}}', 'catalogue: "folder" must be a string, found 7'),
@@ -118,7 +118,7 @@ def test_no_references(score: Score, tmp_path: Path) -> None:
 def test_a_bad_run_file_is_named_with_its_key(score: Score, tmp_path: Path, run: str, message: str) -> None:
     captions = write_system(tmp_path, [row(0, "a", "a")])
     (tmp_path / "run.json").write_text(run)
-    refused(score(captions, "--out", tmp_path / "out"), str(tmp_path / "run.json"), message)
+    refused(score(captions, "--out", tmp_path / "out"), str(tmp_path / "run.json"), message, "write the captions again")
 
 
 def test_missing_files(score: Score, tmp_path: Path) -> None:
