@@ -78,7 +78,7 @@ def _ids(path: Path | None) -> frozenset[str] | None:
     try:
         ids = frozenset(line for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()) if line)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--ids {path}: cannot read: {error}") from None
+        raise UserError(f"--ids {path}: cannot read: {error}") from error
     if not ids:
         raise UserError(f"--ids {path}: contains no ids; expected one per line")
     return ids

@@ -19,10 +19,10 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
     """The values of a YAML file, a `name` in messages. Raises `UserError` if it cannot be read or is no mapping."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
-    except FileNotFoundError:
+    except FileNotFoundError as error:
         near = difflib.get_close_matches(path.stem, [p.stem for p in path.parent.glob("*.yaml")], n=1, cutoff=SIMILAR)
         hint = f"; did you mean {path.parent / near[0]}.yaml?" if near else ""
-        raise UserError(f"{path}: no such {name}{hint}") from None
+        raise UserError(f"{path}: no such {name}{hint}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read the {name}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:

@@ -50,7 +50,7 @@ def load_image(path: str | Path) -> Image.Image:
             return to_rgb(ImageOps.exif_transpose(image))
     except _BROKEN as error:
         cure = "copy the HDF5 file again" if hdf5_row(path) else "replace or remove the file"
-        raise UserError(f"{path}: {_damage(path, error)}; {cure}") from None
+        raise UserError(f"{path}: {_damage(path, error)}; {cure}") from error
 
 
 @dataclass

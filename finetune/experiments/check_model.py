@@ -44,7 +44,7 @@ def check_model(model: str, photo: Path | None, dtype: str) -> None:
         facts |= _caption(captioner, image)
         facts |= _train(captioner, image, caption)
     except torch.OutOfMemoryError as error:
-        raise UserError(f"{model}: out of memory: {error}; try --dtype bfloat16, or a larger GPU") from None
+        raise UserError(f"{model}: out of memory: {error}; try --dtype bfloat16, or a larger GPU") from error
     _show(model, facts | {"peak memory": peak_memory()})
 
 

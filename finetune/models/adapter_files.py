@@ -66,7 +66,7 @@ def _fetched(source: str) -> Path:
         raise UserError(
             f"adapter {source}: no such folder, and it could not be fetched from the Hub: {first_line(error)}; "
             "without network name a local folder"
-        ) from None
+        ) from error
 
 
 def load_adapter(captioner: Captioner, source: str) -> str:
@@ -161,7 +161,7 @@ def _towers(model: Model, folder: Path) -> set[str]:
     try:
         return {family.tower_of(key.removeprefix(PEFT_PREFIX)) for key in keys}
     except ValueError as error:
-        raise UserError(f"adapter {folder}: of another family than model.family {model.family}: {error}") from None
+        raise UserError(f"adapter {folder}: of another family than model.family {model.family}: {error}") from error
 
 
 def start_from(captioner: Captioner, source: str) -> None:

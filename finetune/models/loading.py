@@ -103,7 +103,7 @@ def refuse_damaged(path: Path) -> None:
         with safe_open(path, "pt"):
             pass
     except SafetensorError as error:
-        raise UserError(f"{path}: the file is damaged ({first_line(error)}); {REPAIR}") from None
+        raise UserError(f"{path}: the file is damaged ({first_line(error)}); {REPAIR}") from error
 
 
 def check_base(model: Model, model_type: str) -> None:
@@ -152,7 +152,7 @@ def _fetch_config(base: str, revision: str | None) -> Path:
         raise UserError(
             f"model.base: {base}: no such folder, and its configuration could not be fetched from the Hub: "
             f"{first_line(error)}; without network name a local folder"
-        ) from None
+        ) from error
 
 
 def default_device() -> str:

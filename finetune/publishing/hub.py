@@ -66,7 +66,7 @@ def _check_name(repo: str) -> None:
         validate_repo_id(repo)
     except HFValidationError as error:
         reason = str(error).partition(" Use `repo_type`")[0]  # an option that push does not have
-        raise UserError(f"--repo {repo}: not a valid name of a repository: {reason}") from None
+        raise UserError(f"--repo {repo}: not a valid name of a repository: {reason}") from error
     if "/" not in repo:
         raise UserError(f"--repo {repo}: expected owner/name, for example {repo} under your own name: YOU/{repo}")
 

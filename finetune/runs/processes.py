@@ -66,8 +66,8 @@ def locked(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"{folder}: another training or run is using this folder; wait for it, or stop it") from None
+    except Timeout as error:
+        raise UserError(f"{folder}: another training or run is using this folder; wait for it, or stop it") from error
     try:
         yield
     finally:

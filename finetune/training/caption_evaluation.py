@@ -55,7 +55,7 @@ def chosen_measures(evaluation: CaptionEvaluation) -> list[Measure]:
         return choose_measures(evaluation.measures)
     except UserError as error:
         hint = "; while training, only measures that need no model of their own can be used"
-        raise UserError(f"evaluation.measures: {str(error).removeprefix('--measure ')}{hint}") from None
+        raise UserError(f"evaluation.measures: {str(error).removeprefix('--measure ')}{hint}") from error
 
 
 def best_metric(evaluation: CaptionEvaluation | None) -> str:
@@ -172,4 +172,4 @@ def _read_scores(path: Path, before: int) -> dict[str, Any]:
     try:
         return {key: values for key, values in record["steps"].items() if int(key) < before}
     except (ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: damaged: expected scores by step under 'steps' ({error}); {remedy}") from None
+        raise UserError(f"{path}: damaged: expected scores by step under 'steps' ({error}); {remedy}") from error

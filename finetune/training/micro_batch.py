@@ -66,5 +66,5 @@ def _kept_size(training: Training, run: RunFolder, processes: int) -> int:
     try:
         fits = int(record["fits"]) if record["wanted"] == wanted else wanted
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{run.micro_batch}: damaged: expected 'wanted' and 'fits' ({error}); remove it") from None
+        raise UserError(f"{run.micro_batch}: damaged: expected 'wanted' and 'fits' ({error}); remove it") from error
     return fits if 0 < fits < wanted and training.batch_size % (fits * processes) == 0 else wanted

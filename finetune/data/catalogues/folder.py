@@ -116,14 +116,14 @@ def _load_dataset(name: str, split: str) -> Any:
         return datasets.load_dataset(name, split=split)
     except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from None
+        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from error
 
 
 def _as_images(data: Any, column: str, name: str) -> Any:
     try:
         return data.cast_column(column, datasets.Image(decode=False))
     except (TypeError, ValueError, NotImplementedError, KeyError) as error:
-        raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from None
+        raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from error
 
 
 def _texts(data: Any, plain: list[str], source: str) -> pd.DataFrame:
@@ -143,7 +143,7 @@ def _stored_image(value: Mapping[str, Any] | None, name: str, row: int) -> bytes
     try:
         return value["bytes"] or Path(value["path"]).read_bytes()
     except OSError as error:
-        raise UserError(f"{name}: row {row}: image {value['path']!r}: {error.strerror}") from None
+        raise UserError(f"{name}: row {row}: image {value['path']!r}: {error.strerror}") from error
 
 
 def _split_described(rows: pd.DataFrame, folder: Path | None) -> Catalogue:

@@ -28,11 +28,11 @@ def json_list(path: Path) -> Iterator[Any]:
             for row, element in enumerate(_elements(file), 1):  # noqa: B007
                 yield element
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason}); use the file as it was published") from None
+        raise UserError(f"{path}: not UTF-8 text ({error.reason}); use the file as it was published") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: row {row}: {error}; is the file truncated there?") from None
+        raise UserError(f"{path}: row {row}: {error}; is the file truncated there?") from error
 
 
 def _elements(file: TextIO) -> Iterator[Any]:

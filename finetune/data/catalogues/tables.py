@@ -23,12 +23,12 @@ def read_table(path: Path, required: Sequence[str] = (), plain: Sequence[str] = 
         raise UserError(f"{path}: unknown table format {path.suffix!r}; expected one of {', '.join(readers)}")
     try:
         table = reader(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from None
+        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
     if table.columns.empty:
         names = f" with the column(s) {', '.join(required)}" if required else ""
         raise UserError(f"{path}: the file is empty; expected a table{names}")
@@ -51,7 +51,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         except csv.Error as error:
             raise UserError(
                 f"{path}: line {reader.line_num}: {error}; is the file truncated, or a quote never closed?"
-            ) from None
+            ) from error
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise UserError(f"{path}: column(s) {', '.join(repeated)} appear twice in the header; name each column once")
@@ -76,7 +76,7 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
             try:
                 row = json.loads(line, parse_float=str)
             except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}:{number}: not JSON: {error}; is the file truncated there?") from None
+                raise UserError(f"{path}:{number}: not JSON: {error}; is the file truncated there?") from error
             if not isinstance(row, dict):
                 raise UserError(f"{path}:{number}: expected an object, found {type(row).__name__}")
             rows.append(row)

@@ -69,12 +69,12 @@ def open_photos(path: Path) -> Any:
     """The HDF5 data set of a split's photos. Raises `UserError` naming the file if it cannot be used."""
     try:
         return hdf5_images(path)
-    except BlockingIOError:
+    except BlockingIOError as error:
         raise UserError(
             f"{path}: locked by a process that writes it; wait for it, or set HDF5_USE_FILE_LOCKING=FALSE if there is "
             "none (some network disks know no locks)"
-        ) from None
+        ) from error
     except OSError as error:
-        raise UserError(f"{path}: no HDF5 file, or a truncated one: {error}; copy it again") from None
+        raise UserError(f"{path}: no HDF5 file, or a truncated one: {error}; copy it again") from error
     except ValueError as error:
-        raise UserError(f"{path}: {error}; use the file as it was published") from None
+        raise UserError(f"{path}: {error}; use the file as it was published") from error

@@ -38,7 +38,7 @@ def read_words(path: Path) -> Words:
     try:
         ids = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON: {error}") from None
+        raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(ids, dict) or not all(type(number) is int for number in ids.values()):
         raise UserError(f"{path}: expected an object of words and their ids")
     words = {number: word.lower() for word, number in ids.items()}
@@ -122,9 +122,9 @@ def joined(attributes: Iterable[str]) -> str:
 def _looked_up(ids: list[Any], words: Words, path: Path, row: int) -> list[str]:
     try:
         texts = [words.by_id[number] for number in ids]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError) as error:
         wrong = next(number for number in ids if type(number) is not int or number not in words.by_id)
-        raise UserError(f"{path}: row {row}: word id {wrong!r} is not in WORDMAP; are they of one release?") from None
+        raise UserError(f"{path}: row {row}: word id {wrong!r} is not in WORDMAP; are they of one release?") from error
     return [word for word in texts if word]
 
 
