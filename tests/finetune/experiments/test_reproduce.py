@@ -276,7 +276,7 @@ def test_a_wrong_grid_is_refused(tmp_path: Path, values: dict[str, Any], message
 def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     assert "cells: missing; the grid must give it" in refused(write_recipe(tmp_path))
     assert "no such grid" in refused(tmp_path / "none.yaml")
-    assert "at least 1 item" in refused(write_grid(tmp_path))
+    assert "expected at least one entry" in refused(write_grid(tmp_path))
 
 
 @pytest.mark.processes
