@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from finetune.captioning.export import write_captions
-from finetune.captioning.partial import Captions, Journals, append_captions
+from finetune.captioning.partial import Captions, Journals, append_to_journal
 from finetune.captioning.request import Format
 from finetune.config.catalogues import ALL_SPLITS
 from finetune.config.packaged import base_folder
@@ -137,7 +137,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
             images = [to_rgb(data[row]["image"]) for _, data, row in batch]
             captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
             new = {record.id: asdict(one) for (record, _, _), one in zip(batch, captions, strict=True)}
-            append_captions(file, new)
+            append_to_journal(file, new)
             done |= new
             bar.update(len(batch))
     return done

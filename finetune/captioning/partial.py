@@ -40,7 +40,7 @@ class Journals:
         return sorted(self.own.parent.glob(self._all))
 
 
-def append_captions(journal: RawIOBase, captions: Captions) -> None:
+def append_to_journal(journal: RawIOBase, captions: Captions) -> None:
     """Append captions; the journal is unbuffered, so that a full disk fails here."""
     lines = "".join(json.dumps({"id": key} | caption) + "\n" for key, caption in captions.items()).encode()
     try:

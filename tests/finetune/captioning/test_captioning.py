@@ -213,10 +213,10 @@ def test_options_that_loose_photos_cannot_have_are_refused(recipe: Path, tmp_pat
 
 def test_a_full_disk_is_one_message_and_nothing_is_lost(recipe: Path, tmp_path: Path) -> None:
     """On a device that is always full, instead of the disk."""
-    from finetune.captioning.partial import append_captions
+    from finetune.captioning.partial import append_to_journal
 
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(UserError, match="what is captioned is kept"):
-        append_captions(full, {"a": {"caption": "x"}})
+        append_to_journal(full, {"a": {"caption": "x"}})
 
 
 @pytest.mark.parametrize("line", [b"[1]", b"{}", b"[" * 100_000, b"\xff"], ids=["list", "no id", "deep", "no UTF-8"])
