@@ -29,7 +29,7 @@ def minimal(tmp_path: Path) -> Path:
     return path
 
 
-def faults(values: dict[str, object]) -> list[str]:
+def errors_of(values: dict[str, object]) -> list[str]:
     with pytest.raises(UserError) as caught:
         parse_recipe(values, "r.yaml")
     first, *rest = str(caught.value).splitlines()
@@ -101,7 +101,7 @@ def test_an_override_fills_a_section_the_recipe_lacks_or_leaves_empty(minimal: P
     assert (made.lora.rank, made.data.split.train, made.data.limit) == (8, 0.5, None)
 
 
-def test_all_faults_stand_in_one_message_with_the_nearest_key() -> None:
+def test_all_errors_are_in_one_message_with_the_nearest_key() -> None:
     values = MINIMAL | {
         "prmpt": "",
         "zzz": 1,
@@ -110,8 +110,8 @@ def test_all_faults_stand_in_one_message_with_the_nearest_key() -> None:
         "tune": {"vision": "warm"},
         "lora": {"dropout": 1.5},
     }
-    found = faults(values)
-    assert [line.partition(": ")[0] for line in found] == [
+    errors = errors_of(values)
+    assert [line.partition(": ")[0] for line in errors] == [
         "lora.dropout",
         "model.family",
         "model.tiny.hiden_size",
@@ -122,12 +122,12 @@ def test_all_faults_stand_in_one_message_with_the_nearest_key() -> None:
         "tune.vision",
         "zzz",
     ]
-    assert "model.tiny.hiden_size: unknown key; did you mean 'hidden_size'?" in found
-    assert "prmpt: unknown key; did you mean 'prompt'?" in found
-    assert "training.learning_rat: unknown key; did you mean 'learning_rate'?" in found
-    assert found[-1].startswith("zzz: unknown key; known: output, prompt, data, model")
-    assert "'frozen', 'lora' or 'full'" in found[-2]
-    assert found[5].endswith("found 'many'")
+    assert "model.tiny.hiden_size: unknown key; did you mean 'hidden_size'?" in errors
+    assert "prmpt: unknown key; did you mean 'prompt'?" in errors
+    assert "training.learning_rat: unknown key; did you mean 'learning_rate'?" in errors
+    assert errors[-1].startswith("zzz: unknown key; known: output, prompt, data, model")
+    assert "'frozen', 'lora' or 'full'" in errors[-2]
+    assert errors[5].endswith("found 'many'")
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ def test_all_faults_stand_in_one_message_with_the_nearest_key() -> None:
         ({"folder": "x"}, f"data.catalogue: expected one of {KNOWN}; found nothing"),
     ],
 )
-def test_faults_of_a_catalogue_name_the_key_as_the_recipe_writes_it(data: dict[str, object], expected: str) -> None:
-    assert faults(MINIMAL | {"data": data}) == [expected]
+def test_errors_of_a_catalogue_name_the_key_as_the_recipe_writes_it(data: dict[str, object], expected: str) -> None:
+    assert errors_of(MINIMAL | {"data": data}) == [expected]
 
 
 def test_a_folder_catalogue_is_a_folder_or_a_dataset_not_both() -> None:
     both = {"catalogue": "folder", "folder": "x", "dataset": "y"}
     for data in (both, {"catalogue": "folder"}):
-        (fault,) = faults(MINIMAL | {"data": data})
-        assert "give either folder (of images) or dataset (a datasets id)" in fault
+        (error,) = errors_of(MINIMAL | {"data": data})
+        assert "give either folder (of images) or dataset (a datasets id)" in error
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_the_old_and_the_new_name_of_a_section_are_refused_together(minimal: Pat
 
 
 def test_missing_sections_are_named() -> None:
-    assert faults({}) == [f"{key}: missing; the recipe must give it" for key in ("data", "model", "output")]
+    assert errors_of({}) == [f"{key}: missing; the recipe must give it" for key in ("data", "model", "output")]
 
 
 @pytest.mark.parametrize(
@@ -303,18 +303,18 @@ FOLDER = {"catalogue": "folder", "folder": "x"}
         (FOLDER | {"weight": 2}, "data: weight: a single catalogue has none"),
     ],
 )
-def test_faults_of_a_list_name_their_entry(data: object, expected: str) -> None:
-    (fault,) = faults(MINIMAL | {"data": data})
-    assert fault.startswith(expected)
+def test_errors_of_a_list_name_their_entry(data: object, expected: str) -> None:
+    (error,) = errors_of(MINIMAL | {"data": data})
+    assert error.startswith(expected)
 
 
-def test_all_faults_of_all_entries_stand_in_one_message() -> None:
+def test_all_errors_of_all_entries_are_in_one_message() -> None:
     data = [FOLDER | {"tabel": "t"}, {"catalogue": "hm", "weight": -1}]
-    keys = [line.partition(":")[0] for line in faults(MINIMAL | {"data": data, "prmpt": ""})]
+    keys = [line.partition(":")[0] for line in errors_of(MINIMAL | {"data": data, "prmpt": ""})]
     assert keys == ["data.0.tabel", "data.1.folder", "data.1.weight", "prmpt"]
 
 
 @pytest.mark.parametrize("modules", ["nonsense", [1], {"language": "all-linear"}])
-def test_modules_that_are_none_are_one_fault(modules: object) -> None:
+def test_modules_that_are_none_are_one_error(modules: object) -> None:
     expected = "lora.modules: expected query-value, all-linear or a list of layer names, found"
-    assert faults(MINIMAL | {"lora": {"modules": modules}}) == [f"{expected} {modules!r}"]
+    assert errors_of(MINIMAL | {"lora": {"modules": modules}}) == [f"{expected} {modules!r}"]
