@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finetune.config.history import with_current_names
-from finetune.data.preparation import Prepared
 from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.records.json_reader import JsonReader
 from metrics.records.run import CatalogueInfo, TrainingRecord
+
+if TYPE_CHECKING:
+    from finetune.data.preparation import Prepared  # imports pandas; a claim is read before that
 
 
 def read_training(path: Path) -> TrainingRecord | None:
@@ -26,7 +28,7 @@ def read_training(path: Path) -> TrainingRecord | None:
     return replace(record, recipe=with_current_names(record.recipe, str(file)))
 
 
-def catalogue_of(prepared: Prepared) -> dict[str, Any]:
+def catalogue_of(prepared: "Prepared") -> dict[str, Any]:
     """The fields of a `RunRecord` that describe the catalogue."""
     values = prepared.account.for_run_record()
     return values | {"catalogue": CatalogueInfo.read(JsonReader(values["catalogue"], "catalogue", "prepare it again"))}
