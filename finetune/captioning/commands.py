@@ -15,7 +15,7 @@ app = typer.Typer(rich_help_panel="Captions")
 @needs_train
 @user_errors()
 def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit: Limit = None) -> None:
-    """Write the captions of the two baselines that look at no picture to OUT."""
+    """Write the captions of the two baselines that look at no photo to OUT."""
     loaded = load(recipe, overrides, limit)
 
     from finetune.captioning.baselines import write_baselines

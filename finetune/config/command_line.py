@@ -5,8 +5,9 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
 
@@ -32,21 +33,23 @@ def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, R
 
     @wraps(command)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        if find_spec("torch") is None:  # before the command finds anything else to correct
+            _end_for_missing("torch")
         _quieten()
         try:
             return command(*args, **kwargs)
         except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package in ("finetune", "metrics"):
+            if (error.name or "").partition(".")[0] in ("finetune", "metrics"):
                 raise
-            extra = EXTRA_OF.get(package, "train")
-            print(
-                f"error: {error.name} is missing; install it by: pip install '.[{extra}]' in Lookbook's folder",
-                file=sys.stderr,
-            )
-            raise SystemExit(2) from None
+            _end_for_missing(error.name or "")
 
     return wrapped
+
+
+def _end_for_missing(module: str) -> NoReturn:
+    extra = EXTRA_OF.get(module.partition(".")[0], "train")
+    print(f"error: {module} is missing; install it by: pip install '.[{extra}]' in Lookbook's folder", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def _quieten() -> None:

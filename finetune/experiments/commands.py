@@ -54,7 +54,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) ->
 def reproduce(grid: Annotated[Path, typer.Argument(metavar="GRID", help="a YAML grid of recipes")]) -> None:
     """All runs of GRID in order, skipping what is finished, and the published figures next to ours."""
     from finetune.config.experiments import load_grid
-    from finetune.experiments.grid import plan
+    from finetune.experiments.grid_cells import plan
 
     loaded = load_grid(grid)
     cells = plan(loaded, str(grid))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from finetune.experiments.grid import GridCell
+from finetune.experiments.grid_cells import GridCell
 from metrics.common.files import write_text
 from metrics.common.formatting import figure
 from metrics.common.tables import WideTable, print_tables
@@ -100,7 +100,7 @@ def _baselines(report: Report) -> Iterator[dict[str, Any]]:
     for system in report["systems"]:
         if system["kind"] == "baseline":
             scores = {"ours": _scores(system, "all"), "unseen": _scores(system, "unseen")}
-            yield {"name": system["name"], "setting": "no picture", "published": {}, **scores}
+            yield {"name": system["name"], "setting": "no photo", "published": {}, **scores}
 
 
 def _system(report: Report, kind: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from finetune.experiments.grid import GridCell
+from finetune.experiments.grid_cells import GridCell
 from finetune.experiments.grid_table import NAME, show_comparison, write_comparison
 from finetune.experiments.pipeline import finished_report
 from finetune.experiments.runner import Experiment, run_in_own_process

@@ -8,7 +8,7 @@ from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, read_captions
 from metrics.records.run import RunRecord, read_run
 
-# Order of the columns: no picture, the wrong picture, the paper's PT, other people's, the paper's FT.
+# Order of the columns: no photo, the wrong photo, the paper's PT, other people's, the paper's FT.
 _RANKS = {"baseline": 0, "control": 1, "pretrained": 2, None: 3, "finetuned": 4}
 _SHOWN = 5
 

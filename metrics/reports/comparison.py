@@ -27,7 +27,7 @@ from metrics.reports.published import (
 )
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores
 
-_SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no picture", "control": "other picture"}
+_SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no photo", "control": "other photo"}
 _DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}
 _UNTESTED = {"value": None, "interval": None, "p": None, "best": False, "signature": None}
 Row = dict[str, Any]

@@ -18,7 +18,7 @@ NAME = "comparison"
 FORMS = ("md", "tex", "html")
 IMPROVEMENT = "% Impr."
 SIGNIFICANT = 0.05
-_SETTINGS = "PT: as pre-trained; FT: fine-tuned; no picture: a baseline; other picture: a control with photos shuffled"
+_SETTINGS = "PT: as pre-trained; FT: fine-tuned; no photo: a baseline; other photo: a control with photos shuffled"
 Values = Mapping[str, Any]
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -56,7 +56,7 @@ def latex(value: object) -> str:
 
 
 def settings(row: Values) -> str:
-    """A row's second column: `PT`, `FT`, `no picture`, and whether it is published."""
+    """A row's second column: `PT`, `FT`, `no photo`, and whether it is published."""
     return ", ".join(part for part in (row["setting"], "published" if row["published"] else "") if part)
 
 

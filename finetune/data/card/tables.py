@@ -123,7 +123,7 @@ def sections(labelled: Mapping[str, Facts]) -> list[CardSection]:
         ),
         CardSection(
             "Leak audit",
-            "A system can score well on a caption it was trained on without looking at the picture.",
+            "A system can score well on a caption it was trained on without looking at the photo.",
             [_compared(labelled, _LEAKS)],
         ),
         CardSection(

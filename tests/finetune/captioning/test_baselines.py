@@ -1,4 +1,4 @@
-"""The two baselines that look at no picture, against answers counted by hand."""
+"""The two baselines that look at no photo, against answers counted by hand."""
 
 import json
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_baselines_are_ordinary_captions_files(tmp_path: Path, options: list[Any
             assert caption.caption in {r["references"][0] for r in train if r["category"] == caption.category}
 
 
-def test_run_json_tells_of_the_catalogue(tmp_path: Path) -> None:
+def test_run_json_describes_the_catalogue(tmp_path: Path) -> None:
     out = write(tmp_path)
     runs = [json.loads((out / name / "run.json").read_text()) for name in ("sibling", "category")]
     assert [run["system"] for run in runs] == ["sibling's caption", "category's most frequent caption"]

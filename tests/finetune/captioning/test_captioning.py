@@ -72,7 +72,7 @@ def test_batch_size_changes_no_caption(recipe: Path, tmp_path: Path, beams: int)
 
 
 @pytest.mark.processes
-def test_a_killed_run_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole" / "captions.jsonl", tmp_path / "killed" / "captions.jsonl"
     settings = ["--set", "decoding.batch_size=1", "--split", "train"]
     assert caption(recipe, whole, *settings).exit_code == 0

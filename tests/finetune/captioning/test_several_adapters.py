@@ -124,7 +124,7 @@ def test_a_damaged_base_or_adapter_is_one_message(root: Path, tmp_path: Path) ->
     assert "expected a processor" in refused("caption", picture, "--model", bare)
 
 
-def test_a_base_of_another_name_is_told_and_of_another_shape_refused(root: Path, tmp_path: Path) -> None:
+def test_a_base_of_another_name_is_reported_and_of_another_shape_refused(root: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(root / "base", tmp_path / "another")
     result = finetune("caption", root / "0.png", "--model", copied, "--adapter", root / "one")
     assert result.exit_code == 0

@@ -42,7 +42,7 @@ def test_neighbours_with_one_caption_are_photos_of_one_item(facad_recipe: Path, 
     assert "0.0%  items with a sibling of the same product in training" in printed
 
 
-def test_test_attributes_are_repaired_and_the_match_rate_told(facad_recipe: Path, tmp_path: Path) -> None:
+def test_test_attributes_are_repaired_and_the_match_rate_reported(facad_recipe: Path, tmp_path: Path) -> None:
     printed = prepared(facad_recipe)
     found = [record["attributes"]["attributes"] for record in references(tmp_path, "test")]
     assert found == ["floral, hat", "floral, hat", "red, cotton"]
@@ -164,7 +164,7 @@ def test_a_category_that_the_meta_file_lacks_is_named(facad_recipe: Path, facad_
     assert [record["category"] for record in references(tmp_path, "validation")] == ["dresses", "77"]
 
 
-def test_categories_that_are_not_told_apart_are_named(facad_recipe: Path, facad_folder: Path) -> None:
+def test_categories_that_cannot_be_distinguished_are_named(facad_recipe: Path, facad_folder: Path) -> None:
     again, other = {**META[1], "category": "gowns"}, {**META[1], "categoryid": 9, "category": "hats"}
     put(facad_folder / "meta_all_2.json", [*META, again, other])
     printed = prepared(facad_recipe)

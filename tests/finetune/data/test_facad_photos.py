@@ -116,7 +116,7 @@ def test_a_damaged_photo_is_named_before_training_or_left_out(tmp_path: Path) ->
     assert "  3  train" in finetune("prepare", path, "data.on_bad_image=skip").stdout
 
 
-def test_a_changed_file_is_opened_anew_and_prepared_anew(tmp_path: Path) -> None:
+def test_a_changed_file_is_opened_and_prepared_again(tmp_path: Path) -> None:
     folder = facad(tmp_path / "facad")
     path = recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)})
     first = preparation.prepare(load_recipe(path).data).account.fingerprint

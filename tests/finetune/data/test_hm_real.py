@@ -75,7 +75,7 @@ def counts(prepared: Prepared) -> list[int]:
     return [step.articles for step in prepared.account.counts]
 
 
-def test_the_slice_as_it_lies_there(real: Path, rows: list[dict[str, str]], tmp_path: Path) -> None:
+def test_the_slice_as_it_is(real: Path, rows: list[dict[str, str]], tmp_path: Path) -> None:
     photos = {path.stem for path in (real / "images").glob("*/*.jpg")}
     usable = [row for row in rows if row["detail_desc"] and row["article_id"] in photos]
     frequent = {name for name, n in Counter(row["product_type_name"] for row in usable).items() if n >= 7}
@@ -105,7 +105,7 @@ def test_published_text_statistics(full: Prepared) -> None:
     assert len(set(texts)) == 43_077
 
 
-def test_the_card_tells_what_table_2_tells(full: Prepared, rows: list[dict[str, str]]) -> None:
+def test_the_card_shows_what_table_2_shows(full: Prepared, rows: list[dict[str, str]]) -> None:
     """104K photos, 23.9 words, 89 categories; the 7.6K words are those before captions are lower-cased."""
     facts = describe_catalogue(full).facts
     assert facts["captions"]["items"] == 104_232

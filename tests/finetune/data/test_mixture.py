@@ -122,7 +122,7 @@ def test_validation_holds_each_item_once(recipe: Path) -> None:
         assert list(mixture.whole.splits[split]["id"]) == expected
 
 
-def test_prepare_tells_of_each_catalogue_and_of_the_mixture(recipe: Path, tmp_path: Path) -> None:
+def test_prepare_reports_each_catalogue_and_the_mixture(recipe: Path, tmp_path: Path) -> None:
     printed = prepared(recipe)
     drawn = Counter(loaded(recipe).whole.splits["train"]["catalogue"])
     for line in (
@@ -162,7 +162,7 @@ def test_an_override_of_one_entry_leaves_what_yaml_shares_with_the_other(recipe:
 @pytest.mark.java
 @pytest.mark.processes
 @pytest.mark.slow
-def test_run_scores_each_catalogue_by_itself_and_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
+def test_run_scores_each_catalogue_by_itself_and_resumes_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
     run, done = recipe.with_suffix(""), finetune("run", recipe)
     assert done.exit_code == 0, done.output
     for name in ("demo", "shop"):

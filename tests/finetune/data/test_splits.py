@@ -185,7 +185,7 @@ def test_leak_audit_counts_by_hand() -> None:
     assert set(audit(test.head(0), train).as_dict().values()) == {0}
 
 
-def test_leak_audit_tells_how_many_captions_repeat() -> None:
+def test_leak_audit_counts_the_captions_that_repeat() -> None:
     test = articles([(0, 5), (0, 5), (1, 6), (2, 6), (2, 6)])
     assert audit(test, articles([(0, 0)])).test_captions == 2
 

@@ -15,7 +15,7 @@ from training_processes import finished, kill_all, start
 
 from finetune.config.experiments import load_grid
 from finetune.config.recipe import load_recipe
-from finetune.experiments.grid import plan
+from finetune.experiments.grid_cells import plan
 from finetune.experiments.grid_table import compare
 from finetune.experiments.pipeline import finished_report
 from metrics.reports.published import improvement, published_scores
@@ -125,7 +125,7 @@ def test_the_table_holds_published_figures_and_ours(resumed: tuple[Path, dict[st
                 expected = {measure: round(100 * scores[system][part][measure]["value"], 1) for measure in SCORED}
                 assert made["rows"][model, setting][key] == expected
         for baseline in ("sibling's caption", "category's most frequent caption"):
-            row = made["rows"][baseline, "no picture"]
+            row = made["rows"][baseline, "no photo"]
             assert row["ours"]["CIDEr"] == round(100 * scores[baseline]["all"]["CIDEr"]["value"], 1)
     assert made["rows"]["LLaVA-1.5-13B", "FT"]["ours"] == {}
     for word in ("BLIP-2-2.7B PT", "281.3", "sibling's caption", "not comparable", "reproduction.html"):

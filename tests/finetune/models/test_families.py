@@ -165,7 +165,7 @@ def test_every_parameter_has_a_tower(captioner: Captioner) -> None:
 @pytest.mark.parametrize("modules", ["query-value", "all-linear"])
 @pytest.mark.parametrize("tuning", ["lora", "full"])
 @pytest.mark.parametrize("towers", [*((tower,) for tower in TOWERS), TOWERS], ids="+".join)
-def test_what_is_trained_lies_in_its_tower_and_gets_a_gradient(
+def test_what_is_trained_is_in_its_tower_and_gets_a_gradient(
     captioner: Captioner, towers: tuple[str, ...], tuning: str, modules: str
 ) -> None:
     """A pattern that is too wide tunes another tower; a weight without a gradient stops distributed training."""

@@ -52,7 +52,7 @@ def _renamed(name: str, layout: str) -> str:
     return "model." + name.replace("language_model.model.", "language_model.")
 
 
-def test_a_processor_that_knows_no_patches_is_told(base: Path, tmp_path: Path) -> None:
+def test_a_processor_that_knows_no_patches_is_given_them(base: Path, tmp_path: Path) -> None:
     """Hub revisions of before transformers 4.46 have none of these values; without them placeholders are miscounted."""
     folder = tmp_path / "old"
     shutil.copytree(base, folder)

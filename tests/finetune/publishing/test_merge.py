@@ -93,7 +93,7 @@ def test_merged_weights_write_the_same_captions(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nf4", "int8"])
-def test_a_quantised_base_is_merged_in_bfloat16_and_the_difference_is_told(
+def test_a_quantised_base_is_merged_in_bfloat16_and_the_difference_is_reported(
     root: Path, tmp_path: Path, kind: str
 ) -> None:
     run = trained(root, kind, model={"quantization": kind})

@@ -43,7 +43,7 @@ def test_the_cards_metadata_hold_every_measure_with_its_signature(card: str, run
             assert found.metric_args["signature"] == score["signature"]
 
 
-def test_the_card_tells_the_runs_own_figures(card: str, runs: Path) -> None:
+def test_the_card_shows_the_runs_own_figures(card: str, runs: Path) -> None:
     run = runs / "blip2"
     systems = {system["name"]: system for system in report(run)["systems"]}
     for name, system in systems.items():
@@ -171,7 +171,7 @@ def test_the_bases_revision_and_number_format_are_in_the_code(card_of: Callable[
     assert "model.qformer.float()" in card
 
 
-def test_a_merged_models_card_tells_how_far_it_is_from_base_and_adapter(
+def test_a_merged_models_card_says_how_far_it_is_from_base_and_adapter(
     card_of: Callable[..., str], runs: Path, tmp_path: Path
 ) -> None:
     merged = shutil.copytree(runs / "blip2-merged", tmp_path / "merged")
@@ -267,6 +267,6 @@ def test_each_catalogue_of_a_mixture_has_its_results(card_of: Callable[..., str]
     assert len(ModelCard(card).data.eval_results) == 2 * 3 * 7
 
 
-def test_the_bases_own_card_tells_its_licence(card: str) -> None:
+def test_the_bases_own_card_names_its_licence(card: str) -> None:
     assert "Base model tiny/blip2: licence cc-by-4.0; as its card says." in card
     assert ModelCard(card).data.license == "cc-by-4.0"

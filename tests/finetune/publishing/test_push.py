@@ -69,7 +69,7 @@ def test_a_second_push_changes_nothing_and_a_merged_model_replaces_the_adapter(
     assert not {"config.json", "merged.json"} & hub.repos["me/blip2"].files.keys()
 
 
-def test_killed_in_the_middle_of_a_file_it_goes_on_with_that_file_alone(hub: HubServer, runs: Path) -> None:
+def test_killed_in_the_middle_of_a_file_it_resumes_with_that_file_alone(hub: HubServer, runs: Path) -> None:
     merged = ("--repo", "me/merged", "--model", str(runs / "blip2-merged"))
     shards = sorted((runs / "blip2-merged").glob("*.safetensors"))
     assert len(shards) >= 3
@@ -113,7 +113,7 @@ def test_a_refused_token_is_explained(hub: HubServer, runs: Path, token: str, sa
     assert hub.repos == {}
 
 
-def test_what_stands_there_already_is_not_overwritten(hub: HubServer, runs: Path) -> None:
+def test_what_is_there_already_is_not_overwritten(hub: HubServer, runs: Path) -> None:
     hub.put_folder("me/base", runs / "base-blip2")
     assert "contains what no push wrote" in refused(hub, runs / "blip2", "--repo", "me/base")
     assert len(hub.repos["me/base"].commits) == 2
@@ -223,7 +223,7 @@ def test_only_a_model_merged_from_this_very_run_is_published_under_its_scores(ru
     assert (result.exit_code, "no adapter_config.json there" in result.stderr) == (2, True), result.output
 
 
-def test_a_card_that_lies_in_the_models_folder_is_not_published(hub: HubServer, runs: Path, tmp_path: Path) -> None:
+def test_a_card_in_the_models_folder_is_not_published(hub: HubServer, runs: Path, tmp_path: Path) -> None:
     assert not (runs / "blip2" / "model" / CARD).exists(), "PEFT's, which says nothing"
     run = shutil.copytree(runs / "blip2", tmp_path / "run")
     (run / "model" / CARD).write_text("# Model Card for Model ID\n\n[More Information Needed]\n")

@@ -110,7 +110,7 @@ def test_damaged_notes_are_named(diverged: tuple[Path, str], text: str, monkeypa
 
 
 @pytest.mark.slow
-def test_a_diverged_training_goes_on_as_it_says(diverged: tuple[Path, str]) -> None:
+def test_a_diverged_training_resumes_as_its_message_says(diverged: tuple[Path, str]) -> None:
     path, said = diverged
     checkpoint = checkpoint_of(path)
     assert "at step 2: training has diverged" in said or "after step 2: training has diverged" in said

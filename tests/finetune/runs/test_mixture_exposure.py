@@ -33,7 +33,7 @@ def two_folders(root: Path, one: list[dict[str, str]], two: list[dict[str, str]]
 
 
 @pytest.mark.slow
-def test_seen_is_told_against_all_catalogues_and_siblings_in_their_own(tmp_path: Path) -> None:
+def test_seen_refers_to_all_catalogues_and_siblings_to_their_own(tmp_path: Path) -> None:
     """Each test caption of `two` is in `one`'s training alone; both number their products alike."""
     one = [{"file_name": f"{number}.png", "text": f"thing {number}", "product": str(number)} for number in range(40)]
     columns = {"caption": "text", "product_id": "product"}

@@ -1,4 +1,4 @@
-"""A training that is killed or told to end at any moment goes on to the very weights of one that was not."""
+"""A training that is killed or terminated at any moment resumes to the very weights of one that was not."""
 
 import json
 import os
@@ -122,11 +122,11 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(root: Path, begi
 
 @pytest.mark.processes
 @pytest.mark.slow
-def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, begin: Start, whole: Path) -> None:
+def test_terminated_it_saves_and_says_how_to_resume(root: Path, begin: Start, whole: Path) -> None:
     """Told in the middle of an epoch and between validations, one process alone of those there are."""
-    told = recipe(root, begin, "told")
-    checkpoints, log = told.with_suffix("") / "checkpoints", told.with_suffix(".log")
-    processes = begin("train", str(told), log=log)
+    terminated = recipe(root, begin, "terminated")
+    checkpoints, log = terminated.with_suffix("") / "checkpoints", terminated.with_suffix(".log")
+    processes = begin("train", str(terminated), log=log)
     while not newest(checkpoints):
         assert all(process.is_alive() for process in processes), log.read_text()
         time.sleep(0.001)
@@ -137,15 +137,15 @@ def test_told_to_end_it_saves_and_says_how_to_go_on(root: Path, begin: Start, wh
     assert f"{number.name}: stopped after step {newest(checkpoints)}" in said
     assert "--resume" in said
     assert "Traceback" not in said
-    finish(begin, told)
-    (weights, record), (expected, expected_record) = result(told), result(whole)
+    finish(begin, terminated)
+    (weights, record), (expected, expected_record) = result(terminated), result(whole)
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
     assert record[1:] == expected_record[1:]
 
 
 @pytest.mark.processes
 @pytest.mark.slow
-def test_the_launcher_told_to_end_takes_the_training_with_it(root: Path) -> None:
+def test_a_terminated_launcher_ends_the_training_too(root: Path) -> None:
     """`accelerate launch` of one process passes no signal on; the training sees that its launcher is gone."""
     path = recipe(root, alone, "launched")
     checkpoints, log = path.with_suffix("") / "checkpoints", path.with_suffix(".log")
@@ -163,7 +163,7 @@ def test_the_launcher_told_to_end_takes_the_training_with_it(root: Path) -> None
     assert f"SIGTERM: stopped after step {newest(checkpoints)}" in log.read_text()
 
 
-def _told_twice(pause: float) -> None:
+def _terminated_twice(pause: float) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Interruption().listening():
         os.kill(os.getpid(), signal.SIGINT)
@@ -173,25 +173,25 @@ def _told_twice(pause: float) -> None:
 
 @pytest.mark.processes
 @pytest.mark.parametrize(("pause", "code"), [(0, 0), (PASSED_ON + 0.1, 128 + signal.SIGTERM)])
-def test_told_again_it_ends_at_once(pause: float, code: int) -> None:
-    """What a launcher passes on, at the same moment, is not told again."""
-    process = CONTEXT.Process(target=_told_twice, args=(pause,))
+def test_terminated_again_it_ends_at_once(pause: float, code: int) -> None:
+    """What a launcher passes on, at the same moment, is not handled again."""
+    process = CONTEXT.Process(target=_terminated_twice, args=(pause,))
     process.start()
     assert end([process]) == [code]
 
 
 @pytest.mark.slow
-def test_told_after_the_last_step_it_finishes_and_says_so(
+def test_terminated_after_the_last_step_it_finishes_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     validate = CaptionTrainer._validation_loss
 
-    def told(trainer: CaptionTrainer, data: Any) -> float:
+    def signalled(trainer: CaptionTrainer, data: Any) -> float:
         if trainer.state.global_step == trainer.state.max_steps:
             os.kill(os.getpid(), signal.SIGINT)
         return validate(trainer, data)
 
-    monkeypatch.setattr(CaptionTrainer, "_validation_loss", told)
+    monkeypatch.setattr(CaptionTrainer, "_validation_loss", signalled)
     path = write_recipe(tmp_path)
     result = finetune("train", path)
     assert result.exit_code == 0, result.output

@@ -122,7 +122,7 @@ def test_tensorboard_has_all_that_wandb_has(tracked: tuple[Path, str, list[Offli
     assert f"| {caption['id']} | {caption['references'][0]} |" in texts[0][-1].tensor_proto.string_val[0].decode()
 
 
-def test_a_resumed_training_goes_on_in_the_same_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_continues_the_same_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked to end after its first checkpoint, and resumed: each epoch's loss is once in either of two files."""
     wandb.teardown()  # it reads its environment once in a process
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -145,7 +145,7 @@ def test_a_resumed_training_goes_on_in_the_same_wandb_run(tmp_path: Path, monkey
     assert steps[0] + steps[1] == [3 * epoch for epoch in range(1, 26)]
 
 
-def test_training_goes_on_where_wandb_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_continues_where_wandb_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens on port 9; the key is not tried. The folder that is named holds the whole run."""
     wandb.teardown()  # it reads its environment once in a process
     monkeypatch.setenv("WANDB_API_KEY", MARKER)

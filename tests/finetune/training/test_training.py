@@ -248,7 +248,7 @@ def test_a_changed_catalogue_is_not_taken_for_the_one_trained_on(
 
 
 @pytest.mark.slow
-def test_seen_is_told_against_what_the_model_was_trained_on(recipe: Write, tmp_path: Path) -> None:
+def test_seen_refers_to_what_the_model_was_trained_on(recipe: Write, tmp_path: Path) -> None:
     """A model of the published split captions the product split's test items, many of which it was trained on."""
     path = recipe()
     assert train(path).exit_code == 0

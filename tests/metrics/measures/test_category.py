@@ -158,7 +158,7 @@ def test_a_category_that_the_classifier_does_not_know_is_refused_before_anything
         score_systems([system("a", ["a dress"] * 4)], nameless, measures)
 
 
-def test_the_signature_tells_the_classifier(classifier: Path, tmp_path: Path) -> None:
+def test_the_signature_names_the_classifier(classifier: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(classifier, other)
     first, same = (measured(path, items(4), system("a", ["a dress"] * 4)) for path in (classifier, other))

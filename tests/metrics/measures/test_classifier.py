@@ -163,7 +163,7 @@ def test_weighted_loss_and_gradient_are_those_of_all_rows(
 
 @pytest.mark.processes
 @pytest.mark.slow
-def test_interrupted_it_goes_on_to_the_same_weights(
+def test_interrupted_it_resumes_to_the_same_weights(
     trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     train, validation, test = category_splits
@@ -198,7 +198,7 @@ def command(train: Path, validation: Path, out: Path) -> list[str]:
 @pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.parametrize("bytes_a_file", [100_000, 700_000])
-def test_a_full_disk_ends_in_a_message_and_with_room_it_goes_on(
+def test_a_full_disk_ends_in_a_message_and_with_room_it_resumes(
     bytes_a_file: int, trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     """The weights take 577 kB, the optimizer's state more than 800."""

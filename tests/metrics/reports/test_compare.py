@@ -99,7 +99,7 @@ def test_values_intervals_and_tests_of_all_slices(compare: Compare, systems: lis
     evaluation = score_systems(load_systems(systems), None, [Bleu(), RougeL(), Cider()])
     for name, places in evaluation.slices.items():
         rows = rows_of(made, name)
-        assert [row["setting"] for row in rows.values()][-3:] == ["no picture", "PT", "FT"]
+        assert [row["setting"] for row in rows.values()][-3:] == ["no photo", "PT", "FT"]
         for result_of in evaluation.results:
             for measure, score in result_of.scores[name].items():
                 cell = rows[result_of.system.name]["scores"][measure]
@@ -112,7 +112,7 @@ def test_values_intervals_and_tests_of_all_slices(compare: Compare, systems: lis
         p = p_values({"": before}, {"": after}, places)[""]
         assert rows["pretrained"]["scores"]["CIDEr"]["p"] == p < 0.05
         assert rows["fine-tuned"]["scores"]["CIDEr"]["p"] is None
-    for text in ("fine-tuned", "no picture", "ROUGE-L", "comparison.html", "unseen"):
+    for text in ("fine-tuned", "no photo", "ROUGE-L", "comparison.html", "unseen"):
         assert text in result.stdout.replace("Unseen", "unseen")
     cell = rows_of(made)["most frequent"]["scores"]["CIDEr"]
     assert f"{cell['interval'][0]:.1f}–{cell['interval'][1]:.1f}" in result.stdout
@@ -152,7 +152,7 @@ def test_five_forms_say_the_same(nasty: list[Path], tmp_path: Path) -> None:
 
     tex = (out / "comparison.tex").read_text(encoding="utf-8")
     name = r"{[}A\&B{]} 50\% \{x\} \textless{}b\textgreater{}\_1\_\textless{}/b\textgreater{} \textbar{} "
-    name = name.replace("{]}", "]") + r'"y" \textasciitilde{}\textasciicircum{}\textbackslash{}z \#\$ & no picture'
+    name = name.replace("{]}", "]") + r'"y" \textasciitilde{}\textasciicircum{}\textbackslash{}z \#\$ & no photo'
     assert name in tex
     assert r"{*}=SUM(A1) & PT" in tex
     bodies = re.findall(r"\\begin\{tabular\}\{(l+r+)\}\n(.*?)\\end\{tabular\}", tex, flags=re.S)

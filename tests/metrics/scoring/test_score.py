@@ -183,7 +183,7 @@ def test_a_measure_that_is_asked_for_must_be_able_to_run(score: Callable[..., Re
     assert "--stanza a folder: its lemmas are looked up in a vocabulary" in result.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_anything_is_scored(
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_scored(
     score: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("metrics.reports.score_files.score_systems", lambda *_: pytest.fail("scored"))
