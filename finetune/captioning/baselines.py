@@ -35,8 +35,13 @@ def most_frequent_captions(train: list[CaptionRecord], items: list[CaptionRecord
     for record in train:
         counts[record.category].update(record.references)
     overall = sum(counts.values(), Counter[str]())
-    best = {category: counter.most_common(1)[0][0] for category, counter in counts.items()}
-    return [best.get(item.category, overall.most_common(1)[0][0]) for item in items]
+    best = {category: _most_frequent(counter) for category, counter in counts.items()}
+    best_overall = _most_frequent(overall)
+    return [best.get(item.category, best_overall) for item in items]
+
+
+def _most_frequent(counter: Counter[str]) -> str:
+    return counter.most_common(1)[0][0]
 
 
 def sibling_captions(train: list[CaptionRecord], items: list[CaptionRecord], otherwise: list[str]) -> list[str]:

@@ -1,7 +1,5 @@
 """What the tests of `metrics` share: captions files, a catalogue with photos, and the command line in this process."""
 
-import gzip
-import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pytest
 from caption_files import reference, row, write_system
 from PIL import Image
+from short_meteor import write_short_meteor
 from typer.testing import CliRunner, Result
 
 from metrics.__main__ import app
@@ -80,13 +79,8 @@ def systems(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def short_meteor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The real jar beside a short table, which is quick to cut; test_golden has the full one. Caches lie here, too."""
-    folder = tmp_path_factory.mktemp("install: pâth")
-    shutil.copy(jar._folder() / jar._JAR, folder)
-    (folder / "data").mkdir()
-    paraphrases = [("qwd qwe", "qwf"), ("soft", "smooth"), ("qwf", "qwd qwe")]
-    entries = "".join(f"0.5\n{phrase}\n{other}\n" for phrase, other in paraphrases)
-    (folder / jar._TABLE).write_bytes(gzip.compress(entries.encode()))
+    """METEOR with a short table; caches are in its folder, too."""
+    folder = write_short_meteor(tmp_path_factory.mktemp("install: pâth"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOOKBOOK_CACHE", str(folder / "a cache: hére%20"))
         patch.setattr(jar, "_folder", lambda: folder)

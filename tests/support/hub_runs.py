@@ -15,8 +15,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
+from short_meteor import write_short_meteor
 from tiny_models import write_recipe
 from typer.testing import CliRunner
+
+from metrics.measures.meteor import aligner
 
 FAMILIES = ("blip2", "llava")
 CAPTIONED = (
@@ -28,6 +31,9 @@ CAPTIONED = (
 
 
 def make(root: Path) -> None:
+    (root / "meteor").mkdir()
+    meteor = write_short_meteor(root / "meteor")
+    aligner._folder = lambda: meteor
     for family in FAMILIES:
         path = write_recipe(
             root,

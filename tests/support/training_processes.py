@@ -1,26 +1,50 @@
-"""Commands in processes of their own, forked from a server that has torch loaded: a second rather than ten each."""
+"""Commands in processes of their own, forked from a server that has torch loaded: a second rather than ten each.
+
+So are the commands that they start in their turn. They compute METEOR with a short table. `test_pipeline` and
+`test_training` have a test each of processes that are started in full.
+"""
 
 import multiprocessing
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from multiprocessing.context import ForkProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
+from short_meteor import write_short_meteor
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["finetune.experiments.pipeline", "finetune.models.families.blip2", "finetune.models.families.llava"]
+    [
+        "finetune.experiments.pipeline",
+        "finetune.models.families.blip2",
+        "finetune.models.families.llava",
+        "metrics.measures.category.training",
+    ]
 )
 
 
-def _main(arguments: list[str], log: str, environment: dict[str, str]) -> None:
-    from finetune.__main__ import app
+@cache
+def meteor_folder() -> tempfile.TemporaryDirectory[str]:
+    """METEOR with a short table, removed when this process ends."""
+    folder = tempfile.TemporaryDirectory()
+    write_short_meteor(Path(folder.name))
+    return folder
 
-    os.environ.update(environment)
+
+def run_logged(arguments: list[str], log: str, environment: Mapping[str, str], meteor: str) -> None:
+    """`lookbook ARGUMENTS` in this process, all that it prints in `log`."""
+    from finetune.runs import processes
+    from metrics.measures.meteor import aligner
+
+    processes.psutil.Popen = _Forked
+    aligner._folder = lambda: Path(meteor)
     multiprocessing.set_start_method("fork", force=True)  # the default, which a child of a fork server does not inherit
     if "ACCELERATE_USE_FSDP" in environment:
         _let_fsdp_run_on_the_cpu()
@@ -28,8 +52,28 @@ def _main(arguments: list[str], log: str, environment: dict[str, str]) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    sys.argv = ["finetune", *arguments]
-    app(arguments, prog_name="python -m finetune")
+    _run(arguments, environment)
+
+
+def _run(arguments: list[str], environment: Mapping[str, str]) -> None:
+    from metrics.cli import main
+
+    os.environ.update(environment)
+    sys.argv = ["lookbook", *arguments]
+    main()
+
+
+class _Forked(ForkProcess):
+    """What `psutil.Popen` is to one of our commands, forked from the command that starts it."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None) -> None:
+        assert command[:3] == [sys.executable, "-m", "finetune"], command
+        super().__init__(target=_run, args=(command[3:], env or {}))
+        self.start()
+
+    def wait(self) -> int | None:
+        self.join()
+        return self.exitcode
 
 
 def _let_fsdp_run_on_the_cpu() -> None:
@@ -49,8 +93,9 @@ def _let_fsdp_run_on_the_cpu() -> None:
 
 
 def start(*arguments: str, log: Path, **environment: str) -> BaseProcess:
-    """`python -m finetune ARGUMENTS`, all that it prints in `log`."""
-    process = CONTEXT.Process(target=_main, args=(list(arguments), str(log), {**os.environ, **environment}))
+    """`lookbook ARGUMENTS`, all that it prints in `log`."""
+    given = (list(arguments), str(log), {**os.environ, **environment}, meteor_folder().name)
+    process = CONTEXT.Process(target=run_logged, args=given)
     process.start()
     return process
 
@@ -65,10 +110,10 @@ def start_two(*arguments: str, log: Path, **environment: str) -> list[BaseProces
     return [start(*arguments, log=log, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(2)]
 
 
-def finished(*arguments: str, log: Path, **environment: str) -> str:
-    """What `python -m finetune ARGUMENTS`, which must succeed, printed."""
+def finished(*arguments: str, log: Path, code: int = 0, **environment: str) -> str:
+    """What `lookbook ARGUMENTS`, which must end with that exit code, printed."""
     codes = end([start(*arguments, log=log, **environment)], timeout=300)
-    assert codes == [0], log.read_text()[-3000:]
+    assert codes == [code], log.read_text()[-3000:]
     return log.read_text()
 
 

@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 from tiny import captioned, finetune, lines, prepared, write_csv
 from tiny_models import write_recipe
-from training_processes import end, start_two
+from training_processes import end, finished, start_two
 
 from finetune import load_recipe
 from finetune import prepare as prepare_catalogue
@@ -163,8 +163,8 @@ def test_an_override_of_one_entry_leaves_what_yaml_shares_with_the_other(recipe:
 @pytest.mark.processes
 @pytest.mark.slow
 def test_run_scores_each_catalogue_by_itself_and_resumes_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
-    run, done = recipe.with_suffix(""), finetune("run", recipe)
-    assert done.exit_code == 0, done.output
+    run = recipe.with_suffix("")
+    finished("run", str(recipe), log=tmp_path / "log")
     for name in ("demo", "shop"):
         ids = {record["id"] for record in lines(run / name / "references-test.jsonl")}
         report = json.loads((run / name / "report" / "report.json").read_text())
@@ -184,7 +184,7 @@ def test_run_scores_each_catalogue_by_itself_and_resumes_where_it_stopped(recipe
     before = {path: path.stat().st_mtime_ns for path in made}
     again = run / "shop" / "captions" / "fine-tuned"
     (again / "captions.jsonl").unlink()
-    assert finetune("run", recipe).exit_code == 0
+    finished("run", str(recipe), log=tmp_path / "log")
     assert {path for path in made if path.stat().st_mtime_ns != before[path]} == {*again.iterdir()}
 
     other = finetune("run", recipe, "data.0.weight=2")

@@ -135,10 +135,11 @@ def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int]
 def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
     """Both fail when their catalogue is read, which cannot be seen before."""
     write_recipe(tmp_path)
-    result = finetune("sweep", write_sweep(tmp_path, vary={"data.max_caption_words": [1, 2]}))
-    assert result.exit_code == 2
-    assert "2 cell(s) failed, the first is data.max_caption_words=1" in result.stderr
-    assert f"[2/2] data.max_caption_words=2: {tmp_path / 'run.yaml'} into" in result.stdout
+    path = write_sweep(tmp_path, vary={"data.max_caption_words": [1, 2]})
+    printed = finished("sweep", str(path), log=tmp_path / "log", code=2)
+    assert "error: 2 cell(s) failed, the first is data.max_caption_words=1" in printed
+    assert f"[2/2] data.max_caption_words=2: {tmp_path / 'run.yaml'} into" in printed
+    assert "Traceback" not in printed
     table = (tmp_path / "search" / "sweep.md").read_text()
     assert table.count("| failed |") == 2
     assert "training ended with code 2" in table

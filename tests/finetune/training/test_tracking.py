@@ -13,6 +13,7 @@ import wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import finetune
 from tiny_models import write_recipe
+from training_processes import finished
 from wandb_files import OfflineRun
 
 from finetune.config.recipe import load_recipe
@@ -37,16 +38,12 @@ def recipe(root: Path, tracker: str, **sections: Any) -> Path:
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[OfflineRun]]:
     """The folder of a whole `run` with secrets in its environment, what it printed, and its offline runs in order."""
     root = tmp_path_factory.mktemp("tracked")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOOKBOOK_CACHE", str(root / "cache"))
-        patch.setenv("WANDB_MODE", "offline")
-        patch.setenv("WANDB_DATA_DIR", str(root / "wandb-data"))
-        for name in (*SECRETS, "HUGGING_FACE_HUB_TOKEN"):
-            patch.setenv(name, MARKER)
-        result = finetune("run", recipe(root, "wandb"))
-    assert result.exit_code == 0, result.output
+    environment = dict.fromkeys((*SECRETS, "HUGGING_FACE_HUB_TOKEN"), MARKER)
+    environment |= {"WANDB_MODE": "offline", "WANDB_DATA_DIR": str(root / "wandb-data")}
+    environment |= {"LOOKBOOK_CACHE": str(root / "cache")}
+    printed = finished("run", str(recipe(root, "wandb")), log=root / "log", **environment)
     runs = [OfflineRun(folder) for folder in sorted((root / "wandb" / "wandb").glob("offline-run-*"))]
-    return root / "wandb", result.output, runs
+    return root / "wandb", printed, runs
 
 
 def test_wandb_knows_what_the_run_is(tracked: tuple[Path, str, list[OfflineRun]]) -> None:

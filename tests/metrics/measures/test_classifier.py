@@ -1,9 +1,8 @@
 """`train-classifier`: real transformers models on small references files."""
 
 import math
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_categories import CATEGORIES, EPOCHS, caption, garments, record, tiny, train_classifier, write
 from torch.nn.functional import cross_entropy
+from training_processes import CONTEXT, end, run_logged, start
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -168,15 +168,12 @@ def test_interrupted_it_resumes_to_the_same_weights(
 ) -> None:
     train, validation, test = category_splits
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "metrics", "train-classifier", train, "--validation", validation, "--test", test]
-    command += ["--out", out, "--tiny", "--epochs", EPOCHS]
-    with subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 300
-        while not list(out.glob("unfinished/checkpoint-*/trainer_state.json")) and process.poll() is None:
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-    assert process.returncode not in (0, None)
+    process = start(*command(train, validation, out), "--test", str(test), log=tmp_path / "log")
+    while not list(out.glob("unfinished/checkpoint-*/trainer_state.json")):
+        assert process.is_alive(), "it ended before it was interrupted"
+        time.sleep(0.01)
+    os.kill(process.pid or 0, signal.SIGINT)
+    assert end([process]) != [0]
     assert not record(out)["finished"]
     refused = train_classifier(train, validation, out, "--tiny", "--epochs", EPOCHS + 1, "--test", test)
     assert f"epochs ({EPOCHS} there, {EPOCHS + 1} asked for)" in refused.stderr
@@ -192,7 +189,14 @@ def test_interrupted_it_resumes_to_the_same_weights(
 def command(train: Path, validation: Path, out: Path) -> list[str]:
     """What `tiny` runs, for a process of its own."""
     words = ["train-classifier", train, "--validation", validation, "--out", out, "--tiny", "--epochs", EPOCHS]
-    return [sys.executable, "-m", "metrics", *map(str, words)]
+    return [str(word) for word in words]
+
+
+def run_with_small_files(largest: int, arguments: list[str], log: str) -> None:
+    """Run a command in this process, which can write no file of more bytes than `largest`."""
+    resource = pytest.importorskip("resource")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    run_logged(arguments, log, {}, meteor="")
 
 
 @pytest.mark.processes
@@ -202,18 +206,13 @@ def test_a_full_disk_ends_in_a_message_and_with_room_it_resumes(
     bytes_a_file: int, trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     """The weights take 577 kB, the optimizer's state more than 800."""
-    resource = pytest.importorskip("resource")
-    out = tmp_path / "out"
-    limit = (bytes_a_file, bytes_a_file)
-    full = subprocess.run(  # noqa: PLW1510
-        command(*category_splits[:2], out),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
-        capture_output=True,
-        text=True,
-    )
-    assert full.returncode == 2, full.stderr
-    assert f"error: {out}: the classifier cannot be written there" in full.stderr
-    assert "Traceback" not in full.stderr
+    out, log = tmp_path / "out", tmp_path / "log"
+    arguments = (bytes_a_file, command(*category_splits[:2], out), str(log))
+    process = CONTEXT.Process(target=run_with_small_files, args=arguments)
+    process.start()
+    assert end([process]) == [2], log.read_text()
+    assert f"error: {out}: the classifier cannot be written there" in log.read_text()
+    assert "Traceback" not in log.read_text()
     assert tiny(*category_splits[:2], out).exit_code == 0
     assert (out / WEIGHTS).read_bytes() == (trained_classifier / WEIGHTS).read_bytes()
 
@@ -225,9 +224,10 @@ def test_of_two_at_once_the_second_waits_for_the_first(
 ) -> None:
     out = tmp_path / "out"
     train = command(*category_splits[:2], out)
-    processes = [subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    codes = end([start(*train, log=log) for log in logs])
+    outputs = [log.read_text() for log in logs]
+    assert codes == [0, 0], outputs
     late = ("waiting for another process that is training it", "trained already")
     assert sum(any(words in text for words in late) for text in outputs) == 1
     assert sum("classifier: 100%" in text for text in outputs) == 1
