@@ -1,8 +1,11 @@
 """Tiny models of the real classes, made in memory, and photos that differ."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,14 @@ import yaml
 from PIL import Image
 
 from finetune.config.recipe import Decoding, Model, Tiny
+from finetune.data.demo.catalogue import write_demo
 from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
 from finetune.models.generation import Generated, generate
 from finetune.models.tiny import make_tiny
 
 SHAPE = Tiny(image_size=32, patch_size=8, hidden_size=32, layers=2, queries=4, vocabulary=320)
+ARTICLES = 150
 CAPTIONS = [
     "red dress with long sleeves.",
     "blue trousers.",
@@ -60,13 +65,13 @@ def rows(count: int = 4) -> list[dict[str, object]]:
 
 
 def write_recipe(root: Path, name: str = "run", **sections: Any) -> Path:
-    """`<root>/<name>.yaml`: the demo catalogue and a tiny model, both made under `root` when they are needed.
+    """`<root>/<name>.yaml`: a demo catalogue, which is copied to `root`, and a tiny model, made there when it is needed.
 
     `sections` change or add keys of the recipe's sections.
     """
     recipe: dict[str, Any] = {
         "output": str(root / name),
-        "data": {"catalogue": "demo", "folder": str(root / "demo"), "articles": 150, "limit": 24},
+        "data": {"catalogue": "demo", "folder": str(root / "demo"), "articles": ARTICLES, "limit": 24},
         "model": {
             "base": str(root / "base"),
             "dtype": "float32",
@@ -77,9 +82,20 @@ def write_recipe(root: Path, name: str = "run", **sections: Any) -> Path:
     }
     for section, values in sections.items():
         recipe[section] = recipe.get(section, {}) | values if isinstance(values, dict) else values
+    demo = root / "demo"
+    if (recipe["data"].get("folder"), recipe["data"].get("articles")) == (str(demo), ARTICLES) and not demo.exists():
+        shutil.copytree(Path(_drawings().name) / "demo", demo)
     path = root / f"{name}.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return path
+
+
+@cache
+def _drawings() -> tempfile.TemporaryDirectory[str]:
+    """The demo catalogue, drawn once and removed when this process ends."""
+    folder = tempfile.TemporaryDirectory()
+    write_demo(Path(folder.name) / "demo", ARTICLES, 0)
+    return folder
 
 
 def launch_two(*arguments: Any) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ So are the commands that they start in their turn. They compute METEOR with a sh
 `test_training` have a test each of processes that are started in full.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -43,6 +44,7 @@ def run_logged(arguments: list[str], log: str, environment: Mapping[str, str], m
     from finetune.runs import processes
     from metrics.measures.meteor import aligner
 
+    gc.freeze()  # as in conftest.py
     processes.psutil.Popen = _Forked
     aligner._folder = lambda: Path(meteor)
     multiprocessing.set_start_method("fork", force=True)  # the default, which a child of a fork server does not inherit

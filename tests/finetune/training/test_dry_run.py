@@ -23,10 +23,10 @@ def files(folder: Path) -> dict[str, int]:
 
 
 def test_a_dry_run_measures_and_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_recipe(tmp_path, training={"micro_batch_size": 4, "epochs": 3, "tracker": "tensorboard"})
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    path = write_recipe(tmp_path, training={"micro_batch_size": 4, "epochs": 3, "tracker": "tensorboard"})
     assert finetune("prepare", path).exit_code == 0
     before = files(tmp_path)
     result = finetune("train", path, "--dry-run")
