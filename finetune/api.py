@@ -13,9 +13,9 @@ from finetune.training import train as training
 from metrics.records.captions import CaptionRecord
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: str | Path, overrides: str | Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply `section.key=value` overrides. Raises `UserError` that lists every error."""
-    return load_begun(Path(path), overrides)
+    return load_begun(Path(path), [overrides] if isinstance(overrides, str) else overrides)
 
 
 def prepare(recipe: Recipe, catalogue: str | None = None) -> Prepared:

@@ -30,14 +30,14 @@ class CaptionSet:
     source: Path | None = None
 
 
-def load_systems(paths: Sequence[Path]) -> list[CaptionSet]:
+def load_systems(paths: Sequence[str | Path]) -> list[CaptionSet]:
     """Read captions files with the `run.json` beside each; baselines first, fine-tuned systems last.
 
     Raises:
         UserError: when a file cannot be read or is not a captions file.
     """
     systems: list[CaptionSet] = []
-    for path in paths:
+    for path in map(Path, paths):
         captions = {record.id: record for record in read_captions(path)}
         run = read_run(path)
         systems.append(CaptionSet((run and run.system) or _name_from(path), captions, run, path))

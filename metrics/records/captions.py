@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer, one_line, read_bytes
@@ -28,6 +27,9 @@ class CaptionRecord:
         logprob: mean log-probability of the caption's tokens, natural logarithm.
         tokens: number of tokens generated.
         finished: whether the caption ended with an end token rather than at the length limit.
+
+    Raises:
+        UserError: when a value has another type; a list of references becomes a tuple.
     """
 
     id: str
@@ -42,6 +44,14 @@ class CaptionRecord:
     logprob: float | None = None
     tokens: int | None = None
     finished: bool | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.references, list):
+            object.__setattr__(self, "references", tuple(self.references))
+        for name, (expected, holds, optional) in _TYPES.items():
+            value = getattr(self, name)
+            if not holds(value) and not (optional and value is None):
+                raise UserError(f'"{name}" must be {expected}, found {_show(value)}')
 
 
 _FIELDS = tuple(field.name for field in fields(CaptionRecord))
@@ -64,35 +74,38 @@ def _is_number(value: object) -> bool:
 
 
 def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
+    return isinstance(value, tuple) and all(map(_is_text, value))
 
 
 def _is_text_map(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_text, value.values()))
+    return isinstance(value, Mapping) and all(map(_is_text, value.values()))
 
 
-_OPTIONAL: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "caption": ("a string", _is_text),
-    "product_id": ("a string", _is_text),
-    "image": ("a string", _is_text),
-    "references": ("a list of strings", _is_texts),
-    "category": ("a string", _is_text),
-    "attributes": ("an object of strings", _is_text_map),
-    "split": ("a string", _is_text),
-    "seen": ("true or false", _is_flag),
-    "logprob": ("a finite number", _is_number),
-    "tokens": ("a whole number", _is_count),
-    "finished": ("true or false", _is_flag),
+# What each field must be, how that is checked, and whether it may be None.
+_TYPES: dict[str, tuple[str, Callable[[object], bool], bool]] = {
+    "id": ("a string", _is_text, False),
+    "caption": ("a string", _is_text, True),
+    "product_id": ("a string", _is_text, True),
+    "image": ("a string", _is_text, True),
+    "references": ("a list of strings", _is_texts, False),
+    "category": ("a string", _is_text, True),
+    "attributes": ("an object of strings", _is_text_map, False),
+    "split": ("a string", _is_text, True),
+    "seen": ("true or false", _is_flag, True),
+    "logprob": ("a finite number", _is_number, True),
+    "tokens": ("a whole number", _is_count, True),
+    "finished": ("true or false", _is_flag, True),
 }
 
 
-def read_records(path: Path) -> list[CaptionRecord]:
+def read_records(path: str | Path) -> list[CaptionRecord]:
     """Read a JSON Lines file of records, with or without captions; unknown keys are ignored.
 
     Raises:
         UserError: naming file and line, when the file is missing, empty or not UTF-8, when a line is not a JSON
             object, an id is missing, not a string or repeated, or a field has the wrong type.
     """
+    path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such file; expected captions or references, one JSON object a line")
     records: list[CaptionRecord] = []
@@ -110,7 +123,7 @@ def read_records(path: Path) -> list[CaptionRecord]:
     return records
 
 
-def read_captions(path: Path) -> list[CaptionRecord]:
+def read_captions(path: str | Path) -> list[CaptionRecord]:
     """Read a captions file: `read_records`, and every record must have a caption (an empty one is one).
 
     Raises:
@@ -129,9 +142,9 @@ def to_json(record: CaptionRecord) -> str:
     return one_line(json.dumps(values, ensure_ascii=False, allow_nan=False))
 
 
-def write_records(path: Path, records: Iterable[CaptionRecord]) -> None:
+def write_records(path: str | Path, records: Iterable[CaptionRecord]) -> None:
     """Write records as JSON Lines, atomically; raises `UserError` when the file cannot be written."""
-    with atomic_writer(path) as handle:
+    with atomic_writer(Path(path)) as handle:
         handle.writelines(f"{to_json(record)}\n" for record in records)
 
 
@@ -153,17 +166,12 @@ def _parse(data: object, where: str) -> CaptionRecord:
     if not isinstance(data.get("id"), str):
         problem = f"found {_show(data['id'])}" if "id" in data else "it is missing"
         raise UserError(f'{where}: "id" must be a string, {problem}; write it in quotes so that it keeps its zeros')
-    values: dict[str, Any] = {"id": data["id"]}
-    for key, (expected, holds) in _OPTIONAL.items():
-        value = data.get(key)
-        if value is None:
-            continue
-        if not holds(value):
-            raise UserError(f'{where}: "{key}" must be {expected}, found {_show(value)}')
-        values[key] = tuple(value) if key == "references" else value
-    return CaptionRecord(**values)
+    try:
+        return CaptionRecord(**{key: data[key] for key in _FIELDS if data.get(key) is not None})
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _show(value: object) -> str:
-    text = one_line(json.dumps(value, ensure_ascii=False))
+    text = one_line(json.dumps(value, ensure_ascii=False, default=repr))
     return text if len(text) <= 60 else f"{text[:57]}..."

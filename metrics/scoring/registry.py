@@ -34,7 +34,7 @@ NO_VOCABULARY = Unavailable(Attributes.names, "no vocabulary given; `lookbook at
 
 
 def choose_measures(
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     classifier: Path | None = None,
     vocabulary: Path | None = None,
     stanza: str = "en",
@@ -42,7 +42,7 @@ def choose_measures(
     """Return the measures called `names` (of `ORDER`, in any case), or all of them.
 
     Args:
-        names: one name chooses all measures of the same computation: BLEU-4 includes BLEU-1.
+        names: one or several; one name chooses all measures of the same computation: BLEU-4 includes BLEU-1.
         classifier: folder of a trained category classifier.
         vocabulary: file of an attribute vocabulary.
         stanza: `en`, or the folder of the Stanza models that the vocabulary was made with.
@@ -51,6 +51,7 @@ def choose_measures(
         UserError: when a name is unknown or its measure cannot run here, classifier or vocabulary cannot be read, or
             Stanza models come without a vocabulary.
     """
+    names = [names] if isinstance(names, str) else names
     if stanza != "en" and vocabulary is None:
         raise UserError(f"--stanza {stanza}: its lemmas are looked up in a vocabulary; also give --vocabulary")
     measures = [

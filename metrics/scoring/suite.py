@@ -129,6 +129,9 @@ def score_systems(
     if not items or not systems:
         raise UserError("there is nothing to score: no items or no systems")
     chosen = default_measures() if measures is None else list(measures)
+    unusable = [one for one in chosen if not isinstance(one, Measure)]
+    if unusable:
+        raise UserError(f"measures: expected measures, such as choose_measures(['CIDEr']), found {unusable[0]!r}")
     reasons = [(measure, measure.absent()) for measure in chosen]
     available = [measure for measure, reason in reasons if reason is None]
     if not available:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from finetune.config.catalogues import Columns, Folder
 from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
-from finetune.data.catalogues.tables import as_text, read_table, refuse_lists
+from finetune.data.catalogues.tables import as_text, read_table, refuse_nested
 from metrics.common.errors import UserError
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -45,7 +45,7 @@ class FolderLoader(Loader[Folder]):
 
 
 def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
-    raw = read_table(path, _named(columns), _plain(columns))
+    raw = read_table(path, _named(columns), columns.attributes)
     rows = _select(raw, columns)
     rows["image"] = [_relative_image(value, folder, path, row) for row, value in enumerate(raw[columns.image])]
     return _identified(rows, raw, columns, rows["image"], path)
@@ -61,12 +61,12 @@ def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: An
 
 
 def _named(columns: Columns) -> list[str]:
-    return [columns.image, *_plain(columns), *columns.attributes]
+    return [columns.image, *_texts_of(columns)]
 
 
-def _plain(columns: Columns) -> list[str]:
-    """The columns that must hold one text a row; attributes may be lists."""
-    names = (columns.caption, columns.id, columns.product_id, columns.category, columns.colour)
+def _texts_of(columns: Columns) -> list[str]:
+    """The columns of texts; only attributes may be lists of them."""
+    names = (columns.caption, columns.id, columns.product_id, columns.category, columns.colour, *columns.attributes)
     return [name for name in names if name is not None]
 
 
@@ -105,7 +105,7 @@ def _from_dataset(name: str, split: str, columns: Columns) -> pd.DataFrame:
             f"data.columns: {name} has no column {', '.join(missing)}; it has {', '.join(data.column_names)}"
         )
     data = _as_images(data, columns.image, name)
-    raw = _texts(data.remove_columns(columns.image), _plain(columns), name)
+    raw = _texts(data.remove_columns(columns.image), columns, name)
     rows = _select(raw, columns)
     rows["image"] = [_stored_image(value, name, row) for row, value in enumerate(data[columns.image])]
     return _identified(rows, raw, columns, [f"{row:08d}" for row in range(len(raw))], name)
@@ -126,15 +126,22 @@ def _as_images(data: Any, column: str, name: str) -> Any:
         raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from error
 
 
-def _texts(data: Any, plain: list[str], source: str) -> pd.DataFrame:
+def _texts(data: Any, columns: Columns, source: str) -> pd.DataFrame:
     """Every column as strings, class labels by their names, missing values as empty strings."""
     table = pd.DataFrame(data.to_dict(), index=range(len(data)), dtype=object)
     for column, feature in data.features.items():
-        if isinstance(feature, datasets.ClassLabel):
-            names = dict(enumerate(feature.names))
-            table[column] = table[column].map(names.get)
-    refuse_lists(table, plain, source)
+        table[column] = pd.Series([_named_labels(feature, value) for value in table[column]], dtype=object)
+    refuse_nested(table, _texts_of(columns), columns.attributes, source)
     return as_text(table)
+
+
+def _named_labels(feature: Any, value: Any) -> Any:
+    """The value with the names of class labels, also in lists, in place of their numbers."""
+    if isinstance(feature, datasets.ClassLabel):
+        return dict(enumerate(feature.names)).get(value)
+    if isinstance(feature, datasets.List) and isinstance(value, list):
+        return [_named_labels(feature.feature, one) for one in value]
+    return value
 
 
 def _stored_image(value: Mapping[str, Any] | None, name: str, row: int) -> bytes:

@@ -5,17 +5,19 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metrics.common.errors import UserError
 
 
-def read_table(path: Path, required: Sequence[str] = (), plain: Sequence[str] = ()) -> pd.DataFrame:
-    """The table at `path`, missing values as empty strings, numbers as they are written.
+def read_table(path: Path, required: Sequence[str] = (), lists: Sequence[str] = ()) -> pd.DataFrame:
+    """The table at `path`, missing values as empty strings, numbers as they are written, lists as "cotton, floral".
 
-    Raises `UserError` if the file is missing, unreadable, truncated, empty or lacks a required column,
-    or if one of the `plain` columns holds lists.
+    Raises `UserError` if the file is missing, unreadable, truncated, empty or lacks a required column, or if one of
+    those holds objects, or lists without being among the columns that may hold `lists`.
     """
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
@@ -37,7 +39,7 @@ def read_table(path: Path, required: Sequence[str] = (), plain: Sequence[str] = 
         raise UserError(f"{path}: column(s) {', '.join(missing)} missing; found: {', '.join(table.columns)}")
     if table.empty:
         raise UserError(f"{path}: the table has no rows")
-    refuse_lists(table, plain, path)
+    refuse_nested(table, required, lists, path)
     return as_text(table)
 
 
@@ -88,14 +90,29 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return (table.reset_index() if table.index.name else table).astype(object)
 
 
-def refuse_lists(table: pd.DataFrame, columns: Sequence[str], source: Path | str) -> None:
-    """Raise `UserError` if a column that the recipe names holds lists or objects: they would become odd text."""
+def refuse_nested(table: pd.DataFrame, columns: Sequence[str], lists: Sequence[str], source: Path | str) -> None:
+    """Raise `UserError` if one of the `columns` holds objects, or lists without being one of `lists`."""
     for column in columns:
+        expected = "one text or a list of texts" if column in lists else "one text"
         for row, value in enumerate(table.get(column, ())):
-            if not pd.api.types.is_scalar(value):
-                raise UserError(f"{source}: row {row + 1}: {column} is a {type(value).__name__}, expected one text")
+            values = value if column in lists and _is_list(value) else [value]
+            if not all(map(pd.api.types.is_scalar, values)):
+                raise UserError(
+                    f"{source}: row {row + 1}: {column} is a {type(value).__name__}, expected {expected}; "
+                    "name another column in data.columns, or leave this one out"
+                )
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """Every value as a string, missing ones (None, NaN) as the empty string."""
-    return table.map(lambda value: "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value))
+    """Every value as a string, missing ones (None, NaN) as the empty string, lists as "cotton, floral"."""
+    return table.map(_text)
+
+
+def _text(value: Any) -> str:
+    if _is_list(value):
+        return ", ".join(filter(None, map(_text, value)))
+    return "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple | np.ndarray)

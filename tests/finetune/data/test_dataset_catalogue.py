@@ -29,6 +29,9 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "text": datasets.Value("string"),
             "kind": datasets.ClassLabel(names=["top", "bag"]),
             "sku": datasets.Value("int64"),
+            "tags": datasets.List(datasets.Value("string")),
+            "uses": datasets.List(datasets.ClassLabel(names=["day", "night"])),
+            "maker": {"name": datasets.Value("string")},
         }
     )
     values = {
@@ -36,6 +39,9 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "text": [None if number == 5 else f"A top, number {number}." for number in range(12)],
         "kind": [None if number == 7 else number % 2 for number in range(12)],
         "sku": [1000 + number for number in range(12)],
+        "tags": [["red", "dress"]] * 12,
+        "uses": [[0, 1]] * 12,
+        "maker": [{"name": "a"}] * 12,
     }
     (tmp_path / "hub" / "data").mkdir(parents=True)
     datasets.Dataset.from_dict(values, features).to_parquet(
@@ -66,6 +72,13 @@ def test_a_data_set_with_photos_inside(dataset: Path) -> None:
             assert row["image"].getpixel((0, 0)) == ((int(row["id"]) - 1000) * 10, 0, 0)
 
 
+def test_lists_of_a_data_set_are_lists(dataset: Path) -> None:
+    columns = {"image": "photo", "caption": "text", "attributes": ["tags", "uses"]}
+    prepared(dataset_recipe(dataset, columns=columns))
+    records = all_references(dataset.parent).values()
+    assert all(record["attributes"] == {"tags": "red, dress", "uses": "day, night"} for record in records)
+
+
 def test_a_data_set_of_photos_alone(dataset: Path) -> None:
     loaded = load(dataset_recipe(dataset, columns={"image": "photo"}))
     assert [record.id for record in loaded.records("undescribed")] == [f"{number:08d}" for number in range(12)]
@@ -77,7 +90,15 @@ def test_a_data_set_of_photos_alone(dataset: Path) -> None:
         ({"columns": {"image": "picture"}}, ["data.columns", "has no column picture"]),
         ({"columns": {"image": "text"}}, ["row 0: image 'A top, number 0.'", "No such file"]),
         ({"columns": {"image": "sku"}}, ["data.columns.image", "'sku'", "holds no images"]),
-        ({"columns": {"image": "photo", "caption": "txt"}}, ["has no column txt", "it has photo, text, kind, sku"]),
+        (
+            {"columns": {"image": "photo", "caption": "txt"}},
+            ["has no column txt", "it has photo, text, kind, sku, tags"],
+        ),
+        ({"columns": {"image": "photo", "caption": "tags"}}, ["row 1: tags is a list, expected one text;"]),
+        (
+            {"columns": {"image": "photo", "attributes": ["maker"]}},
+            ["row 1: maker is a dict, expected one text or a list of texts; name another column"],
+        ),
         ({"dataset_split": "test"}, ["data.dataset", "'test'"]),
         ({"dataset": "gone/nowhere/at-all"}, ["data.dataset: gone/nowhere/at-all: cannot load"]),
     ],

@@ -239,9 +239,35 @@ def test_jsonl_numbers_are_texts_as_written(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_list_of_attributes_is_all_of_them(tmp_path: Path, form: str) -> None:
+    """As FACAD's: "red, dress"."""
+    tags = [["red", "dress"], ["hat"], [], None]
+    rows = [row | {"tags": tags[place % 4]} for place, row in enumerate(captioned(tmp_path / "photos", 12))]
+    table = tmp_path / "photos" / f"metadata.{form}"
+    frame = pd.DataFrame(rows)
+    frame.to_parquet(table) if form == "parquet" else frame.to_json(table, orient="records", lines=True)
+    columns = {"image": "file_name", "caption": "text", "attributes": ["tags"]}
+    prepared(recipe(tmp_path, {"catalogue": "folder", "folder": str(tmp_path / "photos"), "columns": columns}))
+    expected = ["red, dress", "hat", None, None]
+    found = {record["id"]: record["attributes"].get("tags") for record in all_references(tmp_path).values()}
+    assert found == {row["file_name"]: expected[place % 4] for place, row in enumerate(rows)}
+
+
+@pytest.mark.parametrize("value", [{"colour": "red"}, [["red"]], [{"name": "red"}]])
+def test_attributes_that_are_no_texts_are_refused(tmp_path: Path, value: object) -> None:
+    rows = [row | {"tags": value} for row in captioned(tmp_path / "photos", 12)]
+    pd.DataFrame(rows).to_json(tmp_path / "photos" / "metadata.jsonl", orient="records", lines=True)
+    columns = {"image": "file_name", "caption": "text", "attributes": ["tags"]}
+    path = recipe(tmp_path, {"catalogue": "folder", "folder": str(tmp_path / "photos"), "columns": columns})
+    message = refused("prepare", path)
+    assert f"metadata.jsonl: row 1: tags is a {type(value).__name__}, expected one text or a list of texts" in message
+
+
 def test_parquet_numbers_with_gaps_lists_and_an_index_are_texts(tmp_path: Path) -> None:
     table = pd.DataFrame({"n": pd.array([9007199254740993, None], dtype="Int64"), "l": [[1, 2], None], "i": ["a", "b"]})
     table.set_index("i").to_parquet(tmp_path / "t.parquet")
-    found = read_table(tmp_path / "t.parquet", ["i", "n", "l"])
+    found = read_table(tmp_path / "t.parquet", ["i", "n", "l"], lists=["l"])
+    assert found["l"].tolist() == ["1, 2", ""]
     assert found["n"].tolist() == ["9007199254740993", ""]
     assert found["i"].tolist() == ["a", "b"]

@@ -1,13 +1,15 @@
 """The caption record: what is written is read back, what is wrong is named."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrics import CaptionRecord, UserError, read_captions, read_records, to_json, write_records
+from metrics import CaptionRecord, UserError, load_systems, read_captions, read_records, to_json, write_records
 
 texts = st.text(st.characters(codec=None), max_size=20)
 records = st.builds(
@@ -66,6 +68,37 @@ def test_bad_files_are_named_with_their_line(tmp_path: Path, content: bytes, mes
         read_captions(path)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"references": "a long red dress"}, '"references" must be a list of strings, found "a long red dress"'),
+        ({"references": ("a", None)}, '"references" must be a list of strings, found ["a", null]'),
+        ({"references": None}, '"references" must be a list of strings, found null'),
+        ({"references": {"a"}}, '"references" must be a list of strings, found'),
+        ({"id": 7}, '"id" must be a string, found 7'),
+        ({"caption": ["a red dress"]}, '"caption" must be a string, found ["a red dress"]'),
+        ({"attributes": ["colour"]}, '"attributes" must be an object of strings'),
+        ({"seen": "yes"}, '"seen" must be true or false, found "yes"'),
+        ({"logprob": float("nan")}, '"logprob" must be a finite number'),
+        ({"tokens": 1.5}, '"tokens" must be a whole number, found 1.5'),
+    ],
+)
+def test_values_of_other_types_are_refused(values: dict[str, Any], message: str) -> None:
+    """References in a string would be scored letter by letter."""
+    with pytest.raises(UserError, match=re.escape(message)):
+        CaptionRecord(**({"id": "1"} | values))
+
+
+def test_references_may_be_a_list() -> None:
+    assert CaptionRecord("1", references=["a", "b"]) == CaptionRecord("1", references=("a", "b"))  # type: ignore[arg-type]
+
+
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    path = str(tmp_path / "captions.jsonl")
+    write_records(path, [CaptionRecord("1", "a")])
+    assert read_captions(path) == read_records(path) == list(load_systems([path])[0].captions.values())
 
 
 def test_windows_files_are_read(tmp_path: Path) -> None:

@@ -25,6 +25,18 @@ def test_every_name_is_there_and_no_other() -> None:
     assert (Path(metrics.__file__).parent / "py.typed").is_file()
 
 
+def test_one_name_may_stand_for_a_list_of_names() -> None:
+    assert [one.names for one in metrics.choose_measures("cider")] == [("CIDEr",)]
+
+
+def test_names_are_no_measures() -> None:
+    dress = metrics.CaptionRecord("1", "a red dress", references=("a long red dress",))
+    with pytest.raises(
+        metrics.UserError, match=r"expected measures, such as choose_measures\(\['CIDEr'\]\), found 'CIDEr'"
+    ):
+        metrics.score_captions([dress], measures=["CIDEr"])  # type: ignore[list-item]
+
+
 @pytest.mark.processes
 @pytest.mark.java
 def test_scoring_from_python_imports_nothing_heavy() -> None:
