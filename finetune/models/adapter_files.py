@@ -18,7 +18,7 @@ from finetune.config.recipe import Lora, Model, Tune
 from finetune.models.adapters import PEFT_PREFIX, tuned_towers
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.loading import REPAIR, base_name, first_line, refuse_damaged, split_revision
+from finetune.models.loading import REPAIR, base_name, first_line, refuse_damaged, refuse_not_finite, split_revision
 from metrics.common.errors import UserError
 from metrics.common.files import read_json_object, sha256, write_text
 
@@ -42,6 +42,8 @@ def adapter_folder(source: str) -> Path:
             raise UserError(f"adapter {source}: does not load: no {name} in {folder}{whole}")
     _read_config(folder)
     refuse_damaged(folder / WEIGHTS)
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        refuse_not_finite(folder / WEIGHTS, ((name, file.get_tensor(name)) for name in file.keys()))  # noqa: SIM118
     return folder
 
 

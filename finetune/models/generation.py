@@ -70,6 +70,11 @@ def _generate_batch(
     scores = captioner.generator.compute_transition_scores(
         output.sequences, output.logits, beams, normalize_logits=True
     )
+    if not torch.isfinite(scores).all():
+        raise UserError(
+            f"{captioner.model.config.name_or_path}: expected finite log-probabilities, found infinite or NaN: its "
+            f"activations overflow in {captioner.model.dtype}; set model.dtype: bfloat16 or float32"
+        )
     new = output.sequences[:, -scores.shape[1] :]
     return [_caption_of(captioner, ids, row) for ids, row in zip(new.tolist(), scores.tolist(), strict=True)]
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ def load_pretrained(
             f"{config.base}: the weights lack {len(report['missing_keys'])} tensors of {model_class.__name__}, "
             f"for example {min(report['missing_keys'])}: the folder is incomplete or of another model"
         )
+    refuse_not_finite(config.base, model.named_parameters())
     if config.quantization is None:
         return model.to(device).eval(), processor
     quantization.disable_repacking(model, config)
@@ -104,6 +105,16 @@ def refuse_damaged(path: Path) -> None:
             pass
     except SafetensorError as error:
         raise UserError(f"{path}: the file is damaged ({first_line(error)}); {REPAIR}") from error
+
+
+def refuse_not_finite(source: str | Path, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Raise `UserError` if one of the named `weights` is infinite or not a number: captions would be empty."""
+    for name, tensor in weights:
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(
+                f"{source}: expected finite weights, found infinite ones or NaN in {name}: its training has diverged; "
+                "take an earlier checkpoint, or train again with a lower learning_rate"
+            )
 
 
 def check_base(model: Model, model_type: str) -> None:

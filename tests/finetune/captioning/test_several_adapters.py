@@ -5,13 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import constants
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_models import photo, write_recipe, write_tiny
 from typer.testing import CliRunner, Result
 
@@ -122,6 +123,43 @@ def test_a_damaged_base_or_adapter_is_one_message(root: Path, tmp_path: Path) ->
     for path in [*bare.glob("*token*"), *bare.glob("*processor*"), *bare.glob("*vocab*"), *bare.glob("merges*")]:
         path.unlink()
     assert "expected a processor" in refused("caption", picture, "--model", bare)
+
+
+def changed(folder: Path, copy: Path, weights: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Path:
+    """A copy of a folder with one of its tensors changed."""
+    shutil.copytree(folder, copy)
+    tensors = load_file(copy / weights)
+    name = next(name for name in sorted(tensors) if "language_model" in name and name.endswith("weight"))
+    save_file(tensors | {name: change(tensors[name])}, copy / weights, {"format": "pt"})
+    return copy
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(root: Path, tmp_path: Path, value: float) -> None:
+    """They would write empty captions."""
+
+    def spoil(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(tensor, value)
+
+    adapter = changed(root / "one" / "model", tmp_path / "adapter", WEIGHTS, spoil)
+    base = changed(root / "base", tmp_path / "base", "model.safetensors", spoil)
+    data = ("--data", root / "one.yaml", "--out", tmp_path / "captions.jsonl")
+    expected = "expected finite weights, found infinite ones or NaN in "
+    assert f"error: {adapter / WEIGHTS}: {expected}" in refused(
+        "caption", *data, "--model", root / "base", "--adapter", adapter
+    )
+    assert f"error: {adapter / WEIGHTS}: {expected}" in refused("train", recipe(root, "nan"), "--init-from", adapter)
+    assert f"error: {base}: {expected}" in refused("caption", root / "0.png", "--model", base)
+    assert not list(tmp_path.glob("*captions*"))
+
+
+def test_activations_that_overflow_are_one_message(root: Path, tmp_path: Path) -> None:
+    base = changed(root / "base", tmp_path / "base", "model.safetensors", lambda tensor: tensor * 0 + 3e38)
+    data = ("--data", root / "one.yaml", "--out", tmp_path / "captions.jsonl")
+    message = refused("caption", *data, "--model", base)
+    assert "expected finite log-probabilities" in message
+    assert "overflow in torch.float32; set model.dtype: bfloat16 or float32" in message
+    assert not (tmp_path / "captions.jsonl").exists()
 
 
 def test_a_base_of_another_name_is_reported_and_of_another_shape_refused(root: Path, tmp_path: Path) -> None:
