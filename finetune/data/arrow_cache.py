@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -99,6 +100,8 @@ def remove_damaged(folder: Path) -> None:
             f"{folder}: expected a prepared catalogue, found a damaged one with {', '.join(foreign)}, which Lookbook "
             "did not write; move that elsewhere and remove the folder"
         )
+    if any(folder.iterdir()):
+        print(f"note: {folder}: this prepared catalogue is damaged; it is made again", file=sys.stderr)
     try:
         shutil.rmtree(folder)
     except OSError as error:
@@ -176,10 +179,13 @@ def read(folder: Path, images: Path | None) -> tuple[dict[str, Any], Account]:
     features = next(iter(saved.values())).features
     empty = datasets.Dataset.from_dict({name: [] for name in features}, features)
     splits = {name: saved.get(name, empty) for name in ALL_SPLITS}
+    account = Account.from_json((folder / ACCOUNT).read_text(encoding="utf-8"), folder.name, images)
+    sizes = {name: len(data) for name, data in splits.items()}
+    if sizes != account.split.sizes:
+        raise ValueError(f"{folder}: expected splits of {account.split.sizes}, found {sizes}")
     if images is not None:
         splits = {name: _with_images(data, images) for name, data in splits.items()}
-    text = (folder / ACCOUNT).read_text(encoding="utf-8")
-    return splits, Account.from_json(text, folder.name, images)
+    return splits, account
 
 
 def _with_images(data: Any, folder: Path) -> Any:

@@ -28,17 +28,27 @@ _REFUSED = 2
 def cut_table(full: Path, words: Set[str]) -> Path:
     """Return the entries of the gzipped table `full` all of whose words are among `words`, gzipped, from the cache.
 
+    A cached table has the digest of its content in its name; one that differs from it is made again.
+
     Raises:
         UserError: when the table cannot be read, or the cut one cannot be written.
     """
     known = sorted(words)
     folder = cache_folder("meteor")
     key = hashlib.sha256("\n".join([_fingerprint(full), *known]).encode()).hexdigest()[:32]
-    path = folder / f"paraphrases-{key}.gz"
-    if not _is_whole(path):
-        _write(path, _cut(full, known))
-        _forget_old(folder)
+    for cached in folder.glob(f"paraphrases-{key}-*.gz"):
+        if cached.stem.endswith(_digest(read_bytes(cached))):
+            return cached
+        print(f"note: {cached}: is damaged; it is made again", file=sys.stderr)
+    table = gzip.compress(_cut(full, known), compresslevel=1, mtime=0)
+    path = folder / f"paraphrases-{key}-{_digest(table)}.gz"
+    _write(path, table)
+    _forget_old(folder)
     return path
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _cut(full: Path, words: Sequence[str]) -> bytes:
@@ -64,18 +74,6 @@ def _fingerprint(full: Path) -> str:
         raise UserError(
             f"cannot read {full}: {error.strerror}; `pip install --force-reinstall pycocoevalcap`"
         ) from error
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether the table is there and complete. Raises `UserError` when it cannot be read."""
-    if not path.exists():
-        return False
-    data = read_bytes(path)
-    try:
-        gzip.decompress(data)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        return False
-    return bool(data)
 
 
 class _Known(dict[bytes, bool]):
@@ -119,13 +117,13 @@ def _unreadable(full: Path, why: object) -> UserError:
     return UserError(f"cannot read {full}: {why}; `pip install --force-reinstall pycocoevalcap` brings it back")
 
 
-def _write(path: Path, entries: bytes) -> None:
+def _write(path: Path, table: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make {path.parent}: {error.strerror}; set LOOKBOOK_CACHE to another folder") from error
     with atomic_writer(path) as handle:
-        handle.buffer.write(gzip.compress(entries, compresslevel=1, mtime=0))
+        handle.buffer.write(table)
 
 
 def _forget_old(folder: Path) -> None:

@@ -65,6 +65,23 @@ def test_a_damaged_catalogue_is_made_again(
     assert contents(folder)[damaged] == before[damaged]
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize("by", ["removal", "another split"])
+def test_a_split_that_lacks_items_is_made_again(shop_recipe: Path, lookbook_cache: Path, split: str, by: str) -> None:
+    prepared(shop_recipe)
+    (folder,) = lookbook_cache.iterdir()
+    before = contents(folder)
+    references = [path.read_bytes() for path in sorted((shop_recipe.parent / "out").glob("references-*"))]
+    shutil.rmtree(folder / split)
+    if by == "another split":
+        shutil.copytree(folder / ("train" if split != "train" else "test"), folder / split)
+    result = finetune("prepare", shop_recipe)
+    assert result.exit_code == 0, result.output
+    assert f"note: {folder}: this prepared catalogue is damaged; it is made again" in result.stderr
+    assert contents(folder).keys() == before.keys()
+    assert [path.read_bytes() for path in sorted((shop_recipe.parent / "out").glob("references-*"))] == references
+
+
 def test_an_empty_folder_of_that_name_is_filled(shop_recipe: Path, lookbook_cache: Path) -> None:
     prepared(shop_recipe)
     (folder,) = lookbook_cache.iterdir()

@@ -33,15 +33,18 @@ def test_the_cache_may_be_relative(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert list((tmp_path / "a cache").iterdir())
 
 
-def test_a_damaged_cut_table_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_cut_table_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("LOOKBOOK_CACHE", str(tmp_path))
     table = cut_table(jar._folder() / jar._TABLE, {"soft", "smooth", "qwd", "qwe"})
     assert gzip.decompress(table.read_bytes()) == b"0.5\nsoft\nsmooth\n"
     whole = table.read_bytes()
-    for damaged in (b"", whole[:-9]):
+    for damaged in (b"", whole[:-9], gzip.compress(b""), gzip.compress(b"0.5\nsoft\nsmooth\n0.1\nsoft\nqwd\n")):
         table.write_bytes(damaged)
         assert cut_table(jar._folder() / jar._TABLE, {"soft", "smooth", "qwd", "qwe"}) == table
         assert table.read_bytes() == whole
+        assert f"note: {table}: is damaged; it is made again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damaged", ["cut off", "within an entry"])
