@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from finetune.config.packaged import base_folder
-from finetune.config.recipe import Model, Recipe, Training, Tune
+from finetune.config.recipe import Lora, Model, Recipe, Training, Tune
 from finetune.data import mixture
 from finetune.data.preparation import Prepared
 from finetune.models import adapters, quantization
@@ -60,17 +60,18 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     check_rates(recipe.training.learning_rates, recipe.tune)
     check_tracker(recipe.training.tracker)
     _check_sharding(recipe.model, recipe.training)
-    check_disk(recipe.output, needed_bytes(recipe), "choose another folder by output=FOLDER")
+    needed = needed_bytes(recipe.model, recipe.tune, recipe.lora, recipe.training)
+    check_disk(recipe.output, needed, "choose another folder by output=FOLDER")
     check_disk(cache_folder(), MINIMUM_FREE, "choose another cache by the variable LOOKBOOK_CACHE")
 
 
-def needed_bytes(recipe: Recipe) -> int:
+def needed_bytes(model: Model, tune: Tune, lora: Lora, training: Training) -> int:
     """Bytes for the model and the most checkpoints at a time: the best, the newest and the one being written.
 
     Each holds what is saved of the weights (the adapters; all if no tower has LoRA) and the optimizer's moments.
     """
-    parts = memory.estimate(recipe).parts
-    adapted, _ = adapters.tuned_towers(recipe.tune)
+    parts = memory.kept_bytes(model, tune, lora, training.optimizer)
+    adapted, _ = adapters.tuned_towers(tune)
     saved = parts["gradients"] if adapted else parts["weights"]
     return MINIMUM_FREE + round(MOST_CHECKPOINTS * (saved + parts["optimizer"]) + saved)
 

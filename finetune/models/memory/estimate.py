@@ -53,19 +53,28 @@ def estimate(recipe: Recipe) -> Estimate:
     captioner = without_weights(model, recipe.tune, recipe.lora)
     shape = _shape(captioner, recipe)
     labelled = tokens + 1 if recipe.labels.on == "caption" else shape.tokens
-    trained = [weight for weight in captioner.model.parameters() if weight.requires_grad]
-    count = sum(weight.numel() for weight in trained)
     activations = activations_of(captioner, in_backward(recipe.tune), shape)
-    parts = {
-        "weights": _weights(captioner, model.quantization),
-        "gradients": float(sum(weight.numel() * weight.element_size() for weight in trained)),
-        "optimizer": count * MOMENTS[training.optimizer],
+    parts = _kept_bytes(captioner, model.quantization, training.optimizer) | {
         "activations": float(activations.peak(checkpointed=training.gradient_checkpointing)),
         "logits": float(_logits(captioner, shape.photos * labelled, model.dtype)),
         "libraries": float(LIBRARIES),
     }
     rows = f"{shape.photos} photos of {shape.patches} patches, {shape.tokens} tokens each"
     return Estimate(adapters.count_parameters(captioner), parts, rows, _remedies(model, recipe.tune, training))
+
+
+def kept_bytes(model: Model, tune: Tune, lora: Lora, optimizer: str) -> dict[str, float]:
+    """Bytes of what stays in memory between steps: weights, gradients and the optimizer's moments, as in `estimate`."""
+    return _kept_bytes(without_weights(model, tune, lora), model.quantization, optimizer)
+
+
+def _kept_bytes(captioner: Captioner, quantization: str | None, optimizer: str) -> dict[str, float]:
+    trained = [weight for weight in captioner.model.parameters() if weight.requires_grad]
+    return {
+        "weights": _weights(captioner, quantization),
+        "gradients": float(sum(weight.numel() * weight.element_size() for weight in trained)),
+        "optimizer": sum(weight.numel() for weight in trained) * MOMENTS[optimizer],
+    }
 
 
 def without_weights(model: Model, tune: Tune, lora: Lora) -> Captioner:
