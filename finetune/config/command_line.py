@@ -1,15 +1,16 @@
 """What the commands share: their common arguments, how a recipe is read, and which extra a missing package is in."""
 
 import os
-import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
+
+from metrics.common.errors import UserError, user_errors
 
 if TYPE_CHECKING:
     from finetune.config.recipe import Recipe
@@ -33,23 +34,23 @@ def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, R
 
     @wraps(command)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        if find_spec("torch") is None:  # before the command finds anything else to correct
-            _end_for_missing("torch")
-        _quieten()
-        try:
-            return command(*args, **kwargs)
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] in ("finetune", "metrics"):
-                raise
-            _end_for_missing(error.name or "")
+        with user_errors():
+            if find_spec("torch") is None:  # before the command finds anything else to correct
+                raise _missing("torch")
+            _quieten()
+            try:
+                return command(*args, **kwargs)
+            except ModuleNotFoundError as error:
+                if (error.name or "").partition(".")[0] in ("finetune", "metrics"):
+                    raise
+                raise _missing(error.name or "") from error
 
     return wrapped
 
 
-def _end_for_missing(module: str) -> NoReturn:
+def _missing(module: str) -> UserError:
     extra = EXTRA_OF.get(module.partition(".")[0], "train")
-    print(f"error: {module} is missing; install it by: pip install '.[{extra}]' in Lookbook's folder", file=sys.stderr)
-    raise SystemExit(2)
+    return UserError(f"{module} is missing; install it by: pip install '.[{extra}]' in Lookbook's folder")
 
 
 def _quieten() -> None:

@@ -110,4 +110,9 @@ def _trained_config(run: RunFolder, model: Model) -> tuple[Model, str | None]:
     """The model that a run trained: its base with the run's adapter, or one of its own if all of it was tuned."""
     if (run.model / CONFIG).is_file():
         return model, str(run.model)
+    if not (run.model / "config.json").is_file():
+        raise UserError(
+            f"{run.model}: expected the trained adapter ({CONFIG}) or model (config.json) of the run {run.path}, found "
+            "neither; restore that folder from a copy"
+        )
     return model.model_copy(update={"base": str(run.model), "revision": None}), None

@@ -111,7 +111,7 @@ def read_claim(path: Path) -> Claim | None:
     began = folder.training.is_file() or any(folder.checkpoints.glob("checkpoint-*"))
     if not began or not folder.recipe.is_file():
         return None
-    source, remedy = str(folder.recipe), "remove the run's folder and train again"
+    source, remedy = str(folder.recipe), "restore that file, or train into another output=FOLDER"
     reader = JsonReader(read_json_object(folder.recipe, remedy), source, remedy)
     if not reader.mapping("recipe"):
         raise reader.error("expected the recipe of the run in this folder, found none")

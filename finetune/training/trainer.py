@@ -166,7 +166,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         if lost:
             raise UserError(
                 f"{self.args.output_dir}: {len(lost)} weights of the checkpoint do not fit the model, for example "
-                f"{min(lost)}; was it written by another version? Remove the run's folder and train again"
+                f"{min(lost)}; was it written by another version? Resume with that one, or choose another output=FOLDER"
             )
 
     def compute_loss(

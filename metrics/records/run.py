@@ -83,7 +83,9 @@ class TrainingRecord:
         mixture: for several catalogues, the weight and the number of items drawn from each.
     """
 
-    REMEDY: ClassVar[str] = "remove the run's folder and train again"
+    REMEDY: ClassVar[str] = (
+        "remove that file and resume with `train RECIPE --resume`, which needs the last checkpoint alone"
+    )
 
     recipe: Json = field(default_factory=dict)
     recipe_path: str | None = None

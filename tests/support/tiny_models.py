@@ -83,7 +83,9 @@ def write_recipe(root: Path, name: str = "run", **sections: Any) -> Path:
     for section, values in sections.items():
         recipe[section] = recipe.get(section, {}) | values if isinstance(values, dict) else values
     demo = root / "demo"
-    if (recipe["data"].get("folder"), recipe["data"].get("articles")) == (str(demo), ARTICLES) and not demo.exists():
+    drawn = {"catalogue": "demo", "folder": str(demo), "articles": ARTICLES, "limit": None}
+    is_drawn = isinstance(recipe["data"], dict) and recipe["data"] | {"limit": None} == drawn
+    if is_drawn and not demo.exists():
         shutil.copytree(Path(_drawings().name) / "demo", demo)
     path = root / f"{name}.yaml"
     path.write_text(yaml.safe_dump(recipe))

@@ -1,7 +1,7 @@
 """Commands in processes of their own, forked from a server that has torch loaded: a second rather than ten each.
 
-So are the commands that they start in their turn. They compute METEOR with a short table. `test_pipeline` and
-`test_training` have a test each of processes that are started in full.
+So are the commands that they start. They compute METEOR with a short table. `test_pipeline` and `test_training` each have a
+test that starts its processes as a user does.
 """
 
 import gc
@@ -16,6 +16,7 @@ from functools import cache
 from multiprocessing.context import ForkProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 from short_meteor import write_short_meteor
@@ -45,7 +46,7 @@ def run_logged(arguments: list[str], log: str, environment: Mapping[str, str], m
     from metrics.measures.meteor import aligner
 
     gc.freeze()  # as in conftest.py
-    processes.psutil.Popen = _Forked
+    processes.psutil = SimpleNamespace(Popen=_forked, NoSuchProcess=psutil.NoSuchProcess)  # type: ignore[assignment]
     aligner._folder = lambda: Path(meteor)
     multiprocessing.set_start_method("fork", force=True)  # the default, which a child of a fork server does not inherit
     if "ACCELERATE_USE_FSDP" in environment:
@@ -60,19 +61,23 @@ def run_logged(arguments: list[str], log: str, environment: Mapping[str, str], m
 def _run(arguments: list[str], environment: Mapping[str, str]) -> None:
     from metrics.cli import main
 
-    os.environ.update(environment)
+    given = dict(environment)
+    os.environ.clear()
+    os.environ.update(given)
     sys.argv = ["lookbook", *arguments]
     main()
 
 
+def _forked(command: Sequence[str], env: Mapping[str, str] | None) -> "psutil.Popen | _Forked":
+    """What `psutil.Popen` does; one of our own commands is forked from the one that starts it."""
+    if command[:3] != [sys.executable, "-m", "finetune"]:
+        return psutil.Popen(command, env=env)
+    process = _Forked(target=_run, args=(command[3:], os.environ if env is None else env))
+    process.start()
+    return process
+
+
 class _Forked(ForkProcess):
-    """What `psutil.Popen` is to one of our commands, forked from the command that starts it."""
-
-    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None) -> None:
-        assert command[:3] == [sys.executable, "-m", "finetune"], command
-        super().__init__(target=_run, args=(command[3:], env or {}))
-        self.start()
-
     def wait(self) -> int | None:
         self.join()
         return self.exitcode
@@ -136,4 +141,6 @@ def end(processes: list[BaseProcess], timeout: float = 120) -> list[int | None]:
         process.join(timeout)
         if process.is_alive():
             process.kill()
+            process.join()
+            raise AssertionError(f"it did not end within {timeout:.0f} s")
     return [process.exitcode for process in processes]

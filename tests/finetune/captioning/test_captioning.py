@@ -18,7 +18,7 @@ from metrics.common.errors import UserError
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe whose tiny base model stands; its test split has 24 items."""
+    """A recipe whose tiny base model exists; its test split has 24 items."""
     root = tmp_path_factory.mktemp("captioning")
     path = write_recipe(root, data={"articles": 400}, decoding={"max_new_tokens": 12, "batch_size": 5})
     assert CliRunner().invoke(app, ["make-tiny", str(path)]).exit_code == 0

@@ -237,3 +237,12 @@ def test_adapters_and_bases_come_from_the_cache_of_the_hub_by_revision(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     absent = refused("caption", root / "0.png", "--model", root / "base", "--adapter", "shop/dresses@v3")
     assert "adapter shop/dresses@v3: no such folder, and it could not be fetched from the Hub" in absent
+
+
+def test_a_run_that_lacks_its_model_is_not_looked_for_on_the_hub(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "one", tmp_path / "moved")
+    shutil.rmtree(tmp_path / "moved" / "model")
+    message = refused("caption", root / "0.png", "--model", tmp_path / "moved")
+    assert message.startswith(
+        f"error: {tmp_path / 'moved' / 'model'}: expected the trained adapter (adapter_config.json)"
+    )

@@ -17,7 +17,7 @@ ITEMS = 23
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe whose tiny base model stands."""
+    """A recipe whose tiny base model exists."""
     root = tmp_path_factory.mktemp("sharded")
     path = write_recipe(root, data={"limit": ITEMS}, decoding={"max_new_tokens": 12, "batch_size": 5})
     assert finetune("make-tiny", path).exit_code == 0

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.java, pytest.mark.processes, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def card(runs: Path) -> str:
-    """The card of the BLIP-2 run as it stands on the Hub."""
+    """The card of the BLIP-2 run as it is on the Hub."""
     with hub_server() as hub:
         hub.put_folder("tiny/blip2", runs / "base-blip2")
         pushed(hub, runs / "blip2", "--repo", "me/blip2")

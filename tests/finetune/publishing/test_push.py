@@ -178,7 +178,7 @@ def without_recipes(section: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
             "scores: expected all, ",
         ),
         ("report/report.json", lambda report: report | {"systems": []}, "scores no fine-tuned system; a model card"),
-        ("training.json", lambda _: [], "found list; remove the run's folder and train again"),
+        ("training.json", lambda _: [], "found list; remove that file and resume"),
         ("training.json", lambda record: record | {"recipe": 3}, '"recipe" must be an object, found 3; remove'),
         ("training.json", without_recipes("model"), "1 error(s) in the recipe"),
         ("training.json", lambda record: {"recipe": record["recipe"]}, "expected versions, hardware, parameters"),

@@ -127,7 +127,7 @@ def test_a_damaged_claim_is_named(tmp_path: Path, content: str, problem: str) ->
     (tmp_path / "recipe.json").write_text(content)
     message = differing(tmp_path)
     assert message.startswith(f"{tmp_path / 'recipe.json'}: {problem}")
-    assert message.endswith("; remove the run's folder and train again")
+    assert message.endswith("; restore that file, or train into another output=FOLDER")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_damaged_record_of_a_finished_training_is_named_at_once(tmp_path: Path
     (tmp_path / "training.json").write_text(content)
     message = differing(tmp_path)
     assert message.startswith(f"{tmp_path / 'training.json'}: {problem}")
-    assert message.endswith("; remove the run's folder and train again")
+    assert "; remove that file and resume with `train RECIPE --resume`" in message
 
 
 def test_old_names_read_in_recipes_and_overrides(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(root: Path, begi
 @pytest.mark.processes
 @pytest.mark.slow
 def test_terminated_it_saves_and_says_how_to_resume(root: Path, begin: Start, whole: Path) -> None:
-    """Told in the middle of an epoch and between validations, one process alone of those there are."""
+    """By a signal in the middle of an epoch and between validations, to one of the processes."""
     terminated = recipe(root, begin, "terminated")
     checkpoints, log = terminated.with_suffix("") / "checkpoints", terminated.with_suffix(".log")
     processes = begin("train", str(terminated), log=log)

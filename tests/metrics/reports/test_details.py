@@ -40,7 +40,7 @@ CATEGORY = {
 }
 
 
-class Told(Measure):
+class Given(Measure):
     """A measure whose values and details are known."""
 
     tokenizer = "none"
@@ -54,16 +54,16 @@ class Told(Measure):
         return [Measured({self.names[0]: mean_of(self._per_item)}, details=self._details) for _ in corpus.systems]
 
 
-class Absent(Told):
+class Absent(Given):
     def absent(self) -> str:
         return f"not installed, run {EVIL}"
 
 
 MEASURES = [
     RougeL(),
-    Told("MAP", ATTRIBUTES, [1.0, np.nan, 0.5, 0.0]),
-    Told("Acc", CATEGORY, [1.0, 0.0, 1.0, 1.0]),
-    Told("SPICE", SPICE, [0.0] * 4),
+    Given("MAP", ATTRIBUTES, [1.0, np.nan, 0.5, 0.0]),
+    Given("Acc", CATEGORY, [1.0, 0.0, 1.0, 1.0]),
+    Given("SPICE", SPICE, [0.0] * 4),
     Absent("METEOR", {}, [0.0] * 4),
 ]
 
