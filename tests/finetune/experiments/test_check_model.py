@@ -80,9 +80,11 @@ def test_a_model_blind_to_its_photo_is_refused(base: Path) -> None:
     assert "the model does not see its photo" in refused(check_model(base))
 
 
-def test_a_loss_that_is_not_finite_is_refused(base: Path) -> None:
+def test_what_is_not_finite_is_refused(base: Path) -> None:
+    change_projection(base, 3e38)
+    assert "expected finite log-probabilities, found infinite or NaN" in refused(check_model(base))
     change_projection(base, float("nan"))
-    assert "the loss is nan" in refused(check_model(base))
+    assert "expected finite weights, found infinite ones or NaN in" in refused(check_model(base))
 
 
 def test_a_broken_folder_is_refused(base: Path, tmp_path: Path) -> None:
