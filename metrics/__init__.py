@@ -5,7 +5,7 @@
 >>> jeans = CaptionRecord("2", "blue jeans", references=("soft blue jeans",))
 >>> bleu = score_captions([dress, jeans]).results[0].scores["all"]["BLEU-1"]
 >>> round(bleu.value, 3), [round(bound, 3) for bound in bleu.interval], bleu.signature
-(0.67, [0.607, 0.717], 'BLEU-1|tok:ptb-3.4.1|refs:1|n:2|lookbook:...')
+(0.67, [0.607, 0.717], 'BLEU-1|tok:ptb-3.4.1|refs:1|n:2|unit:reference|clusters:2|lookbook:...')
 """
 
 from importlib import import_module

@@ -26,6 +26,7 @@ from metrics.common.measure_names import ORDER
 FamilyName = Literal["blip2", "llava"]
 Tuning = Literal["frozen", "lora", "full"]
 Share = Annotated[float, Field(ge=0, le=1)]
+ClusterKey = Literal["product", "reference", "photo", "item"]
 
 
 class Tiny(Section):
@@ -225,12 +226,14 @@ class Scoring(Section):
 
     `stanza` is `en`, a folder of models, or `demo` for those that come with Lookbook. `attributes` is a file of the
     attributes to look for, or `catalogue`: those that the catalogue gives its training items. Default: nouns and
-    adjectives that training captions have 10 times.
+    adjectives that training captions have 10 times. `clusters` says what joins items that intervals and p-values must
+    not take for independent ones: some of `product`, `reference` and `photo`, or `[item]`: nothing does.
     """
 
     classifier: Classifier | None = None
     stanza: Source | None = None
     attributes: Annotated[Literal["catalogue"] | Path, BeforeValidator(_attributes)] | None = None
+    clusters: Annotated[tuple[ClusterKey, ...], Field(min_length=1)] = ("product", "reference", "photo")
 
 
 Output = Annotated[Path, AfterValidator(_expanded)]

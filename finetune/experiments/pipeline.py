@@ -84,7 +84,7 @@ def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[list[Pa
 def _report(scoring: Scoring, files: list[Path], folder: RunFolder) -> Path:
     """Score one catalogue's systems; the last one also with its photos shuffled."""
     shuffled = write_shuffled(files[-1], folder.captions("shuffled").parent)
-    score_files([*files, shuffled], folder.report, measures_of(scoring, folder))
+    score_files([*files, shuffled], folder.report, measures_of(scoring, folder), clusters=scoring.clusters)
     write_text(folder.report / SCORING, scoring.model_dump_json())
     return folder.report
 

@@ -22,7 +22,7 @@ Item = tuple[str, tuple[str, ...]]
 def contests(stanza: str) -> list[Contest]:
     """Return all contests; attributes use the Stanza models of `stanza`."""
     return [
-        Contest("all but SPICE", (10_000, 101_225), write_pairs, our_scores, pycocoevalcap_scores),
+        Contest("score, all but SPICE", (10_000, 101_225), write_pairs, our_scores, pycocoevalcap_scores),
         Contest("SPICE", (100, 2_000), write_spice_pairs, our_spice, spice_jar, again=True),
         Contest("attributes", (1_000, 4_000), partial(write_descriptions, stanza), our_lemmas, lemmas_one_at_a_time),
     ]
@@ -45,22 +45,15 @@ def write_pairs(folder: Path, pairs: int) -> str:
 
 
 def our_scores(folder: Path) -> Values:
-    """Score the pairs by Lookbook, without the intervals, which the official scorers do not have."""
-    import numpy as np  # noqa: PLC0415
-
-    from metrics.records.caption_sets import CaptionSet  # noqa: PLC0415
-    from metrics.records.captions import read_records  # noqa: PLC0415
+    """Score the pairs as `lookbook score` does, intervals and report included, which the official scorers lack."""
+    from metrics.reports.score_files import score_files  # noqa: PLC0415
     from metrics.scoring.registry import choose_measures  # noqa: PLC0415
-    from metrics.scoring.suite import run_measures  # noqa: PLC0415
-    from metrics.text.corpus import Corpus  # noqa: PLC0415
 
-    records = read_records(folder / "captions.jsonl")
-    corpus = Corpus([CaptionSet("captions", {record.id: record for record in records})], records)
-    everything = np.arange(len(records))
-    measures = choose_measures(["BLEU-4", "METEOR", "ROUGE-L", "CIDEr"])
-    measured = [of_all[0] for _, of_all in run_measures(measures, corpus)]
-    statistics = {name: one for result in measured for name, one in result.statistics.items()}
-    return {name: [one.value(everything), *one.per_item.tolist()] for name, one in statistics.items()}
+    score_files([folder / "captions.jsonl"], folder / "out", choose_measures(["BLEU-4", "METEOR", "ROUGE-L", "CIDEr"]))
+    report = json.loads((folder / "out" / "report.json").read_text(encoding="utf-8"))
+    items = [json.loads(line) for line in (folder / "out" / "items.jsonl").read_text(encoding="utf-8").splitlines()]
+    scores = report["systems"][0]["scores"]["all"]
+    return {name: [score["value"], *(item[name] for item in items)] for name, score in scores.items()}
 
 
 def pycocoevalcap_scores(folder: Path) -> Values:

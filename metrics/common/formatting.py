@@ -32,6 +32,14 @@ def thousands(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def size(part: Mapping[str, Any]) -> str:
+    """Print how many items a slice has in how many clusters: `n = 40 in 12 clusters by product, reference`."""
+    clusters = (
+        f" in {part['clusters']:,} clusters by {part['unit'].replace('+', ', ')}" if part["unit"] != "item" else ""
+    )
+    return f"n = {part['n']:,}{clusters}"
+
+
 def duration(seconds: float) -> str:
     """Print seconds as `42.0 s`, `5 min 1 s` or `3 h 12 min`."""
     if seconds < 60:
@@ -61,6 +69,7 @@ FILTERS = {
     "between": between,
     "percent": percent,
     "thousands": thousands,
+    "size": size,
     "duration": duration,
     "plain": plain,
     "block": block,

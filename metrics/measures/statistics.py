@@ -1,4 +1,8 @@
-"""What a measure adds up over items, confidence intervals of its value, and tests of differences."""
+"""What a measure adds up over items, confidence intervals of its value, and tests of differences.
+
+Items are resampled and swapped in clusters: items of one cluster (colourways of a product, say) are no independent
+evidence. `clusters` are (n,) numbers from 0 up of the clusters of the items at `places`; default: each item is its own.
+"""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,33 +54,55 @@ def _ratio(sums: Floats) -> float:
     return float(sums[0] / sums[1]) if sums[1] else 0.0
 
 
-def intervals(statistics: Mapping[Name, Statistics], places: Integers) -> dict[Name, Interval]:
+def intervals(
+    statistics: Mapping[Name, Statistics], places: Integers, clusters: Integers | None = None
+) -> dict[Name, Interval]:
     """Return the 95% percentile bootstrap interval (Efron 1979) of each value over the items at `places`.
 
-    Everything, all measures of all systems, is computed on the same `SAMPLES` resamples of the items, from the sums of
-    the statistics, so that a corpus measure such as BLEU is that of the resampled corpus. CIDEr keeps its document
+    Whole clusters are resampled (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
+    Everything, all measures of all systems, is computed on the same `SAMPLES` resamples, from the sums of the
+    statistics, so that a corpus measure such as BLEU is that of the resampled corpus. CIDEr keeps its document
     frequencies, which are those of the whole set.
     """
-    sums = _sums([one.columns for one in statistics.values()], places, resamples(len(places)), SAMPLES, "intervals")
+    columns = [one.columns for one in statistics.values()]
+    sums = _sums(columns, places, clusters, resamples, SAMPLES, "intervals")
     return {
         name: _interval([one.aggregate(row) for row in of_one])
         for (name, one), of_one in zip(statistics.items(), sums, strict=True)
     }
 
 
-def p_values(ours: Mapping[Name, Statistics], theirs: Mapping[Name, Statistics], places: Integers) -> dict[Name, float]:
+def p_values(
+    ours: Mapping[Name, Statistics],
+    theirs: Mapping[Name, Statistics],
+    places: Integers,
+    clusters: Integers | None = None,
+) -> dict[Name, float]:
     """Return the two-sided p of each pair's difference over the items at `places`, by approximate randomisation.
 
-    Were two systems equally good, nothing would change if they swapped their captions of an item. In each of `TRIALS`
-    trials every item is swapped with probability 1/2, the same items for all pairs; if c trials show at least the
+    Were two systems equally good, nothing would change if they swapped their captions of a cluster. In each of `TRIALS`
+    trials every cluster is swapped with probability 1/2, the same ones for all pairs; if c trials show at least the
     observed difference, p = (1 + c) / (1 + `TRIALS`). Source: Riezler and Maxwell, On Some Pitfalls in Automatic
     Evaluation and Significance Testing for MT, 2005. The paired bootstrap is not offered: it uses the spread around
     the observed difference as the spread under the null hypothesis, assumes that the items are representative, and has,
     as they show, more false positives.
     """
     changes = _differences([(ours[name].columns, theirs[name].columns) for name in ours])
-    moved = _sums(changes, places, swaps(len(places)), TRIALS, "p-values")
+    moved = _sums(changes, places, clusters, swaps, TRIALS, "p-values")
     return {name: _p(ours[name], theirs[name], places, by) for name, by in zip(ours, moved, strict=True)}
+
+
+def holm(values: Mapping[Name, float]) -> dict[Name, float]:
+    """Return the p-values corrected for their number: all below alpha are true with probability 1 - alpha.
+
+    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979: the k-th smallest of m times
+    m - k + 1, never less than the one before, at most 1.
+    """
+    corrected, least = {}, 0.0
+    for rank, name in enumerate(sorted(values, key=values.__getitem__)):
+        least = max(least, min(1.0, (len(values) - rank) * values[name]))
+        corrected[name] = least
+    return {name: corrected[name] for name in values}
 
 
 def _differences(pairs: Sequence[tuple[Floats, Floats]]) -> list[Floats]:
@@ -97,38 +123,51 @@ def _p(mine: Statistics, other: Statistics, places: Integers, moved: Floats) -> 
     return (1 + sum(difference(by) >= least for by in moved)) / (1 + len(moved))
 
 
-def resamples(items: int) -> Iterator[Floats]:
-    """Yield how often each item is drawn in each of `SAMPLES` resamples, in blocks of (samples, items)."""
+def resamples(clusters: int) -> Iterator[Floats]:
+    """Yield how often each cluster is drawn in each of `SAMPLES` resamples, in blocks of (samples, clusters)."""
     draw = np.random.default_rng(_SEED)
-    for size in _blocks(SAMPLES, items):
-        drawn = draw.integers(items, size=(size, items), dtype=np.uint32)
-        yield np.array([np.bincount(row, minlength=items) for row in drawn], dtype=np.float64)
+    for size in _blocks(SAMPLES, clusters):
+        drawn = draw.integers(clusters, size=(size, clusters), dtype=np.uint32)
+        yield np.array([np.bincount(row, minlength=clusters) for row in drawn], dtype=np.float64)
 
 
-def swaps(items: int) -> Iterator[Floats]:
-    """Yield 1 for each item that is swapped in each of `TRIALS` trials, else 0, in blocks of (trials, items)."""
+def swaps(clusters: int) -> Iterator[Floats]:
+    """Yield 1 for each cluster that is swapped in each of `TRIALS` trials, else 0, in blocks of (trials, clusters)."""
     draw = np.random.default_rng(_SEED)
-    for size in _blocks(TRIALS, items):
-        yield draw.integers(2, size=(size, items), dtype=np.uint32).astype(np.float64)
+    for size in _blocks(TRIALS, clusters):
+        yield draw.integers(2, size=(size, clusters), dtype=np.uint32).astype(np.float64)
 
 
-def _blocks(rows: int, items: int) -> Iterator[int]:
-    block = max(1, _BLOCK // items)
+def _blocks(rows: int, clusters: int) -> Iterator[int]:
+    block = max(1, _BLOCK // clusters)
     return (min(block, rows - start) for start in range(0, rows, block))
 
 
-def _sums(columns: Sequence[Floats], places: Integers, weights: Iterable[Floats], rows: int, what: str) -> list[Floats]:
+def _sums(
+    columns: Sequence[Floats],
+    places: Integers,
+    clusters: Integers | None,
+    draw: Callable[[int], Iterable[Floats]],
+    rows: int,
+    what: str,
+) -> list[Floats]:
     """Return (rows, k) sums of each array's rows at `places`, by each row of the weights; one product for all."""
     distinct = {id(array): array for array in columns}
     together = np.hstack([array[places] for array in distinct.values()])
+    if clusters is not None:
+        together = _sums_of_clusters(together, clusters)
     ends = np.cumsum([array.shape[1] for array in distinct.values()])
     blocks = []
     with tqdm(total=rows, desc=what, delay=_PATIENCE, mininterval=1) as bar:
-        for block in weights:
+        for block in draw(len(together)):
             blocks.append(block @ together)
             bar.update(len(block))
     parts = dict(zip(distinct, np.split(np.concatenate(blocks), ends[:-1], axis=1), strict=True))
     return [parts[id(array)] for array in columns]
+
+
+def _sums_of_clusters(rows: Floats, clusters: Integers) -> Floats:
+    return np.column_stack([np.bincount(clusters, weights=column) for column in rows.T])
 
 
 def _interval(values: Sequence[float]) -> Interval:

@@ -91,6 +91,7 @@ def _completed(item: CaptionRecord, systems: Sequence[CaptionSet]) -> CaptionRec
         finished=None,
         seen=_seen([record.seen for record in known]),
         image=next((record.image for record in known if record.image), None),
+        photo_digest=next((record.photo_digest for record in known if record.photo_digest), None),
         product_id=next((record.product_id for record in known if record.product_id), None),
         category=next((record.category for record in known if record.category), None),
     )

@@ -19,6 +19,7 @@ class CaptionRecord:
         caption: what the system wrote; None in a references file.
         product_id: the product of which this item is one variant.
         image: path of the photo, relative to the catalogue folder.
+        photo_digest: a text that items with the same photo share, whatever its files are called.
         references: the captions it is scored against.
         category: the item's category.
         attributes: further attributes from the catalogue, name to value.
@@ -36,6 +37,7 @@ class CaptionRecord:
     caption: str | None = None
     product_id: str | None = None
     image: str | None = None
+    photo_digest: str | None = None
     references: tuple[str, ...] = ()
     category: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +89,7 @@ _TYPES: dict[str, tuple[str, Callable[[object], bool], bool]] = {
     "caption": ("a string", _is_text, True),
     "product_id": ("a string", _is_text, True),
     "image": ("a string", _is_text, True),
+    "photo_digest": ("a string", _is_text, True),
     "references": ("a list of strings", _is_texts, False),
     "category": ("a string", _is_text, True),
     "attributes": ("an object of strings", _is_text_map, False),

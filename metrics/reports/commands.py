@@ -16,6 +16,12 @@ References = Annotated[
 ]
 Names = Annotated[list[str] | None, typer.Option("--measure", help="One to compute, such as CIDEr. Default: all.")]
 Classifier = Annotated[Path | None, typer.Option(help="Folder of a category classifier, for Acc.")]
+Clusters = Annotated[
+    str,
+    typer.Option(
+        help="What joins items that intervals and p-values must not take for independent: any of these, or item."
+    ),
+]
 Vocabulary = Annotated[Path | None, typer.Option(help="File of an attribute vocabulary, for MAP and MAR.")]
 
 
@@ -29,12 +35,14 @@ def score(
     classifier: Classifier = None,
     vocabulary: Vocabulary = None,
     stanza: StanzaModels = "en",
+    clusters: Clusters = "product,reference,photo",
 ) -> None:
     """Score captions and write the report."""
     from metrics.reports.score_files import score_files
     from metrics.scoring.registry import choose_measures
 
-    score_files(captions, out, choose_measures(measure or (), classifier, vocabulary, stanza), references)
+    measures = choose_measures(measure or (), classifier, vocabulary, stanza)
+    score_files(captions, out, measures, references, clusters.split(","))
 
 
 @app.command()
@@ -53,10 +61,11 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="The system that all others are tested against. Default: the last.")
     ] = None,
+    clusters: Clusters = "product,reference,photo",
 ) -> None:
     """Compare systems as the paper's tables do: intervals, significance, improvement by fine-tuning."""
     from metrics.reports.score_files import compare_files
     from metrics.scoring.registry import choose_measures
 
     measures = choose_measures(measure or (), classifier, vocabulary, stanza)
-    compare_files(captions, out, measures, references, published, against)
+    compare_files(captions, out, measures, references, published, against, clusters.split(","))

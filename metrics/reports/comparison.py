@@ -9,7 +9,7 @@ from metrics.common.errors import UserError
 from metrics.common.files import make_folder, write_text
 from metrics.common.templates import render
 from metrics.common.version import installed_version
-from metrics.measures.statistics import SAMPLES, TRIALS, p_values
+from metrics.measures.statistics import SAMPLES, TRIALS, holm, p_values
 from metrics.records.run import RunRecord
 from metrics.reports.comparison_tables import FILTERS, FORMS, NAME, SIGNIFICANT, csv_text, dump, notes_on
 from metrics.reports.published import (
@@ -25,11 +25,12 @@ from metrics.reports.published import (
     published_scores,
     unlike_published,
 )
+from metrics.scoring.clusters import too_few
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores
 
 _SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no photo", "control": "other photo"}
 _DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}
-_UNTESTED = {"value": None, "interval": None, "p": None, "best": False, "signature": None}
+_UNTESTED = {"value": None, "interval": None, "p": None, "p_holm": None, "best": False, "signature": None}
 Row = dict[str, Any]
 
 
@@ -57,7 +58,8 @@ def build_comparison(
     """Return the content of `comparison.json`; all scores are x100.
 
     `published` (hm or facad) adds the paper's rows of that catalogue. Every system's p is of its difference from the
-    system `against` (default: the last one, a fine-tuned one if there is any); see `p_values`.
+    system `against` (default: the last one, a fine-tuned one if there is any; see `p_values`), and p_holm the same
+    corrected for the number of p-values of its slice (`holm`).
 
     Raises:
         UserError: when there is no such catalogue or system.
@@ -72,7 +74,11 @@ def build_comparison(
         "published": dataset,
         "source": SOURCE if dataset else None,
         "against": chosen.system.name if len(evaluation.results) > 1 else None,
-        "method": {"interval": f"percentile bootstrap, {SAMPLES} samples", "p": f"randomisation, {TRIALS} trials"},
+        "method": {
+            "interval": f"percentile bootstrap of clusters, {SAMPLES} samples",
+            "p": f"randomisation of clusters, {TRIALS} trials",
+            "p_holm": "Holm's correction for all p-values of a slice",
+        },
         "significant_below": SIGNIFICANT,
         "measures": list(evaluation.measures),
         "absent": dict(evaluation.absent),
@@ -108,12 +114,22 @@ def _slice(evaluation: Evaluation, name: str, chosen: SystemScores, dataset: str
         for result, scores in zip(evaluation.results, _scores(evaluation, name, chosen), strict=True)
     ]
     theirs = [*_published(dataset, evaluation.measures, improved)] if name == "all" else []
-    return {"name": name, "n": len(evaluation.slices[name]), "improved": improved, "rows": [*theirs, *ours]}
+    clusters = evaluation.clusters[name]
+    return {
+        "name": name,
+        "n": len(evaluation.slices[name]),
+        "unit": clusters.unit,
+        "clusters": len(clusters),
+        "comparisons": (len(evaluation.results) - 1) * len(evaluation.measures),
+        "improved": improved,
+        "rows": [*theirs, *ours],
+    }
 
 
 def _scores(evaluation: Evaluation, name: str, chosen: SystemScores) -> Iterator[dict[str, Any]]:
     """Each system's scores on a slice by measure."""
     tested = _tests(evaluation, name, chosen)
+    corrected = holm(tested)
     values = {m: [result.scores[name][m].value for result in evaluation.results] for m in evaluation.measures}
     for result in evaluation.results:
         yield {
@@ -121,6 +137,7 @@ def _scores(evaluation: Evaluation, name: str, chosen: SystemScores) -> Iterator
                 "value": 100 * score.value,
                 "interval": [100 * bound for bound in score.interval],
                 "p": tested.get((result.system.name, measure)),
+                "p_holm": corrected.get((result.system.name, measure)),
                 "best": len(values[measure]) > 1 and score.value == max(values[measure]),
                 "signature": score.signature,
             }
@@ -138,6 +155,7 @@ def _tests(evaluation: Evaluation, name: str, chosen: SystemScores) -> dict[tupl
         {(result.system.name, measure): result.statistics[measure] for result, measure in pairs},
         {(result.system.name, measure): chosen.statistics[measure] for result, measure in pairs},
         evaluation.slices[name],
+        evaluation.clusters[name].labels,
     )
 
 
@@ -201,6 +219,7 @@ def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
     for result in evaluation.results:
         if result.missing:
             yield f"{result.system.name}: no caption, so scored 0, for {len(result.missing):,} of {items:,} items."
+    yield from too_few(evaluation.clusters)
 
 
 def _as_published(run: RunRecord) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from metrics.common.files import one_line
-from metrics.common.formatting import figure
+from metrics.common.formatting import figure, size
 from metrics.common.tables import WideTable
 from metrics.reports.published import IMPROVED
 from metrics.scoring.suite import SLICES
@@ -47,7 +47,7 @@ def p_value(value: float | None) -> str:
 
 def alike(score: Values) -> bool:
     """Whether a score's difference from that of the chosen system may be chance."""
-    return score["p"] is not None and score["p"] >= SIGNIFICANT
+    return score["p_holm"] is not None and score["p_holm"] >= SIGNIFICANT
 
 
 def latex(value: object) -> str:
@@ -73,10 +73,11 @@ def notes_on(comparison: Values) -> list[str]:
     """Return sentences that explain the marks of the tables."""
     method = comparison["method"]
     notes = [f"Scores x100 with 95% intervals ({method['interval']}); best of our systems in bold. {_SETTINGS}."]
+    notes += [f"{SLICES[part['name']]}: {size(part)}." for part in comparison["slices"]]
     if comparison["against"] is not None:
         notes.append(
-            f"†: not significantly different from {comparison['against']} (p of at least {SIGNIFICANT}, two-sided, "
-            f"{method['p']}; not corrected for the number of comparisons)."
+            f"†: not significantly different from {comparison['against']} (corrected p of at least {SIGNIFICANT}; "
+            f"two-sided, {method['p']}; {method['p_holm']})."
         )
     if comparison["source"]:
         notes.append(f"Published: {comparison['source']}; it gives no intervals.")
@@ -92,7 +93,7 @@ def csv_text(comparison: Values) -> str:
     """Return `comparison.csv`: one value a line, x100; the improvement is listed as a measure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    head = ("slice", "n", "system", "setting", "model", "published", "measure", "value", "low", "high", "p")
+    head = ("slice", "n", "system", "setting", "model", "published", "measure", "value", "low", "high", "p", "p_holm")
     writer.writerow((*head, "signature"))
     for part in comparison["slices"]:
         for row in part["rows"]:
@@ -116,16 +117,16 @@ def _plain(text: str | None) -> str | None:
 def _csv_values(row: Values) -> Iterator[tuple[Any, ...]]:
     for measure, score in row["scores"].items():
         low, high = score["interval"] or (None, None)
-        yield measure, score["value"], low, high, score["p"], score["signature"]
+        yield measure, score["value"], low, high, score["p"], score["p_holm"], score["signature"]
     if row["improvement"] is not None:
-        yield IMPROVEMENT, row["improvement"], None, None, None, None
+        yield IMPROVEMENT, row["improvement"], None, None, None, None, None
 
 
 def screen_tables(comparison: Values) -> Iterator[WideTable]:
     """Yield a table of each slice for the terminal: values with their intervals below."""
     for part in comparison["slices"]:
         headings = [*comparison["measures"], *([IMPROVEMENT] if gain_note(part) else [])]
-        table = WideTable(["system", ""], headings, title=f"{SLICES[part['name']]} (n = {part['n']:,}), x100")
+        table = WideTable(["system", ""], headings, title=f"{SLICES[part['name']]} ({size(part)}), x100")
         for row in part["rows"]:
             cells = [_screen_cell(row["scores"].get(measure)) for measure in comparison["measures"]]
             style = "dim" if row["published"] else None

@@ -14,6 +14,7 @@ from metrics.common.version import installed_version
 from metrics.records.run import CatalogueInfo
 from metrics.reports import measure_charts as details
 from metrics.reports.samples import choose_samples, shown_measures
+from metrics.scoring.clusters import Clusters, too_few
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite
 
 
@@ -49,6 +50,8 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "lookbook": installed_version(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "slices": {name: len(places) for name, places in evaluation.slices.items()},
+        "clusters": {name: _clusters(one) for name, one in evaluation.clusters.items()},
+        "warnings": too_few(evaluation.clusters),
         "measures": list(evaluation.measures),
         "maximum": {name: MAXIMUM[name] for name in evaluation.measures},
         "absent": dict(evaluation.absent),
@@ -58,6 +61,10 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "catalogues": _distinct(_describe_catalogue(run.catalogue) for run in runs),
         "systems": [_describe(result) for result in evaluation.results],
     }
+
+
+def _clusters(clusters: Clusters) -> dict[str, Any]:
+    return {"n": len(clusters.labels), "unit": clusters.unit, "clusters": len(clusters)}
 
 
 def _distinct(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

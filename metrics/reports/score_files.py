@@ -12,23 +12,28 @@ from metrics.reports.comparison import check_choices, write_comparison
 from metrics.reports.comparison_tables import notes_on, screen_tables
 from metrics.reports.published import MEASURES
 from metrics.reports.report import write_report
+from metrics.scoring.clusters import BY, too_few
 from metrics.scoring.suite import Evaluation, score_systems
 
 
 def score_files(
-    captions: Sequence[Path], out: Path, measures: Sequence[Measure], references: Path | None = None
+    captions: Sequence[Path],
+    out: Path,
+    measures: Sequence[Measure],
+    references: Path | None = None,
+    clusters: Sequence[str] = BY,
 ) -> None:
-    """Score captions files side by side, write the report into `out` and print its table.
+    """Score captions files side by side, write the report into `out` and print its table; clusters as `score_systems`'.
 
     Raises:
         UserError: as `load_systems`, `score_systems` and `write_report`.
     """
     systems = load_systems(captions)
     check_folder(out)
-    evaluation = score_systems(systems, _given(references), measures)
+    evaluation = score_systems(systems, _given(references), measures, clusters)
     report = write_report(evaluation, out)
     absent = [f"{measure}: {reason}" for measure, reason in evaluation.absent.items()]
-    print_tables(_table(evaluation), *absent, f"report: {report}")
+    print_tables(_table(evaluation), *too_few(evaluation.clusters), *absent, f"report: {report}")
 
 
 def compare_files(
@@ -38,8 +43,11 @@ def compare_files(
     references: Path | None = None,
     published: str | None = None,
     against: str | None = None,
+    clusters: Sequence[str] = BY,
 ) -> None:
-    """Score captions files, write the comparison into `out` and print its tables; arguments as `write_comparison`'s.
+    """Score captions files, write the comparison into `out` and print its tables.
+
+    Arguments as `write_comparison`'s and `score_systems`'.
 
     Raises:
         UserError: as `load_systems`, `score_systems` and `write_comparison`.
@@ -47,7 +55,7 @@ def compare_files(
     systems = load_systems(captions)
     check_choices([system.name for system in systems], published, against)
     check_folder(out)
-    evaluation = score_systems(systems, _given(references), measures)
+    evaluation = score_systems(systems, _given(references), measures, clusters)
     comparison = write_comparison(evaluation, out, published, against)
     notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]
     print_tables(*screen_tables(comparison), *notes)
@@ -60,10 +68,10 @@ def _given(references: Path | None) -> list[CaptionRecord] | None:
 def _table(evaluation: Evaluation) -> WideTable:
     """The measures that papers print; the report has all."""
     shown = [name for name in MEASURES if name in evaluation.measures]
-    table = WideTable(["slice", "n", "system"], shown, caption="x100, as papers print them")
+    table = WideTable(["slice", "n", "clusters", "system"], shown, caption="x100, as papers print them")
     for name, places in evaluation.slices.items():
         for result in evaluation.results:
             values = [f"{result.scores[name][measure].value * 100:.1f}" for measure in shown]
-            table.add_row(name, str(len(places)), result.system.name, *values)
+            table.add_row(name, str(len(places)), str(len(evaluation.clusters[name])), result.system.name, *values)
         table.add_section()
     return table

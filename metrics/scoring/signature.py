@@ -1,28 +1,38 @@
 """A score's signature: what determines the number, to be quoted with it."""
 
+import math
 from collections.abc import Sequence
 
 from metrics.common.version import installed_version
+from metrics.measures.statistics import Floats
 from metrics.records.captions import CaptionRecord
-from metrics.text.ngrams import Integers
+from metrics.scoring.clusters import Clusters
 
 
 def signature(
-    name: str, tokenizer: str, further: Sequence[str], items: Sequence[CaptionRecord], places: Integers
+    name: str,
+    tokenizer: str,
+    further: Sequence[str],
+    items: Sequence[CaptionRecord],
+    per_item: Floats,
+    clusters: Clusters,
 ) -> str:
-    """Return what determines a measure's number on the items at `places`, joined by bars.
+    """Return what determines a measure's number and interval on the `items` of a slice, joined by bars.
 
     That is measure, tokenizer, references per item, number of items, what the measure adds (`further`: document
-    frequencies, Java, ...) and Lookbook's version.
+    frequencies, Java, ...), what the items are clustered by and into how many clusters, and Lookbook's version. Items
+    that the measure leaves out (NaN in `per_item`) count nowhere.
     """
-    counts = [len(items[place].references) for place in places]
-    low, high = min(counts), max(counts)
+    counts = [len(item.references) for item, value in zip(items, per_item, strict=True) if not math.isnan(value)]
+    low, high = min(counts, default=0), max(counts, default=0)
     parts = [
         "CIDEr-D" if name == "CIDEr" else name,
         f"tok:{tokenizer}",
         f"refs:{low}" if low == high else f"refs:{low}-{high}",
-        f"n:{len(places)}",
+        f"n:{len(counts)}",
         *further,
+        f"unit:{clusters.unit}",
+        f"clusters:{clusters.counted(per_item)}",
         f"lookbook:{installed_version()}",
     ]
     return "|".join(parts)

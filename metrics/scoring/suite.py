@@ -20,6 +20,7 @@ from metrics.measures.spice.measure import Spice
 from metrics.measures.statistics import Floats, Interval, Statistics, intervals
 from metrics.records.caption_sets import CaptionSet, reference_items
 from metrics.records.captions import CaptionRecord
+from metrics.scoring.clusters import BY, Clusters, check_keys, find_clusters
 from metrics.scoring.signature import signature
 from metrics.text.corpus import Corpus
 from metrics.text.ngrams import Integers
@@ -41,7 +42,7 @@ class Score:
         value: the corpus value, 0..1 (CIDEr 0..10); papers print it x100.
         per_item: (n,) each item's own value, in the items' order; NaN if the measure leaves the item out.
         signature: measure, tokenizer, references per item, n, what else determines the number, version.
-        interval: 95% bootstrap interval of the value, over the slice's items.
+        interval: 95% bootstrap interval of the value, over the slice's clusters of items.
     """
 
     value: float
@@ -78,6 +79,7 @@ class Evaluation:
     Attributes:
         items: the reference set, n records without captions.
         slices: slice name to the positions of its items; a slice without items is left out.
+        clusters: slice name to its items' clusters, found among them alone.
         results: one entry a system, baselines first.
         measures: what was measured, in the order of tables.
         absent: what was not measured, and why.
@@ -85,6 +87,7 @@ class Evaluation:
 
     items: Sequence[CaptionRecord]
     slices: Mapping[str, Integers]
+    clusters: Mapping[str, Clusters]
     results: Sequence[SystemScores]
     measures: tuple[str, ...]
     absent: Mapping[str, str]
@@ -99,6 +102,7 @@ def score_captions(
     captions: Sequence[CaptionRecord],
     references: Sequence[CaptionRecord] | None = None,
     measures: Sequence[Measure] | None = None,
+    clusters: Sequence[str] = BY,
 ) -> Evaluation:
     """Score one system's captions, against `references` or those in the records themselves.
 
@@ -108,18 +112,20 @@ def score_captions(
     by_id = {record.id: record for record in captions}
     if len(by_id) < len(captions):
         raise UserError("an id is repeated among the captions; keep one caption for each item")
-    return score_systems([CaptionSet("captions", by_id)], references, measures)
+    return score_systems([CaptionSet("captions", by_id)], references, measures, clusters)
 
 
 def score_systems(
     systems: Sequence[CaptionSet],
     references: Sequence[CaptionRecord] | None = None,
     measures: Sequence[Measure] | None = None,
+    clusters: Sequence[str] = BY,
 ) -> Evaluation:
     """Score systems side by side on the same items, by `measures` (default: `default_measures`).
 
     A missing caption scores 0 in every measure. CIDEr's document frequencies come from all items' references, on
-    slices too. A measure that cannot run here is left out, and `absent` has the reason.
+    slices too. A measure that cannot run here is left out, and `absent` has the reason. `clusters` names what items
+    are joined by for intervals and p-values (`find_clusters`).
 
     Raises:
         UserError: when there is nothing to score, ids or references do not match (`reference_items`), or a measure
@@ -132,6 +138,7 @@ def score_systems(
     unusable = [one for one in chosen if not isinstance(one, Measure)]
     if unusable:
         raise UserError(f"measures: expected measures, such as choose_measures(['CIDEr']), found {unusable[0]!r}")
+    check_keys(clusters)
     reasons = [(measure, measure.absent()) for measure in chosen]
     available = [measure for measure, reason in reasons if reason is None]
     if not available:
@@ -139,12 +146,14 @@ def score_systems(
     measured = run_measures(available, Corpus(systems, items))
     slices = _slices(items)
     by_system = [[(measure, of_all[place]) for measure, of_all in measured] for place in range(len(systems))]
-    bounds = {name: _intervals(by_system, places) for name, places in slices.items()}
+    found = {name: find_clusters([items[place] for place in places], clusters) for name, places in slices.items()}
+    bounds = {name: _intervals(by_system, places, found[name].labels) for name, places in slices.items()}
     return Evaluation(
         items,
         slices,
+        found,
         [
-            _score_system(system, items, slices, results, {name: bounds[name][place] for name in slices})
+            _score_system(system, items, slices, found, results, {name: bounds[name][place] for name in slices})
             for place, (system, results) in enumerate(zip(systems, by_system, strict=True))
         ],
         tuple(sorted((name for measure in available for name in measure.names), key=ORDER.index)),
@@ -183,6 +192,7 @@ def _score_system(
     system: CaptionSet,
     items: Sequence[CaptionRecord],
     slices: Mapping[str, Integers],
+    clusters: Mapping[str, Clusters],
     measured: Results,
     bounds: Mapping[str, Mapping[str, Interval]],
 ) -> SystemScores:
@@ -190,13 +200,15 @@ def _score_system(
         system,
         missing=tuple(item.id for item in items if item.id not in system.captions),
         empty=tuple(key for key, record in system.captions.items() if not (record.caption or "").strip()),
-        scores={name: _score_slice(measured, items, places, bounds[name]) for name, places in slices.items()},
+        scores={
+            name: _score_slice(measured, items, places, clusters[name], bounds[name]) for name, places in slices.items()
+        },
         statistics={name: one for _, result in measured for name, one in result.statistics.items()},
         details={measure.names[0]: result.details for measure, result in measured if result.details},
     )
 
 
-def _intervals(by_system: Sequence[Results], places: Integers) -> list[dict[str, Interval]]:
+def _intervals(by_system: Sequence[Results], places: Integers, clusters: Integers) -> list[dict[str, Interval]]:
     """Return each system's intervals by measure, from the same resamples for all."""
     statistics = {
         (place, name): one
@@ -204,20 +216,25 @@ def _intervals(by_system: Sequence[Results], places: Integers) -> list[dict[str,
         for _, result in measured
         for name, one in result.statistics.items()
     }
-    together = intervals(statistics, places)
+    together = intervals(statistics, places, clusters)
     return [{name: together[place, name] for of, name in statistics if of == place} for place in range(len(by_system))]
 
 
 def _score_slice(
-    measured: Results, items: Sequence[CaptionRecord], places: Integers, bounds: Mapping[str, Interval]
+    measured: Results,
+    items: Sequence[CaptionRecord],
+    places: Integers,
+    clusters: Clusters,
+    bounds: Mapping[str, Interval],
 ) -> dict[str, Score]:
     by_name = {name: (measure, result) for measure, result in measured for name in result.statistics}
-    scores = {}
+    scores, members = {}, [items[place] for place in places]
     for name in sorted(by_name, key=ORDER.index):
         measure, result = by_name[name]
         statistics = result.statistics[name]
-        signed = signature(name, measure.tokenizer, result.signature, items, places)
-        scores[name] = Score(statistics.value(places), statistics.per_item[places], signed, bounds[name])
+        per_item = statistics.per_item[places]
+        signed = signature(name, measure.tokenizer, result.signature, members, per_item, clusters)
+        scores[name] = Score(statistics.value(places), per_item, signed, bounds[name])
     return scores
 
 

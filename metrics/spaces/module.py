@@ -28,6 +28,7 @@ class CaptionMetric(evaluate.Metric, ABC):  # type: ignore[misc]
         source: its paper, as BibTeX.
         inputs: what `predictions` and `references` are.
         forms: the features that the inputs may have.
+        clusters: what joins items for the intervals (`find_clusters`); they have no ids and no photos here.
     """
 
     about: str
@@ -37,6 +38,7 @@ class CaptionMetric(evaluate.Metric, ABC):  # type: ignore[misc]
         "references: the reference caption of each item, or the list of its reference captions.\n"
     )
     forms: Sequence[Features] = (TEXTS, TEXT)
+    clusters: Sequence[str] = ("reference",)
 
     @abstractmethod
     def measure(self) -> Measure:
@@ -59,7 +61,8 @@ class CaptionMetric(evaluate.Metric, ABC):  # type: ignore[misc]
         pairs = zip(predictions, references, strict=True)
         records = [self.record(item, *pair) for item, pair in enumerate(pairs)]
         results: dict[str, Any] = {}
-        for name, score in score_captions(records, measures=[self.measure()]).results[0].scores["all"].items():
+        evaluation = score_captions(records, measures=[self.measure()], clusters=self.clusters)
+        for name, score in evaluation.results[0].scores["all"].items():
             key = name.lower().replace("-", "_")
             low, high = score.interval
             results |= {key: score.value, f"{key}_low": low, f"{key}_high": high, f"{key}_signature": score.signature}

@@ -29,8 +29,10 @@ def tokenize(captions: Sequence[str]) -> list[str]:
     """Tokenise, lower-case and strip the punctuation of each caption, with no more JVMs than pay.
 
     Line breaks of any kind count as spaces. The strings equal those of pycocoevalcap's `PTBTokenizer` for each caption
-    alone, and so never depend on its neighbours (there, "no." before a caption that starts with a digit does). Tokens
-    are joined by single spaces, and a token may hold U+00A0 ("10\\u00a01/2"), so the caller chooses what to split at.
+    alone, and so never depend on its neighbours (there, "no." before a caption that starts with a digit does). One
+    difference: on a corpus's last line the official tool drops the apostrophe of a last 'll, 're or 've; here it is
+    kept, as on every other line. Tokens are joined by single spaces, and a token may hold U+00A0 ("10\\u00a01/2"), so
+    the caller chooses what to split at.
 
     Raises:
         UserError: when Java or the jar is missing or fails, or returns a wrong number of lines.

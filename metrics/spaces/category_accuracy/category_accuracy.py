@@ -22,6 +22,7 @@ class CategoryAccuracy(CaptionMetric):
   booktitle={CEUR Workshop Proceedings 4188}, year={2026}}"""
     inputs = "predictions: the caption of each item.\nreferences: the category of each item.\n"
     forms = (TEXT,)
+    clusters = ("item",)
 
     def __init__(self, *, classifier: str, **given: Any) -> None:
         self.classifier = Path(classifier)

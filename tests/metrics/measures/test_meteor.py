@@ -49,7 +49,7 @@ def test_values_by_hand() -> None:
     precision, recall = (3 + 0.6 + 1 + 2 + 2.2) / 11, (3 + 0.6 + 1 + 2 + 1.6) / 13
     mean = 1 / (0.15 / precision + 0.85 / recall)
     assert score.value == pytest.approx(mean * (1 - 0.6 * (3 / 9.5) ** 0.2))
-    assert score.signature.startswith("METEOR|tok:ptb-3.4.1|refs:1-2|n:10|jar:1.5|lookbook:")
+    assert score.signature.startswith("METEOR|tok:ptb-3.4.1|refs:1-2|n:10|jar:1.5|unit:reference|clusters:7|lookbook:")
 
 
 def test_bars_are_read_as_the_official_scorer_writes_them() -> None:

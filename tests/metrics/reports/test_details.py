@@ -72,7 +72,7 @@ MEASURES = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [CaptionRecord(str(number), "a dress", references=("a dress",)) for number in range(4)]
     out = tmp_path_factory.mktemp("report")
-    write_report(score_captions(records, measures=MEASURES), out)
+    write_report(score_captions(records, measures=MEASURES, clusters=["item"]), out)
     return out
 
 
@@ -83,6 +83,8 @@ def test_the_values_and_what_is_left_out(folder: Path) -> None:
     assert report["measures"] == ["ROUGE-L", "SPICE", "MAP", "Acc"]
     assert report["absent"] == {"METEOR": f"not installed, run {EVIL}"}
     assert (scores["MAP"]["value"], scores["Acc"]["value"]) == (0.5, 0.75)
+    assert "|n:3|unit:item|clusters:3|" in scores["MAP"]["signature"]
+    assert "|n:4|unit:item|clusters:4|" in scores["Acc"]["signature"]
     assert scores["SPICE"]["interval"] == [0, 0]
     low, high = scores["Acc"]["interval"]
     assert 0 <= low < 0.75 < high <= 1

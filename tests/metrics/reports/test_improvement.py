@@ -39,7 +39,7 @@ class Given(Measure):
 
 
 def system(name: str, kind: str | None, items: int, **run: Any) -> CaptionSet:
-    captions = {str(n): CaptionRecord(str(n), "a", references=("a",)) for n in range(items)}
+    captions = {str(n): CaptionRecord(str(n), "a", references=(f"a {n}",)) for n in range(items)}
     run = {"catalogue": CatalogueInfo(name="hm", split_method="published")} | run
     return CaptionSet(name, captions, RunRecord(kind=kind, **run) if kind else None)
 
@@ -113,7 +113,8 @@ def test_systems_that_do_not_compare_with_each_other() -> None:
     one = system("one", "pretrained", 3, raw={"catalogue_fingerprint": "a"})
     other = system("other", "finetuned", 2, raw={"catalogue_fingerprint": "b"}, catalogue=CatalogueInfo("hm"))
     warnings = build_comparison(score_systems([one, other], None, [Given([0.1] * 7, [0.2] * 7)]))["warnings"]
-    assert len(warnings) == 3
+    assert len(warnings) == 4
     assert "different catalogues or splits" in warnings[0]
     assert "has changed between their runs" in warnings[1]
     assert warnings[2] == "other: no caption, so scored 0, for 1 of 3 items."
+    assert warnings[3].startswith("all: 3 independent clusters")

