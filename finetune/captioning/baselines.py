@@ -11,6 +11,7 @@ from finetune.runs.training_record import catalogue_of
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, read_captions, write_records
 from metrics.records.run import RUN_FILE, RunRecord, read_run
+from metrics.text.spelling import plain_spelling
 
 CATEGORY = "category's most frequent caption"
 SHUFFLE_SEED = 0
@@ -30,13 +31,19 @@ def write_baselines(prepared: Prepared, folder: Path) -> list[Path]:
 
 
 def most_frequent_captions(train: list[CaptionRecord], items: list[CaptionRecord]) -> list[str]:
-    """For each item the most frequent training caption of its category (of all training if the category has none)."""
+    """For each item the most frequent training caption of its category (of all training if the category has none).
+
+    Captions are equal whatever their white space and Unicode form; the first is written.
+    """
     counts: dict[str | None, Counter[str]] = defaultdict(Counter)
+    as_written: dict[str, str] = {}
     for record in train:
-        counts[record.category].update(record.references)
+        for text in record.references:
+            counts[record.category][plain_spelling(text)] += 1
+            as_written.setdefault(plain_spelling(text), text)
     overall = sum(counts.values(), Counter[str]())
-    best = {category: _most_frequent(counter) for category, counter in counts.items()}
-    best_overall = _most_frequent(overall)
+    best = {category: as_written[_most_frequent(counter)] for category, counter in counts.items()}
+    best_overall = as_written[_most_frequent(overall)]
     return [best.get(item.category, best_overall) for item in items]
 
 

@@ -17,12 +17,25 @@ ImagesPerItem = Literal[1, "all"]
 
 
 class Split(Section):
-    """How articles are divided; see `finetune.data.splits`."""
+    """How articles are divided; see `finetune.data.splits`.
+
+    Of method `product`, version 2 keeps items with the same photo together, and captions that are equal but for white
+    space and Unicode form; 1 knows equal captions alone. `join_similar` also keeps photos together that look alike,
+    in groups of at most this many.
+    """
 
     method: Literal["published", "product"] = "product"
+    version: Literal[1, 2] = 2
     train: Ratio = 0.8
     validation: Ratio = 0.1
     seed: Annotated[int, Field(ge=0)] = 42
+    join_similar: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _similar_photos_need_photos(self) -> Self:
+        if self.join_similar and (self.method != "product" or self.version == 1):
+            raise ValueError("join_similar: means something with method: product and version: 2 alone; leave it out")
+        return self
 
 
 class CatalogueSection(Section):

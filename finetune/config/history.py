@@ -12,7 +12,7 @@ RENAMED = {"judging": "evaluation"}
 # Keys added since, with the value that means what was done before there was a key ("data.split.version": 1). Runs begun
 # before resume with it, and a data section with it has the fingerprint that it always had. A key whose default is the
 # old behaviour belongs here too.
-ADDED: dict[str, Any] = {}
+ADDED: dict[str, Any] = {"data.split.version": 1, "data.split.join_similar": None}
 
 
 def with_current_names(values: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -33,12 +33,17 @@ def current_overrides(overrides: Iterable[str], source: str) -> list[str]:
     return [RENAMED.get(section, section) + override.removeprefix(section) for section, override in names]
 
 
-def with_old_values(values: Mapping[str, Any], began: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's values, with the old value of each key of `ADDED` that they lack, and that the run `began` without."""
+def with_old_values(
+    values: Mapping[str, Any], began: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A recipe's values, with the old value of each key of `ADDED` that they lack, and that the run `began` without.
+
+    A section that they lack as a whole is taken from `defaults`, the recipe with all its values.
+    """
     completed = deepcopy(dict(values))
     for key, value in ADDED.items():
         if not _has(began, key.split(".")):
-            _complete(completed, key.split("."), value)
+            _complete(completed, key.split("."), value, values if defaults is None else defaults)
     return completed
 
 
@@ -51,10 +56,16 @@ def _has(section: Any, keys: list[str]) -> bool:
     return len(keys) == 1 or _has(section[keys[0]], keys[1:])
 
 
-def _complete(section: Any, keys: list[str], value: Any) -> None:
+def _complete(section: Any, keys: list[str], value: Any, defaults: Any) -> None:
     """Set a value that a section lacks; of a list, in each entry."""
-    for part in section if isinstance(section, list) else [section]:
-        if len(keys) == 1:
-            part.setdefault(keys[0], value)
-        else:
-            _complete(part.setdefault(keys[0], {}), keys[1:], value)
+    if isinstance(section, list):
+        for entry, default in zip(section, defaults, strict=True):
+            _complete(entry, keys, value, default)
+    elif len(keys) == 1:
+        section.setdefault(keys[0], value)
+    elif keys[0] in section:
+        _complete(section[keys[0]], keys[1:], value, defaults.get(keys[0], {}))
+    else:
+        section[keys[0]] = deepcopy(defaults.get(keys[0], {}))
+        section[keys[0]].pop(keys[1], None)
+        _complete(section[keys[0]], keys[1:], value, {})

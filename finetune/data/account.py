@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.leaks import LeakAudit
+from finetune.data.similar_photos import PhotoCounts
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Account:
 
     `fingerprint` changes with every row, photo and key that decides the data. `folder` is None if the photos are in the
     prepared data. `dropped` has the ids by rule, `image_sizes` the number of photos by "width x height", the most
-    frequent first, `notes` further lines under titles. `mixture` is empty for a single catalogue; a mixture has its
-    name, fingerprint, split sizes and `mixture` alone.
+    frequent first, `notes` further lines under titles, `photos` how many photos are in several items or look like
+    others, `digests` the hash of each split's rows. `mixture` is empty for a single catalogue; a mixture has its name,
+    fingerprint, split sizes and `mixture` alone.
     """
 
     name: str
@@ -54,14 +56,15 @@ class Account:
     bad_images: list[str] = field(default_factory=list)
     image_sizes: dict[str, int] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    photos: PhotoCounts = field(default_factory=PhotoCounts)
     leak_audit: LeakAudit = field(default_factory=LeakAudit)
+    digests: dict[str, str] = field(default_factory=dict)
     mixture: tuple[MixturePart, ...] = ()
 
     def to_json(self) -> str:
-        """The text of `account.json`; the folder that it is in gives the fingerprint."""
-        keys = ("name", "counts", "dropped", "bad_images", "image_sizes", "notes", "split", "leak_audit")
+        """The text of `account.json`, for the folder of a single catalogue."""
         values = asdict(self)
-        return _dump({key: values[key] for key in keys})
+        return _dump({key: value for key, value in values.items() if key not in ("folder", "mixture")})
 
     def description(self) -> str:
         """The text that each Arrow data set of the catalogue keeps in its own info."""
@@ -69,12 +72,12 @@ class Account:
         return _dump({key: values[key] for key in ("name", "counts", "split", "leak_audit")})
 
     @classmethod
-    def from_json(cls, text: str, fingerprint: str, folder: Path | None) -> "Account":
+    def from_json(cls, text: str, folder: Path | None) -> "Account":
         """Read `to_json`'s text. Raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
         values = json.loads(text)
         return cls(
             name=values["name"],
-            fingerprint=fingerprint,
+            fingerprint=values["fingerprint"],
             split=SplitSizes(**values["split"]),
             folder=str(folder) if folder else None,
             counts=tuple(Step(**step) for step in values["counts"]),
@@ -82,7 +85,9 @@ class Account:
             bad_images=values["bad_images"],
             image_sizes=values["image_sizes"],
             notes=values["notes"],
+            photos=PhotoCounts(**values["photos"]),
             leak_audit=LeakAudit(**values["leak_audit"]),
+            digests=values["digests"],
         )
 
     def for_run_record(self) -> dict[str, Any]:
@@ -90,7 +95,7 @@ class Account:
         values = asdict(self)
         catalogue = {key: values[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
         dropped = {rule: len(ids) for rule, ids in self.dropped.items()}
-        return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": values["leak_audit"]}
+        return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": self.leak_audit.as_dict()}
 
     def for_training_record(self) -> dict[str, Any]:
         """The parts of `training.json` that describe the data: `catalogue_fingerprint` and `mixture`."""
@@ -107,10 +112,18 @@ class Account:
             f"  {leak.captions_in_train:>9.1%}  captions that are verbatim in training",
             f"  {leak.siblings_in_train:>9.1%}  items with a sibling of the same product in training",
         ]
+        if leak.photos_in_train is not None:
+            audited.append(f"  {leak.photos_in_train:>9.1%}  items whose photo is in training (same bytes or pixels)")
+        repeated = [
+            ("items share their photo with others (same bytes or pixels)", self.photos.shared),
+            ("items have a photo that looks like another (hashes within 2 of 64 bits)", self.photos.similar),
+            ("test items have a photo that looks like one of training", self.photos.similar_to_training),
+        ]
         sections = {
             f"catalogue {self.name}": _counted([(step.step, step.articles) for step in self.counts]),
             "dropped, by rule": _counted([(rule, len(ids)) for rule, ids in self.dropped.items() if ids]),
             **{title: [f"  {line}" for line in lines] for title, lines in self.notes.items()},
+            "photos that are not alone": _counted([(text, count) for text, count in repeated if count]),
             "photos left out": [f"  {reason}" for reason in self.bad_images],
             f"{self.split.method} split": _counted(list(self.split.sizes.items())),
             f"leak audit of {tested}": audited if leak.test_items else [],

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,17 @@ from finetune.config.catalogues import ALL_SPLITS, CatalogueSection
 from finetune.data.account import Account, SplitSizes, Step
 from finetune.data.catalogues.base import Catalogue
 from finetune.data.damage import is_damage, unreadable
-from finetune.data.leaks import SeenInTraining
+from finetune.data.leaks import Exposed, SeenInTraining
 from finetune.data.photos import Photo
+from finetune.data.similar_photos import count_photos
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, write_text
 from metrics.common.images import hdf5_row
 
 datasets.disable_progress_bars()
 
-LAYOUT_VERSION = 4
+FINGERPRINT_VERSION = 4
+LAYOUT_VERSION = 5
 ACCOUNT = "account.json"
 BLOCK = 50_000
 
@@ -35,7 +38,7 @@ def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: Ca
 
     What a catalogue is called and what it weighs among others changes nothing in it.
     """
-    text = f"{LAYOUT_VERSION} {catalogue.folder} {config.identity()} {catalogue.notes}"
+    text = f"{FINGERPRINT_VERSION} {catalogue.folder} {config.identity()} {catalogue.notes}"
     state = hashlib.sha256(text.encode("utf-8", "backslashreplace"))
     for name, part in parts.items():
         state.update(name.encode())
@@ -75,7 +78,10 @@ def is_whole(folder: Path) -> bool:
         for part in folder.iterdir():
             if part.is_dir():
                 (part / "state.json").stat()  # datasets reports one without permission as missing
-        read(folder, None)
+        _, account = read(folder, None)
+        digests = {name: _digest(folder / name) for name in ALL_SPLITS if (folder / name).is_dir()}
+        if digests != account.digests:
+            raise ValueError(f"{folder}: its rows are not those that were written")
     except (MemoryError, pa.ArrowCancelled):
         raise
     except OSError as error:
@@ -108,21 +114,38 @@ def remove_damaged(folder: Path) -> None:
         raise UserError(f"{folder}: is damaged and cannot be removed: {error.strerror or error}") from error
 
 
-def write(folder: Path, catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection) -> None:
+def write(
+    folder: Path, fingerprint: str, catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection
+) -> None:
     """Write the splits and their account to `folder`, which appears whole or not at all.
 
     Another process may write the same catalogue meanwhile; the first to finish names the folder.
     """
     names = sorted(set(catalogue.described["category"]) - {""})
-    trained = SeenInTraining(parts["train"]["caption"], parts["train"]["product_id"])
-    account = _account(folder.name, catalogue, parts, config, trained)
+    trained = SeenInTraining(_exposed(parts["train"]))
+    account = _account(fingerprint, catalogue, parts, config, trained)
     with atomic_folder(folder, keep_existing=True) as draft:
         for name, part in parts.items():
             if len(part):
                 data = _to_dataset(part, trained, names, catalogue.folder)
                 data.info.description = account.description()
                 data.save_to_disk(draft / name)
+        account = replace(account, digests={name: _digest(draft / name) for name, part in parts.items() if len(part)})
         write_text(draft / ACCOUNT, account.to_json())
+
+
+def _exposed(part: pd.DataFrame) -> Exposed:
+    columns = (part[name].tolist() for name in ("caption", "product_id", "photo_digest"))
+    return Exposed(*columns)
+
+
+def _digest(split: Path) -> str:
+    """The hash of a split's rows as they are stored."""
+    digest = hashlib.sha256()
+    for path in sorted(split.glob("*.arrow")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _to_dataset(part: pd.DataFrame, trained: SeenInTraining, names: list[str], folder: Path | None) -> Any:
@@ -141,6 +164,7 @@ def _to_block(
         "product_id": (block["product_id"], text),
         "image": (block["image"], Photo()) if folder is None else (block["image"], text),
         "file": ([None] * len(block) if folder is None else block["image"], text),
+        "photo_digest": (block["photo_digest"], text),
         "caption": (block["caption"], text),
         "category": ([name if name in known else None for name in block["category"]], datasets.ClassLabel(names=names)),
         "colour": (block["colour"], text),
@@ -158,7 +182,6 @@ def _account(
     config: CatalogueSection,
     trained: SeenInTraining,
 ) -> Account:
-    test = parts["test"]
     return Account(
         name=catalogue.name,
         fingerprint=fingerprint,
@@ -169,7 +192,8 @@ def _account(
         bad_images=catalogue.bad_images,
         image_sizes=dict(catalogue.image_sizes.most_common()),
         notes=catalogue.notes,
-        leak_audit=trained.audit(test["caption"].tolist(), test["product_id"]),
+        photos=count_photos(parts),
+        leak_audit=trained.audit(_exposed(parts["test"])),
     )
 
 
@@ -179,7 +203,7 @@ def read(folder: Path, images: Path | None) -> tuple[dict[str, Any], Account]:
     features = next(iter(saved.values())).features
     empty = datasets.Dataset.from_dict({name: [] for name in features}, features)
     splits = {name: saved.get(name, empty) for name in ALL_SPLITS}
-    account = Account.from_json((folder / ACCOUNT).read_text(encoding="utf-8"), folder.name, images)
+    account = Account.from_json((folder / ACCOUNT).read_text(encoding="utf-8"), images)
     sizes = {name: len(data) for name, data in splits.items()}
     if sizes != account.split.sizes:
         raise ValueError(f"{folder}: expected splits of {account.split.sizes}, found {sizes}")

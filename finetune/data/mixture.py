@@ -12,7 +12,7 @@ import datasets
 from finetune.config.catalogues import ALL_SPLITS, CatalogueSection
 from finetune.data.account import Account, MixturePart, SplitSizes
 from finetune.data.catalogues import loader_of
-from finetune.data.leaks import SeenInTraining
+from finetune.data.leaks import Exposed, SeenInTraining
 from finetune.data.preparation import Prepared, prepare
 from metrics.common.errors import UserError
 
@@ -25,10 +25,10 @@ class Mixture:
     """A recipe's catalogues by name, and `whole`: what is trained on, which is a single catalogue itself.
 
     Of several, the splits of `whole` have the columns `id`, `product_id`, `category` (ClassLabel), each "name/value",
-    `image`, `caption` and `catalogue` (the name). Its training split draws from the catalogues by their weights until
-    each item has come at least once; its other splits hold each item once. In the parts, `seen` and the leak audit are
-    taken against the training captions of all. `whole.account.mixture` has the weight of each catalogue, its training
-    articles and the items drawn from them. Records are for the parts alone.
+    `image`, `photo_digest`, `caption` and `catalogue` (the name). Its training split draws from the catalogues by their
+    weights until each item has come at least once; its other splits hold each item once. In the parts, `seen` and the
+    leak audit are taken against the training captions and photos of all. `whole.account.mixture` has the weight of each
+    catalogue, its training articles and the items drawn from them. Records are for the parts alone.
     """
 
     parts: dict[str, Prepared]
@@ -67,8 +67,8 @@ def prepare_all(catalogues: Mapping[str, CatalogueSection], seed: int) -> Mixtur
         return Mixture(parts, *parts.values())
     weights = {name: section.weight or 1.0 for name, section in catalogues.items()}
     whole = _mixed(parts, weights, seed)
-    captions = {caption for part in parts.values() for caption in part.splits["train"]["caption"][:]}
-    return Mixture({name: _audited(part, captions, whole) for name, part in parts.items()}, whole)
+    everything = [_exposed(part.splits["train"]) for part in parts.values()]
+    return Mixture({name: _audited(part, everything, whole) for name, part in parts.items()}, whole)
 
 
 def prepare_one(catalogues: Mapping[str, CatalogueSection], seed: int, name: str | None = None) -> Prepared:
@@ -126,7 +126,7 @@ def _aligned(name: str, part: Prepared, split: str, categories: list[str]) -> An
     }
     features = datasets.Features({column: feature for column, (_, feature) in columns.items()})
     named = datasets.Dataset.from_dict({column: values for column, (values, _) in columns.items()}, features)
-    return datasets.concatenate_datasets([data.select_columns(["image", "caption"]), named], axis=1)
+    return datasets.concatenate_datasets([data.select_columns(["image", "photo_digest", "caption"]), named], axis=1)
 
 
 def _probabilities(weights: dict[str, float], sizes: dict[str, int]) -> list[float]:
@@ -158,14 +158,23 @@ def _account(parts: dict[str, Prepared], weights: dict[str, float], splits: dict
     )
 
 
-def _audited(part: Prepared, captions: set[str], whole: Prepared) -> Prepared:
-    """The part with `seen` and its leak audit taken against `captions`, and so with a fingerprint of its own."""
-    trained = SeenInTraining(captions, part.splits["train"]["product_id"][:])
+def _exposed(data: Any) -> Exposed:
+    return Exposed(*(data[name][:] for name in ("caption", "product_id", "photo_digest")))
+
+
+def _audited(part: Prepared, everything: list[Exposed], whole: Prepared) -> Prepared:
+    """The part with `seen` and its leak audit taken against all captions and photos; so it has its own fingerprint."""
+    trained = SeenInTraining(
+        Exposed(
+            captions=[caption for items in everything for caption in items.captions],
+            products=part.splits["train"]["product_id"][:],
+            photos=[photo for items in everything for photo in items.photos or ()],
+        )
+    )
     marked = {split: _marked(part.splits[split], trained) for split in ("validation", "test")}
-    test = part.splits["test"]
     account = replace(
         part.account,
-        leak_audit=trained.audit(test["caption"][:], test["product_id"][:]),
+        leak_audit=trained.audit(_exposed(part.splits["test"])),
         fingerprint=_digest(part.account.fingerprint, whole.account.fingerprint),
     )
     return Prepared(part.splits | marked, account)

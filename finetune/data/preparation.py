@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finetune.config.catalogues import SPLITS, CatalogueSection
@@ -12,8 +13,8 @@ from finetune.data import arrow_cache as cache
 from finetune.data.account import Account
 from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import Catalogue, check_catalogue
-from finetune.data.photos import check_photos
-from finetune.data.splits import split_articles
+from finetune.data.photo_check import check_photos
+from finetune.data.splits import keep_photos_together, split_articles
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord, write_records
@@ -27,7 +28,8 @@ class Prepared:
     """A catalogue ready for training: one Arrow data set per split, and the account of how it came about.
 
     Columns: `id`, `product_id`, `image` (datasets.Image), `file` (path relative to the catalogue's folder), `caption`,
-    `category` (ClassLabel), `colour`, `attributes`, `seen`. The split `undescribed` has photos and no captions.
+    `photo_digest`, `category` (ClassLabel), `colour`, `attributes`, `seen`. The split `undescribed` has photos and no
+    captions.
     """
 
     splits: dict[str, Any]
@@ -57,10 +59,13 @@ def prepare(config: CatalogueSection) -> Prepared:
     _set_aside_unsplittable(catalogue)
     parts = _limited_parts(catalogue, config)
     _check_captions(parts, config.max_caption_words)
-    folder = cache_folder() / f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
+    fingerprint = f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
+    folder = cache_folder() / f"{fingerprint}-{cache.LAYOUT_VERSION}"
     if not cache.is_whole(folder):
         cache.remove_damaged(folder)
-        cache.write(folder, catalogue, _without_bad_images(catalogue, parts, config), config)
+        usable = _without_bad_images(catalogue, parts, config)
+        divided = _limited(usable | keep_photos_together(usable, config.split), config.limit)
+        cache.write(folder, fingerprint, catalogue, divided, config)
     splits, account = cache.read(folder, catalogue.folder)
     return Prepared(splits, replace(account, name=config.called))
 
@@ -91,7 +96,11 @@ def _limited_parts(catalogue: Catalogue, config: CatalogueSection) -> dict[str, 
     else:
         parts = split_articles(catalogue.described, config.split)
     parts["undescribed"] = catalogue.undescribed
-    return {name: part.head(config.limit) if config.limit else part for name, part in parts.items()}
+    return _limited(parts, config.limit)
+
+
+def _limited(parts: dict[str, pd.DataFrame], limit: int | None) -> dict[str, pd.DataFrame]:
+    return {name: part.head(limit) if limit else part for name, part in parts.items()}
 
 
 def _check_captions(parts: dict[str, pd.DataFrame], most: int) -> None:
@@ -108,30 +117,35 @@ def _check_captions(parts: dict[str, pd.DataFrame], most: int) -> None:
 def _without_bad_images(
     catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection
 ) -> dict[str, pd.DataFrame]:
-    usable = {name: _drop_bad(catalogue, name, part) for name, part in parts.items()}
+    """The parts without articles whose photos are broken, and with what was found of the others.
+
+    All photos are read together, since the same one may be in several parts.
+    """
+    articles = pd.concat([part.assign(part=name) for name, part in parts.items()])
+    folder, shown = catalogue.folder, articles["id" if catalogue.folder is None else "image"]
+    sources = articles["image"].tolist() if folder is None else [f"{folder}/{image}" for image in articles["image"]]
+    checked = check_photos(sources, "checking photos")
+    catalogue.image_sizes += checked.sizes
+    is_whole = np.array([place not in checked.broken for place in range(len(articles))])
+    if not is_whole.all():
+        catalogue.bad_images += [f"{shown.iloc[place]}: {reason}" for place, reason in checked.broken.items()]
+        catalogue.dropped[BAD_IMAGE] = articles["id"][~is_whole].tolist()
+        _report_bad_images(catalogue, config, none_left=not is_whole.any())
+    found = {"photo_digest": checked.digests, "difference_hash": np.array(checked.hashes, dtype=np.int64)}
+    usable = articles.assign(**found)[is_whole]
+    return {name: usable[usable["part"] == name].drop(columns="part") for name in parts}
+
+
+def _report_bad_images(catalogue: Catalogue, config: CatalogueSection, *, none_left: bool) -> None:
     bad, source = catalogue.bad_images, catalogue.folder or catalogue.name
-    if bad and config.on_bad_image == "stop":
-        shown = "\n  ".join(bad[:10])
+    if config.on_bad_image == "stop":
+        listed = "\n  ".join(bad[:10])
         raise UserError(
-            f"{len(bad)} photo(s) of {source} cannot be used:\n  {shown}\n"
+            f"{len(bad)} photo(s) of {source} cannot be used:\n  {listed}\n"
             "replace them, or leave them out with data.on_bad_image: skip"
         )
-    if all(part.empty for part in usable.values()):
+    if none_left:
         raise UserError(f"{source}: every photo is broken, the first is {bad[0]}")
-    return usable
-
-
-def _drop_bad(catalogue: Catalogue, name: str, part: pd.DataFrame) -> pd.DataFrame:
-    folder = catalogue.folder
-    sources = part["image"].tolist() if folder is None else [f"{folder}/{image}" for image in part["image"]]
-    checked = check_photos(sources, f"checking photos of {name}")
-    catalogue.image_sizes += checked.sizes
-    if not checked.broken:
-        return part
-    shown = part["id" if folder is None else "image"]
-    catalogue.bad_images += [f"{shown.iloc[position]}: {reason}" for position, reason in checked.broken.items()]
-    catalogue.dropped.setdefault(BAD_IMAGE, []).extend(part["id"].iloc[list(checked.broken)])
-    return part.drop(part.index[list(checked.broken)])
 
 
 def _record(row: dict[str, Any], names: list[str], split: str) -> CaptionRecord:
@@ -140,6 +154,7 @@ def _record(row: dict[str, Any], names: list[str], split: str) -> CaptionRecord:
         id=row["id"],
         product_id=row["product_id"],
         image=row["file"],
+        photo_digest=row["photo_digest"],
         references=(row["caption"],) if described else (),
         category=None if row["category"] is None else names[row["category"]],
         attributes={name: value for name, value in {"colour": row["colour"], **row["attributes"]}.items() if value},

@@ -1,20 +1,23 @@
 """Dividing a catalogue into training, validation and test."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
 from finetune.config.catalogues import SPLITS, Split
+from finetune.data.similar_photos import similar_groups
 from metrics.common.errors import UserError
+from metrics.common.groups import connected_groups
+from metrics.text.spelling import plain_spelling
+
+Parts = dict[str, pd.DataFrame]
 
 
-def split_articles(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFrame]:
-    """`train`, `validation` and `test`, each with the columns of `articles`.
+def split_articles(articles: pd.DataFrame, config: Split) -> Parts:
+    """`train`, `validation` and `test`, each with the columns of `articles`; no photo is known yet.
 
     Raises `UserError` if a part would be empty.
     """
@@ -22,17 +25,44 @@ def split_articles(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFr
         raise UserError(f"data.split: train {config.train} and validation {config.validation} leave nothing for test")
     if len(articles) < 3:
         raise UserError(f"{len(articles)} article(s) with a caption: too few for train, validation and test")
-    parts = (published_split if config.method == "published" else product_split)(articles, config)
+    if config.method == "published":
+        parts = published_split(articles, config)
+    else:
+        parts = product_split(articles, config, _sizes(len(articles), config))
+    return _without_empty(parts, config)
+
+
+def keep_photos_together(parts: Parts, config: Split) -> Parts:
+    """The parts of a product split, now that photos are known (columns `photo_digest`, `difference_hash`).
+
+    If a photo is in two of them, all their articles are divided again, into parts of the same sizes.
+    Raises `UserError` if a part would be empty.
+    """
+    if config.method == "published" or config.version == 1 or not any(len(parts[name]) for name in SPLITS):
+        return parts
+    articles = pd.concat([parts[name].assign(part=name) for name in SPLITS]).sort_index()
+    if config.join_similar:
+        articles["similar"] = similar_groups(articles["difference_hash"], config.join_similar)
+    groups = pd.Series(connected_groups(_keys(articles, config)), articles.index)
+    if articles["part"].groupby(groups).nunique().max() <= 1:
+        return parts
+    sizes = np.array([len(parts[name]) for name in SPLITS])
+    again = product_split(articles, config, sizes)
+    return _without_empty({name: part[parts[name].columns] for name, part in again.items()}, config)
+
+
+def _without_empty(parts: Parts, config: Split) -> Parts:
+    articles = sum(map(len, parts.values()))
     empty = [name for name, part in parts.items() if part.empty]
     if empty:
         raise UserError(
-            f"data.split: {config.method}: {', '.join(empty)} would be empty with {len(articles)} articles; "
+            f"data.split: {config.method}: {', '.join(empty)} would be empty with {articles} articles; "
             "give more articles, or other shares of data.split"
         )
     return parts
 
 
-def published_split(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFrame]:
+def published_split(articles: pd.DataFrame, config: Split) -> Parts:
     """The division that the catalogue comes with, else the one of omgwenxx/multimodal-fashion-analysis.
 
     The latter goes article by article, so that siblings fall on both sides: rows are shuffled by pandas, cut by
@@ -64,38 +94,38 @@ def _cut(articles: pd.DataFrame, second: float, seed: int) -> tuple[pd.DataFrame
     return first, rest
 
 
-def product_split(articles: pd.DataFrame, config: Split) -> dict[str, pd.DataFrame]:
-    """Whole groups of articles connected by product or by equal caption: neither ever crosses a split.
+def product_split(articles: pd.DataFrame, config: Split, sizes: np.ndarray) -> Parts:
+    """Whole groups of articles connected by product, caption or photo: none of these ever crosses a split.
 
-    Groups go, largest first, to a part drawn in proportion to the room it has left.
+    Groups go, largest first, to a part drawn in proportion to the room it has left of its size in `sizes` (3,).
     """
-    groups = connected_groups([articles["product_id"].tolist(), articles["caption"].tolist()])
+    groups = connected_groups(_keys(articles, config))
     rng = np.random.default_rng(config.seed)
-    labels, sizes = np.unique(groups, return_counts=True)
+    labels, members = np.unique(groups, return_counts=True)
     order = rng.permutation(len(labels))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    shares = np.array([config.train, config.validation, 1 - config.train - config.validation])
-    room = np.maximum(np.round(shares * len(articles)), 1)
-    room[0] = max(len(articles) - room[1:].sum(), 1)
+    order = order[np.argsort(-members[order], kind="stable")]
+    room = sizes.astype(np.float64)
     part_of = np.empty(len(labels), dtype=np.int64)
     for group in order:
-        fits = np.where(room >= sizes[group], room, 0)
+        fits = np.where(room >= members[group], room, 0)
         part = rng.choice(3, p=fits / fits.sum()) if fits.any() else int(room.argmax())
         part_of[group] = part
-        room[part] -= sizes[group]
-    parts = part_of[np.searchsorted(labels, groups)]
+        room[part] -= members[group]
+    parts = part_of[groups]
     return {name: articles[parts == number] for number, name in enumerate(SPLITS)}
 
 
-def connected_groups(keys: Sequence[Sequence[str]]) -> np.ndarray:
-    """Label rows so that rows which share any key (in the same list) have the same label. Returns ints (n,)."""
-    rows = len(keys[0])
-    codes, offset = [], rows
-    for values in keys:
-        code, names = pd.factorize(np.asarray(values, dtype=object))
-        codes.append(code + offset)
-        offset += len(names)
-    ends = np.concatenate(codes)
-    starts = np.tile(np.arange(rows), len(keys))
-    graph = coo_matrix((np.ones(len(ends), dtype=np.int8), (starts, ends)), shape=(offset, offset))
-    return np.asarray(connected_components(graph, directed=False)[1][:rows])
+def _sizes(articles: int, config: Split) -> np.ndarray:
+    shares = np.array([config.train, config.validation, 1 - config.train - config.validation])
+    sizes = np.maximum(np.round(shares * articles), 1)
+    sizes[0] = max(articles - sizes[1:].sum(), 1)
+    return sizes
+
+
+def _keys(articles: pd.DataFrame, config: Split) -> Iterator[list[tuple[str, Hashable]]]:
+    """What each article must share with no article of another part."""
+    captions = articles["caption"] if config.version == 1 else articles["caption"].map(plain_spelling)
+    photos = [articles[name] for name in ("photo_digest", "similar") if name in articles]
+    columns = {f"{number}": values for number, values in enumerate([articles["product_id"], captions, *photos])}
+    for row in zip(*columns.values(), strict=True):
+        yield list(zip(columns, row, strict=True))

@@ -42,7 +42,8 @@ def as_begun(recipe: Recipe) -> Recipe:
     if claim is None:
         return recipe
     source = str(RunFolder(recipe.output).recipe)
-    given = with_old_values(recipe.model_dump(mode="json", exclude_unset=True), claim.recipe)
+    dumped = recipe.model_dump(mode="json", exclude_unset=True)
+    given = with_old_values(dumped, claim.recipe, recipe.model_dump(mode="json"))
     return parse_recipe(given, source)
 
 

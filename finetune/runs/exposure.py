@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.data.leaks import LeakAudit, SeenInTraining
+from finetune.data.leaks import Exposed, LeakAudit, SeenInTraining
 from finetune.data.preparation import Prepared
 from finetune.models.adapter_files import adapter_folder, adapter_name, run_of
 from finetune.models.loading import base_name
@@ -46,17 +46,27 @@ def audited(
     """
     trained = _training_items(read_records(trained_on), prepared.account.name)
     described = [item for item in items if item.references]
-    captions = [item.references[0] for item in described]
-    seen = dict(zip([item.id for item in described], trained.seen(captions), strict=True))
+    test = _exposed(described)
+    seen = dict(zip([item.id for item in described], trained.seen(test.captions), strict=True))
     marked = [replace(item, seen=seen.get(item.id)) for item in items]
-    return marked, trained.audit(captions, [item.product_id for item in described])
+    return marked, trained.audit(test)
 
 
 def _training_items(records: Sequence[CaptionRecord], catalogue: str) -> SeenInTraining:
     """What a model was trained on; products of "catalogue/product", as mixtures write them, under both names."""
-    products = {record.product_id for record in records}
-    own = {product.removeprefix(f"{catalogue}/") for product in products if product}
-    return SeenInTraining((text for record in records for text in record.references), products | own)
+    items = _exposed(records)
+    own = [product.removeprefix(f"{catalogue}/") for product in items.products if product]
+    return SeenInTraining(replace(items, products=[*items.products, *own]))
+
+
+def _exposed(records: Sequence[CaptionRecord]) -> Exposed:
+    """What may leak of records with references; those of earlier versions do not tell their photos."""
+    photos = [record.photo_digest for record in records]
+    return Exposed(
+        captions=[text for record in records for text in record.references],
+        products=[record.product_id for record in records],
+        photos=photos if all(photos) else None,
+    )
 
 
 def leak_note(system: CaptioningSystem) -> str | None:
@@ -93,9 +103,12 @@ def with_exposure(start: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def keep_trained_on(folder: Path, prepared: Prepared, start: dict[str, Any] | None) -> None:
     """Write the items that a run is trained on, and those that its start adapter was trained on, if known."""
-    rows = prepared.splits["train"].select_columns(["id", "product_id", "caption"]).to_list()
+    rows = prepared.splits["train"].select_columns(["id", "product_id", "photo_digest", "caption"]).to_list()
     items = {
-        row["id"]: CaptionRecord(row["id"], product_id=row["product_id"], references=(row["caption"],)) for row in rows
+        row["id"]: CaptionRecord(
+            row["id"], product_id=row["product_id"], photo_digest=row["photo_digest"], references=(row["caption"],)
+        )
+        for row in rows
     }
     if start:
         earlier = RunFolder(run_of(adapter_folder(start["adapter"]))).trained_on

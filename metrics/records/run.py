@@ -162,7 +162,7 @@ class RunRecord(TrainingRecord):
         sha256: hash of that file.
         digest: short hash of all that decides the captions.
         leak_audit: `test_items`, `captions_in_train` (share), `siblings_in_train` (share),
-            `test_captions` (distinct ones).
+            `test_captions` (distinct ones), and `photos_in_train` (share) where known.
         leak_note: what the audit cannot know of the system's training.
         raw: the whole file as it was read.
     """

@@ -224,7 +224,7 @@ def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
 
 def _as_published(run: RunRecord) -> bool:
     data = run.recipe.get("data")
-    return not isinstance(data, Mapping) or data.get("split") == SPLIT
+    return not isinstance(data, Mapping) or SPLIT.items() <= dict(data.get("split") or {}).items()
 
 
 def _origin(run: RunRecord) -> tuple[Any, ...]:

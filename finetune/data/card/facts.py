@@ -75,6 +75,7 @@ def describe_catalogue(prepared: Prepared) -> CatalogueCard:
         "categories": _categories(texts["category"], described.features["category"].names),
         "attributes": _attributes(splits),
         "leak_audit": account.leak_audit.as_dict() if account.leak_audit.test_items else None,
+        "repeated_photos": asdict(account.photos),
         "counts": [asdict(step) for step in account.counts],
         "dropped": {rule: len(ids) for rule, ids in account.dropped.items()},
         "samples": [{"id": item.id, "caption": item.caption, "category": item.category} for item in samples],

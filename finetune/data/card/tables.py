@@ -54,11 +54,15 @@ _REPETITION = {
     "Captioned items": ("captions.items", ",d"),
     "Distinct captions": ("captions.distinct", ",d"),
     "Items whose caption another item has too": ("captions.repeated_share", ".1%"),
+    "Items whose photo another item has too": ("repeated_photos.shared", ",d"),
+    "Items whose photo looks like another item's": ("repeated_photos.similar", ",d"),
 }
 _LEAKS = {
     "Test items": ("leak_audit.test_items", ",d"),
     "Test captions that are word for word in training": ("leak_audit.captions_in_train", ".1%"),
     "Test items with a sibling of the same product in training": ("leak_audit.siblings_in_train", ".1%"),
+    "Test items whose photo is in training": ("leak_audit.photos_in_train", ".1%"),
+    "Test items whose photo looks like one of training": ("repeated_photos.similar_to_training", ",d"),
 }
 
 

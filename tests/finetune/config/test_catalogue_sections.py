@@ -22,7 +22,7 @@ def test_name_and_weight_are_no_part_of_the_identity() -> None:
     plain = Demo(catalogue="demo")
     assert Demo(catalogue="demo", name="shop", weight=2.0).identity() == plain.identity()
     assert plain.identity() == (
-        '{"split":{"method":"published","train":0.8,"validation":0.1,"seed":42},"limit":null,"on_bad_image":"stop",'
+        '{"split":{"method":"published","version":2,"train":0.8,"validation":0.1,"seed":42},"limit":null,"on_bad_image":"stop",'
         '"max_caption_words":300,"catalogue":"demo","layout":"hm","folder":"data/demo-catalogue","articles":3000,'
         '"seed":0,"photo_side":null}'
     )

@@ -32,7 +32,7 @@ def shop(folder: Path, items: list[tuple[str, str, str]] = ITEMS) -> Path:
     rows = []
     for number, (text, kind, tags) in enumerate(items):
         size = (24, 36) if number < len(items) - 2 else (200 + number, 100)
-        photo(folder / "photos" / f"{number:03d}.png", size=size)
+        photo(folder / "photos" / f"{number:03d}.png", (number * 9, 60, 90), size)
         rows.append({"file_name": f"{number:03d}.png", "text": text, "kind": kind, "tags": tags})
     write_csv(folder / "photos" / "metadata.csv", rows)
     return recipe(folder, {"catalogue": "folder", "folder": str(folder / "photos"), "columns": COLUMNS})

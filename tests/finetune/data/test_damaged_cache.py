@@ -14,7 +14,7 @@ NO_FILE_LEFT = """
 import os, resource, sys
 from pathlib import Path
 from finetune.data.arrow_cache import is_whole
-from finetune.data.photos import check_photos
+from finetune.data.photo_check import check_photos
 from metrics.common.errors import UserError
 
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

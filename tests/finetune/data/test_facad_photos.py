@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader
 from finetune.__main__ import app
 from finetune.config.recipe import load_recipe
 from finetune.data import preparation
-from finetune.data.photos import check_photos, load_image
+from finetune.data.photo_check import check_photos
+from finetune.data.photos import load_image
 from metrics.common.errors import UserError
 from metrics.common.images import hdf5_images, open_photo
 
@@ -64,13 +65,6 @@ def test_processes_that_share_an_open_file_do_not_disturb_each_other(data: Any) 
     assert _read(path) == expected
     with multiprocessing.get_context("fork").Pool(3) as pool:
         assert pool.map(_read, [path] * 30) == [expected] * 30
-
-
-def test_preparing_reads_no_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = facad(tmp_path / "facad")
-    path = recipe(tmp_path, {"catalogue": "facad", "folder": str(folder)})
-    monkeypatch.setattr(h5py.Dataset, "__getitem__", None)
-    assert len(preparation.prepare(load_recipe(path).data).splits["train"]) == 4
 
 
 def test_sizes_are_counted_and_rows_that_are_not_there_named(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_baselines_score_as_measured_with_the_coco_tools(
 def test_product_split_of_the_whole_catalogue(full: Prepared, whole: Path) -> None:
     """By the same rows, without their photos: no leak, and the ratio that was asked for."""
     from finetune.config.catalogues import Split
-    from finetune.data.leaks import SeenInTraining
+    from finetune.data.leaks import Exposed, SeenInTraining
     from finetune.data.splits import split_articles
 
     records = [record for split in ("train", "validation", "test") for record in full.records(split)]
@@ -170,5 +170,6 @@ def test_product_split_of_the_whole_catalogue(full: Prepared, whole: Path) -> No
     for name, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
         assert abs(len(parts[name]) / len(table) - share) <= 0.01
     train, test = parts["train"], parts["test"]
-    leak = SeenInTraining(train["caption"], train["product_id"]).audit(test["caption"].tolist(), test["product_id"])
+    exposed = (Exposed(part["caption"].tolist(), part["product_id"].tolist()) for part in (train, test))
+    leak = SeenInTraining(next(exposed)).audit(next(exposed))
     assert (leak.captions_in_train, leak.siblings_in_train) == (0, 0)

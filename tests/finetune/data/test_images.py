@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import photo
 
-from finetune.data.photos import MOST_PIXELS, check_photos, load_image
+from finetune.data.photo_check import check_photos
+from finetune.data.photos import MOST_PIXELS, load_image
 from metrics.common.errors import UserError
 
 RNG = np.random.default_rng(0)

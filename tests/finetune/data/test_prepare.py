@@ -29,8 +29,9 @@ from finetune.config.recipe import load_recipe
 from finetune.data import arrow_cache as cache
 from finetune.data import preparation
 from finetune.data.account import Account
+from finetune.data.arrow_cache import LAYOUT_VERSION
 from finetune.data.demo.catalogue import write_demo
-from finetune.data.photos import Checked
+from finetune.data.photo_check import Checked
 from metrics.common.errors import UserError
 from metrics.records.captions import read_records
 
@@ -106,10 +107,11 @@ def test_the_account_is_kept_with_the_data(shop_recipe: Path, shop: Path, lookbo
     first = load(shop_recipe).account
     (cached,) = lookbook_cache.iterdir()
     kept = json.loads((cached / "account.json").read_text())
-    assert load(shop_recipe).account == first == Account.from_json(json.dumps(kept), cached.name, shop)
-    assert (first.folder, first.fingerprint) == (str(shop), cached.name)
+    assert load(shop_recipe).account == first == Account.from_json(json.dumps(kept), shop)
+    assert (first.folder, f"{first.fingerprint}-{LAYOUT_VERSION}") == (str(shop), cached.name)
     assert list(kept) == [
-        *("name", "counts", "dropped", "bad_images", "image_sizes", "notes", "split", "leak_audit"),
+        *("name", "fingerprint", "split", "counts", "dropped", "bad_images", "image_sizes", "notes", "photos"),
+        *("leak_audit", "digests"),
     ]
     assert kept["split"] == {
         "method": "published",
@@ -120,7 +122,7 @@ def test_the_account_is_kept_with_the_data(shop_recipe: Path, shop: Path, lookbo
 def test_product_split_has_no_leak(shop_recipe: Path, tmp_path: Path) -> None:
     printed = prepared(shop_recipe, "data.split.method=product", "data.split.validation=0.15", "data.split.train=0.7")
     assert "product split" in printed
-    assert printed.count(" 0.0%  ") == 2
+    assert printed.count(" 0.0%  ") == 3
     of = {split: {r["product_id"] for r in references(tmp_path, split)} for split in ("train", "validation", "test")}
     assert sum(map(len, of.values())) == len(set.union(*of.values())) == COUNT // 2
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from finetune.config.catalogues import Split
-from finetune.data.leaks import LeakAudit, SeenInTraining
-from finetune.data.splits import SPLITS, connected_groups, split_articles
+from finetune.data.leaks import Exposed, LeakAudit, SeenInTraining
+from finetune.data.splits import SPLITS, split_articles
 from metrics.common.errors import UserError
+from metrics.common.groups import connected_groups
 
 PRODUCT = Split(method="product")
 PUBLISHED = Split(method="published")
@@ -31,8 +32,11 @@ def articles(pairs: Pairs) -> pd.DataFrame:
 
 
 def audit(test: pd.DataFrame, train: pd.DataFrame) -> LeakAudit:
-    trained = SeenInTraining(train["caption"], train["product_id"])
-    return trained.audit(test["caption"].tolist(), test["product_id"])
+    return SeenInTraining(exposed(train)).audit(exposed(test))
+
+
+def exposed(part: pd.DataFrame) -> Exposed:
+    return Exposed(part["caption"].tolist(), part["product_id"].tolist())
 
 
 def distinct(count: int) -> pd.DataFrame:
@@ -124,8 +128,7 @@ def test_connected_groups_are_those_of_union_by_hand(pairs: Pairs) -> None:
                 merged = groups[first] | groups[second]
                 for member in merged:
                     groups[member] = merged
-    products, captions = zip(*pairs, strict=True)
-    labels = connected_groups([list(map(str, products)), list(map(str, captions))])
+    labels = connected_groups([("product", product), ("caption", caption)] for product, caption in pairs)
     assert [set(np.flatnonzero(labels == label)) for label in labels] == groups
 
 

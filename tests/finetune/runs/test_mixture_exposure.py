@@ -55,7 +55,7 @@ def test_seen_refers_to_all_catalogues_and_siblings_to_their_own(tmp_path: Path)
         assert done.exit_code == 0, done.output
         assert {record["id"] for record in lines(out) if record["seen"]} == set(given)
         audit = json.loads((out.parent / "run.json").read_text())["leak_audit"]
-        shares = {"captions_in_train": 0.7, "siblings_in_train": 0.0}
+        shares = {"captions_in_train": 0.7, "siblings_in_train": 0.0, "photos_in_train": 0.0}
         assert audit == shares | {"test_items": 10, "test_captions": 10}
 
 

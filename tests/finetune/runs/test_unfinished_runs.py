@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from finetune.__main__ import app
+from finetune.config.history import with_old_values
 from finetune.config.recipe import parse_recipe
 from finetune.data.arrow_cache import fingerprint
 from finetune.data.catalogues.base import COLUMNS, Catalogue
@@ -135,7 +136,9 @@ def test_a_data_section_has_the_fingerprint_that_it_had(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(bytes(size))
         os.utime(file, (GOLDEN["time"], GOLDEN["time"]))
-    recipe = parse_recipe({"output": "out", "data": case["data"], "model": {"base": "x"}}, "golden")
+    values = {"output": "out", "data": case["data"], "model": {"base": "x"}}
+    defaults = parse_recipe(values, "golden").model_dump(mode="json")
+    recipe = parse_recipe(with_old_values(values, {}, defaults), "golden")
     section = next(iter(recipe.catalogues.values()))
     parts = {split: pd.DataFrame(rows, columns=list(COLUMNS)) for split, rows in GOLDEN["rows"].items()}
     for part in parts.values() if case["of"] is None else ():

@@ -1,0 +1,153 @@
+"""Reads every photo once: which are broken, how large they are, which are the same and what each looks like."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from finetune.data.photos import BROKEN, damage, refuse_huge
+from metrics.common.images import hdf5_row, open_photo, to_rgb
+
+CHECKED_SIZE = (64, 64)
+_MANY = 100
+Source = str | bytes
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass
+class Checked:
+    """What was found of n photos, by their positions.
+
+    Attributes:
+        broken: what is wrong with each broken one.
+        sizes: how many whole ones there are of each "width x height".
+        digests: (n,) a text for each photo, the same for the same one: equal bytes, or equal pixels; "" if broken.
+        hashes: (n,) its 64-bit difference hash (`difference_hash`), 0 if broken.
+    """
+
+    broken: dict[int, str] = field(default_factory=dict)
+    sizes: Counter[str] = field(default_factory=Counter)
+    digests: list[str] = field(default_factory=list)
+    hashes: list[int] = field(default_factory=list)
+
+
+class _Read(NamedTuple):
+    """A photo: its digest as stored, and that of its pixels; those of a JPEG are `reduced` to a fraction."""
+
+    content: bytes
+    size: str
+    pixels: bytes
+    reduced: bool
+    difference_hash: int
+
+
+def check_photos(sources: Sequence[Source], title: str) -> Checked:
+    """Read every photo once as `load_image` does; sources are paths (rows of HDF5 files among them) or their bytes.
+
+    JPEGs are decoded at a fraction of their size, which still reads every byte; only where two of one size could be
+    the same picture are they decoded whole.
+    """
+    checked, whole = Checked(), dict[int, _Read]()
+    for place, read in enumerate(_each(_read, sources, title)):
+        if isinstance(read, str):
+            checked.broken[place] = read
+        else:
+            whole[place] = read
+    checked.sizes = Counter(read.size for read in whole.values())
+    same = _same_pixels({read.content: (sources[place], read) for place, read in whole.items()})
+    digests = {place: same.get(read.content, read.content).hex() for place, read in whole.items()}
+    checked.digests = [digests.get(place, "") for place in range(len(sources))]
+    checked.hashes = [whole[place].difference_hash if place in whole else 0 for place in range(len(sources))]
+    return checked
+
+
+def difference_hash(image: Image.Image) -> int:
+    """Whether brightness rises from each of 9 x 8 areas to its right neighbour, as 64 bits (Krawetz 2013), signed."""
+    areas = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX))
+    return int.from_bytes(np.packbits(areas[:, 1:] > areas[:, :-1]).tobytes(), "big", signed=True)
+
+
+def _each(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
+    with ThreadPoolExecutor() as pool:
+        yield from tqdm(pool.map(work, items), total=len(items), desc=title, unit="photo", disable=len(items) < _MANY)
+
+
+def _read(source: Source) -> _Read | str:
+    """The photo, or what is wrong with it."""
+    try:
+        with _opened(source) as (image, content):
+            refuse_huge(image)
+            size = f"{image.width} x {image.height}"
+            image.draft("RGB", CHECKED_SIZE)
+            reduced = size != f"{image.width} x {image.height}"
+            rgb = to_rgb(ImageOps.exif_transpose(image))
+    except BROKEN as error:
+        return damage("a photo" if isinstance(source, bytes) else source, error)
+    return _Read(content, size, _pixels(rgb), reduced, difference_hash(rgb))
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[tuple[Image.Image, bytes]]:
+    """The photo, and the digest of its content; a file is never in memory as a whole."""
+    if not isinstance(source, bytes) and hdf5_row(source):
+        with open_photo(source) as image:
+            yield image, _pixels(image)
+        return
+    with BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+        content = _content(file)
+        with Image.open(file) as image:
+            yield image, content
+
+
+def _content(file: IO[bytes]) -> bytes:
+    digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()  # type: ignore[arg-type]
+    file.seek(0)
+    return digest
+
+
+def _pixels(image: Image.Image) -> bytes:
+    return hashlib.blake2b(repr(image.size).encode() + image.tobytes(), digest_size=16).digest()
+
+
+def _whole_pixels(found: tuple[Source, _Read]) -> bytes:
+    source, read = found
+    if not read.reduced:
+        return read.pixels
+    try:
+        with _opened(source) as (image, _):
+            return _pixels(to_rgb(ImageOps.exif_transpose(image)))
+    except BROKEN:  # whole only at a fraction of its size: like no other, and named when it is used
+        return read.content
+
+
+def _same_pixels(photos: dict[bytes, tuple[Source, _Read]]) -> dict[bytes, bytes]:
+    """By the digest of its content, that of the first photo of the same size with the same pixels.
+
+    Reduced pixels tell JPEGs apart, but not a JPEG from a photo of another kind: of a size that has both, all are
+    compared whole.
+    """
+    kinds: dict[str, set[bool]] = defaultdict(set)
+    for _, read in photos.values():
+        kinds[read.size].add(read.reduced)
+    alike: dict[tuple[str, bytes], list[bytes]] = defaultdict(list)
+    for content, (_, read) in photos.items():
+        alike[read.size, read.pixels if len(kinds[read.size]) == 1 else b""].append(content)
+    compared = [content for group in alike.values() if len(group) > 1 for content in group]
+    first: dict[tuple[str, bytes], bytes] = {}
+    pixels = _each(_whole_pixels, [photos[content] for content in compared], "comparing photos")
+    sizes = (photos[content][1].size for content in compared)
+    return {
+        content: first.setdefault((size, whole), content)
+        for content, size, whole in zip(compared, sizes, pixels, strict=True)
+    }
