@@ -92,6 +92,8 @@ def caption_catalogue(
     spent = "caption_since_resume_s" if done else "caption_s"
     started = time.perf_counter()
     missing = [item for item in items if item[0].id not in done]
+    if state.is_main_process and system.captioner.crops and prepared.account.outside_middle_square:
+        print(prepared.account.unseen_note())
     share = missing[state.process_index :: state.num_processes]
     own = _caption_missing(system, share, journals.own)
     done |= dict(gather_object(list(own.items())))
@@ -147,7 +149,7 @@ def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str
     """Short hash of all that determines the captions."""
     config = system.model
     state = {
-        "model": config.model_dump(),
+        "model": config.identity(),
         "weights": [_files_state(path) for path in (config.base, system.adapter) if path],
         "prompt": system.prompt,
         "decoding": system.decoding.model_dump(),

@@ -12,7 +12,12 @@ RENAMED = {"judging": "evaluation"}
 # Keys added since, with the value that means what was done before there was a key ("data.split.version": 1). Runs begun
 # before resume with it, and a data section with it has the fingerprint that it always had. A key whose default is the
 # old behaviour belongs here too.
-ADDED: dict[str, Any] = {"data.split.version": 1, "data.split.join_similar": None}
+# A function makes it of the section that lacks the key.
+ADDED: dict[str, Any] = {
+    "data.split.version": 1,
+    "data.split.join_similar": None,
+    "model.image": lambda model: "crop" if model.get("family") == "llava" else "stretch",
+}
 
 
 def with_current_names(values: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def _complete(section: Any, keys: list[str], value: Any, defaults: Any) -> None:
         for entry, default in zip(section, defaults, strict=True):
             _complete(entry, keys, value, default)
     elif len(keys) == 1:
-        section.setdefault(keys[0], value)
+        section.setdefault(keys[0], value(section) if callable(value) else value)
     elif keys[0] in section:
         _complete(section[keys[0]], keys[1:], value, defaults.get(keys[0], {}))
     else:

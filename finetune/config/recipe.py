@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -12,8 +12,10 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationInfo,
+    model_validator,
 )
 
+from finetune.config import history
 from finetune.config.catalogues import CatalogueSection
 from finetune.config.errors import nearest, parse
 from finetune.config.history import current_overrides, with_current_names
@@ -43,7 +45,12 @@ class Tiny(Section):
 
 
 class Model(Section):
-    """The base model: a Hub id, a folder, or `demo` for the one that comes with Lookbook."""
+    """The base model: a Hub id, a folder, or `demo` for the one that comes with Lookbook.
+
+    `image`: how photos that are not square become square. LLaVA's are padded (default; as LLaVA-1.5 was trained), or
+    `crop`: as its published processor does, which never sees what is outside the middle square (the published runs), or
+    `stretch`. BLIP-2 stretches.
+    """
 
     family: FamilyName = "blip2"
     base: Annotated[str, AfterValidator(short_name)]
@@ -52,6 +59,22 @@ class Model(Section):
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     quantization: Literal["nf4", "int8"] | None = None
     tiny: Tiny | None = None
+    image: Literal["pad", "crop", "stretch"] | None = None
+
+    @model_validator(mode="after")
+    def _image_of_family(self) -> Self:
+        if self.image is None:  # not among the fields that were given
+            object.__setattr__(self, "image", "pad" if self.family == "llava" else "stretch")
+        if self.family == "blip2" and self.image != "stretch":
+            raise ValueError(f"image: BLIP-2's processor stretches photos; expected stretch, found {self.image}")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """The values that decide what the model writes; the key `image` only where it changes what was always done."""
+        values = self.model_dump()
+        if self.image == history.ADDED["model.image"](values):
+            del values["image"]
+        return values
 
 
 class Tune(Section):

@@ -90,12 +90,27 @@ class Account:
             digests=values["digests"],
         )
 
+    @property
+    def outside_middle_square(self) -> float:
+        """The share of the photos' area that lies outside their middle squares."""
+        photos = [(*map(int, size.split(" x ")), count) for size, count in self.image_sizes.items()]
+        total = sum(count for _, _, count in photos)
+        return sum((1 - min(w, h) / max(w, h)) * count for w, h, count in photos) / total if total else 0.0
+
+    def unseen_note(self) -> str:
+        """What a model that crops photos never sees of them."""
+        return (
+            f"note: {self.outside_middle_square:.1%} of the area of {self.name}'s photos lies outside their middle "
+            "squares and is never seen; model.image: pad shows all of it"
+        )
+
     def for_run_record(self) -> dict[str, Any]:
         """The parts of `run.json` that describe the catalogue: `catalogue` and `leak_audit`."""
         values = asdict(self)
         catalogue = {key: values[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
         dropped = {rule: len(ids) for rule, ids in self.dropped.items()}
-        return {"catalogue": catalogue | {"dropped": dropped}, "leak_audit": self.leak_audit.as_dict()}
+        catalogue |= {"dropped": dropped, "outside_middle_square": self.outside_middle_square}
+        return {"catalogue": catalogue, "leak_audit": self.leak_audit.as_dict()}
 
     def for_training_record(self) -> dict[str, Any]:
         """The parts of `training.json` that describe the data: `catalogue_fingerprint` and `mixture`."""

@@ -12,10 +12,9 @@ import yaml
 from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
-from finetune.config.recipe import parse_recipe
 from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
-from finetune.runs.training_record import read_training
+from finetune.runs.training_record import read_training, trained_recipe
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, read_json_object, sha256
 from metrics.records.run import TrainingRecord
@@ -80,7 +79,7 @@ def _read_record(run: RunFolder) -> TrainingRecord:
     absent = [name for name in NEEDED if not getattr(record, name)]
     if absent:
         raise UserError(f"{run.training}: expected {', '.join(absent)} in it, found none; {record.REMEDY}")
-    return replace(record, recipe=recipe_values(parse_recipe(record.recipe, str(run.training))))
+    return replace(record, recipe=recipe_values(trained_recipe(record, str(run.training))))
 
 
 def _check_model(trained: Trained) -> None:

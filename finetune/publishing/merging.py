@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 from safetensors import SafetensorError
 
-from finetune.config.recipe import Decoding, Model, Recipe, parse_recipe
+from finetune.config.recipe import Decoding, Model, Recipe
 from finetune.data.mixture import prepare_all
 from finetune.models.adapter_files import WEIGHTS, load_adapter
 from finetune.models.adapters import count_parameters
@@ -19,7 +19,7 @@ from finetune.models.generation import generate
 from finetune.publishing.contents import ADAPTER, MARK, public
 from finetune.runs.captioning_system import load_system
 from finetune.runs.folder import RunFolder
-from finetune.runs.training_record import read_training
+from finetune.runs.training_record import read_training, trained_recipe
 from finetune.training.collator import CaptionCollator
 from finetune.training.losses import caption_losses
 from finetune.training.preflight import check_disk
@@ -87,7 +87,7 @@ def _recipe_of(run: Path) -> Recipe:
             f"{run}: has no adapter to merge: its towers were tuned in full, and {folder.model} is the whole model "
             "already; copy that folder"
         )
-    return parse_recipe(training.recipe, str(folder.training))
+    return trained_recipe(training, str(folder.training))
 
 
 def _check(out: Path, dtype: str) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finetune.config.recipe import Decoding, Model, Recipe, parse_recipe
+from finetune.config.recipe import Decoding, Model, Recipe
 from finetune.models.adapter_files import CONFIG, adapter_folder, load_adapter, run_of
 from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
 from finetune.models.loading import split_revision
 from finetune.runs.claim import read_claim
 from finetune.runs.folder import RunFolder
-from finetune.runs.training_record import read_training
+from finetune.runs.training_record import read_training, trained_recipe
 from metrics.common.errors import UserError
 from metrics.records.run import TrainingRecord
 
@@ -49,6 +49,7 @@ def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     adapted = {load_adapter(system.captioner, adapter): _adapted(system, adapter) for adapter in wanted}
     for name, one in adapted.items():
         system.captioner.model.set_adapter(name, inference_mode=True)
+        system.captioner.prepare_photos_as(Path(str(one.adapter)))
         yield one
     if not adapted:
         yield system
@@ -61,7 +62,7 @@ def _bare_system(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     training = read_training(run.path)
     if training is None and read_claim(run.path) is not None:
         raise UserError(f"{base}: its training has not ended; resume it with `train ... --resume`")
-    source = parse_recipe(training.recipe, str(run.training)) if training else recipe
+    source = trained_recipe(training, str(run.training)) if training else recipe
     if training and source:
         config, own_adapter = _trained_config(run, source.model)
     else:

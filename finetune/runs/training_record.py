@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.config.history import with_current_names
+from finetune.config.history import with_current_names, with_old_values
+from finetune.config.recipe import Recipe, parse_recipe
 from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.records.json_reader import JsonReader
@@ -26,6 +27,11 @@ def read_training(path: Path) -> TrainingRecord | None:
     if not record.recipe:
         raise UserError(f"{file}: expected the recipe of the training in it, found none; {record.REMEDY}")
     return replace(record, recipe=with_current_names(record.recipe, str(file)))
+
+
+def trained_recipe(record: TrainingRecord, source: str) -> Recipe:
+    """The recipe of a finished training, as it was trained: keys added since have the values of then."""
+    return parse_recipe(with_old_values(record.recipe, record.recipe), source)
 
 
 def catalogue_of(prepared: "Prepared") -> dict[str, Any]:

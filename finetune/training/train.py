@@ -88,6 +88,9 @@ def _train(
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
         print(adapters.describe(counts))
+        for part in mixture.parts.values():
+            if captioner.crops and part.account.outside_middle_square:
+                print(part.account.unseen_note())
         for split, ids in cut.items():
             print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
     trainer = _trainer(recipe, fitted.training, captioner, prompt, mixture.whole, state)

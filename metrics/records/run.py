@@ -27,6 +27,7 @@ class CatalogueInfo:
         dropped: rule to the number of articles that it dropped.
         bad_images: photos that were left out, each with the reason.
         notes: further lines on the preparation, under titles.
+        outside_middle_square: the share of the photos' area that a model that crops them never sees.
     """
 
     name: str | None = None
@@ -37,6 +38,7 @@ class CatalogueInfo:
     dropped: Mapping[str, int] = field(default_factory=dict)
     bad_images: tuple[str, ...] = ()
     notes: Mapping[str, list[str]] = field(default_factory=dict)
+    outside_middle_square: float | None = None
 
     @classmethod
     def read(cls, reader: JsonReader) -> Self:
@@ -51,6 +53,7 @@ class CatalogueInfo:
             dropped=reader.numbers("dropped"),
             bad_images=tuple(reader.texts("bad_images")),
             notes=reader.mapping("notes"),
+            outside_middle_square=reader.number("outside_middle_square"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -63,6 +66,7 @@ class CatalogueInfo:
             "bad_images": list(self.bad_images),
             "notes": dict(self.notes),
             "dropped": dict(self.dropped),
+            "outside_middle_square": self.outside_middle_square,
         }
 
 

@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -125,6 +126,17 @@ class Captioner(ABC):
                 images=list(images), text=list(prompts), padding=True, padding_side="left", return_tensors="pt"
             )
         )
+
+    def prepare_photos_as(self, folder: Path) -> None:
+        """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained."""
+        if any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
+            self.processor.image_processor = type(self.processor).from_pretrained(folder).image_processor
+
+    @property
+    def crops(self) -> bool:
+        """Whether the model never sees what lies outside a photo's middle square."""
+        images = self.processor.image_processor
+        return bool(getattr(images, "do_center_crop", False)) and not getattr(images, "do_pad", False)
 
     @abstractmethod
     def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:

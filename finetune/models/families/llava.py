@@ -11,6 +11,7 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaImageProcessorPil,
     LlavaProcessor,
 )
 
@@ -68,14 +69,17 @@ class LlavaCaptioner(Captioner):
         processor.patch_size = model.config.vision_config.patch_size
         processor.vision_feature_select_strategy = model.config.vision_feature_select_strategy
         processor.num_additional_image_tokens = CLASS_TOKENS
+        if config.image != "crop":
+            side = model.config.vision_config.image_size
+            processor.image_processor = _image_processor(processor.image_processor, side, pad=config.image == "pad")
         return cls(model, processor)
 
     @classmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
         """A small LLaVA; its CLIP has one layer more than `shape.layers`, since the last one is not used."""
         tokenizer = train_llama_tokenizer([*texts, *[cls.default_prompt] * len(texts)], shape.vocabulary)
-        size = {"height": shape.image_size, "width": shape.image_size}
-        images = CLIPImageProcessorPil(size=size, do_center_crop=False)
+        side = shape.image_size
+        images = CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
         processor = LlavaProcessor(
             images, tokenizer, shape.patch_size, "default", num_additional_image_tokens=CLASS_TOKENS
         )
@@ -124,6 +128,21 @@ class LlavaCaptioner(Captioner):
         config = self.model.config
         used, states = config.vision_feature_layer, config.vision_config.num_hidden_layers + 1
         return max(int(layer % states) for layer in ([used] if isinstance(used, int) else used))
+
+
+def _image_processor(published: Any, side: int, *, pad: bool) -> LlavaImageProcessorPil:
+    """A processor that shows the whole photo: on a square of the mean colour, or stretched."""
+    square = {"height": side, "width": side}
+    return LlavaImageProcessorPil(
+        do_pad=pad,
+        size={"shortest_edge": side} if pad else square,
+        do_center_crop=False,
+        crop_size=square,
+        image_mean=published.image_mean,
+        image_std=published.image_std,
+        resample=published.resample,
+        rescale_factor=published.rescale_factor,
+    )
 
 
 def _tiny_config(shape: Tiny, tokenizer: Any) -> LlavaConfig:
