@@ -45,11 +45,15 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
             os._exit(128 + number)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Stop, and save unless a validation comes first."""
+        """Log what is saved anyway; if interrupted stop, and save unless a validation comes first.
+
+        That checkpoint keeps the losses since the last entry of the history, which so is the one of an uninterrupted
+        training.
+        """
+        control.should_log |= control.should_save
         if self.agreed:
             control.should_training_stop = True
             control.should_save |= args.eval_strategy == IntervalStrategy.STEPS or not _is_evaluated(state)
-        control.should_log |= control.should_save
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

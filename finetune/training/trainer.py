@@ -22,6 +22,8 @@ from finetune.training.optimization import rates_of_parameters, schedule, split_
 from finetune.training.sampling import TrainingBatches, TrainingItems, TrainingOrder, ignore_signals
 from metrics.common.errors import UserError
 
+UNLOGGED = "unlogged_loss"  # beside the states of callbacks, where earlier versions ignore it
+
 
 class CaptionTrainer(Trainer):  # type: ignore[misc]
     """Trainer whose losses are per caption token: over the whole batch in training, over the whole split in validation.
@@ -66,6 +68,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
             self.args.max_steps = min(self.args.max_steps, math.ceil(self.args.num_train_epochs * self.order.steps))
         self._hidden: Path | None = None
         self._step_loss: torch.Tensor | float = 0.0
+        self._unlogged: Mapping[str, Any] | None = None
 
     def get_train_dataloader(self) -> TrainingBatches:
         """The batches of `TrainingOrder`, of which this process gets its share."""
@@ -108,7 +111,11 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         return self.lr_scheduler
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """As Trainer's; nothing if the checkpoint was the run's end."""
+        """As Trainer's, with the losses that the checkpoint kept; nothing if it was the run's end."""
+        if self._unlogged:
+            self._tr_loss += self._unlogged["sums"][self.args.process_index]
+            self._globalstep_last_logged = self._unlogged["last_logged_step"]
+            self._unlogged = None
         if not self.control.should_training_stop:
             super()._run_epoch(*args, **kwargs)
 
@@ -116,7 +123,10 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         return str(self._hidden or self.args.output_dir)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """As Trainer's, in a hidden folder until it is whole."""
+        """As Trainer's, in a hidden folder until it is whole; it also keeps the losses that no log has yet."""
+        sums = self.accelerator.gather(self._tr_loss.reshape(1)).tolist()
+        unlogged = {"sums": sums, "last_logged_step": self._globalstep_last_logged}
+        self.state.stateful_callbacks[UNLOGGED] = unlogged
         folder, step, best = Path(self.args.output_dir), self.state.global_step, self.state.best_global_step
         with checkpoints.writing(folder) as self._hidden:
             super()._save_checkpoint(model, trial)
@@ -145,6 +155,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
     def _load_callback_state(self) -> None:
         """As Trainer's; callbacks that a checkpoint of an earlier version names by their old names are found too."""
         states = self.state.stateful_callbacks
+        self._unlogged = states.pop(UNLOGGED, None)
         self.state.stateful_callbacks = {RENAMED_CALLBACKS.get(name, name): state for name, state in states.items()}
         super()._load_callback_state()
 
