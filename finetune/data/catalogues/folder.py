@@ -1,16 +1,15 @@
 """Anybody's catalogue: a folder of images with or without a table beside it, or a `datasets` id."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pandas as pd
 
 from finetune.config.catalogues import Columns, Folder
 from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
-from finetune.data.catalogues.tables import as_text, read_table, refuse_nested
+from finetune.data.catalogues.dataset import read_dataset
+from finetune.data.catalogues.tables import read_table
 from metrics.common.errors import UserError
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -98,59 +97,10 @@ def _images_alone(folder: Path) -> pd.DataFrame:
 
 
 def _from_dataset(name: str, split: str, columns: Columns) -> pd.DataFrame:
-    data = _load_dataset(name, split)
-    missing = [column for column in _named(columns) if column not in data.column_names]
-    if missing:
-        raise UserError(
-            f"data.columns: {name} has no column {', '.join(missing)}; it has {', '.join(data.column_names)}"
-        )
-    data = _as_images(data, columns.image, name)
-    raw = _texts(data.remove_columns(columns.image), columns, name)
-    rows = _select(raw, columns)
-    rows["image"] = [_stored_image(value, name, row) for row, value in enumerate(data[columns.image])]
-    return _identified(rows, raw, columns, [f"{row:08d}" for row in range(len(raw))], name)
-
-
-def _load_dataset(name: str, split: str) -> Any:
-    try:
-        return datasets.load_dataset(name, split=split)
-    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from error
-
-
-def _as_images(data: Any, column: str, name: str) -> Any:
-    try:
-        return data.cast_column(column, datasets.Image(decode=False))
-    except (TypeError, ValueError, NotImplementedError, KeyError) as error:
-        raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from error
-
-
-def _texts(data: Any, columns: Columns, source: str) -> pd.DataFrame:
-    """Every column as strings, class labels by their names, missing values as empty strings."""
-    table = pd.DataFrame(data.to_dict(), index=range(len(data)), dtype=object)
-    for column, feature in data.features.items():
-        table[column] = pd.Series([_named_labels(feature, value) for value in table[column]], dtype=object)
-    refuse_nested(table, _texts_of(columns), columns.attributes, source)
-    return as_text(table)
-
-
-def _named_labels(feature: Any, value: Any) -> Any:
-    """The value with the names of class labels, also in lists, in place of their numbers."""
-    if isinstance(feature, datasets.ClassLabel):
-        return dict(enumerate(feature.names)).get(value)
-    if isinstance(feature, datasets.List) and isinstance(value, list):
-        return [_named_labels(feature.feature, one) for one in value]
-    return value
-
-
-def _stored_image(value: Mapping[str, Any] | None, name: str, row: int) -> bytes:
-    if value is None or not (value.get("bytes") or value.get("path")):
-        raise UserError(f"{name}: row {row}: no image")
-    try:
-        return value["bytes"] or Path(value["path"]).read_bytes()
-    except OSError as error:
-        raise UserError(f"{name}: row {row}: image {value['path']!r}: {error.strerror}") from error
+    images, texts = read_dataset(name, split, columns.image, _texts_of(columns), columns.attributes)
+    rows = _select(texts, columns)
+    rows["image"] = images
+    return _identified(rows, texts, columns, [f"{row:08d}" for row in range(len(texts))], name)
 
 
 def _split_described(rows: pd.DataFrame, folder: Path | None) -> Catalogue:

@@ -13,16 +13,21 @@ import pandas as pd
 from metrics.common.errors import UserError
 
 
-def read_table(path: Path, required: Sequence[str] = (), lists: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path, required: Sequence[str] = (), lists: Sequence[str] = (), kind: str | None = None
+) -> pd.DataFrame:
     """The table at `path`, missing values as empty strings, numbers as they are written, lists as "cotton, floral".
+
+    `kind` is its suffix, if the file has another.
 
     Raises `UserError` if the file is missing, unreadable, truncated, empty or lacks a required column, or if one of
     those holds objects, or lists without being among the columns that may hold `lists`.
     """
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
+    kind = path.suffix.lower() if kind is None else kind
+    reader = readers.get(kind)
     if reader is None:
-        raise UserError(f"{path}: unknown table format {path.suffix!r}; expected one of {', '.join(readers)}")
+        raise UserError(f"{path}: unknown table format {kind!r}; expected one of {', '.join(readers)}")
     try:
         table = reader(path)
     except FileNotFoundError as error:

@@ -1,12 +1,14 @@
 """The catalogue `folder` on a data set of `datasets`: photos inside, photos alone, and what does not fit."""
 
+import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pandas as pd
 import pytest
-from tiny import all_references, photo, prepared, recipe, refused
+from tiny import all_references, photo, prepared, recipe, refused, write_csv
 
 from finetune.config.recipe import load_recipe
 from finetune.data.preparation import Prepared, prepare
@@ -18,10 +20,14 @@ def load(path: Path) -> Prepared:
     return prepare(load_recipe(path).data)
 
 
-@pytest.fixture
-def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a Parquet file as the Hub has them: photos inside, categories as class labels."""
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A folder with a Parquet file as the Hub has them: photos inside, categories as class labels."""
     files = [photo(tmp_path / "source" / f"{number}.png", (number * 10, 0, 0)) for number in range(12)]
     features = datasets.Features(
         {
@@ -118,3 +124,57 @@ def test_a_broken_photo_inside_a_data_set_is_named_by_id(dataset: Path) -> None:
     assert "1004: not an image" in refused("prepare", path)
     assert "1004: not an image" in prepared(path, "data.on_bad_image=skip")
     assert "1004" not in all_references(dataset.parent)
+
+
+def folder_of_photos(folder: Path, suffix: str) -> Path:
+    """Twelve photos and their table, with ids, categories and sizes that readers of tables like to change."""
+    rows = [
+        {
+            "file_name": photo(folder / f"{number}.png", (number * 10, 0, 0)).name,
+            "sku": f"{number:03d}",
+            "text": f"A top, number {number}.",
+            "kind": ("NA", "null", "True", "1.50", "2020-01-01")[number % 5],
+        }
+        for number in range(12)
+    ]
+    if suffix == "csv":
+        write_csv(folder / "metadata.csv", rows)
+    else:
+        (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("source", ["dataset", "folder"])
+def test_texts_are_as_they_are_written_by_whichever_key(tmp_path: Path, suffix: str, source: str) -> None:
+    folder = folder_of_photos(tmp_path / "shop", suffix)
+    columns = {"caption": "text", "category": "kind", "id": "sku"}
+    if source == "dataset":
+        columns["image"] = "image"
+    prepared(recipe(tmp_path, {"catalogue": "folder", source: str(folder), "columns": columns}))
+    records = all_references(tmp_path)
+    assert sorted(records) == [f"{number:03d}" for number in range(12)]
+    assert [records[f"00{number}"]["category"] for number in range(5)] == ["NA", "null", "True", "1.50", "2020-01-01"]
+
+
+def test_a_data_set_of_a_csv_file_is_read_as_it_is_written(tmp_path: Path) -> None:
+    photos = folder_of_photos(tmp_path / "photos", "csv")
+    rows = list(csv.DictReader((photos / "metadata.csv").open(encoding="utf-8", newline="")))
+    (tmp_path / "shop").mkdir()
+    write_csv(tmp_path / "shop" / "train.csv", [row | {"file_name": str(photos / row["file_name"])} for row in rows])
+    columns = {"caption": "text", "category": "kind", "id": "sku", "image": "file_name"}
+    prepared(recipe(tmp_path, {"catalogue": "folder", "dataset": str(tmp_path / "shop"), "columns": columns}))
+    records = all_references(tmp_path)
+    assert sorted(records) == [f"{number:03d}" for number in range(12)]
+    assert {record["category"] for record in records.values()} == {"NA", "null", "True", "1.50", "2020-01-01"}
+
+
+def test_texts_that_became_dates_are_refused(tmp_path: Path) -> None:
+    photos = folder_of_photos(tmp_path / "photos", "csv")
+    (tmp_path / "shop").mkdir()
+    rows = [{"image": str(photos / f"{n}.png"), "text": f"A top {n}", "day": "2020-01-01"} for n in range(12)]
+    (tmp_path / "shop" / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = {"caption": "text", "category": "day", "image": "image"}
+    path = recipe(tmp_path, {"catalogue": "folder", "dataset": str(tmp_path / "shop"), "columns": columns})
+    assert "day of" in (message := refused("prepare", path))
+    assert "was read as dates" in message

@@ -1,0 +1,100 @@
+"""A data set of the Hub, or a folder laid out like one, read by `datasets`: photos, and texts as they are written."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import datasets
+import pandas as pd
+import pyarrow as pa
+from datasets.packaged_modules.csv.csv import Csv
+from datasets.packaged_modules.folder_based_builder.folder_based_builder import FolderBasedBuilder
+
+from finetune.data.catalogues.tables import as_text, read_table, refuse_nested
+from metrics.common.errors import UserError
+
+
+def read_dataset(
+    name: str, split: str, image: str, texts: Sequence[str], lists: Sequence[str]
+) -> tuple[list[bytes], pd.DataFrame]:
+    """The photos in the column `image`, and a table of all other columns as strings, missing values empty.
+
+    Raises `UserError` if it cannot be loaded, lacks a column, or holds in `texts` what is no text (in `lists` no list).
+    """
+    data = _load(name, split)
+    missing = [column for column in (image, *texts) if column not in data.column_names]
+    if missing:
+        raise UserError(
+            f"data.columns: {name} has no column {', '.join(missing)}; it has {', '.join(data.column_names)}"
+        )
+    data = _as_images(data, image, name)
+    table = _as_strings(data.remove_columns(image), texts, lists, name)
+    return [_stored_image(value, name, row) for row, value in enumerate(data[image])], table
+
+
+def _load(name: str, split: str) -> Any:
+    cache = str(Path(datasets.config.HF_DATASETS_CACHE) / "lookbook")  # elsewhere texts may be read by others' rules
+    try:
+        builder = datasets.load_dataset_builder(name, cache_dir=cache)
+        if isinstance(builder, Csv):
+            columns = next(iter(builder.as_streaming_dataset(split))).keys()
+            builder = datasets.load_dataset_builder(
+                name,
+                cache_dir=cache,
+                features=datasets.Features(dict.fromkeys(columns, datasets.Value("string"))),
+                keep_default_na=False,
+            )
+        if isinstance(builder, FolderBasedBuilder):
+            builder._read_metadata = MethodType(_read_metadata, builder)
+        builder.download_and_prepare()
+        return builder.as_dataset(split)
+    except (OSError, ValueError, KeyError, StopIteration, datasets.exceptions.DatasetsError) as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from error
+
+
+def _read_metadata(_builder: FolderBasedBuilder, metadata_file: str, metadata_ext: str = "") -> Iterator[pa.Table]:
+    """The table beside a folder's photos with every value a string: pandas would read 000 as 0 and NA as nothing."""
+    yield pa.Table.from_pandas(read_table(Path(metadata_file), kind=metadata_ext))
+
+
+def _as_images(data: Any, column: str, name: str) -> Any:
+    try:
+        return data.cast_column(column, datasets.Image(decode=False))
+    except (TypeError, ValueError, NotImplementedError, KeyError) as error:
+        raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from error
+
+
+def _as_strings(data: Any, texts: Sequence[str], lists: Sequence[str], source: str) -> pd.DataFrame:
+    """Every column as strings, class labels by their names, missing values as empty strings."""
+    table = pd.DataFrame(data.to_dict(), index=range(len(data)), dtype=object)
+    for column, feature in data.features.items():
+        if column in texts and str(getattr(feature, "dtype", "")).startswith(("timestamp", "date", "time")):
+            raise UserError(
+                f"data.columns: {column} of {source} was read as dates, which may not be as they were written; "
+                "store it as text, in Parquet for instance, or name another column"
+            )
+        table[column] = pd.Series([_named_labels(feature, value) for value in table[column]], dtype=object)
+    refuse_nested(table, texts, lists, source)
+    return as_text(table)
+
+
+def _named_labels(feature: Any, value: Any) -> Any:
+    """The value with the names of class labels, also in lists, in place of their numbers."""
+    if isinstance(feature, datasets.ClassLabel):
+        return dict(enumerate(feature.names)).get(value)
+    if isinstance(feature, datasets.List) and isinstance(value, list):
+        return [_named_labels(feature.feature, one) for one in value]
+    return value
+
+
+def _stored_image(value: Mapping[str, Any] | None, name: str, row: int) -> bytes:
+    if value is None or not (value.get("bytes") or value.get("path")):
+        raise UserError(f"{name}: row {row}: no image")
+    try:
+        return value["bytes"] or Path(value["path"]).read_bytes()
+    except OSError as error:
+        raise UserError(f"{name}: row {row}: image {value['path']!r}: {error.strerror}") from error
