@@ -7,6 +7,7 @@ linear layer; its ReLU on the logits is left out: it would make all categories w
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -61,6 +62,8 @@ def train_classifier(
     with alone(out, f"{out}: waiting for another process that is training it"):
         if not _is_finished(out, record):  # the other may have trained it
             _refuse_others(out)
+            if (read_record(out) or {}).get("finished"):
+                print(f"note: {out}: its weights are not those that were trained; it is trained again", file=sys.stderr)
             _train(data, settings, out, record)
             shutil.rmtree(out / _WORK)
     return out
@@ -136,7 +139,13 @@ def _is_finished(out: Path, record: Mapping[str, Any]) -> bool:
     differing = _differing(former, record)
     if differing:
         raise UserError(f"{out}: has a classifier of other {'; '.join(differing)}; name another --out or remove it")
-    return bool(former["finished"])
+    return bool(former["finished"]) and _is_as_recorded(out, former)
+
+
+def _is_as_recorded(out: Path, record: Mapping[str, Any]) -> bool:
+    """Whether the weights are those that its training wrote."""
+    signature = classifier_signature(out, record.get("labels", ()), record["settings"]["base"])
+    return "|".join(signature) == record.get("signature")
 
 
 def _refuse_others(out: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 import os
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -249,6 +250,20 @@ def test_finished_it_is_left_as_it_is_and_others_are_refused(
     assert "seed (42 there, 1 asked for)" in other.stderr
     assert "train data (" in other.stderr
     assert "none asked for" in other.stderr
+
+
+@pytest.mark.slow
+def test_weights_that_changed_are_not_believed(
+    trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    train, validation, test = category_splits
+    out = shutil.copytree(trained_classifier, tmp_path / "classifier")
+    trained = (out / WEIGHTS).read_bytes()
+    (out / WEIGHTS).write_bytes(trained[:-4] + bytes(4))
+    again = tiny(train, validation, out, "--test", test)
+    assert again.exit_code == 0
+    assert f"note: {out}: its weights are not those that were trained; it is trained again" in again.stderr
+    assert (out / WEIGHTS).read_bytes() == trained
 
 
 def test_any_encoder_can_be_the_base(
