@@ -16,11 +16,11 @@ from metrics.reports.published import (
     KIND,
     MEASURES,
     SOURCE,
-    SPLIT,
     PublishedRow,
     Scores,
     improvable,
     improvement,
+    is_published_split,
     printed,
     published_scores,
     unlike_published,
@@ -118,7 +118,7 @@ def _catalogue(report: Report) -> dict[str, Any]:
     return {
         "name": data["catalogue"],
         "split": data["split"]["method"],
-        "as_published": data["split"] == SPLIT,
+        "as_published": is_published_split(data["split"]),
         "test_items": report["slices"]["all"],
     }
 

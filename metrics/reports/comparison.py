@@ -17,10 +17,10 @@ from metrics.reports.published import (
     KIND,
     MEASURED_ON,
     SOURCE,
-    SPLIT,
     Scores,
     improvable,
     improvement,
+    is_published_split,
     printed,
     published_scores,
     unlike_published,
@@ -224,7 +224,7 @@ def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
 
 def _as_published(run: RunRecord) -> bool:
     data = run.recipe.get("data")
-    return not isinstance(data, Mapping) or SPLIT.items() <= dict(data.get("split") or {}).items()
+    return not isinstance(data, Mapping) or is_published_split(data.get("split") or {})
 
 
 def _origin(run: RunRecord) -> tuple[Any, ...]:

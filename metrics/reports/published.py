@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SOURCE = (
     "Rippberger and Neidhardt: Comparative Analysis of Fashion Captioning for Multimodal Fashion Recommendation, "
@@ -42,6 +43,11 @@ def published_scores() -> tuple[PublishedRow, ...]:
         )
         for row in rows
     )
+
+
+def is_published_split(split: Mapping[str, Any]) -> bool:
+    """Return whether a recipe's `split` is the published one; other keys, such as `version`, do not change it."""
+    return SPLIT.items() <= split.items()
 
 
 def improvement(before: Scores, after: Scores, measures: Sequence[str] = IMPROVED) -> float | None:
