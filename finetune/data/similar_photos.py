@@ -1,46 +1,42 @@
-"""Photos that look alike: difference hashes that differ in two bits at most, found by bands without comparing all."""
+"""Photos that look alike: difference hashes that differ in two bits at most, found without comparing all pairs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 Hashes = NDArray[np.int64]
-_QUARTERS = [np.int64(0xFFFF << shift) for shift in (0, 16, 32)] + [np.int64(-1 << 48)]
-# Two bits are in two quarters at most, so that photos that look alike have the two others in common.
-_BANDS = [one | other for one, other in combinations(_QUARTERS, 2)]
+Places = NDArray[np.int64]
+_FLIPS = np.array([0, *(1 << bit for bit in range(63)), -1 << 63], dtype=np.int64)
+_MOST_AT_ONCE = 2**25  # 0.3 GB each of numbers and their owners
 
 
-def similar_pairs(hashes: Hashes) -> NDArray[np.int64]:
-    """Positions (m, 2) of all pairs of distinct hashes (n,) that differ in one or two bits, in ascending order.
+def neighbourhoods(hashes: Hashes) -> Iterator[tuple[Places, Places]]:
+    """Yield positions in `hashes` (n,), distinct ones, group after group, and where in them each group begins.
 
-    Raises `ValueError` if a hash is repeated: an empty photo, say, would make pairs of all its copies.
+    The hashes of a group become one number when one bit of each is changed, or none: any two of a group differ in two
+    bits at most, and any two that do are in a group. Work and memory grow with n, however many look alike.
     """
-    if len(np.unique(hashes)) < len(hashes):
-        raise ValueError("expected each hash once")
-    found = [np.empty((0, 2), dtype=np.int64), *(pairs for band in _BANDS for pairs in _pairs_in_band(hashes, band))]
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    parts = 1 + len(hashes) * len(_FLIPS) // _MOST_AT_ONCE
+    for part in range(parts):
+        numbers, owners = _changed(hashes, part, parts)
+        order = np.argsort(numbers, kind="stable")
+        _, sizes = np.unique(numbers, return_counts=True)
+        several = sizes > 1
+        yield owners[order][np.repeat(several, sizes)], np.cumsum(np.r_[0, sizes[several]])[:-1]
 
 
-def _pairs_in_band(hashes: Hashes, band: np.int64) -> Iterable[NDArray[np.int64]]:
-    """The pairs whose bits of the band are equal: each hash, sorted by these bits, with the next, the one after, ..."""
-    order = np.argsort(hashes & band, kind="stable")
-    bits = (hashes & band)[order]
-    starts, step = np.arange(len(order)), 1
-    while len(starts := starts[starts + step < len(order)]):
-        starts = starts[bits[starts] == bits[starts + step]]
-        pairs = np.column_stack([order[starts], order[starts + step]])
-        yield pairs[_two_bits_at_most(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])]
-        step += 1
-
-
-def _two_bits_at_most(bits: Hashes) -> NDArray[np.bool_]:
-    without_lowest = bits & (bits - 1)
-    few: NDArray[np.bool_] = (without_lowest & (without_lowest - 1)) == 0
-    return few
+def _changed(hashes: Hashes, part: int, parts: int) -> tuple[Hashes, Places]:
+    """The hashes with each bit changed or none, and whose they are, as far as they belong to a part of all numbers."""
+    numbers, owners = [], []
+    for flip in _FLIPS:
+        changed = hashes ^ flip
+        places = np.flatnonzero(changed % parts == part)
+        numbers.append(changed[places])
+        owners.append(places)
+    return np.concatenate(numbers), np.concatenate(owners)
 
 
 @dataclass(frozen=True)
@@ -69,10 +65,10 @@ def count_photos(parts: Mapping[str, pd.DataFrame]) -> PhotoCounts:
 
 
 def _alike(photos: pd.DataFrame) -> Hashes:
-    """The hashes that different photos have, and those with a pair."""
+    """The hashes that different photos have, or that differ little from another one."""
     distinct = photos.drop_duplicates("photo_digest")["difference_hash"].to_numpy()
     hashes, counts = np.unique(distinct, return_counts=True)
-    alike: Hashes = np.concatenate([hashes[counts > 1], hashes[similar_pairs(hashes).ravel()]])
+    alike: Hashes = np.concatenate([hashes[counts > 1], *(hashes[owners] for owners, _ in neighbourhoods(hashes))])
     return alike
 
 
@@ -82,10 +78,11 @@ def similar_to(hashes: Iterable[int], others: Iterable[int]) -> NDArray[np.bool_
     distinct, places = np.unique(np.concatenate([ours, theirs]), return_inverse=True)
     is_there = np.zeros(len(distinct), dtype=bool)
     is_there[places[len(ours) :]] = True
-    one, other = similar_pairs(distinct).T
     similar = is_there.copy()
-    similar[one[is_there[other]]] = True
-    similar[other[is_there[one]]] = True
+    for owners, starts in neighbourhoods(distinct):
+        if len(starts):
+            has_one = np.logical_or.reduceat(is_there[owners], starts)
+            similar[owners[np.repeat(has_one, np.diff(np.r_[starts, len(owners)]))]] = True
     found: NDArray[np.bool_] = similar[places[: len(ours)]]
     return found
 
@@ -93,16 +90,18 @@ def similar_to(hashes: Iterable[int], others: Iterable[int]) -> NDArray[np.bool_
 def similar_groups(hashes: Iterable[int], largest: int) -> list[int]:
     """A group's number for each of n photos: photos that look alike, through others too, but `largest` at most.
 
-    Pairs are joined in the order of their hashes, unless their group would have more than `largest` photos. A hash that
-    more of them share says nothing: these are alone.
+    Groups are joined in a fixed order, unless they would have more than `largest` photos. A hash that more of them
+    share says nothing: these are alone.
     """
     distinct, places, sizes = np.unique(np.array(list(hashes), dtype=np.int64), return_inverse=True, return_counts=True)
     members = {group: [group] for group in range(len(distinct))}
     group_of = list(range(len(distinct)))
-    for pair in similar_pairs(distinct).tolist():
-        one, other = sorted(group_of[place] for place in pair)
-        if one != other and sizes[members[one]].sum() + sizes[members[other]].sum() <= largest:
-            members[one] += members.pop(other)
-            for place in members[one]:
-                group_of[place] = one
+    for owners, starts in neighbourhoods(distinct):
+        pairs = np.delete(np.column_stack([owners[:-1], owners[1:]]), starts[1:] - 1, axis=0)
+        for pair in np.unique(pairs, axis=0).tolist():
+            one, other = sorted(group_of[place] for place in pair)
+            if one != other and sizes[members[one]].sum() + sizes[members[other]].sum() <= largest:
+                members[one] += members.pop(other)
+                for place in members[one]:
+                    group_of[place] = one
     return [group_of[place] if sizes[place] <= largest else -1 - row for row, place in enumerate(places.tolist())]

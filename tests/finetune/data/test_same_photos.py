@@ -3,7 +3,6 @@
 import json
 import random
 import unicodedata
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import finetune, lines, prepared, recipe, refused, write_csv
 
+from finetune.data import similar_photos
 from finetune.data.photo_check import check_photos
-from finetune.data.similar_photos import similar_groups, similar_pairs
+from finetune.data.similar_photos import neighbourhoods, similar_groups, similar_to
 
 SPLITS = ("train", "validation", "test")
 COLUMNS = {"caption": "text", "id": "id"}
@@ -93,18 +93,26 @@ def test_photos_are_the_same_by_bytes_or_pixels_of_one_size(tmp_path: Path) -> N
     assert len(set(check_photos([str(jpeg), str(tmp_path / "c.jpg")], "checking").digests)) == 2
 
 
-@given(st.lists(st.integers(0, 63), max_size=3), st.integers(0, 2**32))
-def test_similar_pairs_are_those_of_comparing_all(flips: list[int], seed: int) -> None:
+@pytest.mark.parametrize("most", [2**25, 300])
+@given(seed=st.integers(0, 2**32))
+def test_similar_photos_are_those_of_comparing_all(most: int, seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311
     bases = [draw.getrandbits(64) for _ in range(5)]
     flipped = [base ^ sum(1 << bit for bit in draw.sample(range(64), 1 + n % 3)) for n, base in enumerate(bases * 4)]
-    hashes = sorted({*bases, *flipped, *(bases[0] ^ (1 << bit) for bit in flips)})
-    expected = [
-        [one, other]
-        for one, other in combinations(range(len(hashes)), 2)
-        if (hashes[one] ^ hashes[other]).bit_count() <= 2
-    ]
-    assert similar_pairs(np.array(hashes, dtype=np.uint64).view(np.int64)).tolist() == expected
+    hashes = np.array(sorted({*bases, *flipped}), dtype=np.uint64).view(np.int64)
+    alike = np.array([[((int(one) ^ int(other)) % 2**64).bit_count() <= 2 for other in hashes] for one in hashes])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similar_photos, "_MOST_AT_ONCE", most)
+        found = np.eye(len(hashes), dtype=bool)
+        for owners, starts in neighbourhoods(hashes):
+            for group in np.split(owners, starts[1:]):
+                found[np.ix_(group, group)] = True
+        assert similar_to(hashes[:9], hashes[9:]).tolist() == alike[:9, 9:].any(axis=1).tolist()
+        groups = np.array(similar_groups(hashes, 1000))
+    assert found.tolist() == alike.tolist()
+    for _ in hashes:
+        alike = alike @ alike
+    assert (groups[:, None] == groups).tolist() == alike.tolist()
 
 
 def test_groups_of_similar_photos_are_capped() -> None:
