@@ -73,7 +73,6 @@ def notes_on(comparison: Values) -> list[str]:
     """Return sentences that explain the marks of the tables."""
     method = comparison["method"]
     notes = [f"Scores x100 with 95% intervals ({method['interval']}); best of our systems in bold. {_SETTINGS}."]
-    notes += [f"{SLICES[part['name']]}: {size(part)}." for part in comparison["slices"]]
     if comparison["against"] is not None:
         notes.append(
             f"†: not significantly different from {comparison['against']} (corrected p of at least {SIGNIFICANT}; "
