@@ -156,6 +156,8 @@ def _digest(system: CaptioningSystem, prepared: Prepared, ids: list[str]) -> str
         "catalogue": prepared.account.fingerprint,
         "ids": ids,
     }
+    if system.own_photos:
+        state["photos"] = system.captioner.processor.image_processor.to_json_string()
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]
 
 

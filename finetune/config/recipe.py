@@ -49,7 +49,7 @@ class Model(Section):
 
     `image`: how photos that are not square become square. LLaVA's are padded (default; as LLaVA-1.5 was trained), or
     `crop`: as its published processor does, which never sees what is outside the middle square (the published runs), or
-    `stretch`. BLIP-2 stretches.
+    `stretch`. BLIP-2 stretches. None, for a model that is named without a recipe: as its saved processor does.
     """
 
     family: FamilyName = "blip2"
@@ -72,7 +72,7 @@ class Model(Section):
     def identity(self) -> dict[str, Any]:
         """The values that decide what the model writes; the key `image` only where it changes what was always done."""
         values = self.model_dump()
-        if self.image == history.ADDED["model.image"](values):
+        if self.image in (None, history.ADDED["model.image"](values)):
             del values["image"]
         return values
 
@@ -235,6 +235,12 @@ def _without_last_blank(prompt: str) -> str:
     return prompt
 
 
+def _item_alone(clusters: tuple[ClusterKey, ...]) -> tuple[ClusterKey, ...]:
+    if "item" in clusters and len(clusters) > 1:
+        raise ValueError("item joins nothing; give it alone, or leave it out")
+    return clusters
+
+
 def _attributes(value: Any) -> Any:
     """A union's own errors name its parts, each with what does not fit it."""
     if value == "catalogue":
@@ -256,7 +262,11 @@ class Scoring(Section):
     classifier: Classifier | None = None
     stanza: Source | None = None
     attributes: Annotated[Literal["catalogue"] | Path, BeforeValidator(_attributes)] | None = None
-    clusters: Annotated[tuple[ClusterKey, ...], Field(min_length=1)] = ("product", "reference", "photo")
+    clusters: Annotated[tuple[ClusterKey, ...], Field(min_length=1), AfterValidator(_item_alone)] = (
+        "product",
+        "reference",
+        "photo",
+    )
 
 
 Output = Annotated[Path, AfterValidator(_expanded)]

@@ -1,5 +1,6 @@
 """The account of a preparation: what was counted, left out and divided, as `account.json` keeps it."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -62,9 +63,9 @@ class Account:
     mixture: tuple[MixturePart, ...] = ()
 
     def to_json(self) -> str:
-        """The text of `account.json`, for the folder of a single catalogue."""
-        values = asdict(self)
-        return _dump({key: value for key, value in values.items() if key not in ("folder", "mixture")})
+        """The text of `account.json`, for the folder of a single catalogue, with a hash of itself."""
+        values = {key: value for key, value in asdict(self).items() if key not in ("folder", "mixture")}
+        return _dump(values | {"sha256": _sha256(values)})
 
     def description(self) -> str:
         """The text that each Arrow data set of the catalogue keeps in its own info."""
@@ -75,6 +76,8 @@ class Account:
     def from_json(cls, text: str, folder: Path | None) -> "Account":
         """Read `to_json`'s text. Raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
         values = json.loads(text)
+        if values.pop("sha256") != _sha256(values):
+            raise ValueError("the account is not the one that was written")
         return cls(
             name=values["name"],
             fingerprint=values["fingerprint"],
@@ -148,6 +151,10 @@ class Account:
 
 def _counted(counts: Sequence[tuple[str, int]]) -> list[str]:
     return [f"  {count:>9,}  {what}" for what, count in counts]
+
+
+def _sha256(values: dict[str, Any]) -> str:
+    return hashlib.sha256(_dump(values).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _dump(values: dict[str, Any]) -> str:

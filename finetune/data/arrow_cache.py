@@ -78,10 +78,11 @@ def is_whole(folder: Path) -> bool:
         for part in folder.iterdir():
             if part.is_dir():
                 (part / "state.json").stat()  # datasets reports one without permission as missing
-        _, account = read(folder, None)
+        account = Account.from_json((folder / ACCOUNT).read_text(encoding="utf-8"), None)
         digests = {name: _digest(folder / name) for name in ALL_SPLITS if (folder / name).is_dir()}
         if digests != account.digests:
-            raise ValueError(f"{folder}: its rows are not those that were written")
+            raise ValueError(f"{folder}: its splits are not those that were written")
+        read(folder, None)
     except (MemoryError, pa.ArrowCancelled):
         raise
     except OSError as error:
@@ -140,9 +141,9 @@ def _exposed(part: pd.DataFrame) -> Exposed:
 
 
 def _digest(split: Path) -> str:
-    """The hash of a split's rows as they are stored."""
+    """The hash of a split's files."""
     digest = hashlib.sha256()
-    for path in sorted(split.glob("*.arrow")):
+    for path in sorted(split.iterdir()):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

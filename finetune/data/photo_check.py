@@ -19,6 +19,8 @@ from finetune.data.photos import BROKEN, damage, refuse_huge
 from metrics.common.images import hdf5_row, open_photo, to_rgb
 
 CHECKED_SIZE = (64, 64)
+ORIENTATION = 0x0112  # of EXIF
+_ON_ITS_SIDE = (5, 6, 7, 8)
 _MANY = 100
 Source = str | bytes
 Item = TypeVar("Item")
@@ -43,7 +45,7 @@ class Checked:
 
 
 class _Read(NamedTuple):
-    """A photo: its digest as stored, and that of its pixels; those of a JPEG are `reduced` to a fraction."""
+    """A photo: digests of its content and of its pixels, its size as it is shown; `reduced`: decoded at a fraction."""
 
     content: bytes
     size: str
@@ -65,8 +67,8 @@ def check_photos(sources: Sequence[Source], title: str) -> Checked:
         else:
             whole[place] = read
     checked.sizes = Counter(read.size for read in whole.values())
-    same = _same_pixels({read.content: (sources[place], read) for place, read in whole.items()})
-    digests = {place: same.get(read.content, read.content).hex() for place, read in whole.items()}
+    names = _names({read.content: (sources[place], read) for place, read in whole.items()})
+    digests = {place: names[read.content] for place, read in whole.items()}
     checked.digests = [digests.get(place, "") for place in range(len(sources))]
     checked.hashes = [whole[place].difference_hash if place in whole else 0 for place in range(len(sources))]
     return checked
@@ -88,13 +90,15 @@ def _read(source: Source) -> _Read | str:
     try:
         with _opened(source) as (image, content):
             refuse_huge(image)
-            size = f"{image.width} x {image.height}"
+            stored = image.size
             image.draft("RGB", CHECKED_SIZE)
-            reduced = size != f"{image.width} x {image.height}"
+            reduced = image.size != stored
+            turned = image.getexif().get(ORIENTATION) in _ON_ITS_SIDE
             rgb = to_rgb(ImageOps.exif_transpose(image))
     except BROKEN as error:
         return damage("a photo" if isinstance(source, bytes) else source, error)
-    return _Read(content, size, _pixels(rgb), reduced, difference_hash(rgb))
+    width, height = stored[::-1] if turned else stored
+    return _Read(content, f"{width} x {height}", _pixels(rgb), reduced, difference_hash(rgb))
 
 
 @contextmanager
@@ -131,23 +135,29 @@ def _whole_pixels(found: tuple[Source, _Read]) -> bytes:
         return read.content
 
 
-def _same_pixels(photos: dict[bytes, tuple[Source, _Read]]) -> dict[bytes, bytes]:
-    """By the digest of its content, that of the first photo of the same size with the same pixels.
+def _names(photos: dict[bytes, tuple[Source, _Read]]) -> dict[bytes, str]:
+    """By the digest of its content, each photo's name: the same for photos of one size with the same pixels.
 
-    Reduced pixels tell JPEGs apart, but not a JPEG from a photo of another kind: of a size that has both, all are
-    compared whole.
+    That is the digest of its size and pixels, those of a JPEG reduced, and so the same in every catalogue. Photos that
+    reduced pixels could confuse are compared whole: JPEGs with the same ones, and all of a size that has JPEGs
+    and others.
     """
+    names = {content: f"{read.size} {read.pixels.hex()}" for content, (_, read) in photos.items()}
     kinds: dict[str, set[bool]] = defaultdict(set)
     for _, read in photos.values():
         kinds[read.size].add(read.reduced)
-    alike: dict[tuple[str, bytes], list[bytes]] = defaultdict(list)
+    alike: dict[str, list[bytes]] = defaultdict(list)
     for content, (_, read) in photos.items():
-        alike[read.size, read.pixels if len(kinds[read.size]) == 1 else b""].append(content)
+        alike[names[content] if len(kinds[read.size]) == 1 else read.size].append(content)
     compared = [content for group in alike.values() if len(group) > 1 for content in group]
-    first: dict[tuple[str, bytes], bytes] = {}
+    compared.sort(key=lambda content: photos[content][1].reduced)
     pixels = _each(_whole_pixels, [photos[content] for content in compared], "comparing photos")
-    sizes = (photos[content][1].size for content in compared)
-    return {
-        content: first.setdefault((size, whole), content)
-        for content, size, whole in zip(compared, sizes, pixels, strict=True)
-    }
+    named: dict[tuple[str, bytes], str] = {}
+    taken: set[str] = set()
+    for content, whole in zip(compared, pixels, strict=True):
+        key = photos[content][1].size, whole
+        if key not in named:
+            named[key] = f"{key[0]} {whole.hex()}" if names[content] in taken else names[content]
+            taken.add(named[key])
+        names[content] = named[key]
+    return names

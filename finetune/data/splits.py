@@ -52,11 +52,14 @@ def keep_photos_together(parts: Parts, config: Split) -> Parts:
 
 
 def _without_empty(parts: Parts, config: Split) -> Parts:
-    articles = sum(map(len, parts.values()))
+    articles = f"{sum(map(len, parts.values()))} articles"
+    if config.method == "product":
+        groups = connected_groups(_keys(pd.concat(parts.values()), config))
+        articles += f" in {len(np.unique(groups))} groups of one product, caption or photo"
     empty = [name for name, part in parts.items() if part.empty]
     if empty:
         raise UserError(
-            f"data.split: {config.method}: {', '.join(empty)} would be empty with {articles} articles; "
+            f"data.split: {config.method}: {', '.join(empty)} would be empty with {articles}; "
             "give more articles, or other shares of data.split"
         )
     return parts

@@ -21,6 +21,7 @@ from metrics.records.run import TrainingRecord
 class CaptioningSystem:
     """A model that writes captions, and all that decides what it writes.
 
+    `own_photos`: the adapter's own processor prepares photos, otherwise than `model` says.
     `training` and the file `trained_on` are its run's; None for a base model and for an adapter outside of any run.
     """
 
@@ -31,6 +32,7 @@ class CaptioningSystem:
     adapter: str | None
     training: TrainingRecord | None
     trained_on: Path | None
+    own_photos: bool = False
 
 
 def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> CaptioningSystem:
@@ -49,8 +51,8 @@ def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     adapted = {load_adapter(system.captioner, adapter): _adapted(system, adapter) for adapter in wanted}
     for name, one in adapted.items():
         system.captioner.model.set_adapter(name, inference_mode=True)
-        system.captioner.prepare_photos_as(Path(str(one.adapter)))
-        yield one
+        own_photos = system.captioner.prepare_photos_as(Path(str(one.adapter)))
+        yield replace(one, own_photos=own_photos)
     if not adapted:
         yield system
 
@@ -101,10 +103,13 @@ def _note_other_precision(system: CaptioningSystem, adapter: str, trained: str |
 
 
 def _base_config(base: str, revision: str | None, recipe: Recipe | None) -> Model:
+    as_saved = {"image": None}  # the processor that was saved with the model decides
     if recipe is None:
-        return Model(family=family_of(base, revision), base=base, revision=revision)
-    own = {} if base == recipe.model.base and revision is None else {"revision": revision, "tiny": None}
-    return recipe.model.model_copy(update={"base": base} | own)
+        return Model(family=family_of(base, revision), base=base, revision=revision).model_copy(update=as_saved)
+    if base == recipe.model.base and revision is None:
+        return recipe.model
+    own = {"base": base, "revision": revision, "tiny": None}
+    return recipe.model.model_copy(update=own if "image" in recipe.model.model_fields_set else own | as_saved)
 
 
 def _trained_config(run: RunFolder, model: Model) -> tuple[Model, str | None]:

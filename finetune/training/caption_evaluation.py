@@ -22,7 +22,6 @@ from metrics.common.images import to_rgb
 from metrics.measures.base import Measure
 from metrics.records.caption_sets import CaptionSet
 from metrics.records.captions import CaptionRecord, write_records
-from metrics.scoring.clusters import find_clusters
 from metrics.scoring.registry import choose_measures
 from metrics.scoring.signature import signature
 from metrics.scoring.suite import run_measures
@@ -148,7 +147,7 @@ class CaptionEvaluator:
     ) -> tuple[dict[str, float], dict[str, str]]:
         system = CaptionSet("evaluated", {record.id: record for record in records})
         in_split, in_sample = np.array(self.rows), np.arange(len(sample))
-        scores, signatures, clusters = {}, {}, find_clusters(sample)
+        scores, signatures = {}, {}
         for items, rows, of_split in ((split, in_split, True), (sample, in_sample, False)):
             measures = [one for one in chosen_measures(self.evaluation) if one.needs_whole_corpus == of_split]
             for measure, (measured,) in run_measures(measures, Corpus([system], items)) if measures else []:
@@ -156,7 +155,7 @@ class CaptionEvaluator:
                     one = measured.statistics[name]
                     scores[name] = one.value(rows)
                     signatures[name] = signature(
-                        name, measure.tokenizer, measured.signature, sample, one.per_item[rows], clusters
+                        name, measure.tokenizer, measured.signature, sample, one.per_item[rows]
                     )
         return {name: scores[name] for name in self.evaluation.measures}, signatures
 

@@ -25,6 +25,10 @@ Clusters = Annotated[
 Vocabulary = Annotated[Path | None, typer.Option(help="File of an attribute vocabulary, for MAP and MAR.")]
 
 
+def _names(clusters: str) -> list[str]:
+    return [name.strip() for name in clusters.split(",")]
+
+
 @app.command()
 @user_errors()
 def score(
@@ -42,7 +46,7 @@ def score(
     from metrics.scoring.registry import choose_measures
 
     measures = choose_measures(measure or (), classifier, vocabulary, stanza)
-    score_files(captions, out, measures, references, clusters.split(","))
+    score_files(captions, out, measures, references, _names(clusters))
 
 
 @app.command()
@@ -68,4 +72,4 @@ def compare(
     from metrics.scoring.registry import choose_measures
 
     measures = choose_measures(measure or (), classifier, vocabulary, stanza)
-    compare_files(captions, out, measures, references, published, against, clusters.split(","))
+    compare_files(captions, out, measures, references, published, against, _names(clusters))

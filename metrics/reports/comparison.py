@@ -25,8 +25,7 @@ from metrics.reports.published import (
     published_scores,
     unlike_published,
 )
-from metrics.scoring.clusters import too_few
-from metrics.scoring.suite import SLICES, Evaluation, SystemScores
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
 
 _SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no photo", "control": "other photo"}
 _DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}
@@ -219,7 +218,7 @@ def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
     for result in evaluation.results:
         if result.missing:
             yield f"{result.system.name}: no caption, so scored 0, for {len(result.missing):,} of {items:,} items."
-    yield from too_few(evaluation.clusters)
+    yield from few_clusters(evaluation)
 
 
 def _as_published(run: RunRecord) -> bool:

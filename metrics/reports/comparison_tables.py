@@ -93,7 +93,7 @@ def csv_text(comparison: Values) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     head = ("slice", "n", "system", "setting", "model", "published", "measure", "value", "low", "high", "p", "p_holm")
-    writer.writerow((*head, "signature"))
+    writer.writerow((*head, "comparisons", "unit", "clusters", "signature"))
     for part in comparison["slices"]:
         for row in part["rows"]:
             first = (
@@ -104,7 +104,7 @@ def csv_text(comparison: Values) -> str:
                 _plain(row["model"]),
                 row["published"],
             )
-            writer.writerows((*first, *rest) for rest in _csv_values(row))
+            writer.writerows((*first, *rest) for rest in _csv_values(row, part))
     return text.getvalue()
 
 
@@ -113,12 +113,13 @@ def _plain(text: str | None) -> str | None:
     return f"'{text}" if text and text[0] in "=+-@\t\r" else text
 
 
-def _csv_values(row: Values) -> Iterator[tuple[Any, ...]]:
+def _csv_values(row: Values, part: Values) -> Iterator[tuple[Any, ...]]:
+    drawn = (part["comparisons"], part["unit"], part["clusters"])
     for measure, score in row["scores"].items():
         low, high = score["interval"] or (None, None)
-        yield measure, score["value"], low, high, score["p"], score["p_holm"], score["signature"]
+        yield measure, score["value"], low, high, score["p"], score["p_holm"], *drawn, score["signature"]
     if row["improvement"] is not None:
-        yield IMPROVEMENT, row["improvement"], None, None, None, None, None
+        yield IMPROVEMENT, row["improvement"], *[None] * 7, None
 
 
 def screen_tables(comparison: Values) -> Iterator[WideTable]:

@@ -14,8 +14,8 @@ from metrics.common.version import installed_version
 from metrics.records.run import CatalogueInfo
 from metrics.reports import measure_charts as details
 from metrics.reports.samples import choose_samples, shown_measures
-from metrics.scoring.clusters import Clusters, too_few
-from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite
+from metrics.scoring.clusters import Clusters
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters, finite
 
 
 def write_report(evaluation: Evaluation, out: Path) -> Path:
@@ -51,7 +51,7 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "slices": {name: len(places) for name, places in evaluation.slices.items()},
         "clusters": {name: _clusters(one) for name, one in evaluation.clusters.items()},
-        "warnings": too_few(evaluation.clusters),
+        "warnings": few_clusters(evaluation),
         "measures": list(evaluation.measures),
         "maximum": {name: MAXIMUM[name] for name in evaluation.measures},
         "absent": dict(evaluation.absent),

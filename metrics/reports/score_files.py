@@ -12,8 +12,8 @@ from metrics.reports.comparison import check_choices, write_comparison
 from metrics.reports.comparison_tables import notes_on, screen_tables
 from metrics.reports.published import MEASURES
 from metrics.reports.report import write_report
-from metrics.scoring.clusters import BY, too_few
-from metrics.scoring.suite import Evaluation, score_systems
+from metrics.scoring.clusters import BY
+from metrics.scoring.suite import Evaluation, few_clusters, score_systems
 
 
 def score_files(
@@ -33,7 +33,7 @@ def score_files(
     evaluation = score_systems(systems, _given(references), measures, clusters)
     report = write_report(evaluation, out)
     absent = [f"{measure}: {reason}" for measure, reason in evaluation.absent.items()]
-    print_tables(_table(evaluation), *too_few(evaluation.clusters), *absent, f"report: {report}")
+    print_tables(_table(evaluation), *few_clusters(evaluation), *absent, f"report: {report}")
 
 
 def compare_files(

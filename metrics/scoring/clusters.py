@@ -60,10 +60,13 @@ class Clusters:
         return len(np.unique(self.labels[~np.isnan(per_item)]))
 
 
-def check_keys(by: Sequence[str]) -> None:
-    """Raise `UserError` unless `by` names what items can be joined by: some of `BY`, or `item`, which joins nothing."""
-    if not by or isinstance(by, str) or set(by) - {*BY, ITEM}:
-        raise UserError(f"clusters: expected some of {', '.join(BY)}, or {ITEM}; found {', '.join(by) or 'nothing'}")
+def check_keys(by: object) -> None:
+    """Raise `UserError` unless `by` lists what items can be joined by: some of `BY`, or `item` alone: by nothing."""
+    if by in ([ITEM], (ITEM,)):
+        return
+    if not isinstance(by, list | tuple) or not by or not all(key in BY for key in by):
+        found = ", ".join(map(str, by)) if isinstance(by, list | tuple) else repr(by)
+        raise UserError(f"clusters: expected a list of {', '.join(BY)}, or of {ITEM} alone; found {found or 'nothing'}")
 
 
 def find_clusters(items: Sequence[CaptionRecord], by: Sequence[str] = BY) -> Clusters:
@@ -81,11 +84,18 @@ def find_clusters(items: Sequence[CaptionRecord], by: Sequence[str] = BY) -> Clu
     return Clusters("+".join(present) or ITEM, connected_groups(keys))
 
 
-def too_few(clusters: Mapping[str, Clusters]) -> list[str]:
-    """Return a warning for each slice that has fewer clusters than intervals and p-values need."""
-    return [
-        f"{name}: {len(one):,} independent clusters of items (joined by {one.unit.replace('+', ', ')}), fewer than "
-        f"{FEWEST}: do not trust its intervals and p-values."
-        for name, one in clusters.items()
-        if len(one) < FEWEST
-    ]
+def too_few(clusters: Mapping[str, Clusters], per_item: Mapping[str, Mapping[str, Floats]]) -> list[str]:
+    """Return a warning for each slice that has fewer clusters than intervals and p-values need, or of which a measure
+    counts fewer; `per_item` are a system's values by slice and measure."""
+    warnings = []
+    for name, one in clusters.items():
+        counted = {measure: one.counted(values) for measure, values in per_item[name].items()}
+        few = [f"{measure} {count:,}" for measure, count in counted.items() if count < FEWEST]
+        if len(one) < FEWEST:
+            few = [f"{len(one):,}"]
+        if few:
+            warnings.append(
+                f"{name}: independent clusters of items: {', '.join(few)}; fewer than {FEWEST}: do not trust "
+                "intervals and p-values."
+            )
+    return warnings

@@ -15,13 +15,13 @@ def signature(
     further: Sequence[str],
     items: Sequence[CaptionRecord],
     per_item: Floats,
-    clusters: Clusters,
+    clusters: Clusters | None = None,
 ) -> str:
     """Return what determines a measure's number and interval on the `items` of a slice, joined by bars.
 
     That is measure, tokenizer, references per item, number of items, what the measure adds (`further`: document
-    frequencies, Java, ...), what the items are clustered by and into how many clusters, and Lookbook's version. Items
-    that the measure leaves out (NaN in `per_item`) count nowhere.
+    frequencies, Java, ...), if it has an interval what the items are clustered by and into how many clusters, and
+    Lookbook's version. Items that the measure leaves out (NaN in `per_item`) count nowhere.
     """
     counts = [len(item.references) for item, value in zip(items, per_item, strict=True) if not math.isnan(value)]
     low, high = min(counts, default=0), max(counts, default=0)
@@ -31,8 +31,7 @@ def signature(
         f"refs:{low}" if low == high else f"refs:{low}-{high}",
         f"n:{len(counts)}",
         *further,
-        f"unit:{clusters.unit}",
-        f"clusters:{clusters.counted(per_item)}",
+        *([f"unit:{clusters.unit}", f"clusters:{clusters.counted(per_item)}"] if clusters else []),
         f"lookbook:{installed_version()}",
     ]
     return "|".join(parts)

@@ -20,7 +20,7 @@ from metrics.measures.spice.measure import Spice
 from metrics.measures.statistics import Floats, Interval, Statistics, intervals
 from metrics.records.caption_sets import CaptionSet, reference_items
 from metrics.records.captions import CaptionRecord
-from metrics.scoring.clusters import BY, Clusters, check_keys, find_clusters
+from metrics.scoring.clusters import BY, ITEM, Clusters, check_keys, find_clusters, too_few
 from metrics.scoring.signature import signature
 from metrics.text.corpus import Corpus
 from metrics.text.ngrams import Integers
@@ -143,10 +143,12 @@ def score_systems(
     available = [measure for measure, reason in reasons if reason is None]
     if not available:
         raise UserError("; ".join(f"{measure.names[0]}: {reason}" for measure, reason in reasons))
-    measured = run_measures(available, Corpus(systems, items))
     slices = _slices(items)
-    by_system = [[(measure, of_all[place]) for measure, of_all in measured] for place in range(len(systems))]
     found = {name: find_clusters([items[place] for place in places], clusters) for name, places in slices.items()}
+    if found["all"].unit == ITEM and ITEM not in clusters:
+        raise UserError(f"clusters: no item has a {' or a '.join(clusters)}; name something else, or {ITEM}")
+    measured = run_measures(available, Corpus(systems, items))
+    by_system = [[(measure, of_all[place]) for measure, of_all in measured] for place in range(len(systems))]
     bounds = {name: _intervals(by_system, places, found[name].labels) for name, places in slices.items()}
     return Evaluation(
         items,
@@ -236,6 +238,13 @@ def _score_slice(
         signed = signature(name, measure.tokenizer, result.signature, members, per_item, clusters)
         scores[name] = Score(statistics.value(places), per_item, signed, bounds[name])
     return scores
+
+
+def few_clusters(evaluation: Evaluation) -> list[str]:
+    """Return a warning for each slice whose items, or those that a measure counts, are too few clusters."""
+    scores = evaluation.results[0].scores
+    per_item = {name: {measure: one.per_item for measure, one in scores[name].items()} for name in scores}
+    return too_few(evaluation.clusters, per_item)
 
 
 def finite(value: float) -> float | None:

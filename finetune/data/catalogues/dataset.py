@@ -11,7 +11,7 @@ import pyarrow as pa
 from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.folder_based_builder.folder_based_builder import FolderBasedBuilder
 
-from finetune.data.catalogues.tables import as_text, read_table, refuse_nested
+from finetune.data.catalogues.tables import as_text, read_values, refuse_nested
 from metrics.common.errors import UserError
 
 
@@ -29,7 +29,7 @@ def read_dataset(
             f"data.columns: {name} has no column {', '.join(missing)}; it has {', '.join(data.column_names)}"
         )
     data = _as_images(data, image, name)
-    table = _as_strings(data.remove_columns(image), texts, lists, name)
+    table = _as_strings(data.remove_columns(image), len(data), texts, lists, name)
     return [_stored_image(value, name, row) for row, value in enumerate(data[image])], table
 
 
@@ -58,7 +58,19 @@ def _load(name: str, split: str) -> Any:
 
 def _read_metadata(_builder: FolderBasedBuilder, metadata_file: str, metadata_ext: str = "") -> Iterator[pa.Table]:
     """The table beside a folder's photos with every value a string: pandas would read 000 as 0 and NA as nothing."""
-    yield pa.Table.from_pandas(read_table(Path(metadata_file), kind=metadata_ext))
+    table = read_values(Path(metadata_file), metadata_ext)
+    try:
+        yield pa.Table.from_pandas(table.apply(_texts_or_nested))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UserError(f"{metadata_file}: a column holds values of several kinds: {error}; make them alike") from error
+
+
+def _texts_or_nested(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of lists or objects as it is; any other as strings, missing values as none."""
+    present = column[[not pd.api.types.is_scalar(value) or not pd.isna(value) for value in column]]
+    if not present.map(pd.api.types.is_scalar).all():
+        return column
+    return present.map(str).reindex(column.index).astype(object).where(lambda values: values.notna(), None)
 
 
 def _as_images(data: Any, column: str, name: str) -> Any:
@@ -68,9 +80,9 @@ def _as_images(data: Any, column: str, name: str) -> Any:
         raise UserError(f"data.columns.image: column {column!r} of {name} holds no images: {error}") from error
 
 
-def _as_strings(data: Any, texts: Sequence[str], lists: Sequence[str], source: str) -> pd.DataFrame:
+def _as_strings(data: Any, rows: int, texts: Sequence[str], lists: Sequence[str], source: str) -> pd.DataFrame:
     """Every column as strings, class labels by their names, missing values as empty strings."""
-    table = pd.DataFrame(data.to_dict(), index=range(len(data)), dtype=object)
+    table = pd.DataFrame(data.to_dict(), index=range(rows), dtype=object)
     for column, feature in data.features.items():
         if column in texts and str(getattr(feature, "dtype", "")).startswith(("timestamp", "date", "time")):
             raise UserError(

@@ -13,29 +13,13 @@ import pandas as pd
 from metrics.common.errors import UserError
 
 
-def read_table(
-    path: Path, required: Sequence[str] = (), lists: Sequence[str] = (), kind: str | None = None
-) -> pd.DataFrame:
+def read_table(path: Path, required: Sequence[str] = (), lists: Sequence[str] = ()) -> pd.DataFrame:
     """The table at `path`, missing values as empty strings, numbers as they are written, lists as "cotton, floral".
 
-    `kind` is its suffix, if the file has another.
-
-    Raises `UserError` if the file is missing, unreadable, truncated, empty or lacks a required column, or if one of
-    those holds objects, or lists without being among the columns that may hold `lists`.
+    Raises `UserError` as `read_values`, and if it is empty or lacks a required column, or if one of those holds
+    objects, or lists without being among the columns that may hold `lists`.
     """
-    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
-    kind = path.suffix.lower() if kind is None else kind
-    reader = readers.get(kind)
-    if reader is None:
-        raise UserError(f"{path}: unknown table format {kind!r}; expected one of {', '.join(readers)}")
-    try:
-        table = reader(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
+    table = read_values(path)
     if table.columns.empty:
         names = f" with the column(s) {', '.join(required)}" if required else ""
         raise UserError(f"{path}: the file is empty; expected a table{names}")
@@ -46,6 +30,25 @@ def read_table(
         raise UserError(f"{path}: the table has no rows")
     refuse_nested(table, required, lists, path)
     return as_text(table)
+
+
+def read_values(path: Path, kind: str | None = None) -> pd.DataFrame:
+    """The table at `path` as it is, numbers of CSV and fractions of JSON lines as texts; `kind` is its suffix.
+
+    Raises `UserError` if the file is missing, unreadable or truncated.
+    """
+    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    kind = path.suffix.lower() if kind is None else kind
+    if kind not in readers:
+        raise UserError(f"{path}: unknown table format {kind!r}; expected one of {', '.join(readers)}")
+    try:
+        return readers[kind](path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

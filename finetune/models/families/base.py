@@ -32,6 +32,11 @@ class BatchShape:
     tokens: int
 
 
+def _photo_settings(image_processor: Any) -> dict[str, Any]:
+    names = ("do_pad", "do_resize", "size", "do_center_crop", "crop_size", "image_mean", "image_std", "resample")
+    return {name: str(getattr(image_processor, name, None)) for name in names}
+
+
 class Captioner(ABC):
     """A captioning model and its processor.
 
@@ -51,6 +56,7 @@ class Captioner(ABC):
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
         self.processor = processor
+        self._base_photos = getattr(processor, "image_processor", None)  # none where only memory is estimated
 
     @classmethod
     def check(cls, config: Model) -> None:
@@ -127,10 +133,16 @@ class Captioner(ABC):
             )
         )
 
-    def prepare_photos_as(self, folder: Path) -> None:
-        """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained."""
+    def prepare_photos_as(self, folder: Path) -> bool:
+        """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained.
+
+        Without one as the base's does. Returns whether that is not how the base's does.
+        """
+        own = self._base_photos
         if any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
-            self.processor.image_processor = type(self.processor).from_pretrained(folder).image_processor
+            own = type(self.processor).from_pretrained(folder).image_processor
+        self.processor.image_processor = own
+        return _photo_settings(own) != _photo_settings(self._base_photos)
 
     @property
     def crops(self) -> bool:

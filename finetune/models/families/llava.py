@@ -69,9 +69,11 @@ class LlavaCaptioner(Captioner):
         processor.patch_size = model.config.vision_config.patch_size
         processor.vision_feature_select_strategy = model.config.vision_feature_select_strategy
         processor.num_additional_image_tokens = CLASS_TOKENS
-        if config.image != "crop":
-            side = model.config.vision_config.image_size
-            processor.image_processor = _image_processor(processor.image_processor, side, pad=config.image == "pad")
+        side = model.config.vision_config.image_size
+        if config.image == "crop" and getattr(processor.image_processor, "do_pad", False):
+            processor.image_processor = _image_processor(processor.image_processor, side, "crop")
+        elif config.image in ("pad", "stretch"):
+            processor.image_processor = _image_processor(processor.image_processor, side, config.image)
         return cls(model, processor)
 
     @classmethod
@@ -130,13 +132,13 @@ class LlavaCaptioner(Captioner):
         return max(int(layer % states) for layer in ([used] if isinstance(used, int) else used))
 
 
-def _image_processor(published: Any, side: int, *, pad: bool) -> LlavaImageProcessorPil:
-    """A processor that shows the whole photo: on a square of the mean colour, or stretched."""
+def _image_processor(published: Any, side: int, image: str) -> LlavaImageProcessorPil:
+    """A processor that pads photos to squares of the mean colour, crops their middle squares, or stretches them."""
     square = {"height": side, "width": side}
     return LlavaImageProcessorPil(
-        do_pad=pad,
-        size={"shortest_edge": side} if pad else square,
-        do_center_crop=False,
+        do_pad=image == "pad",
+        size=square if image == "stretch" else {"shortest_edge": side},
+        do_center_crop=image == "crop",
         crop_size=square,
         image_mean=published.image_mean,
         image_std=published.image_std,

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ class LemmaCache:
         with self._connected() as connection:
             whole = _is_whole(connection)
         if not whole:
+            print(f"note: {path}: these lemmas are damaged; they are made again", file=sys.stderr)
             for damaged in (path, Path(f"{path}-journal")):
                 damaged.unlink(missing_ok=True)
 

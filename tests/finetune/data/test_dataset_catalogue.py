@@ -178,3 +178,20 @@ def test_texts_that_became_dates_are_refused(tmp_path: Path) -> None:
     path = recipe(tmp_path, {"catalogue": "folder", "dataset": str(tmp_path / "shop"), "columns": columns})
     assert "day of" in (message := refused("prepare", path))
     assert "was read as dates" in message
+
+
+def test_a_folder_of_photos_alone_as_a_data_set(tmp_path: Path) -> None:
+    for number in range(12):
+        photo(tmp_path / "shop" / f"{number}.png", (number * 10, 0, 0))
+    path = recipe(tmp_path, {"catalogue": "folder", "dataset": str(tmp_path / "shop"), "columns": {"image": "image"}})
+    assert len(list(load(path).records("undescribed"))) == 12
+
+
+@pytest.mark.parametrize(("caption", "kind"), [({"en": "a dress"}, "dict"), (["red", "dress"], "list")])
+def test_captions_that_are_no_texts_are_refused_by_whichever_key(tmp_path: Path, caption: object, kind: str) -> None:
+    rows = [{"file_name": photo(tmp_path / "shop" / f"{n}.png").name, "text": caption} for n in range(3)]
+    (tmp_path / "shop" / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for source, image in (("folder", "file_name"), ("dataset", "image")):
+        columns = {"caption": "text", "image": image}
+        path = recipe(tmp_path, {"catalogue": "folder", source: str(tmp_path / "shop"), "columns": columns})
+        assert f"row 1: text is a {kind}, expected one text" in refused("prepare", path)

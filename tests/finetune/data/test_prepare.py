@@ -111,7 +111,7 @@ def test_the_account_is_kept_with_the_data(shop_recipe: Path, shop: Path, lookbo
     assert (first.folder, f"{first.fingerprint}-{LAYOUT_VERSION}") == (str(shop), cached.name)
     assert list(kept) == [
         *("name", "fingerprint", "split", "counts", "dropped", "bad_images", "image_sizes", "notes", "photos"),
-        *("leak_audit", "digests"),
+        *("leak_audit", "digests", "sha256"),
     ]
     assert kept["split"] == {
         "method": "published",

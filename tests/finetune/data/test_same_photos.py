@@ -1,6 +1,5 @@
 """Photos and captions that are the same although they are written differently never cross a product split."""
 
-import json
 import random
 import unicodedata
 from pathlib import Path
@@ -8,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tiny import finetune, lines, prepared, recipe, refused, write_csv
 
 from finetune.data import similar_photos
-from finetune.data.photo_check import check_photos
+from finetune.data.photo_check import ORIENTATION, check_photos
 from finetune.data.similar_photos import neighbourhoods, similar_groups, similar_to
 
 SPLITS = ("train", "validation", "test")
@@ -75,6 +75,32 @@ def test_a_limit_leaks_no_photo_either(tmp_path: Path) -> None:
     assert all(0 < len(records(tmp_path, split)) <= 20 for split in SPLITS)
 
 
+def test_a_mixtures_audit_knows_the_photos_of_other_catalogues_by_their_pixels(tmp_path: Path) -> None:
+    """The second catalogue has the first one's photos as other bytes; its split is another one."""
+    data = []
+    for name, seed in (("one", 42), ("two", 7)):
+        for number in range(40):
+            noise(tmp_path / name / f"{number}.png", number, compress_level=1 + len(data))
+        rows = [{"file_name": f"{n}.png", "id": f"{n}", "text": f"{name} {n}"} for n in range(40)]
+        write_csv(tmp_path / name / "metadata.csv", rows)
+        own = {"folder": str(tmp_path / name), "name": name, "columns": COLUMNS, "split": {"seed": seed}}
+        data.append({"catalogue": "folder"} | own)
+    path = recipe(tmp_path, data[0])
+    values = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(values | {"data": data}))
+    printed = prepared(path)
+    ids = {
+        (name, split): {record["id"] for record in lines(tmp_path / "out" / name / f"references-{split}.jsonl")}
+        for name in ("one", "two")
+        for split in ("train", "test")
+    }
+    for name in ("one", "two"):
+        trained = ids["one", "train"] | ids["two", "train"]
+        share = len(ids[name, "test"] & trained) / len(ids[name, "test"])
+        assert share > 0
+        assert f"{share:9.1%}  items whose photo is in training" in printed
+
+
 def test_photos_are_the_same_by_bytes_or_pixels_of_one_size(tmp_path: Path) -> None:
     jpeg = noise(tmp_path / "a.jpg", 1)
     with Image.open(jpeg) as image:
@@ -84,10 +110,15 @@ def test_photos_are_the_same_by_bytes_or_pixels_of_one_size(tmp_path: Path) -> N
     commented = jpeg.read_bytes()[:2] + b"\xff\xfe\x00\x06same" + jpeg.read_bytes()[2:]
     sources = [str(jpeg), jpeg.read_bytes(), commented, str(tmp_path / "b.png")]
     others = [str(tmp_path / "smaller.png"), str(tmp_path / "other.png"), b"no photo"]
+    with Image.open(tmp_path / "b.png") as image:  # as a phone stores it: turned, with EXIF that says so
+        exif = Image.Exif()
+        exif[ORIENTATION] = 6
+        image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    sources.insert(4, str(tmp_path / "turned.png"))
     checked = check_photos(sources + others, "checking")
-    assert len(set(checked.digests[:4])) == 1
+    assert len(set(checked.digests[:5])) == 1
     assert len(set(checked.digests)) == 4
-    assert (checked.digests[-1], list(checked.broken)) == ("", [6])
+    assert (checked.digests[-1], list(checked.broken)) == ("", [7])
     # JPEGs whose pixels differ only where a reduced picture does not show it are told apart.
     noise(tmp_path / "c.jpg", 1, quality=74)
     assert len(set(check_photos([str(jpeg), str(tmp_path / "c.jpg")], "checking").digests)) == 2
@@ -204,8 +235,16 @@ def test_prepared_splits_that_changed_places_are_made_again(
     (cached / "test").rename(cached / "kept")
     (cached / "validation").rename(cached / "test")
     (cached / "kept").rename(cached / "validation")
-    again = finetune("prepare", path)
-    assert again.exit_code == 0
-    assert "this prepared catalogue is damaged; it is made again" in again.stderr
-    assert {split: records(tmp_path, split) for split in SPLITS} == before
-    assert json.loads((cached / "account.json").read_text())["digests"].keys() == set(SPLITS)
+    for damaged, old, new in (
+        ("test", "", ""),  # as above
+        ("account.json", '"captions_in_train": 0.0', '"captions_in_train": 0.7'),
+        ("test/state.json", "data-00000", "data-00001"),
+        ("test/dataset_info.json", "photo_digest", "photo"),
+    ):
+        if old:
+            (cached / damaged).write_text((cached / damaged).read_text().replace(old, new))
+        again = finetune("prepare", path)
+        assert again.exit_code == 0, again.output
+        assert "this prepared catalogue is damaged; it is made again" in again.stderr
+        assert {split: records(tmp_path, split) for split in SPLITS} == before
+        assert "70.0%" not in again.stdout

@@ -130,6 +130,28 @@ def test_the_saved_processor_pads_too(base: Path, tmp_path: Path) -> None:
     assert torch.equal(pixels(cropping, tall(10)), given)
 
 
+def test_crop_crops_also_where_the_saved_processor_pads(base: Path, tmp_path: Path) -> None:
+    padded = shutil.copytree(base, tmp_path / "padded")
+    loaded(base, "pad").processor.save_pretrained(padded)
+    assert torch.equal(pixels(loaded(padded, "crop"), tall(10)), pixels(loaded(base, "crop"), tall(10)))
+
+
+def test_a_model_that_is_named_alone_prepares_photos_as_its_processor_says(base: Path, tmp_path: Path) -> None:
+    padded = shutil.copytree(base, tmp_path / "padded")
+    loaded(base, "pad").processor.save_pretrained(padded)
+    assert [load_system(str(folder), None, None).captioner.crops for folder in (base, padded)] == [True, False]
+
+
+def test_an_adapter_without_a_processor_has_the_bases_whatever_came_before(base: Path, tmp_path: Path) -> None:
+    loaded(base, "stretch").processor.save_pretrained(tmp_path / "stretched")
+    captioner = loaded(base, "pad")
+    before = pixels(captioner, tall(10))
+    assert captioner.prepare_photos_as(tmp_path / "stretched")
+    assert not torch.equal(pixels(captioner, tall(10)), before)
+    assert not captioner.prepare_photos_as(tmp_path)
+    assert torch.equal(pixels(captioner, tall(10)), before)
+
+
 def test_blip2_has_no_choice() -> None:
     assert Model(base="x").image == "stretch"
     with pytest.raises(ValidationError, match="BLIP-2's processor stretches photos; expected stretch, found pad"):

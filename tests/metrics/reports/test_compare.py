@@ -135,6 +135,7 @@ def test_five_forms_say_the_same(nasty: list[Path], tmp_path: Path) -> None:
                     assert float(lines[part["name"], name, measure]["value"]) == score["value"]
     for name in ("p", "p_holm"):
         assert float(lines["all", NASTY, "CIDEr"][name]) == ours[NASTY]["scores"]["CIDEr"][name]
+    assert lines["all", NASTY, "CIDEr"]["comparisons"] == str(2 * 6)
     shown = {name: f"{ours[name]['scores']['ROUGE-L']['value']:.1f}" for name in (NASTY, STAR, "two")}
 
     page = (out / "comparison.html").read_text(encoding="utf-8")

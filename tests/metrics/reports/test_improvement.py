@@ -117,4 +117,4 @@ def test_systems_that_do_not_compare_with_each_other() -> None:
     assert "different catalogues or splits" in warnings[0]
     assert "has changed between their runs" in warnings[1]
     assert warnings[2] == "other: no caption, so scored 0, for 1 of 3 items."
-    assert warnings[3].startswith("all: 3 independent clusters")
+    assert warnings[3].startswith("all: independent clusters of items: 3;")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from metrics import CaptionRecord, UserError, intervals, p_values
+from metrics import CaptionRecord, RougeL, UserError, intervals, p_values, score_captions
 from metrics.__main__ import app
 from metrics.common.groups import connected_groups
 from metrics.measures.statistics import SAMPLES, holm, mean_of, resamples
@@ -97,9 +97,30 @@ def test_items_are_joined_by_product_reference_and_photo() -> None:
     assert find_clusters(items, ["product"]).labels.tolist() == [0, 0, 1, 2, 3, 4, 5]
     assert find_clusters(items[3:], ["product"]).unit == "item"
     assert len(find_clusters(items, ["item"])) == 7
-    with pytest.raises(UserError, match="expected some of product, reference, photo, or item; found colour"):
-        find_clusters(items, ["colour"])
-    assert "all: 3 independent clusters" in too_few({"all": found})[0]
+    for wrong, shown in (
+        (["colour"], "colour"),
+        (["item", "product"], "item, product"),
+        ("product", "'product'"),
+        (5, "5"),
+    ):
+        with pytest.raises(
+            UserError, match=f"expected a list of product, reference, photo, or of item alone; found {shown}"
+        ):
+            find_clusters(items, wrong)  # type: ignore[arg-type]
+    [warning] = too_few({"all": found}, {"all": {"CIDEr": np.arange(7.0)}})
+    assert warning.startswith("all: independent clusters of items: 3; fewer than 30")
+
+
+def test_a_measure_that_counts_few_clusters_is_warned_of_by_name() -> None:
+    items = [CaptionRecord(str(n), references=(f"a {n}",)) for n in range(40)]
+    values = {"CIDEr": np.zeros(40), "MAP": np.where(np.arange(40) < 10, 0.5, np.nan)}
+    [warning] = too_few({"all": find_clusters(items)}, {"all": values})
+    assert warning.startswith("all: independent clusters of items: MAP 10; fewer")
+
+
+def test_keys_that_no_item_has_are_refused() -> None:
+    with pytest.raises(UserError, match="clusters: no item has a product; name something else, or item"):
+        score_captions([CaptionRecord("0", "a", references=("a",))], measures=[RougeL()], clusters=["product"])
 
 
 @pytest.mark.java
@@ -115,7 +136,7 @@ def test_reports_and_comparisons_cluster_and_can_be_told_not_to(tmp_path: Path) 
         arguments = [command, *map(str, paths), "--out", str(out), "--measure", "ROUGE-L", *options]
         result = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
         assert result.exit_code == 0, result.output
-        assert ("8 independent clusters" in " ".join(result.stdout.split())) == (not options)
+        assert ("independent clusters of items: 8;" in " ".join(result.stdout.split())) == (not options)
         return json.loads((out / file).read_text(encoding="utf-8"))
 
     report, alone = (made("score", "report.json", *options) for options in ([], ["--clusters", "item"]))
