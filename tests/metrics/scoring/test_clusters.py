@@ -27,24 +27,24 @@ def drawn(draws: int, seed: int) -> np.ndarray:
 
 
 def test_intervals_of_clusters_cover_the_truth_and_those_of_items_do_not() -> None:
-    samples = {number: mean_of(values) for number, values in enumerate(drawn(300, 1))}
+    samples = {number: mean_of(values) for number, values in enumerate(drawn(200, 1))}
 
     def covered(clusters: np.ndarray | None) -> float:
         return float(np.mean([low <= 0 <= high for low, high in intervals(samples, ITEMS, clusters).values()]))
 
-    # 95% less what percentiles lack with 60 clusters of unequal size; 300 draws: +- 3 standard errors are 4 points.
-    assert covered(NUMBERS) == pytest.approx(0.94, abs=0.04)
+    # 95% less what percentiles lack with 60 clusters of unequal size; 200 draws: +- 3 standard errors are 5 points.
+    assert covered(NUMBERS) == pytest.approx(0.94, abs=0.05)
     # The standard error by item is too small by sqrt(sum of squared sizes / items) = sqrt(5.7), but for the little noise.
     assert covered(None) < 0.7
 
 
 def test_equal_systems_differ_significantly_in_a_twentieth_of_all_draws() -> None:
-    one, other = ({n: mean_of(values) for n, values in enumerate(drawn(300, seed))} for seed in (2, 3))
+    one, other = ({n: mean_of(values) for n, values in enumerate(drawn(200, seed))} for seed in (2, 3))
 
     def significant(clusters: np.ndarray | None) -> float:
         return float(np.mean([p <= 0.05 for p in p_values(one, other, ITEMS, clusters).values()]))
 
-    assert significant(NUMBERS) == pytest.approx(0.05, abs=0.04)
+    assert significant(NUMBERS) == pytest.approx(0.05, abs=0.045)
     assert significant(None) > 0.25
 
 
