@@ -48,7 +48,7 @@ def references_file(folder: Path, texts: list[str]) -> Path:
 @pytest.mark.slow
 def test_a_batch_gives_what_each_caption_gives_alone(models: str) -> None:
     rng = random.Random(1)  # noqa: S311
-    shop = descriptions(200 if models == str(DEMO) else 400)
+    shop = descriptions(100 if models == str(DEMO) else 400)
     words = [*ODD, "dress", "in", "soft", "cotton", "pockets", ".", ",", "and", "the", "Top-Front"]
     jumbled = ["".join(rng.choice(words) + rng.choice(["", " "]) for _ in range(rng.randrange(9))) for _ in range(80)]
     given = list(dict.fromkeys([*ODD, *jumbled, *shop, *map(written, captions(60, 3, 0.5))]))
@@ -74,7 +74,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.processes
 @pytest.mark.slow
 def test_several_processes_give_the_same_as_one_caption_at_a_time(two_processes: None) -> None:
-    given = [*descriptions(100), *ODD]
+    given = [*descriptions(60), *ODD]
     assert [Lemmas(str(DEMO)).of(given)[caption] for caption in given] == one_at_a_time(given, str(DEMO))
     assert not children()
 

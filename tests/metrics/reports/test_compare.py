@@ -90,7 +90,8 @@ class Cells(HTMLParser):
 
 
 def test_values_intervals_and_tests_of_all_slices(compare: Compare, systems: list[Path], tmp_path: Path) -> None:
-    result = compare(*systems, "--out", tmp_path / "new" / "out", "--published", "hm")
+    measures = [option for name in ("BLEU-4", "ROUGE-L", "CIDEr") for option in ("--measure", name)]
+    result = compare(*systems, "--out", tmp_path / "new" / "out", "--published", "hm", *measures)
     assert result.exit_code == 0, result.output
     made = content(tmp_path / "new" / "out")
     assert [(part["name"], part["n"]) for part in made["slices"]] == [("all", 40), ("seen", 30), ("unseen", 10)]
