@@ -1,6 +1,5 @@
 """Everything a YAML recipe may say."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,13 +21,12 @@ from finetune.config.history import current_overrides, with_current_names
 from finetune.config.mixture import Data
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
-from finetune.config.section import Section
+from finetune.config.scoring import Scoring
+from finetune.config.section import Section, Share, expanded
 from metrics.common.measure_names import ORDER
 
 FamilyName = Literal["blip2", "llava"]
 Tuning = Literal["frozen", "lora", "full"]
-Share = Annotated[float, Field(ge=0, le=1)]
-ClusterKey = Literal["product", "reference", "photo", "item"]
 
 
 class Tiny(Section):
@@ -204,72 +202,13 @@ class Decoding(Section):
     batch_size: PositiveInt = 16
 
 
-def _expanded(path: Path) -> Path:
-    expanded = Path(os.path.expandvars(path)).expanduser()
-    if "$" in str(expanded):
-        raise ValueError(f"set the environment variable in {path}")
-    return expanded
-
-
-Source = Annotated[str, AfterValidator(lambda source: str(_expanded(Path(source)))), AfterValidator(short_name)]
-
-
-class Classifier(Section):
-    """The BERT that reads an item's category from its caption, by default with the published hyper-parameters.
-
-    `tiny` makes its base on the spot, from random weights, and has defaults of its own.
-    """
-
-    tiny: bool = False
-    base: Source | None = None
-    epochs: PositiveInt | None = None
-    learning_rate: PositiveFloat | None = None
-    batch_size: PositiveInt | None = None
-    dropout: Share | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
-
-
 def _without_last_blank(prompt: str) -> str:
     if prompt.endswith((" ", "\t")):
         raise ValueError("ends in a blank; leave it out, since the caption brings its own")
     return prompt
 
 
-def _item_alone(clusters: tuple[ClusterKey, ...]) -> tuple[ClusterKey, ...]:
-    if "item" in clusters and len(clusters) > 1:
-        raise ValueError("item joins nothing; give it alone, or leave it out")
-    return clusters
-
-
-def _attributes(value: Any) -> Any:
-    """A union's own errors name its parts, each with what does not fit it."""
-    if value == "catalogue":
-        return value
-    if not isinstance(value, str | Path):
-        raise ValueError("expected catalogue or the path of a file")
-    return _expanded(Path(value))
-
-
-class Scoring(Section):
-    """The measures that need models of their own, made of the training captions; the others always run.
-
-    `stanza` is `en`, a folder of models, or `demo` for those that come with Lookbook. `attributes` is a file of the
-    attributes to look for, or `catalogue`: those that the catalogue gives its training items. Default: nouns and
-    adjectives that training captions have 10 times. `clusters` says what joins items that intervals and p-values must
-    not take for independent ones: some of `product`, `reference` and `photo`, or `[item]`: nothing does.
-    """
-
-    classifier: Classifier | None = None
-    stanza: Source | None = None
-    attributes: Annotated[Literal["catalogue"] | Path, BeforeValidator(_attributes)] | None = None
-    clusters: Annotated[tuple[ClusterKey, ...], Field(min_length=1), AfterValidator(_item_alone)] = (
-        "product",
-        "reference",
-        "photo",
-    )
-
-
-Output = Annotated[Path, AfterValidator(_expanded)]
+Output = Annotated[Path, AfterValidator(expanded)]
 
 
 class Recipe(Section):

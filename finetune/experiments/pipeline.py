@@ -9,7 +9,8 @@ import torch
 
 from finetune.captioning.baselines import write_baselines, write_shuffled
 from finetune.captioning.captioning import Selection, caption_catalogue, is_untouched
-from finetune.config.recipe import Decoding, Recipe, Scoring
+from finetune.config.recipe import Decoding, Recipe
+from finetune.config.scoring import Scoring
 from finetune.data.card.page import write_card
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_references

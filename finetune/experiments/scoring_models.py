@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from finetune.config.packaged import stanza_folder
-from finetune.config.recipe import Classifier, Scoring
+from finetune.config.scoring import Classifier, Scoring
 from finetune.runs.folder import RunFolder
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
