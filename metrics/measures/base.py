@@ -18,11 +18,13 @@ class Measured:
         statistics: name of the measure (one of `measure_names.ORDER`) to its statistics over all items of the corpus.
         signature: what determines the number besides tokenizer, references and n (`df:1000`, `java:17`).
         details: further results for the report, as JSON.
+        per_item: what else is known of each item, as JSON: a key to n values, in the corpus' order.
     """
 
     statistics: Mapping[str, Statistics]
     signature: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    per_item: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 class Measure(ABC):

@@ -33,7 +33,10 @@ def _names(clusters: str) -> list[str]:
 @user_errors()
 def score(
     captions: Captions,
-    out: Annotated[Path, typer.Option(help="Folder for report.html, report.md, report.json and items.jsonl.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for report.html, report.md, report.json, items.jsonl and scored-references.jsonl."),
+    ],
     references: References = None,
     measure: Names = None,
     classifier: Classifier = None,

@@ -1,4 +1,4 @@
-"""The report: items.jsonl, report.json, report.md and one self-contained report.html."""
+"""The report: scored-references.jsonl, items.jsonl, report.json, report.md and one self-contained report.html."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +11,7 @@ from metrics.common.files import atomic_writer, make_folder, one_line, write_tex
 from metrics.common.measure_names import HEADLINE, MAXIMUM
 from metrics.common.templates import render
 from metrics.common.version import installed_version
+from metrics.records.captions import write_records
 from metrics.records.run import CatalogueInfo
 from metrics.reports import measure_charts as details
 from metrics.reports.samples import choose_samples, shown_measures
@@ -19,15 +20,17 @@ from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
 
 
 def write_report(evaluation: Evaluation, out: Path) -> Path:
-    """Write `items.jsonl`, `report.json`, `report.md` and `report.html` into the folder `out`; return the last one.
+    """Write what a scoring gave into the folder `out` and return its `report.html`.
 
-    `out` is made if missing; every file appears whole or not at all.
+    `scored-references.jsonl` has the items, `items.jsonl` each system's caption of each with its own scores; `report.json`,
+    `report.md` and `report.html` have the report. `out` is made if missing; every file appears whole or not at all.
 
     Raises:
         UserError: when the folder or a file cannot be written.
     """
     make_folder(out)
     report = build_report(evaluation)
+    write_records(out / "scored-references.jsonl", evaluation.items)
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
@@ -124,8 +127,11 @@ def _item_rows(evaluation: Evaluation) -> Iterator[Mapping[str, Any]]:
     for result in evaluation.results:
         scores = result.scores["all"]
         for place, item in enumerate(evaluation.items):
+            record = result.system.captions.get(item.id)
+            written = {"caption": record and record.caption, "logprob": record and record.logprob}
+            found = {key: values[place] for key, values in result.per_item.items()}
             values = {measure: finite(score.per_item[place]) for measure, score in scores.items()}
-            yield {"id": item.id, "system": result.system.name, "seen": item.seen, **values}
+            yield {"id": item.id, "system": result.system.name, "seen": item.seen, **written, **found, **values}
 
 
 def _dump(value: object, indent: int | None = None) -> str:

@@ -62,6 +62,8 @@ class SystemScores:
         scores: slice to measure to score.
         statistics: measure to its statistics over all items.
         details: further results of the measures, by the first name of each.
+        per_item: what else the measures know of each item, a key to n values: `attributes` (`right`, `invented` and
+            `missed` against the references), `predicted` (the category).
     """
 
     system: CaptionSet
@@ -70,6 +72,7 @@ class SystemScores:
     scores: Mapping[str, Mapping[str, Score]]
     statistics: Mapping[str, Statistics]
     details: Mapping[str, Mapping[str, Any]]
+    per_item: Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,7 @@ def _score_system(
         },
         statistics={name: one for _, result in measured for name, one in result.statistics.items()},
         details={measure.names[0]: result.details for measure, result in measured if result.details},
+        per_item={key: values for _, result in measured for key, values in result.per_item.items()},
     )
 
 

@@ -74,7 +74,13 @@ class Attributes(Measure):
     def _measured(self, references: Sets, captions: Sets) -> Measured:
         statistics = precision_recall(references, captions)
         details = {"vocabulary": len(self.vocabulary.attributes), **attribute_table(references, captions)}
-        return Measured(statistics, (f"vocabulary:{self.vocabulary.signature}",), details)
+        found = [_found(reference, caption) for reference, caption in zip(references, captions, strict=True)]
+        return Measured(statistics, (f"vocabulary:{self.vocabulary.signature}",), details, {"attributes": found})
+
+
+def _found(reference: frozenset[str], caption: frozenset[str]) -> dict[str, list[str]]:
+    sets = {"right": reference & caption, "invented": caption - reference, "missed": reference - caption}
+    return {name: sorted(words) for name, words in sets.items()}
 
 
 def precision_recall(references: Sets, captions: Sets) -> dict[str, Statistics]:

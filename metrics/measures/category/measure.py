@@ -79,8 +79,12 @@ class Category(Measure):
                 "cut_captions": classifier.too_long(captions),
             }
             hits = np.where(truth == NO_CATEGORY, np.nan, predicted[:, 0] == truth)
-            measured.append(Measured({"Acc": mean_of(hits)}, signature, details))
+            measured.append(Measured({"Acc": mean_of(hits)}, signature, details, self._predicted(predicted)))
         return measured
+
+    def _predicted(self, ranked: Integers) -> dict[str, list[str | None]]:
+        """Return the category predicted from each caption, None without one."""
+        return {"predicted": [None if best == NO_CAPTION else self.categories[best] for best in ranked[:, 0]]}
 
     def _truth(self, items: Sequence[CaptionRecord]) -> Integers:
         """Return the number of each item's category, `NO_CATEGORY` if it has none, (n,)."""

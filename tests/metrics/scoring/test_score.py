@@ -49,7 +49,8 @@ def test_systems_are_scored_side_by_side(score: Score, systems: list[Path], tmp_
     assert [system["mean_words"] for system in report["systems"]] == [5, 2, 9]
     items = [json.loads(line) for line in (tmp_path / "out" / "items.jsonl").read_text().splitlines()]
     assert len(items) == 3 * 40
-    assert set(items[0]) == {"id", "system", "seen", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"}
+    texts = {"id", "system", "seen", "caption", "logprob"}
+    assert set(items[0]) == {*texts, "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"}
 
 
 def test_missing_captions_score_zero_and_are_named(score: Score, tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_full_disk_leaves_no_half_file(score: Score, tmp_path: Path, monkeypat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    refused(score(captions, "--out", tmp_path / "out"), "items.jsonl", "No space left on device")
+    refused(score(captions, "--out", tmp_path / "out"), "scored-references.jsonl", "No space left on device")
     assert list((tmp_path / "out").iterdir()) == []
 
 

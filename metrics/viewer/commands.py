@@ -1,0 +1,5 @@
+"""The command view."""
+
+import typer
+
+app = typer.Typer(rich_help_panel="Reports")
