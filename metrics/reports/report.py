@@ -22,8 +22,9 @@ from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
 def write_report(evaluation: Evaluation, out: Path) -> Path:
     """Write what a scoring gave into the folder `out` and return its `report.html`.
 
-    `scored-references.jsonl` has the items, `items.jsonl` each system's caption of each with its own scores; `report.json`,
-    `report.md` and `report.html` have the report. `out` is made if missing; every file appears whole or not at all.
+    `scored-references.jsonl` has the items, `items.jsonl` each system's caption of each with its own scores;
+    `report.json`, `report.md` and `report.html` have the report. `out` is made if missing; every file appears whole or
+    not at all.
 
     Raises:
         UserError: when the folder or a file cannot be written.
