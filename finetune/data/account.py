@@ -44,8 +44,8 @@ class Account:
     `fingerprint` changes with every row, photo and key that decides the data. `folder` is None if the photos are in the
     prepared data. `dropped` has the ids by rule, `image_sizes` the number of photos by "width x height", the most
     frequent first, `notes` further lines under titles, `photos` how many photos are in several items or look like
-    others, `digests` the hash of each split's rows. `mixture` is empty for a single catalogue; a mixture has its name,
-    fingerprint, split sizes and `mixture` alone.
+    others, `digests` the hash of each split's rows and of the items. `mixture` is empty for a single catalogue; a
+    mixture has its name, fingerprint, split sizes and `mixture` alone.
     """
 
     name: str

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,17 +18,18 @@ from finetune.config.catalogues import ALL_SPLITS, CatalogueSection
 from finetune.data.account import Account, SplitSizes, Step
 from finetune.data.catalogues.base import Catalogue
 from finetune.data.damage import is_damage, unreadable
+from finetune.data.items import ITEMS, with_roles, write_items
 from finetune.data.leaks import Exposed, SeenInTraining
 from finetune.data.photos import Photo
 from finetune.data.similar_photos import count_photos
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_folder, write_text
+from metrics.common.files import atomic_folder, sha256, write_text
 from metrics.common.images import hdf5_row
 
 datasets.disable_progress_bars()
 
 FINGERPRINT_VERSION = 4
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
 ACCOUNT = "account.json"
 BLOCK = 50_000
 
@@ -42,12 +43,23 @@ def fingerprint(catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: Ca
     state = hashlib.sha256(text.encode("utf-8", "backslashreplace"))
     for name, part in parts.items():
         state.update(name.encode())
-        texts = part.drop(columns="image").astype(str) if catalogue.folder is None else part.astype(str)
+        rows = part.assign(attributes=part["attributes"].map(partial(_fingerprinted, catalogue.fingerprinted)))
+        texts = rows.drop(columns="image").astype(str) if catalogue.folder is None else rows.astype(str)
         state.update(pd.util.hash_pandas_object(texts, index=False).to_numpy().tobytes())
         photos = part["image"] if catalogue.folder is None else _file_states(catalogue.folder, part["image"])
         for photo in photos:
             state.update(photo)
     return state.hexdigest()[:16]
+
+
+def _fingerprinted(names: Mapping[str, str] | None, attributes: Mapping[str, str]) -> Mapping[str, str]:
+    return attributes if names is None else {name: attributes[current] for name, current in names.items()}
+
+
+def source_digest(catalogue: Catalogue) -> str:
+    """A short hash of the catalogue's whole table, which has columns that its fingerprint does not know."""
+    rows = pd.util.hash_pandas_object(catalogue.items.astype(str), index=False).to_numpy()
+    return hashlib.sha256(repr(list(catalogue.items)).encode() + rows.tobytes()).hexdigest()[:8]
 
 
 def _file_states(folder: Path, images: Iterable[str]) -> Iterator[bytes]:
@@ -79,9 +91,8 @@ def is_whole(folder: Path) -> bool:
             if part.is_dir():
                 (part / "state.json").stat()  # datasets reports one without permission as missing
         account = Account.from_json((folder / ACCOUNT).read_text(encoding="utf-8"), None)
-        digests = {name: _digest(folder / name) for name in ALL_SPLITS if (folder / name).is_dir()}
-        if digests != account.digests:
-            raise ValueError(f"{folder}: its splits are not those that were written")
+        if _digests(folder) != account.digests:
+            raise ValueError(f"{folder}: its rows are not those that were written")
         read(folder, None)
     except (MemoryError, pa.ArrowCancelled):
         raise
@@ -101,7 +112,7 @@ def remove_damaged(folder: Path) -> None:
     """
     if not folder.is_dir():
         return
-    foreign = sorted({path.name for path in folder.iterdir()} - {ACCOUNT, *ALL_SPLITS})
+    foreign = sorted({path.name for path in folder.iterdir()} - {ACCOUNT, ITEMS, *ALL_SPLITS})
     if foreign:
         raise UserError(
             f"{folder}: expected a prepared catalogue, found a damaged one with {', '.join(foreign)}, which Lookbook "
@@ -118,7 +129,7 @@ def remove_damaged(folder: Path) -> None:
 def write(
     folder: Path, fingerprint: str, catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection
 ) -> None:
-    """Write the splits and their account to `folder`, which appears whole or not at all.
+    """Write the splits, the items and their account to `folder`, which appears whole or not at all.
 
     Another process may write the same catalogue meanwhile; the first to finish names the folder.
     """
@@ -131,7 +142,8 @@ def write(
                 data = _to_dataset(part, trained, names, catalogue.folder)
                 data.info.description = account.description()
                 data.save_to_disk(draft / name)
-        account = replace(account, digests={name: _digest(draft / name) for name, part in parts.items() if len(part)})
+        write_items(draft / ITEMS, with_roles(catalogue.items, parts, catalogue.dropped))
+        account = replace(account, digests=_digests(draft))
         write_text(draft / ACCOUNT, account.to_json())
 
 
@@ -140,8 +152,13 @@ def _exposed(part: pd.DataFrame) -> Exposed:
     return Exposed(*columns)
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    """The hash of each split's files, and of the items."""
+    splits = {name: _digest(folder / name) for name in ALL_SPLITS if (folder / name).is_dir()}
+    return splits | {ITEMS: sha256(folder / ITEMS)}
+
+
 def _digest(split: Path) -> str:
-    """The hash of a split's files."""
     digest = hashlib.sha256()
     for path in sorted(split.iterdir()):
         with path.open("rb") as file:

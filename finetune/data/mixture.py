@@ -177,7 +177,7 @@ def _audited(part: Prepared, everything: list[Exposed], whole: Prepared) -> Prep
         leak_audit=trained.audit(_exposed(part.splits["test"])),
         fingerprint=_digest(part.account.fingerprint, whole.account.fingerprint),
     )
-    return Prepared(part.splits | marked, account)
+    return replace(part, splits=part.splits | marked, account=account)
 
 
 def _marked(data: Any, trained: SeenInTraining) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from finetune.data import arrow_cache as cache
 from finetune.data.account import Account
 from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import Catalogue, check_catalogue
+from finetune.data.items import ITEMS
 from finetune.data.photo_check import check_photos
 from finetune.data.splits import keep_photos_together, split_articles
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
+from metrics.common.files import atomic_file, make_folder
 from metrics.records.captions import CaptionRecord, write_records
 
 BAD_IMAGE = "bad image"
@@ -29,11 +32,12 @@ class Prepared:
 
     Columns: `id`, `product_id`, `image` (datasets.Image), `file` (path relative to the catalogue's folder), `caption`,
     `photo_digest`, `category` (ClassLabel), `colour`, `attributes`, `seen`. The split `undescribed` has photos and no
-    captions.
+    captions. `items` is the file of all rows of its table (`finetune.data.items`), None for a mixture.
     """
 
     splits: dict[str, Any]
     account: Account
+    items: Path | None = None
 
     def records(self, split: str) -> list[CaptionRecord]:
         """The split's items with their references, without captions; no photo is read."""
@@ -60,22 +64,29 @@ def prepare(config: CatalogueSection) -> Prepared:
     parts = _limited_parts(catalogue, config)
     _check_captions(parts, config.max_caption_words)
     fingerprint = f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
-    folder = cache_folder() / f"{fingerprint}-{cache.LAYOUT_VERSION}"
+    folder = cache_folder() / f"{fingerprint}-{cache.source_digest(catalogue)}-{cache.LAYOUT_VERSION}"
     if not cache.is_whole(folder):
         cache.remove_damaged(folder)
         usable = _without_bad_images(catalogue, parts, config)
         divided = _limited(usable | keep_photos_together(usable, config.split), config.limit)
         cache.write(folder, fingerprint, catalogue, divided, config)
     splits, account = cache.read(folder, catalogue.folder)
-    return Prepared(splits, replace(account, name=config.called))
+    return Prepared(splits, replace(account, name=config.called), folder / ITEMS)
 
 
-def write_references(prepared: Prepared, folder: Path) -> list[Path]:
-    """Write `references-{train,validation,test}.jsonl`, so that anybody's captions can be scored."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_tables(prepared: Prepared, folder: Path) -> list[Path]:
+    """Write `references-{train,validation,test}.jsonl`, so that anybody's captions can be scored, and `items.parquet`.
+
+    Raises `UserError` if a file cannot be written.
+    """
+    make_folder(folder)
     paths = [folder / f"references-{split}.jsonl" for split in SPLITS]
     for split, path in zip(SPLITS, paths, strict=True):
         write_records(path, prepared.each_record(split))
+    if prepared.items is not None:
+        paths.append(folder / ITEMS)
+        with atomic_file(paths[-1]) as draft:
+            copyfile(prepared.items, draft)
     return paths
 
 

@@ -13,7 +13,7 @@ from finetune.config.recipe import Decoding, Recipe
 from finetune.config.scoring import Scoring
 from finetune.data.card.page import write_card
 from finetune.data.mixture import prepare_all
-from finetune.data.preparation import Prepared, write_references
+from finetune.data.preparation import Prepared, write_tables
 from finetune.experiments.scoring_models import check_scoring, is_complete, measures_of, prepare_scoring
 from finetune.runs.captioning_system import load_system
 from finetune.runs.claim import claim_output, is_finished, recipe_values
@@ -62,7 +62,7 @@ def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
     claim_output(recipe, mixture.whole.account.fingerprint)
     parts = mixture.folders(recipe.output)
     for part, folder in parts:
-        write_references(part, folder)
+        write_tables(part, folder)
         write_card(part, folder)
     ensure_base(recipe, mixture.whole)
     check_splits(mixture.whole)

@@ -14,12 +14,12 @@ app = typer.Typer(rich_help_panel="Training")
 @needs_train
 @user_errors()
 def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
-    """Load, split and cache the catalogues; write references-{train,validation,test}.jsonl and each one's card."""
+    """Load, split and cache the catalogues; write references-*.jsonl, items.parquet and each one's card."""
     loaded = load(recipe, overrides, limit)
 
     from finetune.data.card.page import write_card
     from finetune.data.mixture import prepare_all
-    from finetune.data.preparation import write_references
+    from finetune.data.preparation import write_tables
     from finetune.runs.claim import as_begun, refuse_other_data
 
     loaded = as_begun(loaded)
@@ -27,7 +27,7 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
     for part, folder in prepared.folders(loaded.output):
-        for path in [*write_references(part, folder), *write_card(part, folder)]:
+        for path in [*write_tables(part, folder), *write_card(part, folder)]:
             print(path)
 
 

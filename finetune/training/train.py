@@ -15,7 +15,7 @@ from transformers import TrainingArguments, set_seed
 
 from finetune.config.recipe import Augmentation, Decoding, Labels, Lora, Model, Recipe, Training, Tune
 from finetune.data.mixture import Mixture, prepare_all
-from finetune.data.preparation import Prepared, write_references
+from finetune.data.preparation import Prepared, write_tables
 from finetune.models import adapters
 from finetune.models.adapter_files import CONFIG, record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
@@ -152,7 +152,7 @@ def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> No
     """Make the output this recipe's, and record what it is trained on and from."""
     claim_output(recipe, mixture.whole.account.fingerprint, start)
     for part, folder in mixture.folders(recipe.output):
-        write_references(part, folder)
+        write_tables(part, folder)
     print(mixture.describe())
     keep_trained_on(recipe.output, mixture.whole, start)
     ensure_base(recipe, mixture.whole)

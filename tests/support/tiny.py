@@ -34,7 +34,9 @@ def article(number: int, **values: str) -> Row:
         "colour_group_name": ("Black", "Red")[number % 2],
         "perceived_colour_value_name": "Dark",
         "department_name": "Jersey",
+        "index_name": "Ladieswear",
         "index_group_name": "Ladieswear",
+        "section_name": "Womens Casual",
         "garment_group_name": "Dresses Ladies",
         "detail_desc": f"Short dress number {product} in Soft jersey.",
     }

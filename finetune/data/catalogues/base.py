@@ -4,6 +4,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -28,6 +29,8 @@ class Catalogue:
     `bad_images` what is wrong with photos left out, `image_sizes` how many there are of each size ("width x height").
     `notes` has further lines on the preparation under titles.
     A catalogue that comes divided has a further column `split` (train, validation, test): its published split.
+    `items` has every row of its table (`finetune.data.items`). `fingerprinted` has the attributes that its fingerprint
+    knows, each by the name that it had when that was first taken; None: all, by their names.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Catalogue:
     bad_images: list[str] = field(default_factory=list)
     image_sizes: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    items: pd.DataFrame = field(default_factory=pd.DataFrame)
+    fingerprinted: Mapping[str, str] | None = None
 
     def drop(self, rule: str, keep: "pd.Series[bool]", step: str) -> None:
         """Keep the described rows where `keep` is true; name the others under `rule`, count the rest as `step`."""

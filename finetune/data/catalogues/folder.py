@@ -10,8 +10,10 @@ from finetune.config.catalogues import Columns, Folder
 from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
 from finetune.data.catalogues.dataset import read_dataset
 from finetune.data.catalogues.tables import read_table
+from finetune.data.items import source_items
 from metrics.common.errors import UserError
 
+Tables = tuple[pd.DataFrame, pd.DataFrame]  # with our columns, and as it is
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
@@ -27,11 +29,11 @@ class FolderLoader(Loader[Folder]):
         """Read the table, the folder or the data set, every row kept or counted."""
         section = self.section
         if section.dataset is not None:
-            return _split_described(_from_dataset(section.dataset, section.dataset_split, section.columns), None)
+            return _split_described(*_from_dataset(section.dataset, section.dataset_split, section.columns), None)
         folder = existing_folder(str(section.folder), "data.folder")
         table = self._table_path(folder)
         rows = _from_table(table, folder, section.columns) if table else _images_alone(folder)
-        return _split_described(rows, folder)
+        return _split_described(*rows, folder)
 
     def _table_path(self, folder: Path) -> Path | None:
         if self.section.table is not None:
@@ -43,11 +45,11 @@ class FolderLoader(Loader[Folder]):
         return table
 
 
-def _from_table(path: Path, folder: Path, columns: Columns) -> pd.DataFrame:
+def _from_table(path: Path, folder: Path, columns: Columns) -> Tables:
     raw = read_table(path, _named(columns), columns.attributes)
     rows = _select(raw, columns)
     rows["image"] = [_relative_image(value, folder, path, row) for row, value in enumerate(raw[columns.image])]
-    return _identified(rows, raw, columns, rows["image"], path)
+    return _identified(rows, raw, columns, rows["image"], path), raw
 
 
 def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: Any, source: Path | str) -> pd.DataFrame:
@@ -86,25 +88,26 @@ def _relative_image(value: str, folder: Path, table: Path, row: int) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _images_alone(folder: Path) -> pd.DataFrame:
+def _images_alone(folder: Path) -> Tables:
     images = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     shown = (path for path in images if not any(part.startswith(".") for part in path.parts))
     names = sorted(path.as_posix() for path in shown if not (folder / path).is_dir())
     if not names:
         raise UserError(f"{folder}: no images there ({', '.join(sorted(IMAGE_SUFFIXES))})")
     rows = pd.DataFrame({"id": names, "product_id": names, "image": names})
-    return rows.assign(caption="", category="", colour="", attributes=[{} for _ in names])
+    return rows.assign(caption="", category="", colour="", attributes=[{} for _ in names]), rows[[]]
 
 
-def _from_dataset(name: str, split: str, columns: Columns) -> pd.DataFrame:
+def _from_dataset(name: str, split: str, columns: Columns) -> Tables:
     images, texts = read_dataset(name, split, columns.image, _texts_of(columns), columns.attributes)
     rows = _select(texts, columns)
     rows["image"] = images
-    return _identified(rows, texts, columns, [f"{row:08d}" for row in range(len(texts))], name)
+    return _identified(rows, texts, columns, [f"{row:08d}" for row in range(len(texts))], name), texts
 
 
-def _split_described(rows: pd.DataFrame, folder: Path | None) -> Catalogue:
+def _split_described(rows: pd.DataFrame, source: pd.DataFrame, folder: Path | None) -> Catalogue:
     described = rows["caption"].str.strip() != ""
-    catalogue = Catalogue("folder", folder, rows, rows[~described].reset_index(drop=True), [("images", len(rows))])
+    undescribed, items = rows[~described].reset_index(drop=True), source_items(rows, source)
+    catalogue = Catalogue("folder", folder, rows, undescribed, [("images", len(rows))], items=items)
     catalogue.drop("no caption", described, "with a caption")
     return catalogue

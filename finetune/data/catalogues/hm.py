@@ -13,6 +13,7 @@ from finetune.config.catalogues import HM
 from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
 from finetune.data.catalogues.hm_types import FASHION_KEYWORDS
 from finetune.data.catalogues.tables import read_table
+from finetune.data.items import source_items
 from metrics.common.errors import UserError
 
 TYPE_MINIMUM = 7
@@ -23,8 +24,16 @@ ATTRIBUTES = {
     "pattern": "graphical_appearance_name",
     "colour_value": "perceived_colour_value_name",
     "department": "department_name",
-    "section": "index_group_name",
+    "index_group": "index_group_name",
     "garment": "garment_group_name",
+}
+# Of tables that have them.
+FURTHER = {"section": "section_name", "index": "index_name"}
+# The first versions had neither section nor index, and called the index group section.
+FINGERPRINTED = {
+    **{name: name for name in ("name", "group", "pattern", "colour_value", "department")},
+    "section": "index_group",
+    "garment": "garment",
 }
 REQUIRED = {
     "id": "article_id",
@@ -49,7 +58,7 @@ class HMLoader(Loader[HM]):
 
 def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
     """Prepare any catalogue in the Kaggle layout."""
-    articles = read_articles(folder / "articles.csv")
+    articles, source = read_articles(folder / "articles.csv")
     articles["image"] = articles["id"].map(_photos(folder))
     if articles["image"].isna().all():
         raise UserError(
@@ -57,7 +66,13 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
         )
     has_text, has_photo = articles["caption"].str.strip() != "", articles["image"].notna()
     catalogue = Catalogue(
-        name, folder, articles, articles[~has_text & has_photo].reset_index(drop=True), [("articles", len(articles))]
+        name,
+        folder,
+        articles,
+        articles[~has_text & has_photo].reset_index(drop=True),
+        [("articles", len(articles))],
+        items=source_items(articles, source),
+        fingerprinted=FINGERPRINTED,
     )
     catalogue.drop("no description", has_text, "with a description")
     catalogue.drop("no photo", catalogue.described["image"].notna(), "with description and photo")
@@ -72,8 +87,8 @@ def _photos(folder: Path) -> dict[str, str]:
     return {path.stem: path.relative_to(folder).as_posix() for path in photos}
 
 
-def read_articles(path: Path) -> pd.DataFrame:
-    """`articles.csv` in its own order with our columns; `article_id` stays a string with its leading zero."""
+def read_articles(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`articles.csv` with our columns, and as it is; `article_id` stays a string with its leading zero."""
     raw = read_table(path, [*REQUIRED.values(), *ATTRIBUTES.values()])
     _require_last_line_break(path)
     wrong = raw["article_id"][~raw["article_id"].str.fullmatch(r"\d{10}")]
@@ -83,11 +98,11 @@ def read_articles(path: Path) -> pd.DataFrame:
             "by a program that reads it as a number? Use the file as Kaggle ships it"
         )
     articles = raw[list(REQUIRED.values())].set_axis(list(REQUIRED), axis=1)
-    attributes = raw[list(ATTRIBUTES.values())].set_axis(list(ATTRIBUTES), axis=1)
-    articles["attributes"] = attributes.to_dict("records")
+    names = {name: column for name, column in (ATTRIBUTES | FURTHER).items() if column in raw}
+    articles["attributes"] = raw[list(names.values())].set_axis(list(names), axis=1).to_dict("records")
     require_unique_ids(articles, path)
     articles["product_id"] = articles["product_id"].where(articles["product_id"] != "", articles["id"])
-    return articles
+    return articles, raw
 
 
 def _require_last_line_break(path: Path) -> None:

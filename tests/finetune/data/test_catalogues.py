@@ -223,7 +223,7 @@ def test_a_cut_is_named_by_line(shop: Path, shop_recipe: Path) -> None:
     lines = (shop / "articles.csv").read_text().splitlines(keepends=True)
     (shop / "articles.csv").write_text("".join(lines[:5]) + lines[5][:30])
     message = refused("prepare", shop_recipe)
-    assert f"{shop / 'articles.csv'}: line 6: 4 values where the header names 12" in message
+    assert f"{shop / 'articles.csv'}: line 6: 4 values where the header names 14" in message
     (shop / "articles.csv").write_text("".join(lines[:5]) + lines[5].replace(",Dress", ',"Dress', 1))
     assert f"{shop / 'articles.csv'}: line 6: unexpected end of data" in refused("prepare", shop_recipe)
     (shop / "articles.csv").write_text("".join(lines)[:-5])

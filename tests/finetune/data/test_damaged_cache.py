@@ -46,7 +46,14 @@ def test_too_many_open_files_are_no_damage(shop: Path, shop_recipe: Path, lookbo
 
 
 @pytest.mark.parametrize(
-    "damaged", ["train/data-00000-of-00001.arrow", "test/state.json", "validation/dataset_info.json", "account.json"]
+    "damaged",
+    [
+        "train/data-00000-of-00001.arrow",
+        "test/state.json",
+        "validation/dataset_info.json",
+        "account.json",
+        "items.parquet",
+    ],
 )
 @pytest.mark.parametrize("share", [0.0, 0.6, None])
 def test_a_damaged_catalogue_is_made_again(

@@ -19,6 +19,7 @@ from finetune.data.catalogues.facad.files import Files, find_files, open_photos
 from finetune.data.catalogues.facad.meta import MetaItem, read_items
 from finetune.data.catalogues.facad.repair import Matches, best_matches
 from finetune.data.catalogues.facad.rows import Rows, read_rows, read_words
+from finetune.data.items import source_items
 from metrics.common.errors import UserError
 
 PUBLISHED = {"train": 888_293, "validation": 19_915, "test": 101_225, "categories": 78, "attributes": 990}
@@ -61,7 +62,9 @@ def load_facad_folder(
     table, notes = _read(find_files(folder), published=published)
     empty = table["caption"] == ""
     undescribed = table[empty].drop(columns="split").reset_index(drop=True)
+    source = table[["split", "category"]].assign(attributes=[one.get("attributes", "") for one in table["attributes"]])
     catalogue = Catalogue(name, folder, table, undescribed, [("photos", len(table))], notes=notes)
+    catalogue.items = source_items(table, source)
     catalogue.drop("no caption", ~empty, "with a caption")
     if images_per_item == 1:
         further = catalogue.described.duplicated("product_id")

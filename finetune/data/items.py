@@ -1,0 +1,46 @@
+"""`items.parquet`: every row of a catalogue's table, in its order, with what became of it.
+
+Its columns are `id`, `product_id`, `image` (relative to the catalogue's folder; null without a photo, or if the photo
+is inside a data set), `description` as it is written in the table, `role`, and every column of the table itself as
+`source.COLUMN`. All are strings. The role is `train`, `validation`, `test`, `undescribed` or `dropped: RULE`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metrics.common.files import atomic_file
+
+ITEMS = "items.parquet"
+SOURCE = "source."
+LIMIT = "limit"
+
+
+def source_items(rows: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
+    """The items without their roles: `rows` of a loader, captions still in their own case, beside the whole table."""
+    ours = pd.DataFrame({"id": rows["id"], "product_id": rows["product_id"]})
+    ours["image"] = [image if isinstance(image, str) and image else None for image in rows["image"]]
+    ours["description"] = rows["caption"]
+    return ours.join(source.add_prefix(SOURCE))
+
+
+def with_roles(items: pd.DataFrame, parts: dict[str, pd.DataFrame], dropped: dict[str, list[str]]) -> pd.DataFrame:
+    """The items with their roles: the part they are in, else the rule that dropped them, else `data.limit`."""
+    roles = {key: f"dropped: {rule}" for rule, ids in dropped.items() for key in ids}
+    roles |= {key: name for name, part in parts.items() for key in part["id"]}
+    named = [roles.get(key, f"dropped: {LIMIT}") for key in items["id"]]
+    table = items.copy()
+    table.insert(table.columns.get_loc("description") + 1, "role", pd.Series(named, items.index, dtype=object))
+    return table
+
+
+def write_items(path: Path, items: pd.DataFrame) -> None:
+    """Write the table to `path`, whole or not at all; raises `UserError` if it cannot be written."""
+    with atomic_file(path) as draft:
+        items.to_parquet(draft, index=False)
+
+
+def read_items(path: Path) -> Any:
+    """The table at `path`, every value a string or None."""
+    return pd.read_parquet(path).astype(object)
