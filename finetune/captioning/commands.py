@@ -1,4 +1,4 @@
-"""The commands that write captions: caption, baselines."""
+"""The commands that write captions: caption, fill, baselines."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,41 @@ def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit:
     for part, folder in prepare_all(loaded.catalogues, loaded.training.seed).folders(out):
         for path in write_baselines(part, folder):
             print(path)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def fill(
+    place: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="a recipe, or a folder of photos")],
+    model: Annotated[str, typer.Option(help="a run's folder, a model's or a Hub id, perhaps @revision")],
+    out: Annotated[Path, typer.Option(help="the folder of the new table, its record and the contact sheet")],
+    adapter: Annotated[str | None, typer.Option(help="an adapter on that model")] = None,
+    min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="withhold less confident ones")] = None,
+    words_at_least: Annotated[int, typer.Option(min=1, help="withhold captions of fewer words")] = 1,
+    overwrite_short: Annotated[int, typer.Option(min=0, help="also fill descriptions of fewer words")] = 0,
+    category: Annotated[list[str] | None, typer.Option(help="fill this category alone; repeatable")] = None,
+    catalogue: Annotated[str | None, typer.Option(help="which one, of a recipe with several catalogues")] = None,
+    limit: Limit = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
+) -> None:
+    """Write the descriptions that a catalogue lacks into a copy of its table, and a page to look at them."""
+    from finetune.captioning.request import catalogue_recipe
+
+    recipe = catalogue_recipe(place, change or [], catalogue, limit)
+
+    from finetune.captioning.filling.rules import Rules
+    from finetune.captioning.filling.run_fill import run
+
+    run(
+        place,
+        recipe,
+        catalogue,
+        model,
+        adapter,
+        out,
+        Rules(min_confidence, words_at_least, overwrite_short, tuple(category or ())),
+    )
 
 
 @app.command()

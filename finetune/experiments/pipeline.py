@@ -1,4 +1,4 @@
-"""The whole path of a recipe: prepare, train, caption with base and fine-tuned model, score, report."""
+"""The whole path of a recipe: prepare, train, caption with base and fine-tuned model, score, report, fill."""
 
 import os
 from collections.abc import Sequence
@@ -9,9 +9,13 @@ import torch
 
 from finetune.captioning.baselines import write_baselines, write_shuffled
 from finetune.captioning.captioning import Selection, caption_catalogue, is_untouched
+from finetune.captioning.filling.fill import Filling
+from finetune.captioning.filling.rules import Rules
+from finetune.captioning.filling.run_fill import summary
 from finetune.config.recipe import Decoding, Recipe
 from finetune.config.scoring import Scoring
 from finetune.data.card.page import write_card
+from finetune.data.catalogues import loader_of
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_tables
 from finetune.experiments.scoring_models import check_scoring, is_complete, measures_of, prepare_scoring
@@ -44,7 +48,8 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     if not trained:
         launch_training(path, overrides)
     with locked(recipe.output):
-        trained_captions = _caption(recipe, parts)
+        fillings = _fillings(recipe, parts)
+        trained_captions = _caption(recipe, parts, fillings)
         reports = [
             _report(recipe.scoring, [*files, *captions], RunFolder(folder))
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
@@ -53,6 +58,8 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
             name: RunFolder(folder).report_json for name, (_, folder) in zip(recipe.catalogues, parts, strict=True)
         }
         attach_reports(recipe.training.tracker, RunFolder(recipe.output), recipe_values(recipe), by_catalogue)
+        for filling in fillings:
+            print(summary(filling, filling.write()))
         return reports
 
 
@@ -71,13 +78,25 @@ def _begin(recipe: Recipe) -> list[tuple[Prepared, Path]]:
     return parts
 
 
-def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[list[Path]]:
-    """Each catalogue's captions by the base and by the trained model."""
+def _fillings(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[Filling]:
+    """What there is to fill: the catalogues with photos that have no description."""
+    sections = recipe.catalogues.values()
+    return [
+        Filling(part, loader_of(section).table(), Rules(), RunFolder(folder).filled)
+        for section, (part, folder) in zip(sections, parts, strict=True)
+        if len(part.splits["undescribed"])
+    ]
+
+
+def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]], fillings: list[Filling]) -> list[list[Path]]:
+    """Each catalogue's captions by the base and by the trained model, which also writes what is to be filled."""
     files = [[RunFolder(folder).captions(name) for name in SYSTEMS] for _, folder in parts]
     for number, model in enumerate((recipe.model.base, str(recipe.output))):
         system = load_system(model, None, recipe)
         for (part, _), captions in zip(parts, files, strict=True):
             caption_catalogue(system, part, Selection(), captions[number])
+        for filling in fillings if number else ():
+            filling.caption(system)
         del system  # the next one may need its memory
     return files
 

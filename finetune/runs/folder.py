@@ -66,6 +66,11 @@ class RunFolder:
         """The scores of the report."""
         return self.report / "report.json"
 
+    @property
+    def filled(self) -> Path:
+        """The descriptions that the catalogue lacked, in a copy of its table."""
+        return self.path / "filled"
+
     def captions(self, system: str) -> Path:
         """The captions of a system: `pretrained`, `fine-tuned`, `shuffled`, `sibling` or `category`."""
         return self.path / "captions" / system / "captions.jsonl"

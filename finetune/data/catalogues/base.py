@@ -53,6 +53,17 @@ class Catalogue:
 
 
 @dataclass(frozen=True)
+class SourceTable:
+    """The file that a catalogue's descriptions are in, row by row its items, and their column; either may be None.
+
+    `path` is None for photos alone, `caption` if the recipe names no column of descriptions.
+    """
+
+    path: Path | None
+    caption: str | None
+
+
+@dataclass(frozen=True)
 class Loader(ABC, Generic[Keys]):
     """Reads the catalogue that a data section of a recipe names."""
 
@@ -65,6 +76,10 @@ class Loader(ABC, Generic[Keys]):
     @abstractmethod
     def load(self) -> Catalogue:
         """Read the catalogue, every row kept or counted."""
+
+    def table(self) -> SourceTable | None:
+        """The table that could be written with new descriptions; None if there is no such file."""
+        return None
 
 
 def check_catalogue(catalogue: Catalogue) -> None:

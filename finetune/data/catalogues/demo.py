@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from finetune.config.catalogues import Demo
-from finetune.data.catalogues.base import Catalogue, Loader
+from finetune.data.catalogues.base import Catalogue, Loader, SourceTable
 from finetune.data.catalogues.facad.loader import load_facad_folder
-from finetune.data.catalogues.hm import load_kaggle_folder
+from finetune.data.catalogues.hm import kaggle_table, load_kaggle_folder
 from finetune.data.demo.catalogue import write_demo
 from finetune.data.demo.facad import PHOTO_SIDE, write_facad_demo
 
@@ -25,3 +25,7 @@ class DemoLoader(Loader[Demo]):
             return load_facad_folder(folder, "demo")
         write_demo(folder, section.articles, section.seed)
         return load_kaggle_folder(folder, "demo")
+
+    def table(self) -> SourceTable | None:
+        """Return `articles.csv`; FACAD's layout has no table."""
+        return kaggle_table(Path(self.section.folder).expanduser().resolve()) if self.section.layout == "hm" else None

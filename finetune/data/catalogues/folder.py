@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from finetune.config.catalogues import Columns, Folder
-from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
+from finetune.data.catalogues.base import Catalogue, Loader, SourceTable, existing_folder, require_unique_ids
 from finetune.data.catalogues.dataset import read_dataset
 from finetune.data.catalogues.tables import read_table
+from finetune.data.filled import clear_filled
 from finetune.data.items import source_items
 from metrics.common.errors import UserError
 
@@ -29,11 +30,19 @@ class FolderLoader(Loader[Folder]):
         """Read the table, the folder or the data set, every row kept or counted."""
         section = self.section
         if section.dataset is not None:
-            return _split_described(*_from_dataset(section.dataset, section.dataset_split, section.columns), None)
+            return _split_described(*_from_dataset(section.dataset, section.dataset_split, section.columns))
         folder = existing_folder(str(section.folder), "data.folder")
         table = self._table_path(folder)
         rows = _from_table(table, folder, section.columns) if table else _images_alone(folder)
-        return _split_described(*rows, folder)
+        return _split_described(*rows, folder, table)
+
+    def table(self) -> SourceTable | None:
+        """The table, or None for a data set of the Hub; photos alone have none yet."""
+        section = self.section
+        if section.folder is None:
+            return None
+        path = self._table_path(existing_folder(section.folder, "data.folder"))
+        return SourceTable(path, section.columns.caption)
 
     def _table_path(self, folder: Path) -> Path | None:
         if self.section.table is not None:
@@ -105,9 +114,13 @@ def _from_dataset(name: str, split: str, columns: Columns) -> Tables:
     return _identified(rows, texts, columns, [f"{row:08d}" for row in range(len(texts))], name), texts
 
 
-def _split_described(rows: pd.DataFrame, source: pd.DataFrame, folder: Path | None) -> Catalogue:
+def _split_described(
+    rows: pd.DataFrame, source: pd.DataFrame, folder: Path | None = None, table: Path | None = None
+) -> Catalogue:
+    items = source_items(rows, source)
+    filled = clear_filled(rows, table) if table else {}
     described = rows["caption"].str.strip() != ""
-    undescribed, items = rows[~described].reset_index(drop=True), source_items(rows, source)
-    catalogue = Catalogue("folder", folder, rows, undescribed, [("images", len(rows))], items=items)
+    undescribed, counts = rows[~described].reset_index(drop=True), [("images", len(rows))]
+    catalogue = Catalogue("folder", folder, rows, undescribed, counts, filled, items=items)
     catalogue.drop("no caption", described, "with a caption")
     return catalogue

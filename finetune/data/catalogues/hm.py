@@ -10,12 +10,14 @@ from pathlib import Path
 import pandas as pd
 
 from finetune.config.catalogues import HM
-from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
+from finetune.data.catalogues.base import Catalogue, Loader, SourceTable, existing_folder, require_unique_ids
 from finetune.data.catalogues.hm_types import FASHION_KEYWORDS
 from finetune.data.catalogues.tables import read_table
+from finetune.data.filled import clear_filled
 from finetune.data.items import source_items
 from metrics.common.errors import UserError
 
+ARTICLES = "articles.csv"
 TYPE_MINIMUM = 7
 
 ATTRIBUTES = {
@@ -55,15 +57,21 @@ class HMLoader(Loader[HM]):
         """Read and prepare the articles, every step counted."""
         return load_kaggle_folder(existing_folder(self.section.folder, "data.folder"), "hm")
 
+    def table(self) -> SourceTable:
+        """Return `articles.csv`."""
+        return kaggle_table(existing_folder(self.section.folder, "data.folder"))
+
 
 def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
     """Prepare any catalogue in the Kaggle layout."""
-    articles, source = read_articles(folder / "articles.csv")
+    articles, source = read_articles(folder / ARTICLES)
     articles["image"] = articles["id"].map(_photos(folder))
     if articles["image"].isna().all():
         raise UserError(
             f"{folder / 'images'}: no photo of any article; expected images/0xx/0<article_id>.jpg as Kaggle ships them"
         )
+    items = source_items(articles, source)
+    filled = clear_filled(articles, folder / ARTICLES)
     has_text, has_photo = articles["caption"].str.strip() != "", articles["image"].notna()
     catalogue = Catalogue(
         name,
@@ -71,7 +79,8 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
         articles,
         articles[~has_text & has_photo].reset_index(drop=True),
         [("articles", len(articles))],
-        items=source_items(articles, source),
+        dropped=filled,
+        items=items,
         fingerprinted=FINGERPRINTED,
     )
     catalogue.drop("no description", has_text, "with a description")
@@ -79,6 +88,11 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
     catalogue.drop("not a fashion type", is_fashion(catalogue.described["category"]), "of a fashion type")
     catalogue.described["caption"] = catalogue.described["caption"].str.lower()
     return catalogue
+
+
+def kaggle_table(folder: Path) -> SourceTable:
+    """The table of any catalogue in the Kaggle layout."""
+    return SourceTable(folder / ARTICLES, REQUIRED["caption"])
 
 
 def _photos(folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import places
 import psutil
 import pytest
-from tiny import finetune
+from tiny import finetune, lines
 from tiny_models import write_recipe
 from training_processes import end, finished, kill_all, start
 
@@ -58,6 +58,10 @@ def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path) -> Non
     assert [system["name"] for system in made["systems"]] == SYSTEMS
     assert (recipe.parent / "run" / "report" / "report.html").is_file()
     assert (recipe.parent / "run" / "model" / "adapter_model.safetensors").is_file()
+    filled = lines(recipe.parent / "run" / "filled" / "captions.jsonl")
+    table = (recipe.parent / "run" / "filled" / "articles.csv").read_text(encoding="utf-8")
+    assert filled and all(row["split"] == "undescribed" and row["id"] in table for row in filled)
+    assert (recipe.parent / "run" / "filled" / "contact-sheet.html").is_file()
     before = {path: path.stat().st_mtime_ns for path in (recipe.parent / "run" / "model").iterdir()}
     again = finetune("run", recipe)
     assert again.exit_code == 0, again.output

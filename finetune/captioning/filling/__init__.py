@@ -1,0 +1,1 @@
+"""Captions as the descriptions that a catalogue lacks."""

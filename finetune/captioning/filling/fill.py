@@ -1,0 +1,166 @@
+"""Descriptions for the items of a catalogue that have a photo and none: a new table, its record, a page to look at."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from finetune.captioning.captioning import Selection, caption_catalogue
+from finetune.captioning.filling.contact_sheet import write_contact_sheet
+from finetune.captioning.filling.rules import Rules, confidence, sentence_case
+from finetune.captioning.filling.tables import write_filled_table
+from finetune.data.catalogues.base import SourceTable
+from finetune.data.filled import Filled, record_of
+from finetune.data.items import read_items
+from finetune.data.preparation import Prepared
+from finetune.runs.captioning_system import CaptioningSystem
+from metrics.common.errors import UserError
+from metrics.common.files import make_folder, read_json_object, sha256, write_text
+from metrics.common.version import installed_version
+from metrics.records.captions import CaptionRecord, read_captions, write_records
+from metrics.records.run import RUN_FILE, RunRecord, read_run
+
+CLAIM = "fill.json"
+NEW_COLUMN = "caption"
+NEW_TABLE = "metadata.csv"
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What is filled, where it comes from and goes to.
+
+    Attributes:
+        prepared: the catalogue.
+        table: the table with its descriptions; None if the catalogue has no table that could be written.
+        rules: which items, and which captions are withheld.
+        out: the folder of all that is written.
+    """
+
+    prepared: Prepared
+    table: SourceTable | None
+    rules: Rules
+    out: Path
+
+    @property
+    def candidates(self) -> Path:
+        """Every caption that the model wrote, whether it is withheld or not."""
+        return self.out / "candidates" / "captions.jsonl"
+
+    @property
+    def target(self) -> Path | None:
+        """The new table, under the name of the old one."""
+        if self.table is None:
+            return None
+        return self.out / (self.table.path.name if self.table.path else NEW_TABLE)
+
+    @property
+    def without_photo(self) -> int:
+        """How many rows have neither description nor photo, and stay as they are."""
+        items = read_items(_items(self.prepared))
+        return int((items["image"].isna() & (items["description"].str.strip() == "")).sum())
+
+    @property
+    def column(self) -> str:
+        """The column of descriptions; a table without one gets a new one."""
+        return (self.table and self.table.caption) or NEW_COLUMN
+
+    def check(self) -> None:
+        """Raise `UserError` if `out` holds what `fill` did not write, or a table that somebody has changed since."""
+        if self.out.is_dir() and any(self.out.iterdir()) and not (self.out / CLAIM).is_file():
+            raise UserError(f"--out {self.out}: holds files that fill did not write; give an empty or a new folder")
+        if self.table and self.table.path and not self.table.caption and NEW_COLUMN in _header(self.prepared):
+            raise UserError(
+                f"{self.table.path}: has a column {NEW_COLUMN}; if it has the descriptions, name it in a recipe: "
+                "data.columns.caption"
+            )
+        target = self.target
+        if target and target.exists() and _written_hash(target) != sha256(target):
+            raise UserError(
+                f"{target}: was changed since fill wrote it; move it elsewhere, or give another --out, to keep it"
+            )
+
+    def caption(self, system: CaptioningSystem) -> None:
+        """Write the candidates' captions; interrupted, it continues, and captions that stand are only read.
+
+        Raises `UserError` as `check`, and if nothing is to be filled.
+        """
+        ids = self.rules.candidates(self.prepared)
+        self.check()
+        make_folder(self.out)
+        write_text(self.out / CLAIM, f'{{"lookbook": "{installed_version()}"}}\n')
+        caption_catalogue(system, self.prepared, Selection("all", ids), self.candidates)
+
+    def write(self) -> Filled:
+        """Write captions.jsonl, the new table with its record, and the contact sheet; `caption` was called before."""
+        self.check()
+        records, run = read_captions(self.candidates), read_run(self.candidates)
+        reasons = {record.id: self.rules.reason_against(record) for record in records}
+        described = [replace(record, caption=sentence_case(record.caption or "")) for record in records]
+        kept = [record for record in described if reasons[record.id] is None]
+        captions = self.out / "captions.jsonl"
+        write_records(captions, kept)
+        run = replace(run or RunRecord(system="captions"), file=captions.name, sha256=sha256(captions), digest=None)
+        run.write(self.out / RUN_FILE)
+        filled = Filled(
+            written=datetime.now(UTC).isoformat(timespec="seconds"),
+            system=_provenance(run),
+            rules=asdict(self.rules),
+            filled={record.id: _entry(record) for record in kept},
+            withheld={one.id: _entry(one) | {"reason": reasons[one.id]} for one in described if reasons[one.id]},
+        )
+        filled = self._write_table(filled)
+        write_contact_sheet(self.out, self.prepared, described, filled)
+        return filled
+
+    def _write_table(self, filled: Filled) -> Filled:
+        """The table appears after its record, so that no model's words are ever without it."""
+        target = self.target
+        if self.table is None or target is None:
+            filled.write(self.out / "filled.json")
+            return filled
+        draft = self.candidates.with_name(target.name)
+        source = self.table.path or _list_of_photos(self.prepared, draft.with_name("photos.csv"))
+        numbers = {key: number for number, key in enumerate(read_items(_items(self.prepared))["id"])}
+        texts = {numbers[key]: entry["text"] for key, entry in filled.filled.items()}
+        write_filled_table(source, draft, self.column, texts)
+        origin = {"path": str(self.table.path), "sha256": sha256(source)} if self.table.path else {}
+        filled = replace(filled, table=target.name, sha256=sha256(draft), source=origin)
+        target.unlink(missing_ok=True)  # `check` has seen that it is ours, and unchanged
+        filled.write(record_of(target))
+        shutil.move(draft, target)
+        return filled
+
+
+def _items(prepared: Prepared) -> Path:
+    if prepared.items is None:
+        raise UserError(f"{prepared.account.name}: has no table of its own; name one of its catalogues")
+    return prepared.items
+
+
+def _header(prepared: Prepared) -> Sequence[str]:
+    return [name.removeprefix("source.") for name in read_items(_items(prepared)) if name.startswith("source.")]
+
+
+def _list_of_photos(prepared: Prepared, path: Path) -> Path:
+    items = read_items(_items(prepared))
+    pd.DataFrame({"file_name": items["image"]}).to_csv(path, index=False, lineterminator="\n")
+    return path
+
+
+def _written_hash(target: Path) -> Any:
+    record = record_of(target)
+    return read_json_object(record, "restore it from a copy").get("sha256") if record.is_file() else None
+
+
+def _entry(record: CaptionRecord) -> dict[str, Any]:
+    return {"text": record.caption, "confidence": confidence(record), "finished": record.finished}
+
+
+def _provenance(run: RunRecord) -> Mapping[str, Any]:
+    values = run.to_json()
+    names = ("system", "model", "adapter", "quantization", "prompt", "decoding", "versions", "git", "hardware")
+    return {name: values[name] for name in names if values.get(name)}

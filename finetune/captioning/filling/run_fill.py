@@ -1,0 +1,84 @@
+"""The work of the command `fill`: from a recipe or a folder to its filled table."""
+
+import csv
+from pathlib import Path
+
+from finetune.captioning.filling.fill import Filling
+from finetune.captioning.filling.rules import Rules
+from finetune.config.catalogues import HM, CatalogueSection, Columns, Folder
+from finetune.config.recipe import Recipe
+from finetune.data.catalogues import loader_of
+from finetune.data.filled import Filled
+from finetune.data.mixture import prepare_one
+from finetune.data.preparation import prepare
+from finetune.runs.captioning_system import load_system
+from finetune.runs.processes import distributed
+from metrics.common.errors import UserError
+
+DESCRIPTIONS = ("caption", "description", "text")  # what the column of a folder's metadata.csv may be called
+
+
+def run(
+    place: Path, recipe: Recipe | None, part: str | None, model: str, adapter: str | None, out: Path, rules: Rules
+) -> None:
+    """Fill the catalogue of `recipe` (of several `part`), or that of the folder `place`, and say what was done."""
+    state = distributed()
+    with state.main_process_first():
+        filling = _filling(place, recipe, part, out, rules)
+    rules.candidates(filling.prepared)
+    filling.check()
+    filling.caption(load_system(model, adapter, recipe))
+    if state.is_main_process:
+        print(summary(filling, filling.write()))
+
+
+def summary(filling: Filling, filled: Filled) -> str:
+    """What was filled and withheld, and where it is."""
+    lines = [f"{filling.out}: {len(filled.filled):,} descriptions filled, {len(filled.withheld):,} captions withheld"]
+    reasons = [entry["reason"] for entry in filled.withheld.values()]
+    lines += [f"  {reasons.count(reason):>9,}  {reason}" for reason in dict.fromkeys(reasons)]
+    cut = sum(entry["finished"] is False for entry in filled.filled.values())
+    if cut:
+        lines.append(f"  {cut:>9,}  of the filled ones were cut at the length limit; see the contact sheet")
+    if filling.table and filling.without_photo:
+        lines.append(f"  {filling.without_photo:>9,}  rows without a description have no photo either")
+    if filling.table is None:
+        lines.append("  this catalogue has no table that could be written: the captions are in captions.jsonl alone")
+    return "\n".join([*lines, str(filling.out / "contact-sheet.html")])
+
+
+def _filling(place: Path, recipe: Recipe | None, part: str | None, out: Path, rules: Rules) -> Filling:
+    if recipe is None:
+        section = _section(place)
+        return Filling(prepare(section), loader_of(section).table(), rules, out)
+    prepared = prepare_one(recipe.catalogues, recipe.training.seed, part)
+    section = recipe.catalogues[part or next(iter(recipe.catalogues))]
+    return Filling(prepared, loader_of(section).table(), rules, out)
+
+
+def _section(folder: Path) -> CatalogueSection:
+    """A folder in H&M's layout, or any other with photos and perhaps a metadata.csv with a column of descriptions."""
+    if (folder / "articles.csv").is_file() and (folder / "images").is_dir():
+        return HM(catalogue="hm", folder=str(folder))
+    table = folder / "metadata.csv"
+    others = [path.name for path in folder.glob("metadata.*") if path != table]
+    if others and not table.is_file():
+        raise UserError(f"{folder / others[0]}: name its columns in a recipe (data.columns), and fill that")
+    if not table.is_file():
+        return Folder(catalogue="folder", folder=str(folder))
+    return Folder(catalogue="folder", folder=str(folder), columns=Columns(caption=_descriptions(table)))
+
+
+def _descriptions(table: Path) -> str:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table}: cannot read its header: {error}; save it as UTF-8") from error
+    found = next((name for name in DESCRIPTIONS if name in header), None)
+    if found is None:
+        raise UserError(
+            f"{table}: expected a column {', '.join(DESCRIPTIONS[:-1])} or {DESCRIPTIONS[-1]}, found "
+            f"{', '.join(header)}; name it in a recipe (data.columns.caption), and fill that"
+        )
+    return found
