@@ -5,11 +5,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finetune.api import caption, load_recipe, prepare, train
+    from finetune.api import Filled, Rules, baselines, caption, describe_catalogue, fill, load_recipe, prepare, train
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it advertises kernels and reports every cast
 
-__all__ = ["caption", "load_recipe", "prepare", "train"]
+__all__ = ["Filled", "Rules", "baselines", "caption", "describe_catalogue", "fill", "load_recipe", "prepare", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,14 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from finetune.captioning.baselines import write_baselines
 from finetune.captioning.captioning import Selection, caption_catalogue
+from finetune.captioning.filling.fill import Filling
+from finetune.captioning.filling.rules import Rules
 from finetune.config.recipe import Recipe
+from finetune.data.card.facts import describe_catalogue
+from finetune.data.catalogues import loader_of
+from finetune.data.filled import Filled
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
 from finetune.runs.captioning_system import load_system
 from finetune.runs.claim import load_begun
 from finetune.training import train as training
 from metrics.records.captions import CaptionRecord
+
+__all__ = ["Filled", "Rules", "baselines", "caption", "describe_catalogue", "fill", "load_recipe", "prepare", "train"]
 
 
 def load_recipe(path: str | Path, overrides: str | Sequence[str] = ()) -> Recipe:
@@ -42,3 +50,26 @@ def caption(
     """
     prepared = prepare(recipe, catalogue)
     return caption_catalogue(load_system(str(model), adapter, recipe), prepared, Selection(split), Path(out))
+
+
+def baselines(recipe: Recipe, out: str | Path, catalogue: str | None = None) -> list[Path]:
+    """Write the captions of the two baselines that see no photo below the folder `out`; their files."""
+    return write_baselines(prepare(recipe, catalogue), Path(out))
+
+
+def fill(
+    model: str | Path,
+    recipe: Recipe,
+    out: str | Path,
+    rules: Rules | None = None,
+    adapter: str | None = None,
+    catalogue: str | None = None,
+) -> Filled:
+    """Describe the catalogue's undescribed items in a copy of its table, in the folder `out`; what was filled.
+
+    Raises `UserError` if there is nothing to fill, or `out` holds anything else.
+    """
+    section = recipe.catalogues[catalogue or next(iter(recipe.catalogues))]
+    filling = Filling(prepare(recipe, catalogue), loader_of(section).table(), rules or Rules(), Path(out))
+    filling.caption(load_system(str(model), adapter, recipe))
+    return filling.write()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metrics.common.errors import UserError, user_errors
+    from metrics.measures.attributes.make_vocabulary import learn_vocabulary
     from metrics.measures.attributes.measure import Attributes
     from metrics.measures.base import Measure
     from metrics.measures.bleu import Bleu
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "measures.attributes.measure": ("Attributes",),
+    "measures.attributes.make_vocabulary": ("learn_vocabulary",),
     "measures.bleu": ("Bleu",),
     "records.captions": ("CaptionRecord", "read_captions", "read_records", "to_json", "write_records"),
     "measures.category.measure": ("Category",),
@@ -70,6 +72,7 @@ __all__ = [
     "choose_measures",
     "default_measures",
     "intervals",
+    "learn_vocabulary",
     "load_systems",
     "p_values",
     "read_captions",

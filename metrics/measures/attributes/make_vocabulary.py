@@ -1,19 +1,41 @@
 """`lookbook attributes`: a vocabulary from training captions or from a given list."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.common.errors import UserError
 from metrics.common.files import check_folder, make_folder
 from metrics.measures.attributes.lemmas import Lemmas
-from metrics.measures.attributes.stanza_models import signature
+from metrics.measures.attributes.stanza_models import ENGLISH, signature
 from metrics.measures.attributes.vocabulary import (
+    MINIMUM,
+    Vocabulary,
     count_attributes,
     listed_attributes,
     never_matching,
     training_captions,
     write_vocabulary,
 )
-from metrics.records.captions import read_records
+from metrics.records.captions import CaptionRecord, read_records
+
+
+def learn_vocabulary(
+    records: Sequence[CaptionRecord], stanza: str = ENGLISH, minimum: int = MINIMUM, source: Path = Path("records")
+) -> Vocabulary:
+    """Return the nouns and adjectives that occur at least `minimum` times in the references of training records.
+
+    Args:
+        records: the items of the training split.
+        stanza: `en`, or a folder of Stanza's models.
+        minimum: how often an attribute must occur, repeated captions included.
+        source: the records' file, for messages.
+
+    Raises:
+        UserError: when a record has no reference, no lemma occurs so often, or Stanza's models are missing.
+    """
+    texts = training_captions(records, source)
+    lemmas = Lemmas(stanza)
+    return count_attributes(texts, lemmas.of(texts), lemmas.signature, source, minimum)
 
 
 def make_vocabulary(captions: Path | None, given: Path | None, stanza: str, minimum: int, out: Path) -> str:
@@ -28,9 +50,7 @@ def make_vocabulary(captions: Path | None, given: Path | None, stanza: str, mini
     if given is not None:
         vocabulary = listed_attributes(given, signature(stanza))
     elif captions is not None:
-        texts = training_captions(read_records(captions), captions)
-        lemmas = Lemmas(stanza)
-        vocabulary = count_attributes(texts, lemmas.of(texts), lemmas.signature, captions, minimum)
+        vocabulary = learn_vocabulary(read_records(captions), stanza, minimum, captions)
     make_folder(out.parent)
     write_vocabulary(out, vocabulary)
     summary = [f"{out}: {len(vocabulary.attributes):,} attributes"]
