@@ -9,7 +9,6 @@ from finetune.captioning.filling.fill import Filling
 from finetune.captioning.filling.rules import Rules
 from finetune.config.recipe import Recipe
 from finetune.data.card.facts import describe_catalogue
-from finetune.data.catalogues import loader_of
 from finetune.data.filled import Filled
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
@@ -69,7 +68,6 @@ def fill(
 
     Raises `UserError` if there is nothing to fill, or `out` holds anything else.
     """
-    section = recipe.catalogues[catalogue or next(iter(recipe.catalogues))]
-    filling = Filling(prepare(recipe, catalogue), loader_of(section).table(), rules or Rules(), Path(out))
+    filling = Filling.of(recipe, catalogue, rules or Rules(), Path(out))
     filling.caption(load_system(str(model), adapter, recipe))
     return filling.write()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
@@ -13,9 +13,12 @@ from finetune.captioning.captioning import Selection, caption_catalogue
 from finetune.captioning.filling.contact_sheet import write_contact_sheet
 from finetune.captioning.filling.rules import Rules, confidence, sentence_case
 from finetune.captioning.filling.tables import write_filled_table
+from finetune.config.recipe import Recipe
+from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import SourceTable
 from finetune.data.filled import Filled, record_of
 from finetune.data.items import read_items
+from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
 from finetune.runs.captioning_system import CaptioningSystem
 from metrics.common.errors import UserError
@@ -44,6 +47,13 @@ class Filling:
     table: SourceTable | None
     rules: Rules
     out: Path
+
+    @classmethod
+    def of(cls, recipe: Recipe, catalogue: str | None, rules: Rules, out: Path) -> Self:
+        """Take the catalogue of a recipe, of several the one of that name. Raises `UserError` as `prepare_one`."""
+        prepared = prepare_one(recipe.catalogues, recipe.training.seed, catalogue)
+        section = recipe.catalogues[catalogue or next(iter(recipe.catalogues))]
+        return cls(prepared, loader_of(section).table(), rules, out)
 
     @property
     def candidates(self) -> Path:

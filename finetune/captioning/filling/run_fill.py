@@ -9,7 +9,6 @@ from finetune.config.catalogues import HM, CatalogueSection, Columns, Folder
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
 from finetune.data.filled import Filled
-from finetune.data.mixture import prepare_one
 from finetune.data.preparation import prepare
 from finetune.runs.captioning_system import load_system
 from finetune.runs.processes import distributed
@@ -51,9 +50,7 @@ def _filling(place: Path, recipe: Recipe | None, part: str | None, out: Path, ru
     if recipe is None:
         section = _section(place)
         return Filling(prepare(section), loader_of(section).table(), rules, out)
-    prepared = prepare_one(recipe.catalogues, recipe.training.seed, part)
-    section = recipe.catalogues[part or next(iter(recipe.catalogues))]
-    return Filling(prepared, loader_of(section).table(), rules, out)
+    return Filling.of(recipe, part, rules, out)
 
 
 def _section(folder: Path) -> CatalogueSection:
