@@ -2,13 +2,18 @@
 
 import os
 import re
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from metrics.common.errors import UserError
+
+MOST_PIXELS = 100_000_000
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _HDF5_ROW = re.compile(r"(.+\.hdf5)/(\d+)")
 
 
@@ -18,15 +23,47 @@ def hdf5_row(path: str | Path) -> tuple[Path, int] | None:
     return (Path(match[1]), int(match[2])) if match else None
 
 
-def open_photo(path: str | Path) -> Image.Image:
+def photo_path(folder: Path, image: str) -> Path | None:
+    """Where the photo `image` of a record is, relative to its catalogue's folder; None if it is not inside it."""
+    relative = PurePath(image)
+    outside = relative.is_absolute() or ".." in relative.parts or "\0" in image
+    return None if outside else folder / relative
+
+
+def load_photo(path: str | Path) -> Image.Image:
+    """Read a photo of a file that anybody may have made: one of `FORMATS`, `MOST_PIXELS` at most, RGB, turned by EXIF.
+
+    Raises:
+        UserError: naming the file, when there is no such photo or it is broken, or h5py is missing.
+    """
+    try:
+        with open_photo(path, FORMATS) as image:
+            refuse_huge(image)
+            return to_rgb(ImageOps.exif_transpose(image))
+    except ImportError as error:
+        raise UserError(f"{path}: a photo in an HDF5 file; run: pip install h5py") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: larger than {MOST_PIXELS / 1e6:.0f} million pixels; make it smaller") from error
+    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or f"no photo, or a broken one ({error}); replace the file"
+        raise UserError(f"{path}: {reason}") from error
+
+
+def refuse_huge(image: Image.Image) -> None:
+    """Raise `DecompressionBombError` for a photo of more than `MOST_PIXELS`."""
+    if image.width * image.height > MOST_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def open_photo(path: str | Path, formats: Sequence[str] | None = None) -> Image.Image:
     """Open an image file, or a row of the data set `images` (n, 3, height, width), uint8, of an HDF5 file.
 
-    Raises `OSError` or `ValueError` if there is no such photo, `ImportError` if an HDF5 file is to be read and h5py is
-    not installed.
+    `formats` are those of Pillow that a file may have, default: all. Raises `OSError` or `ValueError` if there is no
+    such photo, `ImportError` if an HDF5 file is to be read and h5py is not installed.
     """
     stored = hdf5_row(path)
     if stored is None:
-        return Image.open(path)
+        return Image.open(path, formats=_supported(formats) if formats else None)
     file, row = stored
     images = hdf5_images(file)
     if row >= len(images):
@@ -35,6 +72,12 @@ def open_photo(path: str | Path) -> Image.Image:
         return Image.fromarray(images[row].transpose(1, 2, 0))
     except OSError as error:
         raise OSError(f"cannot be read, is the file damaged? {error}") from error
+
+
+def _supported(formats: Sequence[str]) -> list[str]:
+    """Those formats that this Pillow can read; it was built with or without some."""
+    Image.init()
+    return [name for name in formats if name in Image.OPEN]
 
 
 def hdf5_images(file: Path) -> Any:
