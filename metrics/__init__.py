@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from metrics.measures.bleu import Bleu
     from metrics.measures.category.measure import Category
     from metrics.measures.cider import Cider
+    from metrics.measures.clip_score import ClipScore
     from metrics.measures.meteor.measure import Meteor
     from metrics.measures.rouge import RougeL
     from metrics.measures.spice.measure import Spice
@@ -36,6 +37,7 @@ _HOMES = {
     "measures.category.measure": ("Category",),
     "scoring.registry": ("choose_measures",),
     "measures.cider": ("Cider",),
+    "measures.clip_score": ("ClipScore",),
     "reports.comparison": ("build_comparison", "write_comparison"),
     "common.errors": ("UserError", "user_errors"),
     "measures.base": ("Measure",),
@@ -56,6 +58,7 @@ __all__ = [
     "CaptionSet",
     "Category",
     "Cider",
+    "ClipScore",
     "Evaluation",
     "Measure",
     "Meteor",
