@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -13,7 +12,7 @@ from PIL import Image, ImageOps
 from metrics.common.errors import UserError
 
 MOST_PIXELS = 100_000_000
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # Pillow was built with or without the last
 _HDF5_ROW = re.compile(r"(.+\.hdf5)/(\d+)")
 
 
@@ -36,8 +35,9 @@ def load_photo(path: str | Path) -> Image.Image:
     Raises:
         UserError: naming the file, when there is no such photo or it is broken, or h5py is missing.
     """
+    Image.init()
     try:
-        with open_photo(path, FORMATS) as image:
+        with open_photo(path, tuple(name for name in FORMATS if name in Image.OPEN)) as image:
             refuse_huge(image)
             return to_rgb(ImageOps.exif_transpose(image))
     except ImportError as error:
@@ -55,15 +55,17 @@ def refuse_huge(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
-def open_photo(path: str | Path, formats: Sequence[str] | None = None) -> Image.Image:
+def open_photo(path: str | Path, formats: tuple[str, ...] | None = None) -> Image.Image:
     """Open an image file, or a row of the data set `images` (n, 3, height, width), uint8, of an HDF5 file.
 
-    `formats` are those of Pillow that a file may have, default: all. Raises `OSError` or `ValueError` if there is no
-    such photo, `ImportError` if an HDF5 file is to be read and h5py is not installed.
+    `formats` are the formats that an image file may have, by Pillow's names; None: all that Pillow reads.
+
+    Raises `OSError` or `ValueError` if there is no such photo, `ImportError` if an HDF5 file is to be read and h5py is
+    not installed.
     """
     stored = hdf5_row(path)
     if stored is None:
-        return Image.open(path, formats=_supported(formats) if formats else None)
+        return Image.open(path, formats=formats)
     file, row = stored
     images = hdf5_images(file)
     if row >= len(images):
@@ -72,12 +74,6 @@ def open_photo(path: str | Path, formats: Sequence[str] | None = None) -> Image.
         return Image.fromarray(images[row].transpose(1, 2, 0))
     except OSError as error:
         raise OSError(f"cannot be read, is the file damaged? {error}") from error
-
-
-def _supported(formats: Sequence[str]) -> list[str]:
-    """Those formats that this Pillow can read; it was built with or without some."""
-    Image.init()
-    return [name for name in formats if name in Image.OPEN]
 
 
 def hdf5_images(file: Path) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from huggingface_hub import hf_hub_download
 from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import (
@@ -113,7 +114,7 @@ class DualEncoder:
         if not texts:
             return 0
         with quiet():
-            encoded = self._tokenizer(list(texts), return_attention_mask=False)
+            encoded = self._tokenizer(_with_utf_8(texts), return_attention_mask=False)
         return sum(len(ids) > self.reads for ids in encoded["input_ids"])
 
     def _pixels(self, path: str | Path, owner: str) -> dict[str, torch.Tensor]:
@@ -127,7 +128,7 @@ class DualEncoder:
         padding = "max_length" if self._fixed_length else "longest"
         return dict(
             self._tokenizer(
-                list(texts),
+                _with_utf_8(texts),
                 padding=padding,
                 truncation=True,
                 max_length=self.reads,
@@ -178,10 +179,10 @@ def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "fl
         architecture = ARCHITECTURES.get(config.get("model_type"))
         if architecture is None:
             raise ValueError(f"its model_type is {config.get('model_type')!r}")
-        commit = config.get("_commit_hash")
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit or revision)
-        photos = architecture.photos.from_pretrained(name, revision=commit or revision)
-        # Of `main`, transformers also finds the safetensors copy that the Hub's bot made of pickled weights.
+        commit = None if Path(name).exists() else _commit(name, revision)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
+        photos = architecture.photos.from_pretrained(name, revision=commit)
+        # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of weights in pickle alone.
         model, report = architecture.model.from_pretrained(
             name, revision=revision, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True
         )
@@ -198,6 +199,16 @@ def _split(source: str) -> tuple[str, str]:
         return source, "main"
     name, _, revision = source.partition("@")
     return name, revision or "main"
+
+
+def _commit(name: str, revision: str) -> str:
+    """Return the commit of a revision on the Hub; the cache keeps the files of each in a folder of its name."""
+    return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name
+
+
+def _with_utf_8(texts: Sequence[str]) -> list[str]:
+    """Return the texts with a question mark for each lone surrogate, which tokenizers cannot read."""
+    return [text.encode(errors="replace").decode() for text in texts]
 
 
 def _stacked(inputs: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -152,7 +152,7 @@ def _prompted(texts: Sequence[str]) -> list[str]:
 
 def _catalogue_folder(corpus: Corpus) -> Path:
     runs = [system.run for system in corpus.systems if system.run]
-    folders = list(dict.fromkeys(run.catalogue.folder for run in runs if run.catalogue.folder))
+    folders = list(dict.fromkeys(run.catalogue.folder.resolve() for run in runs if run.catalogue.folder))
     if len(folders) != 1:
         found = f"the runs name several: {', '.join(map(str, folders))}" if folders else "no run.json names it"
         raise UserError(f"CLIPScore: the photos' folder is unknown: {found}; give it with --images")

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hub_server import HubServer
+from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_clip import KINDS, READS, cosine, write_clip, write_photos
@@ -53,6 +55,16 @@ def test_nothing_has_no_vectors(clip: Path) -> None:
     assert encoder.too_long([]) == 0
 
 
+@pytest.mark.parametrize(
+    "text", ["a \ud800 dress", "\x00", "\u2028\n\t", "👗 שמלה", "<|endoftext|> <eos>", "x" * 20_000]
+)
+def test_odd_texts_have_vectors_of_their_own(clip: Path, text: str) -> None:
+    encoder = load_dual_encoder(str(clip))
+    alone, beside = encoder.encode_texts(["a red dress"]), encoder.encode_texts([text, "a red dress"])
+    assert beside[1] == pytest.approx(alone[0], abs=1e-5)
+    assert np.abs(beside[0] - beside[1]).max() > 0.01
+
+
 def test_weights_have_a_hash_whatever_their_files(clip: Path, tmp_path: Path) -> None:
     shutil.copytree(clip, tmp_path / "sharded")
     (tmp_path / "sharded" / "model.safetensors").unlink()
@@ -88,6 +100,25 @@ def test_a_broken_photo_is_named_with_its_owner(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=rf"^item 7: {re.escape(str(tmp_path))}.*{message}"):
         load_dual_encoder(str(clip)).encode_photos([photos[0], tmp_path / name], owners=["item 6", "item 7"])
+
+
+def test_a_revision_of_the_hub_is_pinned(
+    clip: Path, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    hub.put_folder("tiny/clip", clip)
+    first = hub.repos["tiny/clip"].commits[-1][0]
+    other = write_clip(tmp_path / "other", seed=1)
+    newer = hub.repos["tiny/clip"].add({path.name: path.read_bytes() for path in other.iterdir()})
+    found = [load_dual_encoder(source) for source in ("tiny/clip", f"tiny/clip@{first}")]
+    assert [one.revision for one in found] == [newer, first]
+    assert [one.source for one in found] == ["tiny/clip", "tiny/clip"]
+    assert found[0].weights != found[1].weights == load_dual_encoder(str(clip)).weights
+    with pytest.raises(UserError, match=r"tiny/clip@nope: cannot load it as a dual encoder.*nope is not a valid git"):
+        load_dual_encoder("tiny/clip@nope")
 
 
 def test_pickled_weights_are_refused(clip: Path, tmp_path: Path) -> None:
