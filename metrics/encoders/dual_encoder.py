@@ -1,62 +1,27 @@
-"""Encoders of photos and texts into one space: any CLIP or SigLIP of transformers. Imports torch."""
+"""Photos and texts as unit vectors of one space, by a CLIP or SigLIP of transformers. Imports torch."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import hf_hub_download
 from numpy.typing import NDArray
 from tqdm import tqdm
-from transformers import (
-    AutoTokenizer,
-    CLIPImageProcessorPil,
-    CLIPModel,
-    PreTrainedConfig,
-    SiglipImageProcessorPil,
-    SiglipModel,
-)
 
 from metrics.common.errors import UserError
 from metrics.common.images import load_photo
 from metrics.common.parallel import cores
-from metrics.encoders.pretrained import loading, quiet
+from metrics.encoders.pretrained import quiet
 
 Vectors = NDArray[np.float32]
-Dtype = Literal["float32", "bfloat16", "float16"]
 _BATCH = 64
 _PATIENCE = 2.0  # seconds before the bar appears
-_DIGITS = 8  # of the weights' hash
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """How a kind of model is loaded and fed.
-
-    Attributes:
-        model: its class.
-        photos: its image processor, on Pillow whether or not torchvision is installed, so that vectors are the same.
-        fixed_length: whether texts are padded to the longest that it reads, without a mask, as SigLIP was trained: it
-            pools the last place, padding or not. CLIP pools the end token and needs neither.
-    """
-
-    model: Any
-    photos: Any
-    fixed_length: bool
-
-
-ARCHITECTURES = {
-    "clip": Architecture(CLIPModel, CLIPImageProcessorPil, fixed_length=False),
-    "siglip": Architecture(SiglipModel, SiglipImageProcessorPil, fixed_length=True),
-}
 
 
 class DualEncoder:
-    """A model that maps photos and texts to unit vectors of d numbers, whose products are cosines.
+    """A model that maps photos and texts to unit vectors of d numbers, whose products are cosines; `load` makes it.
 
     Attributes:
         source: its Hub id or folder.
@@ -67,14 +32,24 @@ class DualEncoder:
         reads: the number of tokens of a text that it reads, special tokens included.
     """
 
-    def __init__(self, source: str, revision: str | None, model: Any, tokenizer: Any, photos: Any, device: str) -> None:
-        self.source, self.revision, self.weights = source, revision, _digest(model)
+    def __init__(
+        self,
+        source: str,
+        revision: str | None,
+        weights: str,
+        model: Any,
+        tokenizer: Any,
+        photos: Any,
+        fixed_length: bool,
+    ) -> None:
+        """Take the loaded parts; `fixed_length`: pad every text to what it `reads`, without a mask."""
+        self.source, self.revision, self.weights = source, revision, weights
         self.dtype = str(model.dtype).removeprefix("torch.")
         config = model.config
         self.width = int(getattr(config, "projection_dim", config.vision_config.hidden_size))
         self.reads = min(int(config.text_config.max_position_embeddings), int(tokenizer.model_max_length))
-        self._fixed_length = ARCHITECTURES[config.model_type].fixed_length
-        self._model, self._tokenizer, self._photos = model.eval().to(device), tokenizer, photos
+        self._model, self._tokenizer, self._photos = model, tokenizer, photos
+        self._fixed_length = fixed_length
 
     def encode_photos(
         self, paths: Sequence[str | Path], title: str = "photos", owners: Sequence[str] | None = None
@@ -160,52 +135,6 @@ class DualEncoder:
         return vectors
 
 
-def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "float32") -> DualEncoder:
-    """Load a CLIP or SigLIP from safetensors. No code of the checkpoint is run.
-
-    Args:
-        source: a folder, or a Hub id, which may name a commit or branch: `openai/clip-vit-base-patch32@REVISION`.
-        device: torch's name of it; default: the GPU if there is one.
-        dtype: the type it computes in.
-
-    Raises:
-        UserError: when it does not exist, is no dual encoder, or its weights are incomplete or not safetensors.
-    """
-    name, revision = _split(source)
-    kind = f"a dual encoder of photos and texts ({', '.join(ARCHITECTURES)})"
-    expected = "a Hub id, or a folder with config.json, *.safetensors, preprocessor_config.json and a tokenizer"
-    with loading(source, kind, expected):
-        config, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
-        architecture = ARCHITECTURES.get(config.get("model_type"))
-        if architecture is None:
-            raise ValueError(f"its model_type is {config.get('model_type')!r}")
-        commit = None if Path(name).exists() else _commit(name, revision)
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
-        photos = architecture.photos.from_pretrained(name, revision=commit)
-        # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of weights in pickle alone.
-        model, report = architecture.model.from_pretrained(
-            name, revision=revision, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True
-        )
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise UserError(f"{source}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return DualEncoder(name, commit, model, tokenizer, photos, chosen)
-
-
-def _split(source: str) -> tuple[str, str]:
-    """Return Hub id or folder, and the revision that is named after it."""
-    if Path(source).exists():
-        return source, "main"
-    name, _, revision = source.partition("@")
-    return name, revision or "main"
-
-
-def _commit(name: str, revision: str) -> str:
-    """Return the commit of a revision on the Hub; the cache keeps the files of each in a folder of its name."""
-    return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name
-
-
 def _with_utf_8(texts: Sequence[str]) -> list[str]:
     """Return the texts with a question mark for each lone surrogate, which tokenizers cannot read."""
     return [text.encode(errors="replace").decode() for text in texts]
@@ -213,11 +142,3 @@ def _with_utf_8(texts: Sequence[str]) -> list[str]:
 
 def _stacked(inputs: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     return {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
-
-
-def _digest(model: Any) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:_DIGITS]

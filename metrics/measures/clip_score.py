@@ -50,7 +50,7 @@ class ClipScore(Measure):
     @cached_property
     def encoder(self) -> "DualEncoder":
         """The model, loaded when it is first asked for; raises `UserError` as `load_dual_encoder`."""
-        from metrics.encoders.dual_encoder import load_dual_encoder  # noqa: PLC0415
+        from metrics.encoders.load import load_dual_encoder  # noqa: PLC0415
 
         return load_dual_encoder(self.clip)
 
@@ -64,7 +64,9 @@ class ClipScore(Measure):
         _ = self.encoder
 
     def measure(self, corpus: Corpus) -> list[Measured]:
-        """Encode each distinct photo, reference and caption once; (n, d) vectors of one system are in memory at a time.
+        """Encode each distinct photo and reference once, then one system's distinct captions after the other's.
+
+        In memory are the vectors, (n, d), of photos, references and one system's captions.
 
         Raises:
             UserError: as `check`, and when a photo is broken.

@@ -1,5 +1,6 @@
 """Vectors of photos and texts against the forward pass of transformers, by tiny models of the real classes."""
 
+import io
 import re
 import shutil
 from pathlib import Path
@@ -16,10 +17,17 @@ from transformers import BertConfig, BertModel, CLIPModel
 
 from metrics.common.errors import UserError
 from metrics.encoders import dual_encoder
-from metrics.encoders.dual_encoder import load_dual_encoder
+from metrics.encoders.load import load_dual_encoder
 
 pytestmark = pytest.mark.torch
 TEXTS = ["a red dress", "blue hat with long sleeves and pockets", "wool " * 100, "", "a green coat", "A RED dress"]
+
+
+def png(width: int, height: int) -> bytes:
+    """A large photo in a small file."""
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +99,7 @@ def test_a_photo_is_turned_by_its_exif(clip: Path, photos: list[Path], tmp_path:
         ("text.jpg", b"not a photo", "no photo, or a broken one"),
         ("map.ppm", b"P6 1 1 255 \x00\x00\x00", "no photo, or a broken one"),
         ("rows.hdf5/3", None, "No such file"),
+        ("huge.png", png(20_000, 5_001), "larger than 100 million pixels"),
     ],
 )
 def test_a_broken_photo_is_named_with_its_owner(
