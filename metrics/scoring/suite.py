@@ -128,7 +128,8 @@ def score_systems(
 
     A missing caption scores 0 in every measure. CIDEr's document frequencies come from all items' references, on
     slices too. A measure that cannot run here is left out, and `absent` has the reason. `clusters` names what items
-    are joined by for intervals and p-values (`find_clusters`).
+    are joined by for intervals and p-values (`find_clusters`). Items may lack references if no measure that can run
+    needs any.
 
     Raises:
         UserError: when there is nothing to score, ids or references do not match (`reference_items`), or a measure

@@ -73,6 +73,14 @@ def test_odd_texts_have_vectors_of_their_own(clip: Path, text: str) -> None:
     assert np.abs(beside[0] - beside[1]).max() > 0.01
 
 
+def test_it_computes_in_the_type_that_is_asked_for(clip: Path, photos: list[Path]) -> None:
+    exact, rough = load_dual_encoder(str(clip), device="cpu"), load_dual_encoder(str(clip), "cpu", "bfloat16")
+    assert (exact.dtype, rough.dtype) == ("float32", "bfloat16")
+    one, other = exact.encode_photos(photos), rough.encode_photos(photos)
+    assert 0 < np.abs(one - other).max() < 0.1
+    assert other.dtype == np.float32
+
+
 def test_weights_have_a_hash_whatever_their_files(clip: Path, tmp_path: Path) -> None:
     shutil.copytree(clip, tmp_path / "sharded")
     (tmp_path / "sharded" / "model.safetensors").unlink()

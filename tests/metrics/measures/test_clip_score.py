@@ -237,4 +237,5 @@ def test_the_nearest_of_an_items_references_counts(captions: list[list[float]], 
 def test_a_harmonic_mean_lies_between(one: float, other: float) -> None:
     (found,) = harmonic_mean(np.array([one]), np.array([other]))
     assert min(one, other) - 1e-12 <= found <= max(one, other) + 1e-12
-    assert found == 0 if 0 in (one, other) else True
+    if 0 in (one, other):
+        assert found == 0
