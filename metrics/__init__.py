@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metrics.measures.bleu import Bleu
     from metrics.measures.category.measure import Category
     from metrics.measures.cider import Cider
+    from metrics.measures.clip_score import ClipScore
     from metrics.measures.meteor.measure import Meteor
     from metrics.measures.rouge import RougeL
     from metrics.measures.spice.measure import Spice
@@ -38,6 +39,7 @@ _HOMES = {
     "measures.category.measure": ("Category",),
     "scoring.registry": ("choose_measures",),
     "measures.cider": ("Cider",),
+    "measures.clip_score": ("ClipScore",),
     "reports.comparison": ("build_comparison", "write_comparison"),
     "common.errors": ("UserError", "user_errors"),
     "measures.base": ("Measure",),
@@ -58,6 +60,7 @@ __all__ = [
     "CaptionSet",
     "Category",
     "Cider",
+    "ClipScore",
     "Evaluation",
     "Measure",
     "Meteor",

@@ -10,7 +10,7 @@ from places import ROOT
 
 # Each room may import the rooms before it, in its own package; a package those before it. What is in no room comes last.
 ROOMS = {
-    "metrics": ("common", "records", "text", "measures", "scoring", "reports", "viewer", "spaces", "bench"),
+    "metrics": ("common", "records", "text", "encoders", "measures", "scoring", "reports", "viewer", "spaces", "bench"),
     "finetune": (
         "config",
         "data",

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from finetune.data.photos import BROKEN, damage, refuse_huge
-from metrics.common.images import hdf5_row, open_photo, to_rgb
+from finetune.data.photos import BROKEN, damage
+from metrics.common.images import hdf5_row, open_photo, refuse_huge, to_rgb
 
 CHECKED_SIZE = (64, 64)
 ORIENTATION = 0x0112  # of EXIF

@@ -11,9 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from finetune.data.damage import is_damage, unreadable
 from metrics.common.errors import UserError
-from metrics.common.images import hdf5_row, open_photo, to_rgb
+from metrics.common.images import MOST_PIXELS, hdf5_row, open_photo, refuse_huge, to_rgb
 
-MOST_PIXELS = 100_000_000
 BROKEN = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
 
 
@@ -44,12 +43,6 @@ def load_image(path: str | Path) -> Image.Image:
     except BROKEN as error:
         cure = "copy the HDF5 file again" if hdf5_row(path) else "replace or remove the file"
         raise UserError(f"{path}: {damage(path, error)}; {cure}") from error
-
-
-def refuse_huge(image: Image.Image) -> None:
-    """Raise `DecompressionBombError` for a photo of more than `MOST_PIXELS`."""
-    if image.width * image.height > MOST_PIXELS:
-        raise Image.DecompressionBombError
 
 
 def damage(photo: Path | str, error: Exception) -> str:

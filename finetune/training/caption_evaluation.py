@@ -147,6 +147,7 @@ class CaptionEvaluator:
     ) -> tuple[dict[str, float], dict[str, str]]:
         system = CaptionSet("evaluated", {record.id: record for record in records})
         in_split, in_sample = np.array(self.rows), np.arange(len(sample))
+        counts = [len(item.references) for item in sample]
         scores, signatures = {}, {}
         for items, rows, of_split in ((split, in_split, True), (sample, in_sample, False)):
             measures = [one for one in chosen_measures(self.evaluation) if one.needs_whole_corpus == of_split]
@@ -155,7 +156,7 @@ class CaptionEvaluator:
                     one = measured.statistics[name]
                     scores[name] = one.value(rows)
                     signatures[name] = signature(
-                        name, measure.tokenizer, measured.signature, sample, one.per_item[rows]
+                        name, measure.tokenizer, measured.signature, counts, one.per_item[rows]
                     )
         return {name: scores[name] for name in self.evaluation.measures}, signatures
 

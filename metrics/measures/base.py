@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from metrics.measures.statistics import Statistics
-from metrics.records.captions import CaptionRecord
 from metrics.text.corpus import Corpus
 
 
@@ -38,18 +37,25 @@ class Measure(ABC):
             other down.
         needs_whole_corpus: whether an item's value depends on the other items' references, so that a sample must be
             scored within the whole set.
+        reference_free: those of `names` that look at no reference.
     """
 
     names: tuple[str, ...]
     tokenizer: str
     work: Literal["python", "programs", "torch"] = "python"
     needs_whole_corpus: bool = False
+    reference_free: tuple[str, ...] = ()
+
+    @property
+    def needs_references(self) -> bool:
+        """Whether every item must have a reference."""
+        return any(name not in self.reference_free for name in self.names)
 
     def absent(self) -> str | None:
         """Return why it cannot run here and what to do (`not installed, run ...`), None if it can. Loads nothing."""
         return None
 
-    def check(self, items: Sequence[CaptionRecord]) -> None:  # noqa: B027
+    def check(self, corpus: Corpus) -> None:  # noqa: B027
         """Raise `UserError` on problems that can be detected before any measure runs."""
 
     @abstractmethod

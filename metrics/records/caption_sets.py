@@ -45,25 +45,31 @@ def load_systems(paths: Sequence[str | Path]) -> list[CaptionSet]:
     return _unique_names(systems)
 
 
-def reference_items(systems: Sequence[CaptionSet], references: Sequence[CaptionRecord] | None) -> list[CaptionRecord]:
+def reference_items(
+    systems: Sequence[CaptionSet], references: Sequence[CaptionRecord] | None, must_have_references: bool = True
+) -> list[CaptionRecord]:
     """Return the items to be scored on: those of `references`, else of all systems together.
 
-    Each is a record with references and without a caption; it is seen if it is in any record, and `image` and the
-    like come from the first record that has them.
+    Each is a record without a caption, and with references if it `must_have_references`; it is seen if it is in any
+    record, and `image` and the like come from the first record that has them.
 
     Raises:
-        UserError: when an item has no reference, two systems give different references for it, or a system has a
-            caption for an item that is not among `references`.
+        UserError: when an item lacks the references that it must have, two systems give different ones for it, or a
+            system has a caption for an item that is not among `references`.
     """
     items = {record.id: record for record in references} if references is not None else _union(systems)
-    _refuse([key for key, item in items.items() if not item.references], "has no references", _NO_REFERENCES)
+    undescribed = [key for key, item in items.items() if not item.references]
+    _refuse(undescribed if must_have_references else [], "has no references", _NO_REFERENCES)
     for system in systems:
         unknown = [key for key in system.captions if key not in items]
         _refuse(unknown, f"of {_origin(system)} is not among the references", "score it against its own split's file")
     return [_completed(item, systems) for item in items.values()]
 
 
-_NO_REFERENCES = 'write them into the records ("references": ["..."]) or give a file of them with --references'
+_NO_REFERENCES = (
+    'write them into the records ("references": ["..."]) or give a file of them with --references; only CLIPScore '
+    "(--measure CLIPScore --clip MODEL) needs none"
+)
 
 
 def _union(systems: Sequence[CaptionSet]) -> dict[str, CaptionRecord]:

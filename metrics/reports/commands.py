@@ -22,6 +22,8 @@ Clusters = Annotated[
         help="What joins items that intervals and p-values must not take for independent: any of these, or item."
     ),
 ]
+Clip = Annotated[str | None, typer.Option(help="CLIP or SigLIP, a Hub id or a folder, for CLIPScore, on the photos.")]
+Images = Annotated[Path | None, typer.Option(help="Folder that photos are relative to. Default: the run's catalogue.")]
 Vocabulary = Annotated[Path | None, typer.Option(help="File of an attribute vocabulary, for MAP and MAR.")]
 
 
@@ -42,13 +44,15 @@ def score(
     classifier: Classifier = None,
     vocabulary: Vocabulary = None,
     stanza: StanzaModels = "en",
+    clip: Clip = None,
+    images: Images = None,
     clusters: Clusters = "product,reference,photo",
 ) -> None:
     """Score captions and write the report."""
     from metrics.reports.score_files import score_files
     from metrics.scoring.registry import choose_measures
 
-    measures = choose_measures(measure or (), classifier, vocabulary, stanza)
+    measures = choose_measures(measure or (), classifier, vocabulary, stanza, clip, images)
     score_files(captions, out, measures, references, _names(clusters))
 
 
@@ -62,6 +66,8 @@ def compare(
     classifier: Classifier = None,
     vocabulary: Vocabulary = None,
     stanza: StanzaModels = "en",
+    clip: Clip = None,
+    images: Images = None,
     published: Annotated[
         str | None, typer.Option(help="hm or facad: the paper's rows for that catalogue next to ours.")
     ] = None,
@@ -74,5 +80,5 @@ def compare(
     from metrics.reports.score_files import compare_files
     from metrics.scoring.registry import choose_measures
 
-    measures = choose_measures(measure or (), classifier, vocabulary, stanza)
+    measures = choose_measures(measure or (), classifier, vocabulary, stanza, clip, images)
     compare_files(captions, out, measures, references, published, against, _names(clusters))

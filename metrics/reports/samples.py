@@ -3,11 +3,11 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from PIL import Image
 
-from metrics.common.images import open_photo
+from metrics.common.images import open_photo, photo_path
 from metrics.common.measure_names import HEADLINE
 from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.records.captions import CaptionRecord
@@ -92,11 +92,11 @@ def _folder(evaluation: Evaluation) -> Path | None:
 def _photo(folder: Path | None, image: str | None) -> Thumbnail:
     if folder is None or image is None:
         return Thumbnail(problem="no photo given")
-    relative = PurePath(image)
-    if relative.is_absolute() or ".." in relative.parts or "\0" in image:
+    path = photo_path(folder, image)
+    if path is None:
         return Thumbnail(problem="photo outside the catalogue folder")
     try:
-        with open_photo(folder / relative) as opened:
+        with open_photo(path) as opened:
             return thumbnail(opened)
     except FileNotFoundError:
         return Thumbnail(problem="photo not found")

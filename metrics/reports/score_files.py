@@ -67,7 +67,7 @@ def _given(references: Path | None) -> list[CaptionRecord] | None:
 
 def _table(evaluation: Evaluation) -> WideTable:
     """The measures that papers print; the report has all."""
-    shown = [name for name in MEASURES if name in evaluation.measures]
+    shown = [name for name in (*MEASURES, "CLIPScore", "RefCLIPScore") if name in evaluation.measures]
     table = WideTable(["slice", "n", "clusters", "system"], shown, caption="x100, as papers print them")
     for name, places in evaluation.slices.items():
         for result in evaluation.results:

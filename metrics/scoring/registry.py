@@ -9,6 +9,7 @@ from metrics.common.measure_names import ORDER
 from metrics.measures.attributes.measure import Attributes
 from metrics.measures.base import Measure, Measured
 from metrics.measures.category.measure import Category
+from metrics.measures.clip_score import PUBLISHED, ClipScore
 from metrics.scoring.suite import default_measures
 from metrics.text.corpus import Corpus
 
@@ -30,6 +31,9 @@ class Unavailable(Measure):
 
 
 NO_CLASSIFIER = Unavailable(Category.names, "no classifier given; `lookbook train-classifier` makes one")
+NO_CLIP = Unavailable(
+    ("CLIPScore", "RefCLIPScore"), f"no model given; `lookbook score ... --clip {PUBLISHED}` measures it on the photos"
+)
 NO_VOCABULARY = Unavailable(Attributes.names, "no vocabulary given; `lookbook attributes` makes one")
 
 
@@ -38,26 +42,35 @@ def choose_measures(
     classifier: Path | None = None,
     vocabulary: Path | None = None,
     stanza: str = "en",
+    clip: str | None = None,
+    images: Path | None = None,
 ) -> list[Measure]:
     """Return the measures called `names` (of `ORDER`, in any case), or all of them.
 
     Args:
-        names: one or several; one name chooses all measures of the same computation: BLEU-4 includes BLEU-1.
+        names: one or several; one name chooses all measures of the same computation: BLEU-4 includes BLEU-1. Only
+            CLIPScore comes without RefCLIPScore, so that it can be measured where there are no references.
         classifier: folder of a trained category classifier.
         vocabulary: file of an attribute vocabulary.
         stanza: `en`, or the folder of the Stanza models that the vocabulary was made with.
+        clip: Hub id or folder of a CLIP or SigLIP.
+        images: folder that the records' photos are relative to; default: the runs' catalogue folder.
 
     Raises:
         UserError: when a name is unknown or its measure cannot run here, classifier or vocabulary cannot be read, or
-            Stanza models come without a vocabulary.
+            Stanza models come without a vocabulary, or `images` without `clip`.
     """
     names = [names] if isinstance(names, str) else names
     if stanza != "en" and vocabulary is None:
         raise UserError(f"--stanza {stanza}: its lemmas are looked up in a vocabulary; also give --vocabulary")
+    if images is not None and clip is None:
+        raise UserError(f"--images {images}: only CLIPScore looks at the photos; also give --clip")
+    with_references = not names or "refclipscore" in map(str.lower, names)
     measures = [
         *default_measures(),
         Attributes(vocabulary, stanza) if vocabulary else NO_VOCABULARY,
         Category(classifier) if classifier else NO_CLASSIFIER,
+        ClipScore(clip, images, with_references) if clip else NO_CLIP,
     ]
     known = {name.lower(): measure for measure in measures for name in measure.names}
     unknown = [name for name in names if name.lower() not in known]

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 
 from metrics.common.version import installed_version
 from metrics.measures.statistics import Floats
-from metrics.records.captions import CaptionRecord
 from metrics.scoring.clusters import Clusters
 
 
@@ -13,23 +13,25 @@ def signature(
     name: str,
     tokenizer: str,
     further: Sequence[str],
-    items: Sequence[CaptionRecord],
+    references: Sequence[int] | None,
     per_item: Floats,
     clusters: Clusters | None = None,
 ) -> str:
-    """Return what determines a measure's number and interval on the `items` of a slice, joined by bars.
+    """Return what determines a measure's number and interval on the items of a slice, joined by bars.
 
-    That is measure, tokenizer, references per item, number of items, what the measure adds (`further`: document
-    frequencies, Java, ...), if it has an interval what the items are clustered by and into how many clusters, and
-    Lookbook's version. Items that the measure leaves out (NaN in `per_item`) count nowhere.
+    That is measure, tokenizer, references per item (`references`, (n,); None if it looks at none), number of items,
+    what the measure adds (`further`: document frequencies, Java, ...), if it has an interval what the items are
+    clustered by and into how many clusters, and Lookbook's version. Items that the measure leaves out (NaN in
+    `per_item`) count nowhere.
     """
-    counts = [len(item.references) for item, value in zip(items, per_item, strict=True) if not math.isnan(value)]
+    counted = [not math.isnan(value) for value in per_item]
+    counts = list(compress(references, counted)) if references is not None else []
     low, high = min(counts, default=0), max(counts, default=0)
     parts = [
         "CIDEr-D" if name == "CIDEr" else name,
         f"tok:{tokenizer}",
         f"refs:{low}" if low == high else f"refs:{low}-{high}",
-        f"n:{len(counts)}",
+        f"n:{sum(counted)}",
         *further,
         *([f"unit:{clusters.unit}", f"clusters:{clusters.counted(per_item)}"] if clusters else []),
         f"lookbook:{installed_version()}",

@@ -128,15 +128,13 @@ def score_systems(
 
     A missing caption scores 0 in every measure. CIDEr's document frequencies come from all items' references, on
     slices too. A measure that cannot run here is left out, and `absent` has the reason. `clusters` names what items
-    are joined by for intervals and p-values (`find_clusters`).
+    are joined by for intervals and p-values (`find_clusters`). Items may lack references if no measure that can run
+    needs any.
 
     Raises:
         UserError: when there is nothing to score, ids or references do not match (`reference_items`), or a measure
             fails.
     """
-    items = reference_items(systems, references)
-    if not items or not systems:
-        raise UserError("there is nothing to score: no items or no systems")
     chosen = default_measures() if measures is None else list(measures)
     unusable = [one for one in chosen if not isinstance(one, Measure)]
     if unusable:
@@ -146,6 +144,9 @@ def score_systems(
     available = [measure for measure, reason in reasons if reason is None]
     if not available:
         raise UserError("; ".join(f"{measure.names[0]}: {reason}" for measure, reason in reasons))
+    items = reference_items(systems, references, any(measure.needs_references for measure in available))
+    if not items or not systems:
+        raise UserError("there is nothing to score: no items or no systems")
     slices = _slices(items)
     found = {name: find_clusters([items[place] for place in places], clusters) for name, places in slices.items()}
     if found["all"].unit == ITEM and ITEM not in clusters:
@@ -169,7 +170,7 @@ def score_systems(
 def run_measures(measures: Sequence[Measure], corpus: Corpus) -> list[tuple[Measure, Sequence[Measured]]]:
     """Check all; run programs and Python measures in parallel, then those that need torch one after the other."""
     for measure in measures:
-        measure.check(corpus.items)
+        measure.check(corpus)
     by_work = {kind: [one for one in measures if one.work == kind] for kind in ("programs", "python", "torch")}
     groups = [*([one] for one in by_work["programs"]), by_work["python"]]
     if any(measure.tokenizer == TOKENIZER for group in groups for measure in group):
@@ -239,7 +240,8 @@ def _score_slice(
         measure, result = by_name[name]
         statistics = result.statistics[name]
         per_item = statistics.per_item[places]
-        signed = signature(name, measure.tokenizer, result.signature, members, per_item, clusters)
+        used = None if name in measure.reference_free else [len(item.references) for item in members]
+        signed = signature(name, measure.tokenizer, result.signature, used, per_item, clusters)
         scores[name] = Score(statistics.value(places), per_item, signed, bounds[name])
     return scores
 

@@ -16,7 +16,6 @@ from metrics.measures.attributes.lemmas import Lemmas
 from metrics.measures.attributes.vocabulary import Vocabulary, read_vocabulary
 from metrics.measures.base import Measure, Measured
 from metrics.measures.statistics import Floats, Statistics, mean_of
-from metrics.records.captions import CaptionRecord
 from metrics.text.corpus import Corpus
 
 Sets = Sequence[frozenset[str]]
@@ -43,7 +42,7 @@ class Attributes(Measure):
         """Return what is missing, Stanza or its models."""
         return stanza_models.absent(self.stanza)
 
-    def check(self, items: Sequence[CaptionRecord]) -> None:
+    def check(self, corpus: Corpus) -> None:
         """Raise `UserError` when the vocabulary was made by other models."""
         signature = stanza_models.signature(self.stanza)
         if signature != self.vocabulary.pipeline:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,13 @@ from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_bytes, read_json_object, write_text
 from metrics.common.locks import alone
 from metrics.common.version import installed_version
+from metrics.encoders.packages import missing_packages
 from metrics.measures.category.examples import Examples, named, read_examples
 from metrics.measures.category.settings import ClassifierSettings
 
 RECORD = "classifier.json"
 _WORK = "unfinished"
-_PACKAGES = ("torch", "transformers", "accelerate")
-
-
-def missing_packages() -> str | None:
-    """Return what to install if packages of the classifier are missing, None if all are there."""
-    absent = [name for name in _PACKAGES if find_spec(name) is None]
-    return f"{', '.join(absent)} not installed, run: pip install '.[measures]' in Lookbook's folder" if absent else None
+PACKAGES = ("torch", "transformers", "accelerate")
 
 
 def train_classifier(
@@ -47,7 +41,7 @@ def train_classifier(
         UserError: when packages or files are missing, there are fewer than two categories, the base cannot be used,
             `out` has other content, such as a classifier of other data or settings, or cannot be written.
     """
-    if absent := missing_packages():
+    if absent := missing_packages(*PACKAGES):
         raise UserError(absent)
     data = {"train": read_examples(train), "validation": read_examples(validation)}
     data |= {"test": read_examples(test)} if test else {}
@@ -107,7 +101,7 @@ def classifier_signature(folder: Path, labels: Sequence[str], base: str) -> tupl
 
 
 def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path, record: Mapping[str, Any]) -> None:
-    from metrics.measures.category.model import quiet  # noqa: PLC0415
+    from metrics.encoders.pretrained import quiet  # noqa: PLC0415
     from metrics.measures.category.training import accuracy, disk_errors, fit, open_base  # noqa: PLC0415
 
     with quiet(), disk_errors(out):
@@ -125,7 +119,7 @@ def _train(data: Mapping[str, Examples], settings: ClassifierSettings, out: Path
     }
     if "test" in data:
         results["test_accuracy"] = accuracy(classifier, data["test"].rows, "test")
-    versions = {name: version(name) for name in (*_PACKAGES, "tokenizers")} | {"lookbook": installed_version()}
+    versions = {name: version(name) for name in (*PACKAGES, "tokenizers")} | {"lookbook": installed_version()}
     signature = "|".join(classifier_signature(out, classifier.labels, settings.base))
     further = {"finished": True, "labels": classifier.labels, "signature": signature, "versions": versions}
     _write(out, {**record, **further, **results})

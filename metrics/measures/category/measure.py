@@ -13,8 +13,9 @@ import numpy as np
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_json_object
+from metrics.encoders.packages import missing_packages
 from metrics.measures.base import Measure, Measured
-from metrics.measures.category.classifier import RECORD, classifier_signature, missing_packages, read_record
+from metrics.measures.category.classifier import PACKAGES, RECORD, classifier_signature, read_record
 from metrics.measures.category.confusion import NO_CAPTION, NO_CATEGORY, by_slice, category_details
 from metrics.measures.category.examples import named
 from metrics.measures.statistics import mean_of
@@ -45,11 +46,11 @@ class Category(Measure):
 
     def absent(self) -> str | None:
         """Return what to install if torch or transformers is missing."""
-        return missing_packages()
+        return missing_packages(*PACKAGES)
 
-    def check(self, items: Sequence[CaptionRecord]) -> None:
+    def check(self, corpus: Corpus) -> None:
         """Raise `UserError` when the classifier does not know an item's category, or no item has one."""
-        self._truth(items)
+        self._truth(corpus.items)
 
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Predict once from each distinct caption and reference.

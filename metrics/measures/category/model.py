@@ -1,25 +1,21 @@
 """A transformers model that predicts the category of a text: loading and prediction. Imports torch."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.utils import logging as hub_logging
-from safetensors import SafetensorError
 from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as TEXT_CLASSIFIERS
-from transformers.utils import logging
 
-from metrics.common.errors import UserError, is_shortage
+from metrics.common.errors import UserError
+from metrics.encoders.pretrained import loading
 from metrics.text.ngrams import Integers
 
 RANKS = 3
 _BATCH = 64
-_LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 
 
 class TextClassifier:
@@ -117,27 +113,9 @@ def load_base(base: str, labels: Sequence[str]) -> TextClassifier:
     return TextClassifier(model, tokenizer)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the libraries' notices and bars off the screen; errors are still raised."""
-    libraries, bars = (logging, hub_logging), logging.is_progress_bar_enabled()
-    levels = [library.get_verbosity() for library in libraries]
-    logging.disable_progress_bar()
-    for library in libraries:
-        library.set_verbosity_error()
-    try:
-        yield
-    finally:
-        for library, level in zip(libraries, levels, strict=True):
-            library.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-@quiet()
 def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
     """Return model, tokenizer and the names of missing weights. No code of the checkpoint is run."""
-    try:
+    with loading(source, "a text classifier", "a Hub id, or a folder with config.json, *.safetensors and a tokenizer"):
         kind = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
         if kind in TEXT_CLASSIFIERS:
             tokenizer = AutoTokenizer.from_pretrained(source)
@@ -145,12 +123,4 @@ def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
                 source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **config
             )
             return model, tokenizer, sorted(report["missing_keys"])
-    except _LOAD_ERRORS as error:
-        if is_shortage(error):
-            raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(
-            f"{source}: cannot load it as a text classifier: {reason} (expected a Hub id, or a folder with "
-            "config.json, *.safetensors and a tokenizer)"
-        ) from error
     raise UserError(f"{source}: model_type {kind!r} is no text encoder; choose one such as bert-base-uncased")

@@ -53,8 +53,8 @@ def classifier(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_all_seven_are_there() -> None:
-    assert NAMES == ["attributes", "bleu", "category_accuracy", "cider", "meteor", "rouge_l", "spice"]
+def test_all_eight_are_there() -> None:
+    assert NAMES == ["attributes", "bleu", "category_accuracy", "cider", "clip_score", "meteor", "rouge_l", "spice"]
 
 
 @pytest.mark.java
@@ -87,6 +87,24 @@ def test_category_accuracy_takes_categories_as_references(evaluate: Any, classif
     result = module.compute(predictions=["a dress", "jeans", "blue jeans"], references=["Dress", "Jeans", "Hat"])
     assert result["acc"] == pytest.approx(1 / 3)
     assert f"{result['acc_signature']}|".startswith("Acc|")
+
+
+@pytest.mark.torch
+def test_clip_score_takes_photos_as_references(evaluate: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tiny_clip import cosine, write_clip, write_photos
+
+    model, names = write_clip(tmp_path / "clip"), write_photos(tmp_path, 2)
+    module = evaluate.load(path("clip_score"), clip=str(model), images=str(tmp_path))
+    result = module.compute(predictions=["a red dress", "a hat"], references=names)
+    first, second = (
+        2.5 * max(cosine(model, tmp_path / name, f"A photo depicts {text}"), 0)
+        for name, text in zip(names, ("a red dress", "a hat"), strict=True)
+    )
+    assert result["clipscore"] == pytest.approx((first + second) / 2, abs=1e-5)
+    assert f"{result['clipscore_signature']}|".startswith("CLIPScore|tok:model|refs:0|n:2|model:")
+    with pytest.raises(UserError, match="is not inside"):
+        module.compute(predictions=["a dress"], references=["../secret.png"])
 
 
 @pytest.mark.torch
@@ -153,7 +171,7 @@ def test_a_space_can_be_pushed(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = {*project["dependencies"], *extras["evaluate"]}
-    wanted |= {*extras["measures"]} if name in ("attributes", "category_accuracy") else set()
+    wanted |= {*extras["measures"]} if name in ("attributes", "category_accuracy", "clip_score") else set()
     lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert {line for line in lines if not line.startswith("#")} == wanted
 

@@ -15,7 +15,11 @@ from metrics.common.version import DISTRIBUTION
 
 SPACES = ROOT / "metrics" / "spaces"
 NAMES = sorted(folder.name for folder in SPACES.iterdir() if (folder / "app.py").is_file())
-ARGUMENTS = {"attributes": {"vocabulary": "vocabulary.json"}, "category_accuracy": {"classifier": "classifier"}}
+ARGUMENTS = {
+    "attributes": {"vocabulary": "vocabulary.json"},
+    "category_accuracy": {"classifier": "classifier"},
+    "clip_score": {"images": "photos"},
+}
 # Hides every installed package that the requirements do not bring, loads the Space, and says whose `metrics` it used.
 LOAD = """
 import json, sys

@@ -1,0 +1,1 @@
+"""Pretrained encoders of photos and texts: loading them, and their vectors."""

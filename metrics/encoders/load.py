@@ -1,0 +1,101 @@
+"""Loading a CLIP or SigLIP of transformers as a dual encoder. Imports torch."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from huggingface_hub import hf_hub_download
+from transformers import (
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    PreTrainedConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
+)
+
+from metrics.common.errors import UserError
+from metrics.encoders.dual_encoder import DualEncoder
+from metrics.encoders.pretrained import loading
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+_DIGITS = 8  # of the weights' hash
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """How a kind of model is loaded and fed.
+
+    Attributes:
+        model: its class.
+        photos: its image processor, on Pillow whether or not torchvision is installed, so that vectors are the same.
+        fixed_length: as `DualEncoder` takes it. SigLIP pools a text's last place, padding or not; CLIP its end token.
+    """
+
+    model: Any
+    photos: Any
+    fixed_length: bool
+
+
+ARCHITECTURES = {
+    "clip": Architecture(CLIPModel, CLIPImageProcessorPil, fixed_length=False),
+    "siglip": Architecture(SiglipModel, SiglipImageProcessorPil, fixed_length=True),
+}
+
+
+def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "float32") -> DualEncoder:
+    """Load a CLIP or SigLIP from safetensors. No code of the checkpoint is run.
+
+    Args:
+        source: a folder, or a Hub id, which may name a commit or branch: `openai/clip-vit-base-patch32@REVISION`.
+        device: torch's name of it; default: the GPU if there is one.
+        dtype: the type it computes in.
+
+    Raises:
+        UserError: when it does not exist, is no dual encoder, or its weights are incomplete or not safetensors.
+    """
+    name, revision = _split(source)
+    kind = f"a dual encoder of photos and texts ({', '.join(ARCHITECTURES)})"
+    expected = "a Hub id, or a folder with config.json, *.safetensors, preprocessor_config.json and a tokenizer"
+    with loading(source, kind, expected):
+        config, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
+        architecture = ARCHITECTURES.get(config.get("model_type"))
+        if architecture is None:
+            raise ValueError(f"its model_type is {config.get('model_type')!r}")
+        commit = None if Path(name).exists() else _commit(name, revision)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
+        photos = architecture.photos.from_pretrained(name, revision=commit)
+        # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of weights in pickle alone.
+        model, report = architecture.model.from_pretrained(
+            name, revision=revision, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True
+        )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise UserError(f"{source}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
+    weights = _digest(model)
+    model = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return DualEncoder(name, commit, weights, model, tokenizer, photos, architecture.fixed_length)
+
+
+def _split(source: str) -> tuple[str, str]:
+    """Return Hub id or folder, and the revision that is named after it."""
+    if Path(source).exists():
+        return source, "main"
+    name, _, revision = source.partition("@")
+    return name, revision or "main"
+
+
+def _commit(name: str, revision: str) -> str:
+    """Return the commit of a revision on the Hub; the cache keeps the files of each in a folder of its name."""
+    return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name
+
+
+def _digest(model: Any) -> str:
+    """Return a hash of the weights' names and bytes, however they are spread over files."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:_DIGITS]

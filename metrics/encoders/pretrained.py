@@ -1,0 +1,46 @@
+"""Loading pretrained models of transformers: without the libraries' notices, with errors that name the source."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub.utils import logging as hub_logging
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from metrics.common.errors import UserError, is_shortage
+
+_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the libraries' notices and bars off the screen; errors are still raised."""
+    libraries, bars = (logging, hub_logging), logging.is_progress_bar_enabled()
+    levels = [library.get_verbosity() for library in libraries]
+    logging.disable_progress_bar()
+    for library in libraries:
+        library.set_verbosity_error()
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def loading(source: str, kind: str, expected: str) -> Iterator[None]:
+    """Wrap the loading of `source`, a Hub id or a folder, as `kind` (`a text classifier`), quietly.
+
+    Raises:
+        UserError: when it cannot be loaded, with the library's reason and what was `expected`.
+    """
+    try:
+        with quiet():
+            yield
+    except _ERRORS as error:
+        if is_shortage(error):
+            raise
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(f"{source}: cannot load it as {kind}: {reason} (expected {expected})") from error
