@@ -81,5 +81,6 @@ def choose_measures(
     for name in names:
         if reason := known[name.lower()].absent():
             raise UserError(f"--measure {name}: {reason}")
-    wanted = [known[name.lower()] for name in names] or measures
+    paper = [measure for measure in measures if measure is not NO_CLIP]  # its seven are wanted without being named
+    wanted = [known[name.lower()] for name in names] or paper
     return [measure for measure in measures if measure in wanted]
