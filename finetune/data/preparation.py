@@ -71,7 +71,7 @@ def prepare(config: CatalogueSection) -> Prepared:
         divided = _limited(usable | keep_photos_together(usable, config.split), config.limit)
         cache.write(folder, fingerprint, catalogue, divided, config)
     splits, account = cache.read(folder, catalogue.folder)
-    return Prepared(splits, replace(account, name=config.called), folder / ITEMS)
+    return Prepared(splits, replace(account, name=config.called, title=config.title), folder / ITEMS)
 
 
 def write_tables(prepared: Prepared, folder: Path) -> list[Path]:
