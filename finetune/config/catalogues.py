@@ -1,6 +1,7 @@
 """The data sections of a recipe: the keys of each catalogue. `finetune.data.catalogues` has the loader of each."""
 
 from functools import reduce
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -54,8 +55,13 @@ class CatalogueSection(Section):
 
     @property
     def called(self) -> str:
-        """The catalogue's name in recipes, folders and reports."""
+        """The catalogue's name in recipes, folders and tables."""
         return self.name or self.catalogue  # type: ignore[attr-defined]
+
+    @property
+    def title(self) -> str | None:
+        """What readers call it, if the recipe says so; else `metrics` calls it by its folder or its usual name."""
+        return self.name
 
     def identity(self) -> str:
         """The keys that decide the prepared data, as JSON in the order of the fields: part of their fingerprint.
@@ -120,6 +126,11 @@ class Folder(CatalogueSection):
         if (self.folder is None) == (self.dataset is None):
             raise ValueError("give either folder (of images) or dataset (a datasets id)")
         return self
+
+    @property
+    def title(self) -> str | None:
+        """The given name, else the id of the data set or the name of its folder."""
+        return self.name or (Path(self.dataset).name if self.dataset and Path(self.dataset).is_dir() else self.dataset)
 
 
 class Demo(CatalogueSection):

@@ -41,6 +41,7 @@ class MixturePart:
 class Account:
     """How a prepared catalogue, or a mixture of several, came about.
 
+    `title` is what readers call it; like `folder` it comes from the recipe and is not in `account.json`.
     `fingerprint` changes with every row, photo and key that decides the data. `folder` is None if the photos are in the
     prepared data. `dropped` has the ids by rule, `image_sizes` the number of photos by "width x height", the most
     frequent first, `notes` further lines under titles, `photos` how many photos are in several items or look like
@@ -52,6 +53,7 @@ class Account:
     fingerprint: str
     split: SplitSizes
     folder: str | None = None
+    title: str | None = None
     counts: tuple[Step, ...] = ()
     dropped: dict[str, list[str]] = field(default_factory=dict)
     bad_images: list[str] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Account:
 
     def to_json(self) -> str:
         """The text of `account.json`, for the folder of a single catalogue, with a hash of itself."""
-        values = {key: value for key, value in asdict(self).items() if key not in ("folder", "mixture")}
+        values = {key: value for key, value in asdict(self).items() if key not in ("folder", "title", "mixture")}
         return _dump(values | {"sha256": _sha256(values)})
 
     def description(self) -> str:
@@ -110,7 +112,7 @@ class Account:
     def for_run_record(self) -> dict[str, Any]:
         """The parts of `run.json` that describe the catalogue: `catalogue` and `leak_audit`."""
         values = asdict(self)
-        catalogue = {key: values[key] for key in ("name", "folder", "counts", "split", "bad_images", "notes")}
+        catalogue = {key: values[key] for key in ("name", "title", "folder", "counts", "split", "bad_images", "notes")}
         dropped = {rule: len(ids) for rule, ids in self.dropped.items()}
         catalogue |= {"dropped": dropped, "outside_middle_square": self.outside_middle_square}
         return {"catalogue": catalogue, "leak_audit": self.leak_audit.as_dict()}

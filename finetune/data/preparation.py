@@ -67,7 +67,7 @@ def prepare(config: CatalogueSection) -> Prepared:
         divided = _limited(usable | keep_photos_together(usable, config.split), config.limit)
         cache.write(folder, fingerprint, catalogue, divided, config)
     splits, account = cache.read(folder, catalogue.folder)
-    return Prepared(splits, replace(account, name=config.called))
+    return Prepared(splits, replace(account, name=config.called, title=config.title))
 
 
 def write_references(prepared: Prepared, folder: Path) -> list[Path]:

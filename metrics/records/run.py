@@ -11,6 +11,7 @@ from metrics.records.json_reader import JsonReader
 
 KINDS = ("baseline", "control", "pretrained", "finetuned")
 RUN_FILE = "run.json"
+_USUAL_NAMES = {"hm": "H&M", "facad": "FACAD", "demo": "the demo catalogue"}
 Json = Mapping[str, Any]
 
 
@@ -19,7 +20,8 @@ class CatalogueInfo:
     """Where the items come from, and how they were prepared.
 
     Attributes:
-        name: the catalogue's name.
+        name: the catalogue's name in recipes and folders.
+        title: what readers call it; records of earlier versions have none.
         folder: the folder that record images are relative to.
         counts: (preparation step, articles left after it), in order.
         split_method: how the split was made.
@@ -31,6 +33,7 @@ class CatalogueInfo:
     """
 
     name: str | None = None
+    title: str | None = None
     folder: Path | None = None
     counts: tuple[tuple[str, int], ...] = ()
     split_method: str | None = None
@@ -40,12 +43,21 @@ class CatalogueInfo:
     notes: Mapping[str, list[str]] = field(default_factory=dict)
     outside_middle_square: float | None = None
 
+    @property
+    def called(self) -> str | None:
+        """What readers call it: without a title a folder of photos by its own name, others by their usual ones."""
+        if self.title or not self.name:
+            return self.title
+        own = self.folder.name if self.name == "folder" and self.folder else ""
+        return own or _USUAL_NAMES.get(self.name, self.name)
+
     @classmethod
     def read(cls, reader: JsonReader) -> Self:
         """Take the object that `to_json` writes. Raises `UserError` if a key has the wrong type."""
         folder, split = reader.text("folder"), reader.inside("split")
         return cls(
             name=reader.text("name"),
+            title=reader.text("title"),
             folder=Path(folder) if folder else None,
             counts=tuple((step.text("step") or "", step.whole("articles") or 0) for step in reader.each("counts")),
             split_method=split.text("method"),
@@ -60,6 +72,7 @@ class CatalogueInfo:
         """The object in `run.json`."""
         return {
             "name": self.name,
+            "title": self.title,
             "folder": str(self.folder) if self.folder else None,
             "counts": [{"step": step, "articles": articles} for step, articles in self.counts],
             "split": {"method": self.split_method, "sizes": dict(self.split_sizes)},

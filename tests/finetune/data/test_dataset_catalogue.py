@@ -12,6 +12,7 @@ from tiny import all_references, photo, prepared, recipe, refused, write_csv
 
 from finetune.config.recipe import load_recipe
 from finetune.data.preparation import Prepared, prepare
+from finetune.runs.training_record import catalogue_of
 
 COLUMNS = {"caption": "text", "category": "kind"}
 
@@ -65,6 +66,7 @@ def test_a_data_set_with_photos_inside(dataset: Path) -> None:
     path = dataset_recipe(dataset)
     prepared(path)
     loaded = load(path)
+    assert catalogue_of(loaded)["catalogue"].called == "hub"
     assert [record.id for record in loaded.records("undescribed")] == ["1005"]
     records = all_references(dataset.parent)
     assert records.keys() == {str(1000 + number) for number in range(12)} - {"1005"}

@@ -15,6 +15,7 @@ from finetune.config.catalogues import Folder
 from finetune.config.recipe import load_recipe
 from finetune.data.catalogues.tables import read_table
 from finetune.data.preparation import Prepared, prepare
+from finetune.runs.training_record import catalogue_of
 from metrics.common.errors import UserError
 
 COLUMNS = {"caption": "text", "category": "kind"}
@@ -62,7 +63,10 @@ def test_a_table_may_lie_elsewhere_and_photos_in_subfolders(tmp_path: Path) -> N
     table = tiny.write_csv(
         tmp_path / "list.csv", [row | {"file_name": f"2024/spring/{row['file_name']}"} for row in rows]
     )
-    prepared(folder_recipe(tmp_path, columns=COLUMNS, table=str(table)))
+    path = folder_recipe(tmp_path, columns=COLUMNS, table=str(table))
+    prepared(path)
+    about = [load_recipe(path, override).data for override in ([], ["data.name=winter"])]
+    assert [catalogue_of(prepare(one))["catalogue"].called for one in about] == ["photos", "winter"]
     assert all_references(tmp_path)["2024/spring/004.png"]["references"] == ["A top, number 4."]
 
 
