@@ -1,4 +1,4 @@
-"""Geometry of the loss curve and of histograms, which the templates of the pages draw."""
+"""Geometry of the loss curve, of histograms and of curves with intervals, which the templates of the pages draw."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 600, 290
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 16, 44
+Point = tuple[float, float, float, float]  # x, y, and the interval of y
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A named line: `points` for an SVG polyline, its last value, and the (x, y) of its dots."""
+    """A named line: `points` for an SVG polyline, its last value, the (x, y) of its dots, and `band`, the polygon of
+    its intervals."""
 
     name: str
     points: str
     dots: Sequence[tuple[float, float]]
     last: float
+    band: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Chart:
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
     x_label: str
+    y_label: str = ""
     width: int = WIDTH
     height: int = HEIGHT
     left: int = _LEFT
@@ -58,6 +62,19 @@ def loss_chart(history: Sequence[Mapping[str, float]]) -> Chart | None:
     x_ticks = [Tick(_label(x), across(x, x_range)) for x in _ticks(*x_range)]
     y_ticks = [Tick(_label(y), down(y, y_range)) for y in _ticks(*y_range)]
     return Chart(curves, x_ticks, y_ticks, axis)
+
+
+def curves_with_intervals(series: Mapping[str, Sequence[Point]], x_label: str, y_label: str) -> Chart | None:
+    """Return each series as a curve in the band of its intervals, which may be empty; None if none has two points."""
+    if all(len(values) < 2 for values in series.values()):
+        return None
+    points = [point for values in series.values() for point in values]
+    x_range = _padded([x for x, *_ in points])
+    y_range = _padded([bound for _, _, low, high in points for bound in (low, high)], margin=0.06)
+    curves = [_with_band(name, sorted(values), x_range, y_range) for name, values in series.items()]
+    x_ticks = [Tick(_label(x), across(x, x_range)) for x in _ticks(*x_range)]
+    y_ticks = [Tick(_label(y), down(y, y_range)) for y in _ticks(*y_range)]
+    return Chart(curves, x_ticks, y_ticks, x_label, y_label)
 
 
 def histogram(series: Mapping[str, Mapping[int, int]], x_label: str) -> Chart | None:
@@ -105,6 +122,14 @@ def _curve(
 ) -> Curve:
     dots = [(across(x, x_range), down(y, y_range)) for x, y in values]
     return Curve(name, " ".join(f"{x},{y}" for x, y in dots), dots, values[-1][1])
+
+
+def _with_band(name: str, values: Sequence[Point], x_range: tuple[float, float], y_range: tuple[float, float]) -> Curve:
+    dots = [(across(x, x_range), down(y, y_range)) for x, y, _, _ in values]
+    lower = [(across(x, x_range), down(low, y_range)) for x, _, low, _ in values]
+    upper = [(across(x, x_range), down(high, y_range)) for x, _, _, high in values]
+    line, band = (" ".join(f"{x},{y}" for x, y in corners) for corners in (dots, lower + upper[::-1]))
+    return Curve(name, line, dots, values[-1][1] if values else math.nan, band)
 
 
 def _padded(values: Sequence[float], margin: float = 0.0) -> tuple[float, float]:

@@ -54,6 +54,16 @@ def _ratio(sums: Floats) -> float:
     return float(sums[0] / sums[1]) if sums[1] else 0.0
 
 
+def difference_of(ours: Statistics, theirs: Statistics) -> Statistics:
+    """Return the statistics of the difference of two systems' values on the same items, for a paired interval."""
+    own = ours.columns.shape[1]
+    return Statistics(
+        ours.per_item - theirs.per_item,
+        np.hstack([ours.columns, theirs.columns]),
+        lambda sums: ours.aggregate(sums[:own]) - theirs.aggregate(sums[own:]),
+    )
+
+
 def intervals(
     statistics: Mapping[Name, Statistics], places: Integers, clusters: Integers | None = None
 ) -> dict[Name, Interval]:
@@ -67,7 +77,7 @@ def intervals(
     columns = [one.columns for one in statistics.values()]
     sums = _sums(columns, places, clusters, resamples, SAMPLES, "intervals")
     return {
-        name: _interval([one.aggregate(row) for row in of_one])
+        name: percentiles([one.aggregate(row) for row in of_one])
         for (name, one), of_one in zip(statistics.items(), sums, strict=True)
     }
 
@@ -170,6 +180,7 @@ def _sums_of_clusters(rows: Floats, clusters: Integers) -> Floats:
     return np.column_stack([np.bincount(clusters, weights=column) for column in rows.T])
 
 
-def _interval(values: Sequence[float]) -> Interval:
+def percentiles(values: Sequence[float] | Floats) -> Interval:
+    """Return the 95% percentile interval of a value's resamples."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
