@@ -11,7 +11,17 @@ from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.measures.statistics import SAMPLES, TRIALS, holm, p_values
 from metrics.records.run import RunRecord
-from metrics.reports.comparison_tables import FILTERS, FORMS, NAME, SIGNIFICANT, csv_text, dump, notes_on
+from metrics.reports.comparison_tables import (
+    FILTERS,
+    FORMS,
+    NAME,
+    SIGNIFICANT,
+    csv_text,
+    dump,
+    notes_on,
+    with_joined_rows,
+)
+from metrics.reports.equal_baselines import equal_baselines
 from metrics.reports.published import (
     IMPROVED,
     KIND,
@@ -46,7 +56,7 @@ def write_comparison(
     write_text(out / f"{NAME}.json", dump(comparison) + "\n")
     write_text(out / f"{NAME}.csv", csv_text(comparison))
     for form in FORMS:
-        view = {**comparison, "slice_words": SLICES, "notes": notes_on(comparison)}
+        view = {**with_joined_rows(comparison), "slice_words": SLICES, "notes": notes_on(comparison)}
         write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", view, filters=FILTERS))
     return comparison
 
@@ -82,6 +92,7 @@ def build_comparison(
         "measures": list(evaluation.measures),
         "absent": dict(evaluation.absent),
         "warnings": [*_warnings(evaluation, dataset)],
+        "equal_baselines": equal_baselines(evaluation),
         "slices": [_slice(evaluation, name, chosen, dataset) for name in evaluation.slices],
     }
 

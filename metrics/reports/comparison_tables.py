@@ -11,6 +11,7 @@ from rich.text import Text
 from metrics.common.files import one_line
 from metrics.common.formatting import figure, size
 from metrics.common.tables import WideTable
+from metrics.reports.equal_baselines import joined_rows
 from metrics.reports.published import IMPROVED
 from metrics.scoring.suite import SLICES
 
@@ -80,7 +81,16 @@ def notes_on(comparison: Values) -> list[str]:
         )
     if comparison["source"]:
         notes.append(f"Published: {comparison['source']}; it gives no intervals.")
+    equal = comparison["equal_baselines"]
+    notes += [f"{' and '.join(names)} come out the same in every measure on every slice." for names in equal]
     return notes + [f"{measure} is missing: {reason}" for measure, reason in comparison["absent"].items()]
+
+
+def with_joined_rows(comparison: Values) -> Values:
+    """Return the comparison with one row for baselines that come out equal, unless others are tested against one."""
+    groups = [names for names in comparison["equal_baselines"] if comparison["against"] not in names]
+    slices = [{**part, "rows": joined_rows(part["rows"], groups)} for part in comparison["slices"]]
+    return {**comparison, "slices": slices}
 
 
 def dump(comparison: Values) -> str:
@@ -124,7 +134,7 @@ def _csv_values(row: Values, part: Values) -> Iterator[tuple[Any, ...]]:
 
 def screen_tables(comparison: Values) -> Iterator[WideTable]:
     """Yield a table of each slice for the terminal: values with their intervals below."""
-    for part in comparison["slices"]:
+    for part in with_joined_rows(comparison)["slices"]:
         headings = [*comparison["measures"], *([IMPROVEMENT] if gain_note(part) else [])]
         table = WideTable(["system", ""], headings, title=f"{SLICES[part['name']]} ({size(part)}), x100")
         for row in part["rows"]:

@@ -8,13 +8,16 @@ from typing import Any
 
 from metrics.common.charts import loss_chart
 from metrics.common.files import atomic_writer, make_folder, one_line, write_text
-from metrics.common.measure_names import HEADLINE, MAXIMUM
+from metrics.common.measure_names import HEADLINE, MAXIMUM, meanings
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.records.captions import write_records
-from metrics.records.run import CatalogueInfo
+from metrics.records.run import CatalogueInfo, RunRecord
+from metrics.reports import confidence
 from metrics.reports import measure_charts as details
+from metrics.reports.equal_baselines import equal_baselines, joined_rows
 from metrics.reports.samples import choose_samples, shown_measures
+from metrics.reports.summary import build_summary
 from metrics.scoring.clusters import Clusters
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters, finite
 
@@ -38,6 +41,8 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
     view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation)}
     view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
+    view |= {"score_rows": joined_rows(report["systems"], report["equal_baselines"]), "confidence": confidence}
+    view |= {"meanings": meanings(evaluation.measures)}
     write_text(out / "report.md", render("report.md.j2", view))
     write_text(out / "report.html", render("report.html.j2", view))
     return out / "report.html"
@@ -50,7 +55,8 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
     """
     runs = [result.system.run for result in evaluation.results if result.system.run]
     return {
-        "title": next((f"Captions of {run.catalogue.name}" for run in runs if run.catalogue.name), "Captions"),
+        "title": _title(runs),
+        "summary": build_summary(evaluation),
         "lookbook": installed_version(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "slices": {name: len(places) for name, places in evaluation.slices.items()},
@@ -63,8 +69,16 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "leak_audits": _distinct(dict(run.leak_audit) for run in runs),
         "leak_notes": list(dict.fromkeys(run.leak_note for run in runs if run.leak_note)),
         "catalogues": _distinct(_describe_catalogue(run.catalogue) for run in runs),
+        "equal_baselines": equal_baselines(evaluation),
         "systems": [_describe(result) for result in evaluation.results],
+        "confidence": confidence.build_confidence(evaluation),
     }
+
+
+def _title(runs: Iterable[RunRecord]) -> str:
+    """The captions of which catalogue; of all of them, if the systems have different ones."""
+    names = dict.fromkeys(run.catalogue.called for run in runs if run.catalogue.called)
+    return f"Captions of {', '.join(names)}" if names else "Captions"
 
 
 def _clusters(clusters: Clusters) -> dict[str, Any]:
@@ -82,6 +96,7 @@ def _distinct(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _describe_catalogue(catalogue: CatalogueInfo) -> dict[str, Any]:
     return {
         "name": catalogue.name,
+        "title": catalogue.called,
         "counts": [{"step": step, "articles": articles} for step, articles in catalogue.counts],
         "split_method": catalogue.split_method,
         "split_sizes": dict(catalogue.split_sizes),

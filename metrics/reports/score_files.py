@@ -10,6 +10,7 @@ from metrics.records.caption_sets import load_systems
 from metrics.records.captions import CaptionRecord, read_records
 from metrics.reports.comparison import check_choices, write_comparison
 from metrics.reports.comparison_tables import notes_on, screen_tables
+from metrics.reports.equal_baselines import equal_baselines, joined_rows
 from metrics.reports.published import MEASURES
 from metrics.reports.report import write_report
 from metrics.scoring.clusters import BY
@@ -69,9 +70,11 @@ def _table(evaluation: Evaluation) -> WideTable:
     """The measures that papers print; the report has all."""
     shown = [name for name in MEASURES if name in evaluation.measures]
     table = WideTable(["slice", "n", "clusters", "system"], shown, caption="x100, as papers print them")
+    systems = [{"name": result.system.name, "scores": result.scores} for result in evaluation.results]
+    rows = joined_rows(systems, equal_baselines(evaluation))
     for name, places in evaluation.slices.items():
-        for result in evaluation.results:
-            values = [f"{result.scores[name][measure].value * 100:.1f}" for measure in shown]
-            table.add_row(name, str(len(places)), str(len(evaluation.clusters[name])), result.system.name, *values)
+        for row in rows:
+            values = [f"{row['scores'][name][measure].value * 100:.1f}" for measure in shown]
+            table.add_row(name, str(len(places)), str(len(evaluation.clusters[name])), row["name"], *values)
         table.add_section()
     return table

@@ -58,6 +58,7 @@ def systems(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                     image=f"images/{number}.jpg",
                     seen=number % 4 != 0,
                     finished=number % 10 != 0,
+                    logprob=None if kinds[name] == "baseline" else -number / 100,
                 )
                 for number in range(40)
             ],

@@ -165,10 +165,10 @@ def test_an_override_of_one_entry_leaves_what_yaml_shares_with_the_other(recipe:
 def test_run_scores_each_catalogue_by_itself_and_resumes_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
     run = recipe.with_suffix("")
     finished("run", str(recipe), log=tmp_path / "log")
-    for name in ("demo", "shop"):
+    for name, title in (("demo", "the demo catalogue"), ("shop", "shop")):
         ids = {record["id"] for record in lines(run / name / "references-test.jsonl")}
         report = json.loads((run / name / "report" / "report.json").read_text())
-        assert report["title"] == f"Captions of {name}"
+        assert report["title"] == f"Captions of {title}"
         assert len(report["systems"]) == 5
         assert len(report["leak_audits"]) == 1
         assert {row["id"] for row in lines(run / name / "report" / "items.jsonl")} == ids

@@ -17,5 +17,5 @@ def test_the_report_loads_and_fits(
     assert score(*systems, "--out", tmp_path).exit_code == 0
     for width in (DESK, PHONE):
         assert shown_photos(browser, tmp_path / "report.html", width) >= 30
-        assert browser.title == "Captions of demo"
+        assert browser.title == "Captions of the demo catalogue"
     assert browser.get_log("browser") == []

@@ -53,6 +53,7 @@ def test_everything_is_in_the_page(page: str) -> None:
         "CIDEr-D|tok:ptb-3.4.1|refs:1|n:40|df:40",
         "24 of 40 items",
         "The highest CIDEr of fine-tuned",
+        "CIDEr of what is kept when the least confident are withheld",
         "photo not found",
     ):
         assert part in text
@@ -141,6 +142,7 @@ def test_without_run_json_the_report_shows_what_is_not_known(score: Callable[...
     assert "none beside the captions" in page
     assert "no photo given" in page
     assert "<svg" not in page
+    assert "<h2>Confidence</h2>" not in page
 
 
 def test_the_loss_chart_spans_its_points() -> None:
