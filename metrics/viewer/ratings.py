@@ -1,0 +1,160 @@
+"""People's ratings and notes of captions, in a SQLite file of their own, which several viewers may share."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from metrics.common.errors import UserError
+from metrics.common.files import atomic_file, check_folder
+from metrics.common.locks import alone
+
+RATINGS = range(1, 6)
+LONGEST_NOTE, LONGEST_RATER = 2_000, 60  # characters
+
+_MAGIC = b"SQLite format 3\0"
+_APPLICATION = int.from_bytes(b"LkRt")  # bytes 68 to 71 of a file tell SQLite's files apart
+_VERSION = 1  # of the schema, bytes 60 to 63
+_PATIENCE = 30.0  # seconds that a write waits for others
+
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+CREATE TABLE ratings (
+  item TEXT NOT NULL, system TEXT NOT NULL, rater TEXT NOT NULL, rating INTEGER CHECK (rating BETWEEN 1 AND 5),
+  note TEXT NOT NULL, blind INTEGER NOT NULL, time TEXT NOT NULL,
+  PRIMARY KEY (item, rater, blind, system)
+) WITHOUT ROWID;
+PRAGMA journal_mode = WAL;
+"""
+_SAVE = """
+INSERT INTO ratings (item, system, rater, rating, note, blind, time) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET rating = excluded.rating, note = excluded.note, time = excluded.time
+WHERE rating IS NOT excluded.rating OR note <> excluded.note
+"""
+_REMOVE = "DELETE FROM ratings WHERE item = ? AND system = ? AND rater = ? AND blind = ?"
+_OF_ITEM = "SELECT * FROM ratings WHERE item = ? AND rater = ? AND blind = ?"
+_ALL = "SELECT * FROM ratings ORDER BY item, rater, blind, system"
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one rater says of one system's caption of one item; said blind and said knowing the system are two.
+
+    Attributes:
+        item: the item's id.
+        system: the system's name.
+        rater: the rater's name.
+        rating: 1 (bad) to 5 (good); None for a note alone.
+        note: free text.
+        blind: whether the rater did not see which system it was.
+        time: when it was last changed, UTC, ISO 8601.
+    """
+
+    item: str
+    system: str
+    rater: str
+    rating: int | None
+    note: str
+    blind: bool
+    time: str
+
+
+class RatingStore:
+    """The ratings in one file, made at the first that is saved; each call is a short connection of its own.
+
+    Every member raises `UserError` when the file is not one of ratings, is damaged, or cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self) -> None:
+        """Raise `UserError` if the file is not one of ratings or, if missing, could not be made."""
+        if self.path.exists():
+            _check_header(self.path)
+        else:
+            check_folder(self.path.parent, "give another --ratings")
+
+    def save(self, ratings: Iterable[Rating]) -> None:
+        """Save ratings, all or none, each in the place of the same rater's earlier one; an empty one removes that."""
+        if not self.path.exists():
+            _create(self.path)
+        with self._connection() as connection:
+            for one in ratings:
+                if one.rating is None and not one.note:
+                    connection.execute(_REMOVE, (one.item, one.system, one.rater, one.blind))
+                else:
+                    connection.execute(_SAVE, astuple(one))
+
+    def of_item(self, item: str, rater: str, blind: bool) -> dict[str, Rating]:
+        """Return what a rater has said of an item, blind or not, by system."""
+        return {one.system: one for one in self._select(_OF_ITEM, item, rater, blind)}
+
+    def all(self) -> list[Rating]:
+        """Return all ratings and notes, sorted by item, rater, blind and system."""
+        return self._select(_ALL)
+
+    def _select(self, statement: str, *values: str | bool) -> list[Rating]:
+        if not self.path.exists():
+            return []
+        with self._connection() as connection:
+            rows = connection.execute(statement, values).fetchall()
+        return [
+            Rating(item, system, rater, rating, note, bool(blind), time)
+            for item, system, rater, rating, note, blind, time in rows
+        ]
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection within a transaction."""
+        _check_header(self.path)
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"  # never makes a file
+        with _sqlite_errors(self.path), closing(_connect(uri, uri=True)) as connection, connection:
+            yield connection
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _connect(database: str | Path, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(database, timeout=_PATIENCE, isolation_level="IMMEDIATE", uri=uri)
+
+
+def _create(path: Path) -> None:
+    """Make an empty file of ratings, unless another process is faster; it appears whole."""
+    check_folder(path.parent, "give another --ratings")
+    with alone(path, f"{path}: waiting for another process that makes it"):
+        if path.exists():
+            return
+        with atomic_file(path) as draft, _sqlite_errors(path), closing(_connect(draft)) as connection:
+            connection.executescript(_SCHEMA)
+
+
+def _check_header(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give another --ratings") from error
+    found = "another program's SQLite file" if head.startswith(_MAGIC) else "no SQLite file"
+    if head.startswith(_MAGIC) and int.from_bytes(head[68:72]) == _APPLICATION:
+        if int.from_bytes(head[60:64]) == _VERSION:
+            return
+        found = f"one of version {int.from_bytes(head[60:64])}"
+    raise UserError(
+        f"{path}: expected ratings of `lookbook view`, version {_VERSION}, found {found}; name another file"
+    )
+
+
+@contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        remedy = "free the file or its folder for writing, or give another --ratings"
+        raise UserError(f"{path}: cannot read or write ratings ({error}); {remedy}") from error
