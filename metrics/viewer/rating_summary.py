@@ -11,7 +11,7 @@ from metrics.measures.statistics import Floats, Interval, Statistics, intervals,
 from metrics.records.captions import CaptionRecord
 from metrics.scoring.clusters import BY, FEWEST, Clusters, find_clusters
 from metrics.viewer.agreement import Distances, alpha, interval, kendall, ordinal, spearman
-from metrics.viewer.rating_table import RatingTable, Scores, preferences, score_array, tabulate
+from metrics.viewer.rating_table import RatingTable, preferences, tabulate
 from metrics.viewer.ratings import RATINGS, Rating
 
 LEAST = 10  # independent clusters of items; from fewer, there is no figure
@@ -27,8 +27,7 @@ def summarise(
     ratings: Sequence[Rating],
     items: Sequence[CaptionRecord],
     systems: Sequence[str],
-    measures: Sequence[str],
-    scores: Scores,
+    scores: Mapping[str, Floats],
     by: Sequence[str] = BY,
 ) -> dict[str, Any]:
     """Return the summary of the ratings made `blind` and, apart, of those made knowing the systems, `open`, for JSON.
@@ -40,24 +39,25 @@ def summarise(
     Args:
         ratings: all of a file's; those of other items or systems are counted as `left_out`.
         items: the rated items at least, in the test set's order.
-        systems: the systems' names.
-        measures: the measures' names.
-        scores: each measure's score of each rated caption, by (item id, system).
+        systems: the names of s systems.
+        scores: measure to its scores (items, s), NaN where it leaves the item out.
         by: what joins items to clusters, as `find_clusters`.
     """
-    known = {item.id for item in items}
+    ids = [item.id for item in items]
+    known = set(ids)
     ours = [one for one in ratings if one.item in known and one.system in systems]
     summary: dict[str, Any] = {"left_out": len(ratings) - len(ours), "least": LEAST}
     for kind, blind in KINDS.items():
         of_kind = [one for one in ours if one.blind is blind]
-        table = tabulate(of_kind, items, systems)
-        rated = _describe(table, find_clusters(table.items, by), measures, scores) if table.items else None
+        table = tabulate(of_kind, ids, systems)
+        clusters = find_clusters([items[place] for place in table.items], by)
+        rated = _describe(table, clusters, scores) if table.items else None
         summary[kind] = {"notes": sum(bool(one.note) for one in of_kind), "rated": rated}
     return summary
 
 
-def _describe(table: RatingTable, clusters: Clusters, measures: Sequence[str], scores: Scores) -> dict[str, Any]:
-    by_measure = {name: score_array(table, scores, name) for name in measures}
+def _describe(table: RatingTable, clusters: Clusters, scores: Mapping[str, Floats]) -> dict[str, Any]:
+    by_measure = {name: values[table.items] for name, values in scores.items()}
     counted = {key: (_share(columns), n) for key, columns, n in _shares(table, by_measure)}
     counted |= {("alpha", name): _agreement(table, distances) for name, distances in _DISTANCES.items()}
     bounds = intervals({key: one for key, (one, _) in counted.items()}, np.arange(len(table.items)), clusters.labels)

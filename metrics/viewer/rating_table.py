@@ -1,6 +1,6 @@
-"""Ratings of scored captions as arrays: of items by systems by raters, beside the measures' scores."""
+"""Ratings as an array of items by systems by raters, and what is counted in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.measures.statistics import Floats
-from metrics.records.captions import CaptionRecord
 from metrics.viewer.agreement import coincidences
 from metrics.viewer.ratings import RATINGS, Rating
-
-Scores = Mapping[tuple[str, str], Mapping[str, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +17,13 @@ class RatingTable:
     """Who rated what how.
 
     Attributes:
-        items: n items, each with a rating.
+        items: the places of n items, each with a rating, in rising order.
         systems: the names of s systems.
         raters: the names of r raters.
         values: (n, s, r) the rating, 0 for none.
     """
 
-    items: Sequence[CaptionRecord]
+    items: Sequence[int]
     systems: Sequence[str]
     raters: Sequence[str]
     values: NDArray[np.int8]
@@ -54,26 +51,19 @@ class RatingTable:
         return np.stack([np.count_nonzero(both & outcome, axis=1) for outcome in outcomes], axis=1).astype(np.float64)
 
 
-def tabulate(ratings: Sequence[Rating], items: Sequence[CaptionRecord], systems: Sequence[str]) -> RatingTable:
-    """Arrange ratings of `items` by `systems`; others, and notes without a rating, are left out."""
-    known = {item.id for item in items}
-    rated = [one for one in ratings if one.rating and one.item in known and one.system in systems]
+def tabulate(ratings: Sequence[Rating], ids: Sequence[str], systems: Sequence[str]) -> RatingTable:
+    """Arrange the ratings of these items and systems; others, and notes without a rating, are left out."""
+    places = {key: place for place, key in enumerate(ids)}
+    columns = {name: place for place, name in enumerate(systems)}
+    rated = [one for one in ratings if one.rating and one.item in places and one.system in columns]
+    items = sorted({places[one.item] for one in rated})
     raters = sorted({one.rater for one in rated})
-    ids = {one.item for one in rated}
-    kept = [item for item in items if item.id in ids]
-    row = {item.id: place for place, item in enumerate(kept)}
-    column = {name: place for place, name in enumerate(systems)}
-    layer = {name: place for place, name in enumerate(raters)}
-    values = np.zeros((len(kept), len(systems), len(raters)), dtype=np.int8)
+    rows = {ids[place]: row for row, place in enumerate(items)}
+    layers = {name: layer for layer, name in enumerate(raters)}
+    values = np.zeros((len(items), len(systems), len(raters)), dtype=np.int8)
     for one in rated:
-        values[row[one.item], column[one.system], layer[one.rater]] = one.rating or 0
-    return RatingTable(kept, systems, raters, values)
-
-
-def score_array(table: RatingTable, scores: Scores, measure: str) -> Floats:
-    """Return a measure's score of each caption (n, s), NaN if it leaves the item out."""
-    values = [[scores.get((item.id, system), {}).get(measure) for system in table.systems] for item in table.items]
-    return np.array(values, dtype=np.float64)
+        values[rows[one.item], columns[one.system], layers[one.rater]] = one.rating or 0
+    return RatingTable(items, systems, raters, values)
 
 
 def preferences(means: Floats, scores: Floats) -> Floats:

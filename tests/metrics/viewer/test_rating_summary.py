@@ -10,6 +10,8 @@ from metrics.measures.statistics import resamples
 from metrics.viewer.rating_summary import LEAST, summarise
 from metrics.viewer.ratings import Rating
 
+SYSTEMS = ["one", "two", "three"]
+
 
 def items(count: int, products: int | None = None) -> list[CaptionRecord]:
     return [
@@ -32,10 +34,8 @@ def test_means_wins_and_preferences_of_three_raters() -> None:
             said(n, "two", "bob", 4),
         ]
     ratings += [said(n, "one", "cem", 1) for n in range(10)] + [said(0, "one", "dee", None, "a note")]
-    scores = {
-        (f"i{n}", s): {"M": float(n if s == "one" else 10), "None": None} for n in range(20) for s in ("one", "two")
-    }
-    summary = summarise(ratings, items(20), ["one", "two"], ["M", "None"], scores)
+    scores = {"M": np.stack([np.arange(20.0), np.full(20, 10.0)], axis=1), "None": np.full((20, 2), np.nan)}
+    summary = summarise(ratings, items(20), ["one", "two"], scores)
     rated = summary["blind"]["rated"]
     assert summary["open"] == {"notes": 0, "rated": None}
     assert (summary["left_out"], summary["blind"]["notes"], rated["ratings"]) == (0, 1, 90)
@@ -55,29 +55,28 @@ def test_means_wins_and_preferences_of_three_raters() -> None:
     assert none["tau_b"]["value"] is none["rho"]["value"] is None
 
 
-def drawn(count: int, seed: int) -> tuple[list[Rating], dict[tuple[str, str], dict[str, float]]]:
+def drawn(count: int, seed: int) -> tuple[list[Rating], dict[str, np.ndarray]]:
     """Ratings of captions whose quality a measure sees well and another one not at all."""
     draw = np.random.default_rng(seed)
-    ratings, scores = [], {}
-    for n, system in product(range(count), ("one", "two", "three")):
-        quality = draw.normal()
-        scores[f"i{n}", system] = {"good": quality + draw.normal(0, 0.3), "noise": draw.normal()}
-        for rater in ("ann", "bob"):
-            if draw.random() < 0.8:
-                rating = int(np.clip(round(3 + quality + draw.normal(0, 0.5)), 1, 5))
-                ratings.append(said(n, system, rater, rating))
+    quality = draw.normal(size=(count, 3))
+    scores = {"good": quality + draw.normal(0, 0.3, size=(count, 3)), "noise": draw.normal(size=(count, 3))}
+    ratings = []
+    for (n, place), rater in product(np.ndindex(count, 3), ("ann", "bob")):
+        if draw.random() < 0.8:
+            rating = int(np.clip(round(3 + quality[n, place] + draw.normal(0, 0.5)), 1, 5))
+            ratings.append(said(n, SYSTEMS[place], rater, rating))
     return ratings, scores
 
 
 def test_correlations_are_scipys_and_their_intervals_those_of_resampled_products() -> None:
     scipy = pytest.importorskip("scipy.stats")
     ratings, scores = drawn(24, 1)
-    rated = summarise(ratings, items(24, 12), ["one", "two", "three"], ["good"], scores)["blind"]["rated"]
+    rated = summarise(ratings, items(24, 12), SYSTEMS, {"good": scores["good"]})["blind"]["rated"]
     assert (rated["clusters"], rated["unit"], rated["few"]) == (12, "product+reference", True)
     by_caption: dict[tuple[str, str], list[int]] = {}
     for one in ratings:
         by_caption.setdefault((one.item, one.system), []).append(one.rating or 0)
-    x = np.array([scores[key]["good"] for key in by_caption])
+    x = np.array([scores["good"][int(item[1:]), SYSTEMS.index(system)] for item, system in by_caption])
     y = np.array([np.mean(values) for values in by_caption.values()])
     product_of = np.array([int(item[1:]) % 12 for item, _ in by_caption])
     (measure,) = rated["measures"]
@@ -94,7 +93,7 @@ def test_correlations_are_scipys_and_their_intervals_those_of_resampled_products
 
 def test_the_measure_that_sees_quality_agrees_with_people_and_noise_does_not() -> None:
     ratings, scores = drawn(80, 2)
-    rated = summarise(ratings, items(80), ["one", "two", "three"], ["good", "noise"], scores)["blind"]["rated"]
+    rated = summarise(ratings, items(80), SYSTEMS, scores)["blind"]["rated"]
     good, noise = rated["measures"]
     assert good["tau_b"]["interval"][0] > 0.5 and good["preference"]["interval"][0] > 0.7
     assert noise["tau_b"]["interval"][0] < 0 < noise["tau_b"]["interval"][1]
@@ -109,7 +108,7 @@ def test_blind_and_open_ratings_are_apart_and_others_are_counted() -> None:
         said(n, "one", "ann", 5, blind=False) for n in range(12)
     ]
     ratings += [said(99, "one", "ann", 3), said(0, "gone", "ann", 3)]
-    summary = summarise(ratings, items(12), ["one"], [], {})
+    summary = summarise(ratings, items(12), ["one"], {})
     assert summary["left_out"] == 2
     assert summary["blind"]["rated"]["systems"][0]["mean"]["value"] == 1
     assert summary["open"]["rated"]["systems"][0]["mean"]["value"] == 5
@@ -117,9 +116,9 @@ def test_blind_and_open_ratings_are_apart_and_others_are_counted() -> None:
 
 def test_too_few_clusters_give_no_figure() -> None:
     ratings = [said(n, system, rater, 1 + n % 5) for n in range(30) for system in ("a", "b") for rater in "xy"]
-    scores = {(f"i{n}", system): {"M": n / 30} for n in range(30) for system in ("a", "b")}
-    few = summarise(ratings, items(30, LEAST - 1), ["a", "b"], ["M"], scores)["blind"]["rated"]
-    enough = summarise(ratings, items(30, LEAST), ["a", "b"], ["M"], scores)["blind"]["rated"]
+    scores = {"M": np.repeat(np.arange(30.0)[:, None], 2, axis=1)}
+    few = summarise(ratings, items(30, LEAST - 1), ["a", "b"], scores)["blind"]["rated"]
+    enough = summarise(ratings, items(30, LEAST), ["a", "b"], scores)["blind"]["rated"]
     for rated, shown in ((few, False), (enough, True)):
         figures = [rated["systems"][0]["mean"], rated["pairs"][0]["wins"], *rated["agreement"].values()]
         figures += [rated["measures"][0]["tau_b"], rated["measures"][0]["rho"]]
