@@ -112,7 +112,7 @@ class RatingStore:
         """Yield a connection within a transaction."""
         _check_header(self.path)
         uri = f"{self.path.absolute().as_uri()}?mode=rw"  # never makes a file
-        with _sqlite_errors(self.path), closing(_connect(uri, uri=True)) as connection, connection:
+        with _failures(self.path), closing(_connect(uri, uri=True)) as connection, connection:
             yield connection
 
 
@@ -128,10 +128,11 @@ def _connect(database: str | Path, uri: bool = False) -> sqlite3.Connection:
 def _create(path: Path) -> None:
     """Make an empty file of ratings, unless another process is faster; it appears whole."""
     check_folder(path.parent, "give another --ratings")
-    with alone(path, f"{path}: waiting for another process that makes it"):
+    with _failures(path), alone(path, f"{path}: waiting for another process that makes it"):
         if path.exists():
             return
-        with atomic_file(path) as draft, _sqlite_errors(path), closing(_connect(draft)) as connection:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as draft, closing(_connect(draft)) as connection:
             connection.executescript(_SCHEMA)
 
 
@@ -152,9 +153,9 @@ def _check_header(path: Path) -> None:
 
 
 @contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
+def _failures(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         remedy = "free the file or its folder for writing, or give another --ratings"
         raise UserError(f"{path}: cannot read or write ratings ({error}); {remedy}") from error
