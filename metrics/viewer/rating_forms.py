@@ -33,8 +33,8 @@ class Sheet:
 
     @property
     def digest(self) -> str:
-        """What tells that a form was made of the same item, rater and systems in the same order."""
-        return _hash(self.item, self.rater, *self.systems.values())[:16]
+        """What tells that a form was made of the same item and systems in the same order."""
+        return _hash(self.item, *self.systems.values())[:16]
 
 
 def make_sheet(item: str, rater: str, blind: bool, systems: Sequence[str]) -> Sheet:
@@ -73,6 +73,8 @@ def read_ratings(fields: Mapping[str, str], sheet: Sheet) -> list[Rating]:
         UserError: naming the field, when it is of no caption of the sheet, has another value, or lacks its counterpart.
     """
     said: dict[str, dict[str, str]] = {}
+    if not fields:
+        raise UserError("expected ratings of captions, found none")
     for field, value in fields.items():
         kind, _, label = field.partition(":")
         if kind not in ("rating", "note") or label not in sheet.systems:

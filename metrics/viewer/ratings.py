@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, check_folder
@@ -36,6 +37,7 @@ WHERE rating IS NOT excluded.rating OR note <> excluded.note
 """
 _REMOVE = "DELETE FROM ratings WHERE item = ? AND system = ? AND rater = ? AND blind = ?"
 _OF_ITEM = "SELECT * FROM ratings WHERE item = ? AND rater = ? AND blind = ?"
+_RATED = "SELECT DISTINCT item FROM ratings WHERE rater = ? AND blind = ? AND rating IS NOT NULL"
 _ALL = "SELECT * FROM ratings ORDER BY item, rater, blind, system"
 
 
@@ -91,21 +93,27 @@ class RatingStore:
 
     def of_item(self, item: str, rater: str, blind: bool) -> dict[str, Rating]:
         """Return what a rater has said of an item, blind or not, by system."""
-        return {one.system: one for one in self._select(_OF_ITEM, item, rater, blind)}
+        return {one.system: one for one in self._ratings(_OF_ITEM, item, rater, blind)}
+
+    def rated(self, rater: str, blind: bool) -> set[str]:
+        """Return the ids of the items of which a rater has rated a caption, blind or not."""
+        return {item for (item,) in self._select(_RATED, rater, blind)}
 
     def all(self) -> list[Rating]:
         """Return all ratings and notes, sorted by item, rater, blind and system."""
-        return self._select(_ALL)
+        return self._ratings(_ALL)
 
-    def _select(self, statement: str, *values: str | bool) -> list[Rating]:
+    def _ratings(self, statement: str, *values: str | bool) -> list[Rating]:
+        return [
+            Rating(item, system, rater, rating, note, bool(blind), time)
+            for item, system, rater, rating, note, blind, time in self._select(statement, *values)
+        ]
+
+    def _select(self, statement: str, *values: str | bool) -> list[tuple[Any, ...]]:
         if not self.path.exists():
             return []
         with self._connection() as connection:
-            rows = connection.execute(statement, values).fetchall()
-        return [
-            Rating(item, system, rater, rating, note, bool(blind), time)
-            for item, system, rater, rating, note, blind, time in rows
-        ]
+            return connection.execute(statement, values).fetchall()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
