@@ -18,15 +18,17 @@ def hdf5_row(path: str | Path) -> tuple[Path, int] | None:
     return (Path(match[1]), int(match[2])) if match else None
 
 
-def open_photo(path: str | Path) -> Image.Image:
+def open_photo(path: str | Path, formats: tuple[str, ...] | None = None) -> Image.Image:
     """Open an image file, or a row of the data set `images` (n, 3, height, width), uint8, of an HDF5 file.
+
+    `formats` are the formats that an image file may have, by Pillow's names; None: all that Pillow reads.
 
     Raises `OSError` or `ValueError` if there is no such photo, `ImportError` if an HDF5 file is to be read and h5py is
     not installed.
     """
     stored = hdf5_row(path)
     if stored is None:
-        return Image.open(path)
+        return Image.open(path, formats=formats)
     file, row = stored
     images = hdf5_images(file)
     if row >= len(images):
