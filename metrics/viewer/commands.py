@@ -16,16 +16,22 @@ Images = Annotated[
     Path | None,
     typer.Option(help="Folder that the photos' paths start from. Default: the catalogue's of the systems' runs."),
 ]
+Ratings = Annotated[
+    Path | None,
+    typer.Option(help="File of people's ratings, made at the first. Default: ratings.sqlite in the first of SCORES."),
+]
 Port = Annotated[int, typer.Option(help="Port on 127.0.0.1; 0: any that is free.", min=0, max=65535)]
 
 
 @app.command()
 @user_errors()
-def view(scores: Scores, images: Images = None, port: Port = 8765) -> None:
+def view(scores: Scores, images: Images = None, ratings: Ratings = None, port: Port = 8765) -> None:
     """Look at captions in a browser: photo, reference, every system's caption, scores; filter, sort, search."""
     _check_extra()
     from metrics.viewer.building import open_index
     from metrics.viewer.photos import Photos
+    from metrics.viewer.rating_pages import RatingPages
+    from metrics.viewer.ratings import RatingStore
     from metrics.viewer.server import build_app, serve
 
     if images is not None and not images.is_dir():
@@ -33,8 +39,27 @@ def view(scores: Scores, images: Images = None, port: Port = 8765) -> None:
             f"--images: expected a folder, found {images}; give the folder that the photos' paths start from "
             "(in a recipe it is data.folder)"
         )
+    store = RatingStore(ratings or scores[0] / "ratings.sqlite")
+    if ratings or store.path.exists():
+        store.check()
     index = open_index(scores)
-    serve(build_app(index, Photos(images or index.images)), port)
+    serve(build_app(index, Photos(images or index.images), [RatingPages(store).extension()]), port)
+
+
+@app.command()
+@user_errors()
+def ratings(
+    file: Annotated[Path, typer.Argument(help="File of people's ratings, as view --ratings makes it.")],
+    scores: Annotated[
+        list[Path] | None, typer.Option(help="Folder that score wrote, for the summary; may be given several times.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File for all ratings as CSV.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Write people's ratings as CSV; say what they say of the systems, and which measure agrees with them."""
+    from metrics.viewer.rating_reports import report_ratings
+
+    report_ratings(file, scores or [], out, json)
 
 
 def _check_extra() -> None:

@@ -16,13 +16,14 @@ from metrics.viewer.index import Index, Places
 from metrics.viewer.listing import Neighbours
 from metrics.viewer.rating_export import to_csv
 from metrics.viewer.rating_forms import make_sheet, read_fields, read_rater, read_ratings
-from metrics.viewer.rating_reports import summary_of
+from metrics.viewer.rating_reports import TITLES, bounds, notes, summary_of, value
 from metrics.viewer.ratings import LONGEST_NOTE, LONGEST_RATER, RATINGS, RatingStore
 from metrics.viewer.selection import parameters
 from metrics.viewer.viewer import Extension, Viewer, viewer_of
 
 _TYPE, _LARGEST = "application/x-www-form-urlencoded", 2**21  # bytes of a form
 _SENT_TO = ("/rate", "/item")
+_OF_PAGE = ("id", "rater", "blind")
 _OF_FORM = ("item", "rater", "blind", "sheet", "to", "query", "go")
 _BLIND = ("q", "category", "slice", "first", "products")  # what a blind page may select items by: no system, no score
 
@@ -47,38 +48,35 @@ class RatingPages:
             Route("/ratings.csv", self.table),
         ]
         links = {"Rate blind": "/rate?blind=1", "Ratings": "/ratings"}
-        return Extension(
-            routes=routes,
-            links=links,
-            parameters=("rater",),
-            item_form="rate_item.html.j2",
-            item_view=self._below_item,
-        )
+        form = "rate_item.html.j2"
+        return Extension(routes=routes, links=links, parameters=["rater"], item_form=form, item_view=self._below_item)
 
     def rate(self, request: Request) -> Response:
         """Show an item's captions with a form; without `rater` ask for it, without `id` go to what is not rated yet."""
         viewer = viewer_of(request)
-        selection, others = viewer.selection(request, ("id", "rater", "blind"))
-        blind = _read_blind(others.get("blind", ""))
-        given = parameters(selection, viewer.index)
-        if blind and not given.keys() <= set(_BLIND):
-            wrong = next(name for name in given if name not in _BLIND)
-            raise UserError(f"{wrong}: blind, items are selected by {', '.join(_BLIND)} only; take it away")
-        given |= {name: value for name, value in others.items() if value}
-        if not others.get("rater"):
+        blind = _is_blind(request)
+        selection, others = viewer.selection(request, _OF_PAGE)
+        given = parameters(selection, viewer.index) | {name: value for name, value in others.items() if value}
+        if "rater" not in given:
             return viewer.page("rater.html.j2", {"given": given, "blind": blind, "longest": LONGEST_RATER})
-        rater = read_rater(others["rater"])
-        places = viewer.listings.places(selection)
+        rater, places = read_rater(given["rater"]), viewer.listings.places(selection)
         done = np.isin(places, self._rated(viewer.index, rater, blind))
-        if not others.get("id"):
+        if "id" not in given:
             return _first(viewer, given, places[np.argsort(done, kind="stable")])
-        place = viewer.index.place(others["id"])
+        place = viewer.index.place(given["id"])
         if place is None:
-            raise HTTPException(404, f"No item has the id {others['id']!r:.200}.")
+            raise HTTPException(404, f"No item has the id {given['id']!r:.200}.")
         neighbours = viewer.listings.neighbours(selection, place)
-        form = self._form(viewer.index, place, rater, blind) | _sent(viewer, "/rate", given, neighbours)
-        shown = {"given": given, "count": len(places), "done": int(done.sum()), "number": neighbours.number}
-        return viewer.page("rate.html.j2", shown | {"item": viewer.index.item(place), "place": place, "form": form})
+        shown = {
+            "form": self._form(viewer.index, place, rater, blind) | _sent(viewer, "/rate", given, neighbours),
+            "item": viewer.index.item(place),
+            "place": place,
+            "number": neighbours.number,
+            "count": len(places),
+            "done": int(done.sum()),
+            "unrated_url": _url("/rate", {**given, "id": ""}),
+        }
+        return viewer.page("rate.html.j2", shown)
 
     async def save(self, request: Request) -> Response:
         """Save a form and go where it says."""
@@ -88,7 +86,9 @@ class RatingPages:
     def summary(self, request: Request) -> Response:
         """What people said."""
         viewer = viewer_of(request)
-        return viewer.page("ratings.html.j2", {"summary": summary_of(self.store, viewer.index), "store": self.store})
+        summary = summary_of(self.store, viewer.index)
+        shown = {"summary": summary, "titles": TITLES, "ratings": RATINGS, "path": self.store.path}
+        return viewer.page("ratings.html.j2", shown | {"value": value, "bounds": bounds, "notes": notes})
 
     def data(self, request: Request) -> Response:
         """The summary as JSON."""
@@ -107,7 +107,7 @@ class RatingPages:
         given = {**chosen, **others}
         blind = {name: value for name, value in chosen.items() if name in _BLIND}
         blind |= {"id": others["id"], "rater": others.get("rater", ""), "blind": 1}
-        shown = {"form": None, "longest": LONGEST_RATER, "blind_url": _url("/rate", blind)}
+        shown: dict[str, Any] = {"form": None, "longest": LONGEST_RATER, "blind_url": _url("/rate", blind)}
         if others.get("rater"):
             rater = read_rater(others["rater"])
             sent = _sent(viewer, "/item", given, viewer.listings.neighbours(selection, place))
@@ -148,6 +148,15 @@ class RatingPages:
         self.store.save(read_ratings(fields, sheet))
         query = dict(parse_qsl(form["query"])) | {"id": form["go"] or form["item"]}
         return RedirectResponse(f"{_url(form['to'], query)}#rate", 303)
+
+
+def _is_blind(request: Request) -> bool:
+    """Whether a page is blind; then nothing it is asked for may tell, or make an error tell, systems and scores."""
+    blind = _read_blind(request.query_params.get("blind", ""))
+    wrong = next((name for name in request.query_params if name not in (*_BLIND, *_OF_PAGE)), None)
+    if blind and wrong:
+        raise UserError(f"{wrong!r:.100}: blind, items are selected by {', '.join(_BLIND)}; take it away")
+    return blind
 
 
 def _read_blind(value: str) -> bool:

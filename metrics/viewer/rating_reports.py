@@ -1,14 +1,20 @@
 """The summary of a file of ratings on a scoring, and its tables on the screen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from metrics.common.tables import WideTable
+from metrics.common.errors import UserError
+from metrics.common.tables import WideTable, print_tables
 from metrics.scoring.clusters import BY, FEWEST
+from metrics.viewer.building import open_index
 from metrics.viewer.index import Index
-from metrics.viewer.rating_summary import KINDS, summarise
+from metrics.viewer.rating_export import write_csv
+from metrics.viewer.rating_summary import LEAST, summarise
 from metrics.viewer.ratings import RATINGS, RatingStore
 
 TITLES = {"blind": "Rated blind", "open": "Rated knowing the systems"}
@@ -27,6 +33,28 @@ def summary_of(store: RatingStore, index: Index, by: Sequence[str] = BY) -> dict
     return summarise(ratings, items, index.names, scores, by)
 
 
+def report_ratings(file: Path, scores: Sequence[Path], out: Path | None, as_json: bool) -> None:
+    """Write the ratings in `file` to `out` as CSV, and print their summary on the scorings in the folders `scores`.
+
+    Raises:
+        UserError: when there is nothing to do, `file` is not one of ratings, or as `open_index` and `write_csv`.
+    """
+    if not scores and (as_json or out is None):
+        raise UserError("nothing to do: give --out for a table of all ratings, --scores for a summary of what they say")
+    if not file.exists():
+        raise UserError(f"{file}: no such file; expected ratings that `lookbook view` has saved")
+    store = RatingStore(file)
+    if out is not None:
+        write_csv(store.all(), out)
+        print(f"ratings: {out}", file=sys.stderr)
+    if scores:
+        summary = summary_of(store, open_index(scores))
+        if as_json:
+            print(json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False))
+        else:
+            print_tables(*screen_tables(summary))
+
+
 def value(figure: Mapping[str, Any], form: str = ".2f") -> str:
     """Print a figure's value, or why there is none."""
     if figure["value"] is not None:
@@ -35,19 +63,19 @@ def value(figure: Mapping[str, Any], form: str = ".2f") -> str:
 
 
 def bounds(figure: Mapping[str, Any], form: str = ".2f") -> str:
-    """Print a figure's interval, empty if there is none."""
-    return "–".join(format(bound, form) for bound in figure["interval"] or ())
+    """Print a figure's interval, a dash if there is none."""
+    return " to ".join(format(bound, form) for bound in figure["interval"] or ()) or "–"
 
 
-def notes(summary: Mapping[str, Any], kind: str) -> list[str]:
-    """Return what must be known of the figures of a kind."""
-    rated, said = summary[kind]["rated"], []
+def notes(rated: Mapping[str, Any]) -> list[str]:
+    """Return what must be known of the figures of one kind of ratings."""
+    said = []
     if rated["clusters"] < LEAST:
-        said.append(f"Too few: figures need {LEAST} independent clusters of items, {rated['clusters']} are rated so far.")
+        said.append(f"Figures need {LEAST} independent clusters of rated items; so far there are {rated['clusters']}.")
     elif rated["clusters"] < FEWEST:
         said.append(f"Fewer than {FEWEST} independent clusters of items: do not trust the intervals.")
     if len(rated["raters"]) < 2:
-        said.append("One rater: how far raters agree is not known.")
+        said.append("There is one rater: whether raters agree is not known.")
     return said
 
 
@@ -57,9 +85,44 @@ def screen_tables(summary: Mapping[str, Any]) -> list[WideTable | str]:
     for kind, title in TITLES.items():
         if rated := summary[kind]["rated"]:
             raters = ", ".join(f"{name} {count:,}" for name, count in rated["raters"].items())
-            parts.append(f"{title}: {rated['ratings']:,} ratings of {rated['items']:,} items ({raters})")
-            parts += [_systems(rated), _pairs(rated), _measures(rated)] if len(rated["systems"]) > 1 else [_systems(rated), _measures(rated)]
-            parts += notes(summary, kind)
+            clusters = f"in {rated['clusters']:,} clusters by {rated['unit'].replace('+', ', ')}"
+            parts.append(f"{title}: {rated['ratings']:,} ratings of {rated['items']:,} items {clusters}; {raters}")
+            parts += [_systems(rated), _pairs(rated), _agreement(rated), _measures(rated), *notes(rated)]
     if summary["left_out"]:
-        parts.append(f"of other items or systems, left out: {summary['left_out']:,}")
-    return parts or ["no ratings of these items and systems"]
+        parts.append(f"left out, since of other items or systems: {summary['left_out']:,}")
+    return parts or ["no ratings"]
+
+
+def _systems(rated: Mapping[str, Any]) -> WideTable:
+    table = WideTable(["system"], [*map(str, RATINGS), "captions", "mean rating", "95%"])
+    for one in rated["systems"]:
+        table.add_row(one["name"], *map(str, one["given"]), *_cells(one["mean"]))
+    return table
+
+
+def _pairs(rated: Mapping[str, Any]) -> WideTable:
+    table = WideTable(["system", "against"], ["won", "tied", "lost", "n", "wins, ties half", "95%"])
+    for one in rated["pairs"]:
+        counts = (str(one[name]) for name in ("won", "tied", "lost"))
+        table.add_row(one["one"], one["other"], *counts, *_cells(one["wins"], ".1%"))
+    return table
+
+
+def _agreement(rated: Mapping[str, Any]) -> WideTable:
+    table = WideTable(["agreement of raters"], ["captions", "Krippendorff's alpha", "95%"])
+    for name, figure in rated["agreement"].items():
+        table.add_row(name, *_cells(figure))
+    return table
+
+
+def _measures(rated: Mapping[str, Any]) -> WideTable:
+    headings = ["captions", "Kendall's tau-b", "95%", "Spearman's rho", "95%", "pairs", "prefers as people", "95%"]
+    table = WideTable(["measure"], headings)
+    for one in rated["measures"]:
+        cells = [*_cells(one["tau_b"]), *_cells(one["rho"])[1:], *_cells(one["preference"], ".1%")]
+        table.add_row(one["name"], *cells)
+    return table
+
+
+def _cells(figure: Mapping[str, Any], form: str = ".2f") -> list[str]:
+    return [f"{figure['n']:,}", value(figure, form), bounds(figure, form)]
