@@ -17,7 +17,7 @@ from metrics.viewer.listing import Neighbours
 from metrics.viewer.rating_export import to_csv
 from metrics.viewer.rating_forms import make_sheet, read_fields, read_rater, read_ratings
 from metrics.viewer.rating_reports import TITLES, bounds, notes, summary_of, value
-from metrics.viewer.ratings import LONGEST_NOTE, LONGEST_RATER, RATINGS, RatingStore
+from metrics.viewer.ratings import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, RatingStore
 from metrics.viewer.selection import parameters
 from metrics.viewer.viewer import Extension, Viewer, viewer_of
 
@@ -37,6 +37,7 @@ class RatingPages:
 
     def __init__(self, store: RatingStore) -> None:
         self.store = store
+        self._last: tuple[list[Rating], dict[str, Any]] = ([], {})
 
     def extension(self) -> Extension:
         """Return what the viewer is given."""
@@ -68,7 +69,7 @@ class RatingPages:
             raise HTTPException(404, f"No item has the id {given['id']!r:.200}.")
         neighbours = viewer.listings.neighbours(selection, place)
         shown = {
-            "form": self._form(viewer.index, place, rater, blind) | _sent(viewer, "/rate", given, neighbours),
+            "rating": self._form(viewer.index, place, rater, blind) | _sent(viewer, "/rate", given, neighbours),
             "item": viewer.index.item(place),
             "place": place,
             "number": neighbours.number,
@@ -86,13 +87,12 @@ class RatingPages:
     def summary(self, request: Request) -> Response:
         """What people said."""
         viewer = viewer_of(request)
-        summary = summary_of(self.store, viewer.index)
-        shown = {"summary": summary, "titles": TITLES, "ratings": RATINGS, "path": self.store.path}
+        shown = {"summary": self._summary(viewer.index), "titles": TITLES, "ratings": RATINGS, "path": self.store.path}
         return viewer.page("ratings.html.j2", shown | {"value": value, "bounds": bounds, "notes": notes})
 
     def data(self, request: Request) -> Response:
         """The summary as JSON."""
-        return JSONResponse(summary_of(self.store, viewer_of(request).index))
+        return JSONResponse(self._summary(viewer_of(request).index))
 
     def table(self, _request: Request) -> Response:
         """All ratings as CSV."""
@@ -107,18 +107,24 @@ class RatingPages:
         given = {**chosen, **others}
         blind = {name: value for name, value in chosen.items() if name in _BLIND}
         blind |= {"id": others["id"], "rater": others.get("rater", ""), "blind": 1}
-        shown: dict[str, Any] = {"form": None, "longest": LONGEST_RATER, "blind_url": _url("/rate", blind)}
+        said = self.store.of_item(viewer.index.item(place).id)
+        shown: dict[str, Any] = {
+            "rating": None,
+            "said": said,
+            "longest": LONGEST_RATER,
+            "blind_url": _url("/rate", blind),
+        }
         if others.get("rater"):
             rater = read_rater(others["rater"])
             sent = _sent(viewer, "/item", given, viewer.listings.neighbours(selection, place))
-            shown["form"] = self._form(viewer.index, place, rater, False) | sent
+            shown["rating"] = self._form(viewer.index, place, rater, False) | sent
         return shown
 
     def _form(self, index: Index, place: int, rater: str, blind: bool) -> dict[str, Any]:
         """What the template of the form has; blind, nothing of it tells the systems."""
         key = index.item(place).id
         sheet = make_sheet(key, rater, blind, index.names)
-        said = self.store.of_item(key, rater, blind)
+        said = self.store.by_rater(key, rater, blind)
         captions = dict(zip(index.names, index.captions(place), strict=True))
         lines = [
             {
@@ -129,7 +135,15 @@ class RatingPages:
             }
             for letter, name in sheet.systems.items()
         ]
-        return {"sheet": sheet, "lines": lines, "ratings": RATINGS, "longest": LONGEST_NOTE}
+        return {"sheet": sheet, "lines": lines, "numbers": RATINGS, "longest": LONGEST_NOTE}
+
+    def _summary(self, index: Index) -> dict[str, Any]:
+        """Return the summary, the last one if nothing was said since."""
+        ratings, (known, summary) = self.store.all(), self._last
+        if not summary or ratings != known:
+            summary = summary_of(ratings, index)
+            self._last = ratings, summary
+        return summary
 
     def _rated(self, index: Index, rater: str, blind: bool) -> list[int]:
         """Return the places of the items that a rater has rated."""

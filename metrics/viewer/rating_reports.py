@@ -15,14 +15,13 @@ from metrics.viewer.building import open_index
 from metrics.viewer.index import Index
 from metrics.viewer.rating_export import write_csv
 from metrics.viewer.rating_summary import LEAST, summarise
-from metrics.viewer.ratings import RATINGS, RatingStore
+from metrics.viewer.ratings import RATINGS, Rating, RatingStore
 
 TITLES = {"blind": "Rated blind", "open": "Rated knowing the systems"}
 
 
-def summary_of(store: RatingStore, index: Index, by: Sequence[str] = BY) -> dict[str, Any]:
-    """Return the summary (`summarise`) of all ratings in a file that are of this scoring's captions."""
-    ratings = store.all()
+def summary_of(ratings: Sequence[Rating], index: Index, by: Sequence[str] = BY) -> dict[str, Any]:
+    """Return the summary (`summarise`) of the ratings of this scoring's captions."""
     found = {index.place(key) for key in {one.item for one in ratings}}
     places = sorted(place for place in found if place is not None)
     items = [index.item(place) for place in places]
@@ -48,7 +47,7 @@ def report_ratings(file: Path, scores: Sequence[Path], out: Path | None, as_json
         write_csv(store.all(), out)
         print(f"ratings: {out}", file=sys.stderr)
     if scores:
-        summary = summary_of(store, open_index(scores))
+        summary = summary_of(store.all(), open_index(scores))
         if as_json:
             print(json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False))
         else:

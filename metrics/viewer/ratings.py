@@ -36,7 +36,8 @@ ON CONFLICT DO UPDATE SET rating = excluded.rating, note = excluded.note, time =
 WHERE rating IS NOT excluded.rating OR note <> excluded.note
 """
 _REMOVE = "DELETE FROM ratings WHERE item = ? AND system = ? AND rater = ? AND blind = ?"
-_OF_ITEM = "SELECT * FROM ratings WHERE item = ? AND rater = ? AND blind = ?"
+_BY_RATER = "SELECT * FROM ratings WHERE item = ? AND rater = ? AND blind = ?"
+_OF_ITEM = "SELECT * FROM ratings WHERE item = ? ORDER BY rater, blind, system"
 _RATED = "SELECT DISTINCT item FROM ratings WHERE rater = ? AND blind = ? AND rating IS NOT NULL"
 _ALL = "SELECT * FROM ratings ORDER BY item, rater, blind, system"
 
@@ -91,9 +92,13 @@ class RatingStore:
                 else:
                     connection.execute(_SAVE, astuple(one))
 
-    def of_item(self, item: str, rater: str, blind: bool) -> dict[str, Rating]:
+    def by_rater(self, item: str, rater: str, blind: bool) -> dict[str, Rating]:
         """Return what a rater has said of an item, blind or not, by system."""
-        return {one.system: one for one in self._ratings(_OF_ITEM, item, rater, blind)}
+        return {one.system: one for one in self._ratings(_BY_RATER, item, rater, blind)}
+
+    def of_item(self, item: str) -> list[Rating]:
+        """Return what anybody has said of an item."""
+        return self._ratings(_OF_ITEM, item)
 
     def rated(self, rater: str, blind: bool) -> set[str]:
         """Return the ids of the items of which a rater has rated a caption, blind or not."""

@@ -29,9 +29,10 @@ def test_the_last_of_a_rater_is_kept_blind_and_open_ones_apart(store: RatingStor
     later = replace(ONE, rating=5, time="2026-01-03T00:00:00+00:00")
     store.save([ONE, blind, other])
     store.save([later])
-    assert store.all() == [later, blind, other]
-    assert store.of_item("0001", "Ann", True) == {"fine-tuned": blind}
-    assert RatingStore(store.path).of_item("0001", "Ann", False) == {"fine-tuned": later}
+    assert store.all() == store.of_item("0001") == [later, blind, other]
+    assert store.of_item("0002") == []
+    assert store.by_rater("0001", "Ann", True) == {"fine-tuned": blind}
+    assert RatingStore(store.path).by_rater("0001", "Ann", False) == {"fine-tuned": later}
 
 
 def test_the_time_is_that_of_the_last_change_and_an_empty_rating_removes(store: RatingStore) -> None:
