@@ -33,8 +33,9 @@ class Sheet:
 
     @property
     def digest(self) -> str:
-        """What tells that a form was made of the same item and systems in the same order."""
-        return _hash(self.item, *self.systems.values())[:16]
+        """What tells that a form was made of the same item and systems; blind, it does not tell their order."""
+        names = self.systems.values()
+        return _hash(self.item, *(sorted(names) if self.blind else names))[:16]
 
 
 def make_sheet(item: str, rater: str, blind: bool, systems: Sequence[str]) -> Sheet:

@@ -10,7 +10,7 @@ import numpy as np
 
 from metrics.common.errors import UserError
 from metrics.common.tables import WideTable, print_tables
-from metrics.scoring.clusters import BY, FEWEST
+from metrics.scoring.clusters import FEWEST
 from metrics.viewer.building import open_index
 from metrics.viewer.index import Index
 from metrics.viewer.rating_export import write_csv
@@ -20,7 +20,7 @@ from metrics.viewer.ratings import RATINGS, Rating, RatingStore
 TITLES = {"blind": "Rated blind", "open": "Rated knowing the systems"}
 
 
-def summary_of(ratings: Sequence[Rating], index: Index, by: Sequence[str] = BY) -> dict[str, Any]:
+def summary_of(ratings: Sequence[Rating], index: Index) -> dict[str, Any]:
     """Return the summary (`summarise`) of the ratings of this scoring's captions."""
     found = {index.place(key) for key in {one.item for one in ratings}}
     places = sorted(place for place in found if place is not None)
@@ -29,7 +29,7 @@ def summary_of(ratings: Sequence[Rating], index: Index, by: Sequence[str] = BY) 
         measure: np.stack([index.scores(measure, system)[places] for system in range(len(index.systems))], axis=1)
         for measure in index.measures
     }
-    return summarise(ratings, items, index.names, scores, by)
+    return summarise(ratings, items, index.names, scores)
 
 
 def report_ratings(file: Path, scores: Sequence[Path], out: Path | None, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from metrics.measures.statistics import Floats, Interval, Statistics, intervals, resamples
 from metrics.records.captions import CaptionRecord
-from metrics.scoring.clusters import BY, FEWEST, Clusters, find_clusters
+from metrics.scoring.clusters import FEWEST, Clusters, find_clusters
 from metrics.viewer.agreement import Distances, alpha, interval, kendall, ordinal, spearman
 from metrics.viewer.rating_table import RatingTable, preferences, tabulate
 from metrics.viewer.ratings import RATINGS, Rating
@@ -28,7 +28,6 @@ def summarise(
     items: Sequence[CaptionRecord],
     systems: Sequence[str],
     scores: Mapping[str, Floats],
-    by: Sequence[str] = BY,
 ) -> dict[str, Any]:
     """Return the summary of the ratings made `blind` and, apart, of those made knowing the systems, `open`, for JSON.
 
@@ -41,7 +40,6 @@ def summarise(
         items: the rated items at least, in the test set's order.
         systems: the names of s systems.
         scores: measure to its scores (items, s), NaN where it leaves the item out.
-        by: what joins items to clusters, as `find_clusters`.
     """
     ids = [item.id for item in items]
     known = set(ids)
@@ -50,7 +48,7 @@ def summarise(
     for kind, blind in KINDS.items():
         of_kind = [one for one in ours if one.blind is blind]
         table = tabulate(of_kind, ids, systems)
-        clusters = find_clusters([items[place] for place in table.items], by)
+        clusters = find_clusters([items[place] for place in table.items])
         rated = _describe(table, clusters, scores) if table.items else None
         summary[kind] = {"notes": sum(bool(one.note) for one in of_kind), "rated": rated}
     return summary

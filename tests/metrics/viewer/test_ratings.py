@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from metrics import UserError
+from metrics.__main__ import app
 from metrics.viewer.rating_export import HEADINGS, to_csv, write_csv
 from metrics.viewer.ratings import Rating, RatingStore
 
@@ -116,3 +118,17 @@ def test_only_an_earlier_export_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"ratings.csv: exists, and its first line is not item,system"):
         write_csv([ONE], out)
     assert out.read_text() == "item,system,rater,rating,note,blind,time,mine\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to do: give --out"),
+        (["--json"], "nothing to do: give --out"),
+        (["--out", "r.csv"], "no such file; expected ratings that `lookbook view` has saved"),
+    ],
+)
+def test_what_the_command_refuses(tmp_path: Path, arguments: list[str], message: str) -> None:
+    run = CliRunner().invoke(app, ["ratings", str(tmp_path / "none.sqlite"), *arguments])
+    assert (run.exit_code, message in run.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
