@@ -18,7 +18,7 @@ from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, check_folder, make_folder
 from metrics.measures.statistics import Floats
 from metrics.records.caption_sets import unique_names
-from metrics.records.captions import CaptionRecord, to_json
+from metrics.records.captions import to_json
 from metrics.viewer.index import VERSION, Index
 from metrics.viewer.score_folder import CaptionRow, ScoreFolder, read_score_folder
 
@@ -200,12 +200,12 @@ def _add_words(database: sqlite3.Connection, items: int) -> None:
 
 def _words(found: Iterable[tuple[int, str, str | None]]) -> Iterator[tuple[Any, ...]]:
     for place, record, captions in found:
-        item = CaptionRecord(**json.loads(record))
-        texts = (item.id, "\n".join(item.references), item.category, "\n".join(item.attributes.values()))
+        item = json.loads(record)
+        texts = (item["id"], "\n".join(item["references"]), item["category"], "\n".join(item["attributes"].values()))
         key, references, category, attributes = map(text, texts)
         yield place, key, captions, references, category, attributes
 
 
 def text(value: str | None) -> str | None:
     """Return what SQLite can store: lone surrogates, which have no UTF-8, become backslash escapes."""
-    return None if value is None else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value if value is None or value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
