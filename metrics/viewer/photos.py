@@ -10,7 +10,7 @@ from metrics.common.images import hdf5_row, open_photo
 from metrics.common.thumbnails import jpeg
 
 SIZES = {"small": (320, 240), "large": (1200, 1200)}
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _MOST_PIXELS = 50_000_000
 _KEPT = 256  # small photos, of about 10 kB
 

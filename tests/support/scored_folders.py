@@ -1,6 +1,7 @@
 """Folders of `score` whose scores, attributes and categories the test gives."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def write_scored(
 ) -> Path:
     """Write what `score` writes; scores and `per_item` have a list of items' values for each system."""
     run = RunRecord(catalogue=CatalogueInfo("shop", images), kind="finetuned") if images else None
+    run = run and replace(run, raw=run.to_json())
     systems = [
         CaptionSet(
             name,
