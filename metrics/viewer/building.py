@@ -18,8 +18,8 @@ from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, check_folder, make_folder
 from metrics.measures.statistics import Floats
 from metrics.records.caption_sets import unique_names
-from metrics.records.captions import CaptionRecord, to_json
-from metrics.viewer.index import VERSION, Index
+from metrics.records.captions import to_json
+from metrics.viewer.index import VERSION, Index, storable
 from metrics.viewer.score_folder import CaptionRow, ScoreFolder, read_score_folder
 
 # `product` numbers the products in their order; only the first item of each has it. `per_item` are n little-endian
@@ -104,7 +104,7 @@ def _build(path: Path, folders: Sequence[ScoreFolder]) -> None:
 def _about(folders: Sequence[ScoreFolder]) -> str:
     systems = [asdict(system) for folder in folders for system in folder.systems]
     for system, name in zip(systems, unique_names([system["name"] for system in systems]), strict=True):
-        system["name"] = text(name)
+        system["name"] = storable(name)
     maximum = {measure: value for folder in folders for measure, value in folder.maximum.items()}
     images = next((folder.images for folder in folders if folder.images), None)
     return json.dumps(
@@ -129,7 +129,7 @@ def _add_items(database: sqlite3.Connection, folder: ScoreFolder) -> dict[str, i
         places[item.id] = place
         database.execute(
             "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)",
-            (place, text(item.id), text(item.category), item.seen, number if first else None, to_json(item)),
+            (place, storable(item.id), storable(item.category), item.seen, number if first else None, to_json(item)),
         )
     return places
 
@@ -176,13 +176,16 @@ def _add_captions(database: sqlite3.Connection, folder: ScoreFolder, places: dic
             scores[measure][order[item]] = value
         database.execute("INSERT INTO captions VALUES (?, ?, ?, ?, ?, ?)", (order[item], before + system, *_cells(row)))
         if item == len(ids) - 1:
-            columns = ((measure, before + system, values.astype("<f8").tobytes()) for measure, values in scores.items())
+            columns = (
+                (storable(measure), before + system, values.astype("<f8").tobytes())
+                for measure, values in scores.items()
+            )
             database.executemany("INSERT INTO scores VALUES (?, ?, ?)", columns)
 
 
 def _cells(row: CaptionRow) -> tuple[Any, ...]:
     attributes = json.dumps(row.attributes) if row.attributes is not None else None
-    return text(row.caption), row.logprob, text(row.predicted), attributes
+    return storable(row.caption), row.logprob, storable(row.predicted), attributes
 
 
 def _add_words(database: sqlite3.Connection, items: int) -> None:
@@ -200,12 +203,7 @@ def _add_words(database: sqlite3.Connection, items: int) -> None:
 
 def _words(found: Iterable[tuple[int, str, str | None]]) -> Iterator[tuple[Any, ...]]:
     for place, record, captions in found:
-        item = CaptionRecord(**json.loads(record))
-        texts = (item.id, "\n".join(item.references), item.category, "\n".join(item.attributes.values()))
-        key, references, category, attributes = map(text, texts)
+        item = json.loads(record)
+        texts = (item["id"], "\n".join(item["references"]), item["category"], "\n".join(item["attributes"].values()))
+        key, references, category, attributes = map(storable, texts)
         yield place, key, captions, references, category, attributes
-
-
-def text(value: str | None) -> str | None:
-    """Return what SQLite can store: lone surrogates, which have no UTF-8, become backslash escapes."""
-    return None if value is None else value.encode("utf-8", "backslashreplace").decode("utf-8")

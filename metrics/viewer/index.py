@@ -117,7 +117,7 @@ class Index:
 
         All are NaN if the system was not scored by that measure.
         """
-        rows = self._rows("SELECT per_item FROM scores WHERE measure = ? AND system = ?", measure, system)
+        rows = self._rows("SELECT per_item FROM scores WHERE measure = ? AND system = ?", storable(measure), system)
         return np.frombuffer(rows[0][0], "<f8") if rows else np.full(len(self), np.nan)
 
     def find(
@@ -156,6 +156,11 @@ class Index:
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._alone:
             return self._database.execute(query, values).fetchall()
+
+
+def storable(value: str | None) -> str | None:
+    """Return what SQLite can store: lone surrogates, which have no UTF-8, become backslash escapes."""
+    return value if value is None or value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _quoted(terms: Sequence[str]) -> str:

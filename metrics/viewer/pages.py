@@ -65,6 +65,7 @@ def item(request: Request) -> Response:
         "previous": _id(viewer, neighbours.previous),
         "next": _id(viewer, neighbours.next),
         "count": len(viewer.listings.places(selection)),
+        "list_page": -(-(neighbours.number or 1) // VIEWS["table"]),
         "forms": [extension.item_form for extension in viewer.extensions if extension.item_form],
     }
     for extension in viewer.extensions:

@@ -10,7 +10,7 @@ from metrics.common.images import hdf5_row, open_photo
 from metrics.common.thumbnails import jpeg
 
 SIZES = {"small": (320, 240), "large": (1200, 1200)}
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _MOST_PIXELS = 50_000_000
 _KEPT = 256  # small photos, of about 10 kB
 
@@ -37,7 +37,7 @@ class Photos:
                 JPEG, PNG, WebP, GIF, BMP, TIFF, or cannot be read.
         """
         path = self._path(image)
-        return _small(path, _changed(path)) if size == "small" else _jpeg(path, size)
+        return _small(path, _file(path).stat().st_mtime_ns) if size == "small" else _jpeg(path, size)
 
     def _path(self, image: str | None) -> Path:
         if not image:
@@ -49,24 +49,23 @@ class Photos:
         relative = PurePath(image)
         if relative.is_absolute() or ".." in relative.parts or "\0" in image:
             raise NoPhotoError("photo outside the catalogue folder")
-        stored = hdf5_row(self.folder / relative)
-        file = stored[0] if stored else self.folder / relative
+        file = _file(self.folder / relative)
         try:
             inside = file.resolve().is_relative_to(self.folder.resolve())
-        except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+            exists = file.is_file()
+        except (OSError, RuntimeError, ValueError) as error:  # too long a name, links in a circle, no UTF-8
             raise NoPhotoError("photo cannot be read") from error
         if not inside:
             raise NoPhotoError("photo outside the catalogue folder")
+        if not exists:  # or neither file nor folder: to open a pipe would never end
+            raise NoPhotoError("photo not found")
         return self.folder / relative
 
 
-def _changed(path: Path) -> int:
-    """When the photo's file was last changed, so that a photo that was replaced is not shown from memory."""
+def _file(path: Path) -> Path:
+    """The file that a photo is in."""
     stored = hdf5_row(path)
-    try:
-        return (stored[0] if stored else path).stat().st_mtime_ns
-    except OSError:
-        return 0
+    return stored[0] if stored else path
 
 
 @lru_cache(_KEPT)
@@ -81,8 +80,6 @@ def _jpeg(path: Path, size: str) -> bytes:
             if opened.width * opened.height > _MOST_PIXELS:
                 raise NoPhotoError(f"photo too large: {opened.width} x {opened.height} pixels")
             return jpeg(opened, SIZES[size])[0]
-    except FileNotFoundError as error:
-        raise NoPhotoError("photo not found") from error
     except ImportError as error:
         raise NoPhotoError("photo in an HDF5 file: pip install h5py") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

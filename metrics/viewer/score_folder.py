@@ -113,10 +113,11 @@ class ScoreFolder:
             raise reader.error(f"expected id {key!r} of system {expected['system']!r}, found {found!r:.200}")
 
     def _row(self, reader: JsonReader) -> CaptionRow:
-        scores = {measure: reader.values.get(measure) for measure in self.measures}
-        for measure, value in scores.items():
-            if value is not None and not _is_score(value):
-                raise reader.error(f'"{measure}" must be a number or null, found {value!r:.60}')
+        given = ((measure, reader.values.get(measure)) for measure in self.measures)
+        scores = {measure: value for measure, value in given if value is not None}
+        wrong = next((measure for measure, value in scores.items() if not _is_score(value)), None)
+        if wrong is not None:
+            raise reader.error(f'"{wrong}" must be a finite number or null, found {scores[wrong]!r:.60}')
         attributes = None
         if reader.values.get("attributes") is not None:
             sets = reader.inside("attributes")
@@ -126,7 +127,7 @@ class ScoreFolder:
             reader.number("logprob"),
             reader.text("predicted"),
             attributes,
-            {measure: float(value) for measure, value in scores.items() if value is not None},
+            scores,
         )
 
 

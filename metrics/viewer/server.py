@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -69,8 +70,7 @@ class _Safe:
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+                MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
         request = Request(scope)
@@ -94,7 +94,9 @@ def _explained(request: Request, error: Exception) -> Response:
         status, message = error.status_code, error.detail
     elif isinstance(error, UserError):
         status, message = 400, str(error)
-    return error_page(viewer_of(request), status, message)
+    page = error_page(viewer_of(request), status, message)
+    page.headers.update(_HEADERS)  # an unexpected error has left the middleware behind
+    return page
 
 
 def serve(app: Starlette, port: int) -> None:
@@ -110,6 +112,7 @@ def serve(app: Starlette, port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"cannot listen on port {port} of {HOST}: {reason}; give another one by --port") from error
+        listening.listen()
         print(f"http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
         config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
         with suppress(KeyboardInterrupt):
