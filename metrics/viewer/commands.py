@@ -30,8 +30,8 @@ def view(scores: Scores, images: Images = None, ratings: Ratings = None, port: P
     _check_extra()
     from metrics.viewer.building import open_index
     from metrics.viewer.photos import Photos
-    from metrics.viewer.rating_pages import RatingPages
-    from metrics.viewer.ratings import RatingStore
+    from metrics.viewer.ratings.pages import RatingPages
+    from metrics.viewer.ratings.store import RatingStore
     from metrics.viewer.server import build_app, serve
 
     if images is not None and not images.is_dir():
@@ -57,7 +57,7 @@ def ratings(
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Write people's ratings as CSV; say what they say of the systems, and which measure agrees with them."""
-    from metrics.viewer.rating_reports import report_ratings
+    from metrics.viewer.ratings.reports import report_ratings
 
     report_ratings(file, scores or [], out, json)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.measures.statistics import Floats
-from metrics.viewer.agreement import alpha, coincidences, interval, kendall, ordinal, spearman
+from metrics.viewer.ratings.agreement import alpha, coincidences, interval, kendall, ordinal, spearman
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), part C: four observers of twelve units; 0 is missing.
 OBSERVERS = [

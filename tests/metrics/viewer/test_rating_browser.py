@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 from browsing import PHONE
-from scored import scored_folder
-
-from metrics import CaptionRecord
+from scored_folders import write_scored
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -18,14 +16,14 @@ from serving import served
 
 from metrics.viewer.building import open_index
 from metrics.viewer.photos import Photos
-from metrics.viewer.rating_pages import RatingPages
-from metrics.viewer.ratings import RatingStore
+from metrics.viewer.ratings.pages import RatingPages
+from metrics.viewer.ratings.store import RatingStore
 from metrics.viewer.server import build_app
 
 pytestmark = pytest.mark.browser
 
 SYSTEMS = ["pretrained", "fine-tuned"]
-ITEMS = [CaptionRecord(f"i{n}", references=(f"a long red dress {n}",)) for n in range(3)]
+ITEMS = [{"id": f"i{n}", "references": [f"a long red dress {n}"]} for n in range(3)]
 NOTE = "<b>not</b> red\nsecond line"
 
 
@@ -45,8 +43,9 @@ def said(browser: Any) -> tuple[list[str], str]:
 
 
 def test_two_raters_open_blind_again_and_the_table(browser: Any, tmp_path: Path) -> None:
-    captions = [["a dress"] * 3, [item.references[0] for item in ITEMS]]
-    folder = scored_folder(tmp_path / "scores", ITEMS, dict(zip(SYSTEMS, captions, strict=True)))
+    captions = [["a dress"] * 3, [item["references"][0] for item in ITEMS]]
+    scores = {"CIDEr": [[0.1] * 3, [0.9] * 3]}
+    folder = write_scored(tmp_path / "scores", ITEMS, dict(zip(SYSTEMS, captions, strict=True)), scores)
     store = RatingStore(tmp_path / "ratings.sqlite")
     downloads = {"behavior": "allow", "downloadPath": str(tmp_path)}
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)

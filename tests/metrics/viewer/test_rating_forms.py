@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics import UserError
-from metrics.viewer.rating_forms import make_sheet, read_fields, read_rater, read_ratings
+from metrics.viewer.ratings.forms import make_sheet, read_fields, read_rater, read_ratings
 
 SYSTEMS = ["category", "pretrained", "fine-tuned", "shuffled"]
 

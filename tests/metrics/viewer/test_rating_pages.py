@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from markupsafe import escape
-from scored import scored_folder
+from scored_folders import write_scored
 from typer.testing import CliRunner
 
-from metrics import CaptionRecord
 from metrics.__main__ import app as commands
 
 pytest.importorskip("starlette")
@@ -23,24 +22,27 @@ from starlette.testclient import TestClient
 
 from metrics.viewer.building import open_index
 from metrics.viewer.photos import Photos
-from metrics.viewer.rating_forms import make_sheet
-from metrics.viewer.rating_pages import RatingPages
-from metrics.viewer.ratings import RatingStore
+from metrics.viewer.ratings.forms import make_sheet
+from metrics.viewer.ratings.pages import RatingPages
+from metrics.viewer.ratings.store import RatingStore
 from metrics.viewer.server import build_app
 
 BASE = "http://127.0.0.1:8765"
 EVIL = "<script>alert(1)</script>&\"'"
 SYSTEMS = ["pretrained model", "fine-tuned model", EVIL]
 ITEMS = [
-    CaptionRecord(f"i{n}", product_id=f"p{n}", references=(f"a long red dress number {n}",), category="Dress")
+    {"id": f"i{n}", "product_id": f"p{n}", "references": [f"a long red dress number {n}"], "category": "Dress"}
     for n in range(100)
 ]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    captions = [["a dress" for _ in ITEMS], [item.references[0] for item in ITEMS], [EVIL for _ in ITEMS]]
-    return scored_folder(tmp_path_factory.mktemp("scores"), ITEMS, dict(zip(SYSTEMS, captions, strict=True)))
+    captions = [["a dress"] * 100, [item["references"][0] for item in ITEMS], [EVIL] * 100]
+    scores = {"ROUGE-L": [[value] * 100 for value in (0.613, 1.0, 0.1)]}
+    predicted = [[f"predicted of {name}"] * 100 for name in SYSTEMS]
+    folder = tmp_path_factory.mktemp("scores")
+    return write_scored(folder, ITEMS, dict(zip(SYSTEMS, captions, strict=True)), scores, predicted=predicted)
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_blind_pages_tell_no_system_and_the_server_knows_it(client: TestClient, 
         captions = captions_of(page)
         assert list(captions) == ["Caption A", "Caption B", "Caption C"]
         orders.add(tuple(captions.values()).index("a dress"))
-        for secret in (*SYSTEMS[:2], "predicted", "ROUGE", *(f"{value:.1f}" for value in (0.5, 50, 100))):
+        for secret in (*SYSTEMS[:2], "predicted", "ROUGE", "61.3", "0.613"):
             assert secret not in page
         assert html.unescape(page).count(EVIL) == 1  # the caption; the system's name is the same
         client.post("/ratings", data=form_of(page) | {f"rating:{'ABC'[[*captions.values()].index('a dress')]}": "4"})
@@ -190,8 +192,8 @@ def test_eight_raters_at_once_in_two_viewers_of_one_file(folder: Path, store: Ra
         async with httpx.AsyncClient(transport=httpx.ASGITransport(apps[number % 2]), base_url=BASE) as client:
             statuses = []
             for item in ITEMS:
-                sheet = make_sheet(item.id, f"r{number}", True, SYSTEMS).digest
-                answer = await client.post("/ratings", data=form | {"item": item.id, "sheet": sheet})
+                sheet = make_sheet(item["id"], f"r{number}", True, SYSTEMS).digest
+                answer = await client.post("/ratings", data=form | {"item": item["id"], "sheet": sheet})
                 statuses.append(answer.status_code)
             return statuses
 
@@ -201,7 +203,7 @@ def test_eight_raters_at_once_in_two_viewers_of_one_file(folder: Path, store: Ra
     statuses = asyncio.run(rate_all())
     assert statuses == [303] * 800
     kept = {(one.item, one.rater): (one.rating, one.blind) for one in store.all()}
-    assert kept == {(item.id, f"r{n}"): (1 + n % 5, True) for item in ITEMS for n in range(8)}
+    assert kept == {(item["id"], f"r{n}"): (1 + n % 5, True) for item in ITEMS for n in range(8)}
 
 
 def test_the_page_of_an_item_has_a_form_and_what_was_said(client: TestClient, store: RatingStore) -> None:
@@ -223,7 +225,7 @@ def test_the_summary_its_data_and_the_table(
     for rater in ("Ann", "Bob"):
         for n in range(12):
             form = form_of(client.get(f"/rate?rater={rater}&blind=1&id=i{n}").text)
-            rating = {EVIL: "2", "a dress": "3", ITEMS[n].references[0]: "5"}
+            rating = {EVIL: "2", "a dress": "3", ITEMS[n]["references"][0]: "5"}
             page = client.get(f"/rate?rater={rater}&blind=1&id=i{n}").text
             said = {f"rating:{legend[-1]}": rating[caption] for legend, caption in captions_of(page).items()}
             client.post("/ratings", data=form | said)

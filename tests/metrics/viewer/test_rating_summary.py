@@ -7,8 +7,8 @@ import pytest
 
 from metrics import CaptionRecord
 from metrics.measures.statistics import resamples
-from metrics.viewer.rating_summary import LEAST, summarise
-from metrics.viewer.ratings import Rating
+from metrics.viewer.ratings.store import Rating
+from metrics.viewer.ratings.summary import LEAST, summarise
 
 SYSTEMS = ["one", "two", "three"]
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from metrics import UserError
 from metrics.__main__ import app
-from metrics.viewer.rating_export import HEADINGS, to_csv, write_csv
-from metrics.viewer.ratings import Rating, RatingStore
+from metrics.viewer.ratings.export import HEADINGS, to_csv, write_csv
+from metrics.viewer.ratings.store import Rating, RatingStore
 
 ONE = Rating("0001", "fine-tuned", "Ann", 4, "good", False, "2026-01-02T03:04:05+00:00")
 

@@ -10,9 +10,9 @@ import numpy as np
 from metrics.measures.statistics import Floats, Interval, Statistics, intervals, resamples
 from metrics.records.captions import CaptionRecord
 from metrics.scoring.clusters import FEWEST, Clusters, find_clusters
-from metrics.viewer.agreement import Distances, alpha, interval, kendall, ordinal, spearman
-from metrics.viewer.rating_table import RatingTable, preferences, tabulate
-from metrics.viewer.ratings import RATINGS, Rating
+from metrics.viewer.ratings.agreement import Distances, alpha, interval, kendall, ordinal, spearman
+from metrics.viewer.ratings.store import RATINGS, Rating
+from metrics.viewer.ratings.table import RatingTable, preferences, tabulate
 
 LEAST = 10  # independent clusters of items; from fewer, there is no figure
 KINDS = {"blind": True, "open": False}

@@ -14,10 +14,10 @@ from starlette.routing import Route
 from metrics.common.errors import UserError
 from metrics.viewer.index import Index, Places
 from metrics.viewer.listing import Neighbours
-from metrics.viewer.rating_export import to_csv
-from metrics.viewer.rating_forms import make_sheet, read_fields, read_rater, read_ratings
-from metrics.viewer.rating_reports import TITLES, bounds, notes, summary_of, value
-from metrics.viewer.ratings import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, RatingStore
+from metrics.viewer.ratings.export import to_csv
+from metrics.viewer.ratings.forms import make_sheet, read_fields, read_rater, read_ratings
+from metrics.viewer.ratings.reports import TITLES, bounds, notes, summary_of, value
+from metrics.viewer.ratings.store import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, RatingStore
 from metrics.viewer.selection import parameters
 from metrics.viewer.viewer import Extension, Viewer, viewer_of
 

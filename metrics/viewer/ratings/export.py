@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer
-from metrics.viewer.ratings import Rating
+from metrics.viewer.ratings.store import Rating
 
 HEADINGS = tuple(field.name for field in fields(Rating))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from metrics.common.errors import UserError
 from metrics.text.spelling import plain_spelling
-from metrics.viewer.ratings import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, now
+from metrics.viewer.ratings.store import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, now
 
 _FIELDS = 2_000  # a form has two a system
 

@@ -13,9 +13,9 @@ from metrics.common.tables import WideTable, print_tables
 from metrics.scoring.clusters import FEWEST
 from metrics.viewer.building import open_index
 from metrics.viewer.index import Index
-from metrics.viewer.rating_export import write_csv
-from metrics.viewer.rating_summary import LEAST, summarise
-from metrics.viewer.ratings import RATINGS, Rating, RatingStore
+from metrics.viewer.ratings.export import write_csv
+from metrics.viewer.ratings.store import RATINGS, Rating, RatingStore
+from metrics.viewer.ratings.summary import LEAST, summarise
 
 TITLES = {"blind": "Rated blind", "open": "Rated knowing the systems"}
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.measures.statistics import Floats
-from metrics.viewer.agreement import coincidences
-from metrics.viewer.ratings import RATINGS, Rating
+from metrics.viewer.ratings.agreement import coincidences
+from metrics.viewer.ratings.store import RATINGS, Rating
 
 
 @dataclass(frozen=True, slots=True)
