@@ -1,5 +1,6 @@
 """People's ratings and notes of captions, in a SQLite file of their own, which several viewers may share."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -75,11 +76,12 @@ class RatingStore:
         self.path = path
 
     def check(self) -> None:
-        """Raise `UserError` if the file is not one of ratings or, if missing, could not be made."""
+        """Raise `UserError` if the file is not one of ratings, or could not be written."""
         if self.path.exists():
             _check_header(self.path)
-        else:
-            check_folder(self.path.parent, "give another --ratings")
+            if not os.access(self.path, os.W_OK):
+                raise UserError(f"{self.path}: cannot be written to; give another --ratings")
+        check_folder(self.path.parent, "give another --ratings")
 
     def save(self, ratings: Iterable[Rating]) -> None:
         """Save ratings, all or none, each in the place of the same rater's earlier one; an empty one removes that."""

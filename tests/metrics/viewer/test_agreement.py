@@ -47,7 +47,7 @@ def test_alpha_of_raters_who_agree_who_disagree_and_who_say_one_thing() -> None:
 pairs = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 5), st.integers(0, 3)), min_size=2, max_size=25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pairs)
 def test_correlations_are_scipys_of_the_pairs_as_often_as_they_are_drawn(drawn: list[tuple[int, int, int]]) -> None:
     scipy = pytest.importorskip("scipy.stats")

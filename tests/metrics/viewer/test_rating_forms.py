@@ -62,7 +62,7 @@ def test_damaged_forms_are_refused(body: bytes) -> None:
         read_fields(body)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"]))

@@ -106,7 +106,8 @@ def test_without_an_id_it_goes_to_what_is_not_rated_yet(client: TestClient) -> N
         assert str(page.url) == f"{BASE}/rate?rater=Ann&blind=1&id=i{n}"
         client.post("/ratings", data=form_of(page.text) | {"rating:A": "3"})
     assert str(client.get("/rate?rater=Ann&blind=1&first=2").url).endswith("id=i0")
-    assert "Your name" in client.get("/rate?blind=1").text
+    page = client.get("/rate?blind=1").text
+    assert "Your name" in page and not any(name in page for name in SYSTEMS[:2])
 
 
 def test_blind_pages_tell_no_system_and_the_server_knows_it(client: TestClient, store: RatingStore) -> None:
@@ -154,6 +155,7 @@ def test_a_wrong_form_saves_nothing_and_says_what_was_expected(
     form = form_of(client.get("/rate?rater=Ann&blind=1&id=i0").text) | {"rating:B": "3"}
     answer = client.post("/ratings", data=form | changes)
     assert (answer.status_code, message in answer.text) == (400, True)
+    assert not any(name in answer.text for name in SYSTEMS[:2])
     assert store.all() == []
 
 
@@ -210,6 +212,9 @@ def test_the_page_of_an_item_has_a_form_and_what_was_said(client: TestClient, st
     page = client.get("/item?id=i0&category=Dress").text
     assert "Your name" in page
     page = client.get("/item?id=i0&category=Dress&rater=Ann").text
+    the_list = client.get("/items?category=Dress&rater=Ann")  # where the link to the list leads, and back
+    assert str(the_list.url).removeprefix(BASE) in html.unescape(page)
+    assert "/item?category=Dress&rater=Ann&id=i1" in html.unescape(the_list.text)
     after = client.post("/ratings", data=form_of(page) | {"rating:A": "4", "note:A": EVIL})
     assert str(after.url) == f"{BASE}/item?category=Dress&id=i1&rater=Ann#rate"
     client.post("/ratings", data=form_of(client.get("/rate?id=i0&rater=Bob&blind=1").text) | {"rating:A": "1"})
@@ -257,6 +262,14 @@ def test_the_summary_its_data_and_the_table(
     run = CliRunner().invoke(commands, arguments, env={"COLUMNS": "200"})
     assert run.exit_code == 0
     assert "Rated blind: 72 ratings of 12 items in 12 clusters by product, reference; Ann 36, Bob 36" in run.stdout
+
+
+def test_view_begins_with_a_file_of_ratings_or_not_at_all(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("mine")
+    run = CliRunner().invoke(commands, ["view", str(folder), "--ratings", str(other)])
+    assert (run.exit_code, "expected ratings that `lookbook view` has saved" in run.stderr) == (2, True)
+    assert other.read_text() == "mine"
 
 
 def test_few_ratings_are_counted_but_give_no_figure(client: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -76,6 +77,15 @@ def test_a_file_that_is_not_ours_is_refused_and_stays_as_it_is(
     assert [path.name for path in store.path.parent.iterdir()] == ["ratings.sqlite"]
 
 
+def test_a_file_that_cannot_be_written_is_refused_at_the_start(
+    store: RatingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save([ONE])
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path) != store.path)
+    with pytest.raises(UserError, match=r"ratings.sqlite: cannot be written to; give another --ratings"):
+        store.check()
+
+
 def test_a_damaged_file_or_one_that_cannot_be_made_is_one_message(store: RatingStore) -> None:
     store.save([ONE])
     store.path.write_bytes(store.path.read_bytes()[:4096] + b"\0" * 4096)
@@ -93,7 +103,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampl
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.builds(Rating, texts, texts, texts, st.none() | st.integers(1, 5), texts, st.booleans(), st.just("t")))
 )
