@@ -162,9 +162,8 @@ def _check_header(path: Path) -> None:
         if int.from_bytes(head[60:64]) == _VERSION:
             return
         found = f"one of version {int.from_bytes(head[60:64])}"
-    raise UserError(
-        f"{path}: expected ratings of `lookbook view`, version {_VERSION}, found {found}; name another file"
-    )
+    expected = f"expected ratings that `lookbook view` has saved, version {_VERSION}"
+    raise UserError(f"{path}: {expected}, found {found}; name another file")
 
 
 @contextmanager
