@@ -1,7 +1,7 @@
 """Lists of items: filters, order, search, pages, and the URLs that hold them."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from viewer_pages import Pages
 
@@ -121,7 +121,7 @@ def test_words_of_syntax_are_words(pages: Pages) -> None:
     assert pages.ids("q=%2A%22") == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(query=st.text(max_size=60))
 def test_any_search_gives_a_page(pages: Pages, query: str) -> None:
     response = pages.client.get("/items", params={"q": query.encode("utf-8", "replace").decode("utf-8")})
