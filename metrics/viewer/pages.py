@@ -29,16 +29,17 @@ def start(request: Request) -> Response:
 def items(request: Request) -> Response:
     """The selected items as a table or as cards, a page of them; or the distribution of their scores."""
     viewer = viewer_of(request)
-    selection, others = viewer.selection(request, ("view", "page"))
-    view = others.get("view") or "table"
+    selection, others = viewer.selection(request, ("view", "page", *viewer.kept))
+    view, number = others.pop("view", "") or "table", others.pop("page", "") or "1"
     if view not in VIEWS:
         raise UserError(f"view: expected one of {', '.join(VIEWS)}; found {view!r:.100}")
     places = viewer.listings.places(selection)
-    shown = _shared(viewer, selection) | {"view": view, "count": len(places), "filters": _filters(viewer, selection)}
+    shown = _shared(viewer, selection, others)
+    shown |= {"view": view, "count": len(places), "filters": _filters(viewer, selection)}
     if view == "plots":
         return viewer.page("plots.html.j2", shown | {"charts": viewer.listings.charts(selection)})
     pages = max(1, -(-len(places) // VIEWS[view]))
-    page = whole("page", others.get("page") or "1")
+    page = whole("page", number)
     if page > pages:
         raise UserError(f"page: expected at most {pages:,}, found {page:,}")
     before = (page - 1) * VIEWS[view]
@@ -50,8 +51,7 @@ def items(request: Request) -> Response:
 def item(request: Request) -> Response:
     """One item with all that is known of it, and what lies before and after it in the selected order."""
     viewer = viewer_of(request)
-    kept = [name for extension in viewer.extensions for name in extension.parameters]
-    selection, others = viewer.selection(request, ("id", *kept))
+    selection, others = viewer.selection(request, ("id", *viewer.kept))
     key = others.pop("id", "")
     place = viewer.index.place(key)
     if place is None:

@@ -31,7 +31,7 @@ class Extension:
         routes: further pages. Their endpoints find the `Viewer` by `viewer_of(request)`; templates of theirs that
             extend `viewer.html.j2` get its navigation. They come before the viewer's own routes.
         links: label to URL, in the navigation of every page.
-        parameters: names of GET parameters that `/item` accepts beside its own and keeps from item to item.
+        parameters: names of GET parameters that `/items` and `/item` accept beside their own, and keep.
         item_form: a template, included below the captions of an item's page; it has the names of `item_view`, and
             `view` (the `ItemView`).
         item_view: the names that `item_form` needs, given the request and the place of the item.
@@ -60,6 +60,11 @@ class Viewer:
     @cached_property
     def _templates(self) -> Environment:
         return template_environment("metrics.viewer")
+
+    @property
+    def kept(self) -> list[str]:
+        """The parameters that extensions add to those of `/items` and `/item`."""
+        return [name for extension in self.extensions for name in extension.parameters]
 
     def page(self, template: str, view: Mapping[str, Any], status: int = 200) -> HTMLResponse:
         """Fill a template, which also has `index`, and `links` for the navigation."""

@@ -69,6 +69,12 @@ def test_next_and_previous_follow_the_list(pages: Pages, query: str) -> None:
         assert f"id={expected[-2]}" in back
 
 
+def test_the_order_is_said(pages: Pages) -> None:
+    assert "in the test set’s order" in pages.text("/items?category=top")
+    assert "by METEOR of plain, lowest first" in pages.text("/items?sort=METEOR&order=asc&system=plain")
+    assert "by difference in CIDEr of tuned and plain, highest first" in pages.text("/items?sort=difference")
+
+
 def test_an_item_outside_the_list_says_so(pages: Pages) -> None:
     assert "not among the 3 of this list" in pages.text("/item?id=005&first=3")
 
