@@ -79,7 +79,7 @@ def open_index(folders: Sequence[Path]) -> Index:
 def _existing(path: Path) -> Index | None:
     try:
         return Index(path) if path.is_file() else None
-    except sqlite3.Error:  # cut or overwritten: it is ours by its place, and made again
+    except (sqlite3.Error, ValueError, LookupError, TypeError):  # cut or overwritten: ours by its place, made again
         return None
 
 

@@ -19,7 +19,7 @@ class Line:
         caption: the caption, its attributes and predicted category.
         pieces: the caption's text, `right` and `invented` words apart.
         scores: measure to score, 0..1 (CIDEr 0..10); None if the measure leaves the item out or was not computed.
-        confidence: exp of the mean log-probability of the tokens, 0..1; None if unknown.
+        confidence: exp of the mean log-probability of the tokens, 0..1; None if unknown, or no log-probability.
         precision: the share of the caption's attributes that are right; None without any.
         recall: the share of the references' attributes that are right; None without any.
     """
@@ -83,7 +83,7 @@ def _line(system: System, caption: Caption, scores: Mapping[str, float | None]) 
         caption,
         marked(caption.caption or "", {"right": right, "invented": invented}),
         scores,
-        None if caption.logprob is None else math.exp(min(caption.logprob, 0.0)),
+        math.exp(caption.logprob) if caption.logprob is not None and caption.logprob <= 0 else None,
         _share(len(right), len(invented)),
         _share(len(right), len(missed)),
     )

@@ -114,6 +114,8 @@ def serve(app: Starlette, port: int) -> None:
             raise UserError(f"cannot listen on port {port} of {HOST}: {reason}; give another one by --port") from error
         listening.listen()
         print(f"http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            app, log_level="warning", lifespan="off", ws="none", proxy_headers=False, timeout_graceful_shutdown=2
+        )
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])

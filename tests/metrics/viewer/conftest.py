@@ -15,7 +15,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_shop(tmp_path_factory.mktemp("shop"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def open_pages() -> Callable[..., Pages]:
     """Open the pages of folders that `score` wrote."""
     pytest.importorskip("starlette", reason="the extra `view` is not installed")
@@ -32,9 +32,12 @@ def open_pages() -> Callable[..., Pages]:
     return open_them
 
 
-@pytest.fixture
-def pages(scored: Path, open_pages: Callable[..., Pages]) -> Pages:
-    return open_pages(scored)
+@pytest.fixture(scope="session")
+def pages(scored: Path, open_pages: Callable[..., Pages], tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    """The pages of `scored`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOKBOOK_CACHE", str(tmp_path_factory.mktemp("index")))
+        return open_pages(scored)
 
 
 @pytest.fixture

@@ -236,6 +236,8 @@ def test_an_extension_adds_pages_links_and_a_form(scored: Path, open_pages: Call
     assert "Notes <b>" in pages.text("/")
     assert "anna at 3" in pages.text("/item?id=003&rater=anna")
     assert "rater=anna" in (pages.following("/item?id=003&rater=anna", "next") or "")
+    assert 'href="/items?rater=anna"' in pages.get("/item?id=003&rater=anna")
+    assert 'href="/item?rater=anna&amp;id=003"' in pages.get("/items?rater=anna")
     failed = pages.client.get("/note?fail=1")
     assert failed.status_code == 500
     assert "This page failed: RuntimeError" in failed.text

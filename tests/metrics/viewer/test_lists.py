@@ -1,7 +1,7 @@
 """Lists of items: filters, order, search, pages, and the URLs that hold them."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from viewer_pages import Pages
 
@@ -69,6 +69,12 @@ def test_next_and_previous_follow_the_list(pages: Pages, query: str) -> None:
         assert f"id={expected[-2]}" in back
 
 
+def test_the_order_is_said(pages: Pages) -> None:
+    assert "in the test set’s order" in pages.text("/items?category=top")
+    assert "by METEOR of plain, lowest first" in pages.text("/items?sort=METEOR&order=asc&system=plain")
+    assert "by difference in CIDEr of tuned and plain, highest first" in pages.text("/items?sort=difference")
+
+
 def test_an_item_outside_the_list_says_so(pages: Pages) -> None:
     assert "not among the 3 of this list" in pages.text("/item?id=005&first=3")
 
@@ -121,7 +127,7 @@ def test_words_of_syntax_are_words(pages: Pages) -> None:
     assert pages.ids("q=%2A%22") == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(query=st.text(max_size=60))
 def test_any_search_gives_a_page(pages: Pages, query: str) -> None:
     response = pages.client.get("/items", params={"q": query.encode("utf-8", "replace").decode("utf-8")})

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 from urllib.request import urlopen
 
 import pytest
@@ -71,7 +72,13 @@ def test_folders_that_score_did_not_write(tmp_path: Path) -> None:
     old = scores(tmp_path / "old")
     (old / "scored-references.jsonl").unlink()
     assert "has no scored-references.jsonl; score the captions again with `lookbook score`" in refusal(old)
-    assert "--images: expected a folder" in refusal(scores(tmp_path / "good"), "--images", __file__)
+    assert "--images: expected a folder" in refusal(old, "--images", __file__)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scoring of three items, not to be changed."""
+    return scores(tmp_path_factory.mktemp("three") / "scores")
 
 
 @pytest.mark.parametrize(
@@ -96,9 +103,9 @@ def test_folders_that_score_did_not_write(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_damaged_files_are_named_with_their_line(
-    tmp_path: Path, name: str, change: Callable[[str], str], message: str
+    three: Path, tmp_path: Path, name: str, change: Callable[[str], str], message: str
 ) -> None:
-    folder = scores(tmp_path / "scores")
+    folder = copytree(three, tmp_path / "scores")
     text = (folder / name).read_text(encoding="utf-8")
     assert change(text) != text
     (folder / name).write_text(change(text), encoding="utf-8")
@@ -154,19 +161,17 @@ def test_the_index_is_made_once_for_the_same_files(tmp_path: Path, open_pages: C
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0 but cut", b"text" * 1000])
-def test_a_damaged_index_is_made_again(tmp_path: Path, open_pages: Callable[..., Pages], content: bytes) -> None:
-    folder = scores(tmp_path / "scores")
-    open_pages(folder)
+def test_a_damaged_index_is_made_again(three: Path, open_pages: Callable[..., Pages], content: bytes) -> None:
+    open_pages(three)
     [index] = Path(os.environ["LOOKBOOK_CACHE"], "viewer").iterdir()
     index.write_bytes(content or index.read_bytes()[:5000])
-    assert open_pages(folder).ids("") == [0, 1, 2]
+    assert open_pages(three).ids("") == [0, 1, 2]
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = scores(tmp_path / "scores")
+def test_a_cache_that_cannot_be_written(three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LOOKBOOK_CACHE", str(tmp_path / "file"))
-    assert "name another cache folder by LOOKBOOK_CACHE" in refusal(folder)
+    assert "name another cache folder by LOOKBOOK_CACHE" in refusal(three)
 
 
 def test_the_missing_extra_is_named(scored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
