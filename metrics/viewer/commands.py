@@ -1,4 +1,4 @@
-"""The command view."""
+"""The commands view and ratings."""
 
 from importlib.util import find_spec
 from pathlib import Path
