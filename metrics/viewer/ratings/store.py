@@ -16,9 +16,8 @@ from metrics.common.locks import alone
 RATINGS = range(1, 6)
 LONGEST_NOTE, LONGEST_RATER = 2_000, 60  # characters
 
-_MAGIC = b"SQLite format 3\0"
-_APPLICATION = int.from_bytes(b"LkRt")  # bytes 68 to 71 of a file tell SQLite's files apart
-_VERSION = 1  # of the schema, bytes 60 to 63
+_APPLICATION = int.from_bytes(b"LkRt")  # what tells SQLite's files apart
+_VERSION = 1  # of the schema
 _PATIENCE = 30.0  # seconds that a write waits for others
 
 _SCHEMA = f"""
@@ -78,7 +77,8 @@ class RatingStore:
     def check(self) -> None:
         """Raise `UserError` if the file is not one of ratings, or could not be written."""
         if self.path.exists():
-            _check_header(self.path)
+            with self._connection():
+                pass
             if not os.access(self.path, os.W_OK):
                 raise UserError(f"{self.path}: cannot be written to; give another --ratings")
         check_folder(self.path.parent, "give another --ratings")
@@ -125,9 +125,9 @@ class RatingStore:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection within a transaction."""
-        _check_header(self.path)
         uri = f"{self.path.absolute().as_uri()}?mode=rw"  # never makes a file
         with _failures(self.path), closing(_connect(uri, uri=True)) as connection, connection:
+            _check_ours(connection, self.path)
             yield connection
 
 
@@ -151,17 +151,23 @@ def _create(path: Path) -> None:
             connection.executescript(_SCHEMA)
 
 
-def _check_header(path: Path) -> None:
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `UserError` if a file is not one of ratings.
+
+    SQLite is asked, since reading the file by other means would drop the locks that this process has on it: closing
+    any handle of a file ends all POSIX locks of its process (sqlite.org/howtocorrupt.html, section 2.2).
+    """
     try:
-        with path.open("rb") as file:
-            head = file.read(72)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; give another --ratings") from error
-    found = "another program's SQLite file" if head.startswith(_MAGIC) else "no SQLite file"
-    if head.startswith(_MAGIC) and int.from_bytes(head[68:72]) == _APPLICATION:
-        if int.from_bytes(head[60:64]) == _VERSION:
+        [[application]] = connection.execute("PRAGMA application_id")
+        [[version]] = connection.execute("PRAGMA user_version")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        found = "no SQLite file"
+    else:
+        if (application, version) == (_APPLICATION, _VERSION):
             return
-        found = f"one of version {int.from_bytes(head[60:64])}"
+        found = f"one of version {version}" if application == _APPLICATION else "another program's file"
     expected = f"expected ratings that `lookbook view` has saved, version {_VERSION}"
     raise UserError(f"{path}: {expected}, found {found}; name another file")
 

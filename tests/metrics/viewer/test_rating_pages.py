@@ -1,10 +1,12 @@
 """Rating through HTTP: what is shown, what is saved, what is refused, and that blind pages tell nothing."""
 
-import asyncio
 import html
 import json
 import re
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from scored_folders import write_scored
 from typer.testing import CliRunner
 
 from metrics.__main__ import app as commands
+from metrics.common.processes import child_environment, python_module
 
 pytest.importorskip("starlette")
 pytest.importorskip("httpx")
@@ -185,27 +188,34 @@ def test_a_form_that_is_too_large_is_refused(client: TestClient, store: RatingSt
     assert (answer.status_code, "at most 2,097,152 bytes" in answer.text) == (400, True)
 
 
+@contextmanager
+def two_viewers(folder: Path, ratings: Path) -> Iterator[list[str]]:
+    """Two processes of one file of ratings; their URLs."""
+    command = python_module("metrics", "view", str(folder), "--ratings", str(ratings), "--port", "0")
+    with ExitStack() as stack:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "env": child_environment()}
+        processes = [stack.enter_context(subprocess.Popen(command, **pipes)) for _ in range(2)]
+        for process in processes:
+            stack.callback(process.kill)
+        yield [process.stdout.readline().split()[0].rstrip("/") for process in processes]
+
+
+@pytest.mark.processes
+@pytest.mark.slow
 def test_eight_raters_at_once_in_two_viewers_of_one_file(folder: Path, store: RatingStore) -> None:
-    index = open_index([folder])
-    apps = [build_app(index, Photos(None), [RatingPages(RatingStore(store.path)).extension()]) for _ in range(2)]
+    # Threads of two processes: reading the file by other means than SQLite would drop locks, and damage it.
+    def rate(url: str, rater: str) -> list[int]:
+        form = {"rater": rater, "blind": "1", "to": "/rate", "note:A": "", "rating:A": "3"}
+        sheets = {item["id"]: make_sheet(item["id"], rater, True, SYSTEMS).digest for item in ITEMS}
+        with httpx.Client(base_url=url, headers={"origin": url}) as client:
+            posts = (form | {"item": key, "sheet": sheet} for key, sheet in sheets.items())
+            return [client.post("/ratings", data=post).status_code for post in posts]
 
-    async def rate(number: int) -> list[int]:
-        form = {"rater": f"r{number}", "blind": "1", "to": "/rate", "note:A": "", "rating:A": str(1 + number % 5)}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(apps[number % 2]), base_url=BASE) as client:
-            statuses = []
-            for item in ITEMS:
-                sheet = make_sheet(item["id"], f"r{number}", True, SYSTEMS).digest
-                answer = await client.post("/ratings", data=form | {"item": item["id"], "sheet": sheet})
-                statuses.append(answer.status_code)
-            return statuses
-
-    async def rate_all() -> list[int]:
-        return [status for of_one in await asyncio.gather(*map(rate, range(8))) for status in of_one]
-
-    statuses = asyncio.run(rate_all())
+    raters = [f"r{number}" for number in range(8)]
+    with two_viewers(folder, store.path) as urls, ThreadPoolExecutor(8) as pool:
+        statuses = [status for of_one in pool.map(rate, urls * 4, raters) for status in of_one]
     assert statuses == [303] * 800
-    kept = {(one.item, one.rater): (one.rating, one.blind) for one in store.all()}
-    assert kept == {(item["id"], f"r{n}"): (1 + n % 5, True) for item in ITEMS for n in range(8)}
+    assert {(one.item, one.rater) for one in store.all()} == {(item["id"], rater) for item in ITEMS for rater in raters}
 
 
 def test_the_page_of_an_item_has_a_form_and_what_was_said(client: TestClient, store: RatingStore) -> None:

@@ -60,7 +60,7 @@ def make_sqlite(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(b"", "no SQLite file"), (b"rating;5\n", "no SQLite file"), (None, "another program's SQLite file")],
+    [(b"", "another program's file"), (b"rating;5\n", "no SQLite file"), (None, "another program's file")],
 )
 def test_a_file_that_is_not_ours_is_refused_and_stays_as_it_is(
     store: RatingStore, content: bytes | None, found: str
