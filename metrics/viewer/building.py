@@ -61,7 +61,7 @@ def open_index(folders: Sequence[Path]) -> Index:
     scored = [read_score_folder(folder) for folder in folders]
     names = " ".join([VERSION, *(folder.digest() for folder in scored)])
     path = cache_folder("viewer", f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.sqlite")
-    if index := _existing(path):
+    if index := _existing(path, folders):
         return index
     remedy = "name another cache folder by LOOKBOOK_CACHE"
     check_folder(path.parent, remedy)
@@ -73,12 +73,12 @@ def open_index(folders: Sequence[Path]) -> Index:
             raise UserError(f"cannot write the viewer's index {path}: {error}; {remedy}") from error
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
-    return Index(path)
+    return Index(path, folders)
 
 
-def _existing(path: Path) -> Index | None:
+def _existing(path: Path, folders: Sequence[Path]) -> Index | None:
     try:
-        return Index(path) if path.is_file() else None
+        return Index(path, folders) if path.is_file() else None
     except (sqlite3.Error, ValueError, LookupError, TypeError):  # cut or overwritten: ours by its place, made again
         return None
 
@@ -113,7 +113,6 @@ def _about(folders: Sequence[ScoreFolder]) -> str:
             "systems": systems,
             "maximum": maximum,
             "images": str(images) if images else None,
-            "folders": [str(folder.path) for folder in folders],
         }
     )
 
@@ -121,9 +120,9 @@ def _about(folders: Sequence[ScoreFolder]) -> str:
 def _add_items(database: sqlite3.Connection, folder: ScoreFolder) -> dict[str, int]:
     """Add the items; return the place of each id."""
     places: dict[str, int] = {}
-    products: dict[str, int] = {}
+    products: dict[str | int, int] = {}
     for place, item in enumerate(tqdm(folder.items(), desc="items", unit="item", mininterval=1, delay=1)):
-        product = item.product_id or f"only {place}"
+        product = item.product_id or place
         first = product not in products
         number = products.setdefault(product, len(products))
         places[item.id] = place

@@ -53,8 +53,9 @@ class Index:
         sqlite3.Error: when the file is not an index, or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folders: Sequence[Path]) -> None:
         self.path = path
+        self.folders = folders
         self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
         self._alone = threading.Lock()
         about = json.loads(self._rows("SELECT content FROM about")[0][0])
@@ -62,7 +63,6 @@ class Index:
         self.systems = [System(**system) for system in about["systems"]]
         self.maximum: Mapping[str, float] = about["maximum"]
         self.images = Path(about["images"]) if about["images"] else None
-        self.folders: Sequence[str] = about["folders"]
         self._size = int(self._rows("SELECT count(*) FROM items")[0][0])
 
     def __len__(self) -> int:

@@ -152,7 +152,7 @@ def test_the_index_is_made_once_for_the_same_files(tmp_path: Path, open_pages: C
     [index] = Path(os.environ["LOOKBOOK_CACHE"], "viewer").iterdir()
     made = index.stat().st_mtime_ns
     folder = folder.rename(tmp_path / "elsewhere")
-    open_pages(folder)
+    assert f"From {folder}." in open_pages(folder).text("/")
     assert index.stat().st_mtime_ns == made
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     (folder / "report.json").write_text(json.dumps({**report, "title": "Other"}), encoding="utf-8")
