@@ -1,4 +1,4 @@
-"""The command bench-scores."""
+"""The commands bench-scores and bench-viewer."""
 
 from typing import Annotated
 
@@ -20,3 +20,14 @@ def bench_scores(
     from metrics.bench.table import print_bench
 
     print_bench(full, stanza)
+
+
+@app.command()
+@user_errors()
+def bench_viewer(
+    items: Annotated[int, typer.Option(help="How many items, each with captions of two systems.", min=20)] = 100_000,
+) -> None:
+    """Measure time and memory of the viewer on a made-up scoring."""
+    from metrics.bench.viewer_load import print_viewer_bench
+
+    print_viewer_bench(items)

@@ -15,6 +15,7 @@ from metrics.common.errors import UserError
 
 # JSON keeps these raw, but some readers split lines at them, and lone surrogates have no UTF-8.
 _FRAGILE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LONGEST_LINE = 1 << 26  # bytes
 
 
 @contextmanager
@@ -140,6 +141,32 @@ def read_json_object(path: Path, remedy: str, parse_constant: Callable[[str], An
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}; {remedy}")
     return value
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the number, from 1, and the value of each line of a JSON Lines file that is not blank; holds one at a time.
+
+    Raises:
+        UserError: naming file and line, when the file cannot be read, or a line is not UTF-8, not JSON or longer than
+            64 MiB.
+    """
+    number = 0
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(_LONGEST_LINE + 1):
+                number += 1
+                if len(line) > _LONGEST_LINE:
+                    raise UserError(f"{path}:{number}: longer than 64 MiB; expected one JSON object a line")
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                if line.strip():
+                    yield number, json.loads(line.decode("utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); convert the file") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}:{number}: not JSON ({error}); expected one JSON object a line") from error
 
 
 def sha256(path: Path) -> str:

@@ -15,6 +15,11 @@ def render(
     filters: Mapping[str, Callable[..., Any]] | None = None,
 ) -> str:
     """Fill a template of `package`, which may include those of `metrics`; `filters` join `formatting.FILTERS`."""
+    return template_environment(package, filters).get_template(template).render(view)
+
+
+def template_environment(package: str, filters: Mapping[str, Callable[..., Any]] | None = None) -> Environment:
+    """The templates of `package`, as `render` fills them, for who fills one often."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "metrics"))]),
         autoescape=select_autoescape(["html.j2", "svg.j2"]),
@@ -23,4 +28,4 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters.update({**FILTERS, **(filters or {})})
-    return environment.get_template(template).render(view)
+    return environment

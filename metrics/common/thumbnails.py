@@ -23,10 +23,15 @@ class Thumbnail:
 
 def thumbnail(opened: Image.Image) -> Thumbnail:
     """Return the photo as a JPEG of at most 320 x 240 pixels; raises what Pillow raises if it cannot read it."""
-    opened.draft("RGB", _PIXELS)
+    content, (width, height) = jpeg(opened, _PIXELS)
+    return Thumbnail("data:image/jpeg;base64," + base64.b64encode(content).decode("ascii"), width, height)
+
+
+def jpeg(opened: Image.Image, pixels: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
+    """Return the photo as a JPEG of at most `pixels` (width, height), and its size; raises what Pillow raises."""
+    opened.draft("RGB", pixels)
     flat = to_rgb(ImageOps.exif_transpose(opened))
-    flat.thumbnail(_PIXELS)
+    flat.thumbnail(pixels)
     buffer = io.BytesIO()
     flat.save(buffer, "JPEG", quality=82, optimize=True)
-    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Thumbnail(uri, flat.width, flat.height)
+    return buffer.getvalue(), flat.size

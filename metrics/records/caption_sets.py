@@ -1,6 +1,6 @@
 """The systems to be scored, and the items they are scored on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,12 +126,16 @@ def _name_from(path: Path) -> str:
 
 
 def _unique_names(systems: list[CaptionSet]) -> list[CaptionSet]:
-    names: set[str] = set()
-    unique = []
-    for system in systems:
-        name, number = system.name, 2
-        while name in names:
-            name, number = f"{system.name} ({number})", number + 1
-        names.add(name)
-        unique.append(replace(system, name=name))
+    names = unique_names([system.name for system in systems])
+    return [replace(system, name=name) for system, name in zip(systems, names, strict=True)]
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """Number names that were there before: `a, a` becomes `a, a (2)`."""
+    unique: list[str] = []
+    for name in names:
+        numbered, number = name, 2
+        while numbered in unique:
+            numbered, number = f"{name} ({number})", number + 1
+        unique.append(numbered)
     return unique

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_writer, one_line, read_bytes
+from metrics.common.files import atomic_writer, json_lines, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +108,25 @@ def read_records(path: str | Path) -> list[CaptionRecord]:
         UserError: naming file and line, when the file is missing, empty or not UTF-8, when a line is not a JSON
             object, an id is missing, not a string or repeated, or a field has the wrong type.
     """
+    return list(stream_records(path))
+
+
+def stream_records(path: str | Path) -> Iterator[CaptionRecord]:
+    """Yield what `read_records` returns, one record at a time; raises as it does, when it comes to the line."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such file; expected captions or references, one JSON object a line")
-    records: list[CaptionRecord] = []
     lines: dict[str, int] = {}
-    for number, data in _objects(path):
+    for number, data in json_lines(path):
         record = _parse(data, f"{path}:{number}")
         if record.id in lines:
             raise UserError(
                 f"{path}:{number}: id {_show(record.id)} is already in line {lines[record.id]}; keep one of them"
             )
         lines[record.id] = number
-        records.append(record)
-    if not records:
+        yield record
+    if not lines:
         raise UserError(f"{path}: the file is empty; expected one JSON object a line")
-    return records
 
 
 def read_captions(path: str | Path) -> list[CaptionRecord]:
@@ -149,18 +152,6 @@ def write_records(path: str | Path, records: Iterable[CaptionRecord]) -> None:
     """Write records as JSON Lines, atomically; raises `UserError` when the file cannot be written."""
     with atomic_writer(Path(path)) as handle:
         handle.writelines(f"{to_json(record)}\n" for record in records)
-
-
-def _objects(path: Path) -> Iterator[tuple[int, object]]:
-    for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); convert the file") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}:{number}: not JSON ({error}); expected one JSON object a line") from error
 
 
 def _parse(data: object, where: str) -> CaptionRecord:

@@ -1,0 +1,54 @@
+"""Ratings as a table, CSV, that spreadsheets may open."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, fields
+from pathlib import Path
+
+from metrics.common.errors import UserError
+from metrics.common.files import atomic_writer
+from metrics.viewer.ratings.store import Rating
+
+HEADINGS = tuple(field.name for field in fields(Rating))
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def to_csv(ratings: Iterable[Rating]) -> str:
+    """Return a heading and a row a rating (RFC 4180): item, system, rater, rating, note, blind (0 or 1), time.
+
+    Text that a spreadsheet would take for a formula, as it begins with = + - @, a tab or a carriage return, has an
+    apostrophe in front; so has text that begins with an apostrophe, so that without its first one it is as it was.
+    Source: OWASP, CSV Injection.
+    """
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(HEADINGS)
+    for one in ratings:
+        writer.writerow(map(_cell, astuple(one)))
+    return table.getvalue()
+
+
+def write_csv(ratings: Iterable[Rating], out: Path) -> None:
+    """Write `to_csv` to a new file, or in the place of one whose first line is that of an earlier export.
+
+    Raises:
+        UserError: when `out` is any other file, or cannot be read or written.
+    """
+    heading = ",".join(HEADINGS).encode()
+    if out.exists():
+        try:
+            with out.open("rb") as file:
+                ours = file.read(len(heading) + 1).rstrip() == heading
+        except OSError as error:
+            raise UserError(f"cannot read {out}: {error.strerror}; give another --out") from error
+        if not ours:
+            raise UserError(f"{out}: exists, and its first line is not {heading.decode()}; give another --out")
+    with atomic_writer(out) as handle:
+        handle.write(to_csv(ratings))
+
+
+def _cell(value: str | int | None) -> str | int | None:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return None if value is None else int(value)
