@@ -3,12 +3,16 @@
 import os
 import re
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from metrics.common.errors import UserError
+
+MOST_PIXELS = 100_000_000
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # Pillow was built with or without the last
 _HDF5_ROW = re.compile(r"(.+\.hdf5)/(\d+)")
 
 
@@ -16,6 +20,39 @@ def hdf5_row(path: str | Path) -> tuple[Path, int] | None:
     """The file and row of a photo written `FILE.hdf5/ROW`; None for any other path."""
     match = _HDF5_ROW.fullmatch(str(path))
     return (Path(match[1]), int(match[2])) if match else None
+
+
+def photo_path(folder: Path, image: str) -> Path | None:
+    """Where the photo `image` of a record is, relative to its catalogue's folder; None if it is not inside it."""
+    relative = PurePath(image)
+    outside = relative.is_absolute() or ".." in relative.parts or "\0" in image
+    return None if outside else folder / relative
+
+
+def load_photo(path: str | Path) -> Image.Image:
+    """Read a photo of a file that anybody may have made: one of `FORMATS`, `MOST_PIXELS` at most, RGB, turned by EXIF.
+
+    Raises:
+        UserError: naming the file, when there is no such photo or it is broken, or h5py is missing.
+    """
+    Image.init()
+    try:
+        with open_photo(path, tuple(name for name in FORMATS if name in Image.OPEN)) as image:
+            refuse_huge(image)
+            return to_rgb(ImageOps.exif_transpose(image))
+    except ImportError as error:
+        raise UserError(f"{path}: a photo in an HDF5 file; run: pip install h5py") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: larger than {MOST_PIXELS / 1e6:.0f} million pixels; make it smaller") from error
+    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or f"no photo, or a broken one ({error}); replace the file"
+        raise UserError(f"{path}: {reason}") from error
+
+
+def refuse_huge(image: Image.Image) -> None:
+    """Raise `DecompressionBombError` for a photo of more than `MOST_PIXELS`."""
+    if image.width * image.height > MOST_PIXELS:
+        raise Image.DecompressionBombError
 
 
 def open_photo(path: str | Path, formats: tuple[str, ...] | None = None) -> Image.Image:
