@@ -1,16 +1,15 @@
 """The photos of items: only from inside one folder, read by Pillow and written anew as JPEG, or the reason why not."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path, PurePath
+from functools import cache, lru_cache
+from pathlib import Path
 
 from PIL import Image
 
-from metrics.common.images import hdf5_row, open_photo
+from metrics.common.images import FORMATS, hdf5_row, open_photo, photo_path
 from metrics.common.thumbnails import jpeg
 
 SIZES = {"small": (320, 240), "large": (1200, 1200)}
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _MOST_PIXELS = 50_000_000
 _KEPT = 256  # small photos, of about 10 kB
 
@@ -33,8 +32,8 @@ class Photos:
             size: `small` or `large`.
 
         Raises:
-            NoPhotoError: when there is none, it lies outside the folder (links resolved), it has another format than
-                JPEG, PNG, WebP, GIF, BMP, TIFF, or cannot be read.
+            NoPhotoError: when there is none, it lies outside the folder (links resolved), it has none of
+                `FORMATS`, or cannot be read.
         """
         path = self._path(image)
         return _small(path, _file(path).stat().st_mtime_ns) if size == "small" else _jpeg(path, size)
@@ -46,10 +45,10 @@ class Photos:
             raise NoPhotoError("the catalogue folder is not known: give it by --images")
         if not self.folder.is_dir():
             raise NoPhotoError(f"no folder {self.folder}: give another by --images")
-        relative = PurePath(image)
-        if relative.is_absolute() or ".." in relative.parts or "\0" in image:
+        path = photo_path(self.folder, image)
+        if path is None:
             raise NoPhotoError("photo outside the catalogue folder")
-        file = _file(self.folder / relative)
+        file = _file(path)
         try:
             inside = file.resolve().is_relative_to(self.folder.resolve())
             exists = file.is_file()
@@ -59,7 +58,14 @@ class Photos:
             raise NoPhotoError("photo outside the catalogue folder")
         if not exists:  # or neither file nor folder: to open a pipe would never end
             raise NoPhotoError("photo not found")
-        return self.folder / relative
+        return path
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The formats of photos that this Pillow reads."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _file(path: Path) -> Path:
@@ -75,7 +81,7 @@ def _small(path: Path, _changed: int) -> bytes:
 
 def _jpeg(path: Path, size: str) -> bytes:
     try:
-        with open_photo(path, _FORMATS) as opened:
+        with open_photo(path, _formats()) as opened:
             opened.draft("RGB", SIZES[size])
             if opened.width * opened.height > _MOST_PIXELS:
                 raise NoPhotoError(f"photo too large: {opened.width} x {opened.height} pixels")
