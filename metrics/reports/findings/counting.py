@@ -27,7 +27,15 @@ _ABSENT = {
     "training": "the training captions were not given (--training)",
     "category": "Acc was not measured",
 }
-Readings = Sequence[Sequence[Reading]]
+
+
+class Readings(dict[str, Reading]):
+    """What each text says; a text is read when it is first asked for."""
+
+    def __missing__(self, text: str) -> Reading:
+        """Read the text."""
+        self[text] = read(text)
+        return self[text]
 
 
 def count_findings(evaluation: Evaluation, training: Collection[str] | None = None) -> dict[str, Any]:
@@ -46,8 +54,8 @@ def count_findings(evaluation: Evaluation, training: Collection[str] | None = No
         `rates` (by slice: `n`, `count`, `rate` and its 95% `interval`), `most_frequent` words, each with the `count` of
         items, and `examples`.
     """
-    references = [[read(text) for text in item.references] for item in evaluation.items]
-    limits = Limits(_longest(references), _plain(training))
+    references = Readings()
+    limits = Limits(_longest(evaluation, references), _plain(training))
     kinds = [kind for kind in KINDS if _has(kind, evaluation, limits)]
     return {
         "kinds": [{name: getattr(kind, name) for name in _DESCRIBED} for kind in kinds],
@@ -68,8 +76,8 @@ def _has(kind: Kind, evaluation: Evaluation, limits: Limits) -> bool:
     return kind.needs is None or "predicted" in evaluation.results[0].per_item
 
 
-def _longest(references: Readings) -> int:
-    lengths = [one.length for of_item in references for one in of_item]
+def _longest(evaluation: Evaluation, references: Readings) -> int:
+    lengths = [references[text].length for item in evaluation.items for text in item.references]
     return int(np.percentile(lengths, _PERCENTILE, method="inverted_cdf"))
 
 
@@ -92,17 +100,15 @@ def _prompt_lines(result: SystemScores) -> list[str]:
 
 
 def _cases(evaluation: Evaluation, result: SystemScores, references: Readings) -> Iterator[Case | None]:
-    """Each item's case, None without a caption; equal captions are read once."""
-    readings: dict[str, Reading] = {}
+    """Each item's case, None without a caption."""
+    readings = Readings(references)
     predicted = result.per_item.get("predicted")
     for place, item in enumerate(evaluation.items):
         record = result.system.captions.get(item.id) or CaptionRecord(item.id)
         text = (record.caption or "").strip()
-        if text and text not in readings:
-            readings[text] = read(text)
+        theirs = [readings[reference] for reference in item.references]
         category = predicted[place] if predicted else None
-        known = (references[place], item.category, category, record.finished)
-        yield Case(text, readings[text], *known) if text else None
+        yield Case(text, readings[text], theirs, item.category, category, record.finished) if text else None
 
 
 def _account(evaluation: Evaluation, result: SystemScores, found: Sequence[Found | None]) -> dict[str, Any]:
@@ -157,8 +163,8 @@ def _shares(
     find: Callable[[Case, Limits], Found | None], evaluation: Evaluation, references: Readings, limits: Limits
 ) -> Iterator[float]:
     """The share of each item's references that a kind is found in."""
-    for item, readings in zip(evaluation.items, references, strict=True):
-        cases = [Case(text, reading, ()) for text, reading in zip(item.references, readings, strict=True)]
+    for item in evaluation.items:
+        cases = [Case(text, references[text], ()) for text in item.references]
         yield sum(bool(find(case, limits)) for case in cases) / len(cases)
 
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from metrics.reports.findings.lexicons import Term, grouped
+from metrics.reports.findings.lexicons import Term
 from metrics.reports.findings.reading import Quantity, Reading
 from metrics.text.spelling import plain_spelling
 
 Words = tuple[str, ...]  # one: words of the caption; two: those of the references and the caption's in their place
 Found = Sequence[Words]
-MATERIALS = ("fibres", "fabrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +96,10 @@ def _materials_invented(case: Case, _: Limits) -> Found:
     return [(term.name,) for theirs, ours in sides for term in ours if term not in theirs]
 
 
-def _by_group(case: Case) -> Iterator[tuple[list[Term], list[Term]]]:
+def _by_group(case: Case) -> Iterator[tuple[Sequence[Term], Sequence[Term]]]:
     """The references' fibres and the caption's; then the fabrics."""
-    for group in MATERIALS:
-        theirs = [term for one in case.references for term in grouped(one.materials, group)]
-        yield theirs, grouped(case.caption.materials, group)
+    for group, ours in enumerate(case.caption.materials):
+        yield [term for one in case.references for term in one.materials[group]], ours
 
 
 def _pairs(theirs: Iterable[Term], ours: Iterable[Term]) -> Found:

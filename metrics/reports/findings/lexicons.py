@@ -4,7 +4,7 @@ import itertools
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,9 +15,12 @@ _TOKEN = re.compile(r"\d+(?:[.,/]\d+)+|[^\W_]+(?:['&][^\W_]+)*|[.,;:!?()/]+")
 Words = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Term:
-    """A name that a lexicon knows, and the groups (families of colours, fibres or fabrics, ...) that it belongs to."""
+    """A name that a lexicon knows, and the groups (families of colours, fibres or fabrics, ...) that it belongs to.
+
+    A lexicon has one object for each, whatever phrase it is found by: terms are equal if they are the same.
+    """
 
     name: str
     groups: frozenset[str]
@@ -47,12 +50,13 @@ class Lexicon:
 
     def find(self, words: Words) -> tuple[Term, ...]:
         """Return the terms in the `tokens` of a text, each once, in its order."""
-        if self._lengths.keys().isdisjoint(words):
+        lengths = self._lengths
+        if lengths.keys().isdisjoint(words):
             return ()
         found: dict[Term, None] = {}
         end = 0
         for place, word in enumerate(words):
-            if place >= end and word in self._lengths:
+            if word in lengths and place >= end:
                 phrase = self._longest(words, place)
                 end = place + len(phrase)
                 if term := self._terms.get(phrase):
@@ -60,8 +64,11 @@ class Lexicon:
         return tuple(found)
 
     def _longest(self, words: Words, place: int) -> Words:
-        phrases = (words[place : place + length] for length in self._lengths[words[place]])
-        return next((phrase for phrase in phrases if phrase in self._terms), ())
+        for length in self._lengths[words[place]]:
+            phrase = words[place : place + length]
+            if phrase in self._terms:
+                return phrase
+        return ()
 
 
 def _plurals(entries: Entries) -> dict[str, Term | None]:
@@ -124,8 +131,3 @@ def _filled(phrase: str, parts: Mapping[str, Sequence[str]]) -> Iterator[str]:
     names = [name for _, name, _, _ in Formatter().parse(phrase) if name]
     for chosen in itertools.product(*(parts[name] for name in names)):
         yield phrase.format(**dict(zip(names, chosen, strict=True)))
-
-
-def grouped(terms: Iterable[Term], group: str) -> list[Term]:
-    """Return the terms of one group."""
-    return [term for term in terms if group in term.groups]

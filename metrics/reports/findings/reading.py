@@ -43,7 +43,8 @@ class Reading:
 
     Attributes:
         length: its words, cut at white space.
-        colours, materials, claims, sales: the terms of those lexicons.
+        colours, claims, sales: the terms of those lexicons.
+        materials: the fibres, and the fabrics.
         exclaims: whether it has an exclamation mark.
         numbers: its numbers in digits.
         spelled: its numbers in words, two to twelve.
@@ -54,7 +55,7 @@ class Reading:
 
     length: int
     colours: tuple[Term, ...]
-    materials: tuple[Term, ...]
+    materials: tuple[tuple[Term, ...], tuple[Term, ...]]
     claims: tuple[Term, ...]
     sales: tuple[Term, ...]
     exclaims: bool
@@ -71,16 +72,23 @@ def read(text: str) -> Reading:
     return Reading(
         length=len(text.split()),
         colours=known["colours"].find(words),
-        materials=known["materials"].find(words),
+        materials=_by_group(known["materials"].find(words)),
         claims=known["claims"].find(words),
         sales=known["sales"].find(words),
         exclaims="!" in text,
         numbers=tuple(dict.fromkeys(_numbers(text))),
-        spelled=tuple(_SPELLED[word] for word in words if word in _SPELLED),
+        spelled=tuple(_SPELLED[word] for word in _SPELLED.keys() & words),
         echo=_echo(words),
         repeated=_repeated([word for word in words if word[0].isalnum()]),
         marks=_marks(text),
     )
+
+
+def _by_group(materials: tuple[Term, ...]) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    if not materials:
+        return (), ()
+    fibres = tuple(term for term in materials if "fibres" in term.groups)
+    return fibres, tuple(term for term in materials if "fibres" not in term.groups)
 
 
 def _numbers(text: str) -> Iterator[Quantity]:
