@@ -13,10 +13,11 @@ _Z = 1.959963984540054
 def proportion_interval(per_item: Floats, clusters: Integers) -> Interval | None:
     """Return the 95% interval of the mean of items' values; None if no item has one.
 
-    Wilson's score interval (Wilson 1927) with n divided by the design effect of the clusters, which is at least 1
-    (Korn and Graubard, Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated
-    from Survey Data, 1998; the variance is that of a ratio of cluster totals). Where no cluster differs from any other,
-    n is the number of clusters.
+    Wilson's score interval (Wilson 1927) with n divided by the design effect of the clusters, which is taken to be at
+    least 1: n becomes p (1 - p) / v, where v is the variance of a ratio of cluster totals (Korn and Graubard,
+    Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data,
+    1998). Items that are clusters of their own give Wilson's interval. At 0 and 1, where v is 0, n is the number of
+    clusters.
 
     Args:
         per_item: (n,) 0 to 1; NaN if the item is left out.
@@ -32,11 +33,11 @@ def proportion_interval(per_item: Floats, clusters: Integers) -> Interval | None
 
 def _effective_size(values: Floats, share: float, clusters: Integers) -> float:
     groups = int(clusters.max()) + 1
-    residuals = np.bincount(clusters, weights=values - share)
-    spread = float((residuals**2).sum()) * groups / max(groups - 1, 1) / len(values) ** 2
-    if spread == 0 or groups == 1:
+    if groups == 1 or share in (0, 1):
         return groups
-    return min(len(values), share * (1 - share) / spread)
+    residuals = np.bincount(clusters, weights=values - share)
+    variance = float((residuals**2).sum()) / len(values) ** 2
+    return min(len(values), share * (1 - share) / variance) if variance else len(values)
 
 
 def _wilson(share: float, size: float) -> Interval:

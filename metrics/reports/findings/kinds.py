@@ -199,7 +199,8 @@ KINDS = (
     Kind(
         "claim",
         "Claim that no photo shows",
-        "By a list of words: certificates, organic or recycled fibres, funding, designers, brands, country of origin.",
+        "By a list of words: certificates, organic or recycled fibres, funding, designers, brands, country of origin. "
+        "Names of people are not in it.",
         _claims,
     ),
     Kind(
@@ -212,7 +213,8 @@ KINDS = (
     Kind(
         "runs_on",
         "Runs on",
-        "The caption was cut at the length limit before its end, or is longer than 99% of the references.",
+        "The caption was cut at the length limit before its end (where that is known), or is longer than 99% of the "
+        "references.",
         _runs_on,
     ),
     Kind("echo", "Words doubled", "One to three words follow at once on the same ones.", _echoes),
