@@ -38,6 +38,7 @@ def test_another_colour_is_confused(reference: str, caption: str, pairs: Found) 
         ("cream trousers", "off-white trousers"),  # a shade between two families is of both
         ("turquoise top", "green top"),
         ("a black dress with a red collar", "a red dress"),  # one of theirs is enough
+        ("a red dress", "a black dress with a red collar"),
     ],
 )
 def test_a_shade_of_the_same_family_is_not(reference: str, caption: str) -> None:

@@ -16,6 +16,7 @@ from metrics.__main__ import app
 from metrics.reports.findings.counting import count_findings
 
 EVIL = "<script>alert(1)</script>|"
+PROMPT = "Please write a coat's caption."
 CAPTIONS = [
     ("a black coat", "a dark blue coat"),
     ("a black polyester coat", "a black coat"),
@@ -124,9 +125,9 @@ def text_of(page: str) -> str:
 def captions(tmp_path: Path) -> Path:
     rows = [
         {**row(place, caption, reference), "id": f"{place}{EVIL}", "seen": place % 2 == 0}
-        for place, (caption, reference) in enumerate(CAPTIONS)
+        for place, (caption, reference) in enumerate([*CAPTIONS, (PROMPT, "a coat")])
     ]
-    return write_system(tmp_path / "system", rows, system=EVIL, prompt="Please write a coat's caption.\nASSISTANT:")
+    return write_system(tmp_path / "system", rows, system=EVIL, prompt=f"{PROMPT}\nASSISTANT:")
 
 
 @pytest.mark.java
@@ -162,7 +163,7 @@ def test_the_comparison_has_the_rates(captions: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     made = json.loads((tmp_path / "out" / "comparison.json").read_text())["findings"]
     assert [system["name"] for system in made["systems"]] == [EVIL, f"{EVIL} (2)"]
-    assert made["systems"][1]["left_over"]["rates"]["all"]["count"] == 1
+    assert made["systems"][1]["left_over"]["rates"]["all"]["count"] == 2
     page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
     assert "Prompt or token left in 0.0% " in text_of(page)
     assert "| Prompt or token left in | 0.0%" in (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
