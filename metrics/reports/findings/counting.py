@@ -14,6 +14,7 @@ from metrics.records.captions import CaptionRecord
 from metrics.reports.findings.kinds import KINDS, Case, Found, Kind, Limits
 from metrics.reports.findings.reading import Reading, read
 from metrics.scoring.suite import Evaluation, SystemScores
+from metrics.text.ngrams import Integers
 from metrics.text.spelling import plain_spelling
 
 _SEED = 42
@@ -124,7 +125,7 @@ def _account(evaluation: Evaluation, result: SystemScores, found: Sequence[Found
     }
 
 
-def _rates(evaluation: Evaluation, values: Floats) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def _rates(evaluation: Evaluation, values: Floats) -> Iterator[tuple[str, Integers, dict[str, Any]]]:
     """Each slice, the places of its items, and the rate among them of items' values."""
     for name, places in evaluation.slices.items():
         interval = proportion_interval(values[places], evaluation.clusters[name].labels)

@@ -14,6 +14,7 @@ _NUMBER = re.compile(rf"(?<![^\Wx])(?<![.,/])(\d+(?:[.,/]\d+)*)(?:[\s-]?({_UNITS
 _DIGIT = re.compile(r"[\d½¼¾]")
 _FRACTIONS = str.maketrans({"½": ".5", "¼": ".25", "¾": ".75"})
 _SAME_UNIT = {"inches": "inch", '"': "inch", "percent": "%", "den": "denier", "pc": "piece", "pcs": "piece"}
+_SAME_UNIT |= dict.fromkeys(("meter", "meters", "metre", "metres"), "m")
 _MARKS = re.compile(
     r"\b(?:user|assistant|human|system|question|answer|instruction)\s?:"
     r"|</?s>|<(?:pad|unk|image|bos|eos|mask|start_of_turn|end_of_turn)>|<\|[^|<>]{1,40}\|>|<</?sys>>|\[/?inst\]"
