@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,9 +51,9 @@ def count_findings(evaluation: Evaluation, training: Collection[str] | None = No
 
     Returns:
         JSON: `kinds` (`name`, `title`, `rule`, `by_slice`), `absent` (title to reason), `longest` (words that 99% of
-        the references do not exceed), `references` (kind to slice to rate) and `systems`: for each, in order, kind to
-        `rates` (by slice: `n`, `count`, `rate` and its 95% `interval`), `most_frequent` words, each with the `count` of
-        items, and `examples`.
+        the references do not exceed; None without references), `references` (kind to slice to rate) and `systems`: for
+        each, in order, kind to `rates` (by slice: `n`, `count`, `rate` and its 95% `interval`), `most_frequent` words,
+        each with the `count` of items, and `examples`.
     """
     references = Readings()
     limits = Limits(_longest(evaluation, references), _plain(training))
@@ -77,9 +77,9 @@ def _has(kind: Kind, evaluation: Evaluation, limits: Limits) -> bool:
     return kind.needs is None or "predicted" in evaluation.results[0].per_item
 
 
-def _longest(evaluation: Evaluation, references: Readings) -> int:
+def _longest(evaluation: Evaluation, references: Readings) -> int | None:
     lengths = [references[text].length for item in evaluation.items for text in item.references]
-    return int(np.percentile(lengths, _PERCENTILE, method="inverted_cdf"))
+    return int(np.percentile(lengths, _PERCENTILE, method="inverted_cdf")) if lengths else None
 
 
 def _of_system(
@@ -89,7 +89,7 @@ def _of_system(
     found: dict[str, list[Found | None]] = {kind.name: [] for kind in kinds}
     for case in _cases(evaluation, result, references):
         for kind in kinds:
-            found[kind.name].append(kind.find(case, limits) if case else None)
+            found[kind.name].append(kind.of(case, limits) if case else None)
     return {name: _account(evaluation, result, of_kind) for name, of_kind in found.items()}
 
 
@@ -155,18 +155,16 @@ def _of_references(
         if kind.needs == "category":
             rates[kind.name] = _classifier_errors(evaluation)
         elif kind.in_references:
-            values = np.array([*_shares(kind.find, evaluation, references, limits)])
+            values = np.array([*_shares(kind, evaluation, references, limits)])
             rates[kind.name] = {name: rate for name, _, rate in _rates(evaluation, values)}
     return rates
 
 
-def _shares(
-    find: Callable[[Case, Limits], Found | None], evaluation: Evaluation, references: Readings, limits: Limits
-) -> Iterator[float]:
-    """The share of each item's references that a kind is found in."""
+def _shares(kind: Kind, evaluation: Evaluation, references: Readings, limits: Limits) -> Iterator[float]:
+    """The share of each item's references that a kind is found in, NaN without references."""
     for item in evaluation.items:
         cases = [Case(text, references[text], ()) for text in item.references]
-        yield sum(bool(find(case, limits)) for case in cases) / len(cases)
+        yield sum(bool(kind.find(case, limits)) for case in cases) / len(cases) if cases else np.nan
 
 
 def _classifier_errors(evaluation: Evaluation) -> dict[str, Any]:

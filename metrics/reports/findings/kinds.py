@@ -41,12 +41,12 @@ class Limits:
     """What captions are held against besides their references.
 
     Attributes:
-        longest: the words that 99% of the references do not exceed.
+        longest: the words that 99% of the references do not exceed; None without references.
         training: the training captions in plain spelling; None if not given.
         prompts: lines of the system's prompt, lower-cased.
     """
 
-    longest: int
+    longest: int | None
     training: frozenset[str] | None = None
     prompts: Sequence[str] = ()
 
@@ -60,7 +60,8 @@ class Kind:
         title: its name in tables.
         rule: what counts, and of which captions.
         find: the words concerned, () if the caption is free of it, None if the rule does not apply to it.
-        in_references: whether a reference alone can have it, so that its rate among references is known.
+        in_references: whether a reference alone can have it, so that its rate among references is known; if not, the
+            caption is compared with references, and an item without any is left out.
         needs: what must be given for it.
         by_slice: whether tables show its rate on every slice, not on all items alone.
     """
@@ -72,6 +73,10 @@ class Kind:
     in_references: bool = True
     needs: Literal["training", "category"] | None = None
     by_slice: bool = False
+
+    def of(self, case: Case, limits: Limits) -> Found | None:
+        """Return what `find` does; None if the references that it needs are missing."""
+        return self.find(case, limits) if self.in_references or case.references else None
 
 
 def _colours_confused(case: Case, _: Limits) -> Found | None:
@@ -131,8 +136,9 @@ def _claims_invented(case: Case, _: Limits) -> Found:
 
 
 def _runs_on(case: Case, limits: Limits) -> Found:
+    length = case.caption.length
     unfinished = [("not finished",)] if case.finished is False else []
-    return unfinished + ([(f"{case.caption.length:,} words",)] if case.caption.length > limits.longest else [])
+    return unfinished + ([(f"{length:,} words",)] if limits.longest is not None and length > limits.longest else [])
 
 
 def _echoes(case: Case, _: Limits) -> Found:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,14 @@ def test_training_captions_that_are_none(score: Callable[..., Result], captions:
     result = score(captions, "--out", tmp_path / "out", "--training", training)
     assert (result.exit_code, (tmp_path / "out").exists()) == (2, False)
     assert 'no record has "references"' in result.output
+
+
+def test_items_without_references_are_compared_with_none() -> None:
+    """Measures that need no references score such items, which `score_captions` alone refuses."""
+    evaluation = score_captions(records(), measures=[Given("BLEU-4", {}, [0.0] * 6)], clusters=["item"])
+    bare = [replace(item, references=()) for item in evaluation.items]
+    made = count_findings(replace(evaluation, items=bare))
+    rates = {name: found["rates"]["all"] for name, found in made["systems"][0].items()}
+    assert {rates[name]["n"] for name in ("colour_confused", "material_invented", "claim_invented")} == {0}
+    assert (rates["left_over"]["count"], rates["left_over"]["n"]) == (1, 5)
+    assert (made["longest"], rates["runs_on"]["count"], made["references"]["claim"]["all"]["n"]) == (None, 0, 0)
