@@ -50,8 +50,9 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     with locked(recipe.output):
         fillings = _fillings(recipe, parts)
         trained_captions = _caption(recipe, parts, fillings)
+        training = [RunFolder(folder).references("train") for _, folder in parts]
         reports = [
-            _report(recipe.scoring, [*files, *captions], RunFolder(folder))
+            _report(recipe.scoring, [*files, *captions], RunFolder(folder), training)
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
         by_catalogue = {
@@ -101,10 +102,11 @@ def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]], fillings: list[
     return files
 
 
-def _report(scoring: Scoring, files: list[Path], folder: RunFolder) -> Path:
-    """Score one catalogue's systems; the last one also with its photos shuffled."""
+def _report(scoring: Scoring, files: list[Path], folder: RunFolder, training: list[Path]) -> Path:
+    """Score one catalogue's systems; the last one also with its photos shuffled. `training`: captions of all."""
     shuffled = write_shuffled(files[-1], folder.captions("shuffled").parent)
-    score_files([*files, shuffled], folder.report, measures_of(scoring, folder), clusters=scoring.clusters)
+    measures = measures_of(scoring, folder)
+    score_files([*files, shuffled], folder.report, measures, clusters=scoring.clusters, training=training)
     write_text(folder.report / SCORING, scoring.model_dump_json())
     return folder.report
 

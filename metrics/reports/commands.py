@@ -26,6 +26,11 @@ Clip = Annotated[str | None, typer.Option(help="CLIP or SigLIP, a Hub id or a fo
 Images = Annotated[Path | None, typer.Option(help="Folder that photos are relative to. Default: the run's catalogue.")]
 Vocabulary = Annotated[Path | None, typer.Option(help="File of an attribute vocabulary, for MAP and MAR.")]
 
+Training = Annotated[
+    list[Path] | None,
+    typer.Option(help="References that the systems were trained on (references-train.jsonl), to find copies of them."),
+]
+
 
 def _names(clusters: str) -> list[str]:
     return [name.strip() for name in clusters.split(",")]
@@ -47,13 +52,14 @@ def score(
     clip: Clip = None,
     images: Images = None,
     clusters: Clusters = "product,reference,photo",
+    training: Training = None,
 ) -> None:
     """Score captions and write the report."""
     from metrics.reports.score_files import score_files
     from metrics.scoring.registry import choose_measures
 
     measures = choose_measures(measure or (), classifier, vocabulary, stanza, clip, images)
-    score_files(captions, out, measures, references, _names(clusters))
+    score_files(captions, out, measures, references, _names(clusters), training or ())
 
 
 @app.command()
@@ -75,10 +81,11 @@ def compare(
         str | None, typer.Option(help="The system that all others are tested against. Default: the last.")
     ] = None,
     clusters: Clusters = "product,reference,photo",
+    training: Training = None,
 ) -> None:
     """Compare systems as the paper's tables do: intervals, significance, improvement by fine-tuning."""
     from metrics.reports.score_files import compare_files
     from metrics.scoring.registry import choose_measures
 
     measures = choose_measures(measure or (), classifier, vocabulary, stanza, clip, images)
-    compare_files(captions, out, measures, references, published, against, _names(clusters))
+    compare_files(captions, out, measures, references, published, against, _names(clusters), training or ())

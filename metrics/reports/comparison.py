@@ -1,6 +1,6 @@
 """Systems side by side as in the paper's tables: intervals, significance, improvement, the published rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from metrics.reports.comparison_tables import (
     with_joined_rows,
 )
 from metrics.reports.equal_baselines import equal_baselines
+from metrics.reports.findings.counting import count_findings
+from metrics.reports.findings.table import RateTable, rate_table
 from metrics.reports.published import (
     IMPROVED,
     KIND,
@@ -44,31 +46,40 @@ Row = dict[str, Any]
 
 
 def write_comparison(
-    evaluation: Evaluation, out: Path, published: str | None = None, against: str | None = None
+    evaluation: Evaluation,
+    out: Path,
+    published: str | None = None,
+    against: str | None = None,
+    training: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Write `comparison.{json,md,tex,html,csv}` into the folder `out`, and return the content of the first.
 
     Raises:
         UserError: as `build_comparison`, and when the folder or a file cannot be written.
     """
-    comparison = build_comparison(evaluation, published, against)
+    comparison = build_comparison(evaluation, published, against, training)
     make_folder(out)
     write_text(out / f"{NAME}.json", dump(comparison) + "\n")
     write_text(out / f"{NAME}.csv", csv_text(comparison))
     for form in FORMS:
         view = {**with_joined_rows(comparison), "slice_words": SLICES, "notes": notes_on(comparison)}
+        view["rates"] = _rates(comparison)
         write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", view, filters=FILTERS))
     return comparison
 
 
 def build_comparison(
-    evaluation: Evaluation, published: str | None = None, against: str | None = None
+    evaluation: Evaluation,
+    published: str | None = None,
+    against: str | None = None,
+    training: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Return the content of `comparison.json`; all scores are x100.
 
     `published` (hm or facad) adds the paper's rows of that catalogue. Every system's p is of its difference from the
     system `against` (default: the last one, a fine-tuned one if there is any; see `p_values`), and p_holm the same
-    corrected for the number of p-values of its slice (`holm`).
+    corrected for the number of p-values of its slice (`holm`). `findings` are rates (0..1) of what goes wrong, without
+    examples; `training`: the captions that the systems were trained on.
 
     Raises:
         UserError: when there is no such catalogue or system.
@@ -94,7 +105,20 @@ def build_comparison(
         "warnings": [*_warnings(evaluation, dataset)],
         "equal_baselines": equal_baselines(evaluation),
         "slices": [_slice(evaluation, name, chosen, dataset) for name in evaluation.slices],
+        "findings": _findings(evaluation, training),
     }
+
+
+def _findings(evaluation: Evaluation, training: Collection[str] | None) -> dict[str, Any]:
+    found = count_findings(evaluation, training)
+    rates = [{kind: {"rates": one["rates"]} for kind, one in system.items()} for system in found["systems"]]
+    named = zip(evaluation.results, rates, strict=True)
+    return found | {"systems": [{"name": result.system.name, **of_one} for result, of_one in named]}
+
+
+def _rates(comparison: Mapping[str, Any]) -> RateTable:
+    systems = comparison["findings"]["systems"]
+    return rate_table(comparison["findings"], [system["name"] for system in systems], systems)
 
 
 def check_choices(names: Sequence[str], published: str | None, against: str | None) -> None:

@@ -1,7 +1,7 @@
 """The report: scored-references.jsonl, items.jsonl, report.json, report.md and one self-contained report.html."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,27 @@ from metrics.records.run import CatalogueInfo, RunRecord
 from metrics.reports import confidence
 from metrics.reports import measure_charts as details
 from metrics.reports.equal_baselines import equal_baselines, joined_rows
+from metrics.reports.findings.counting import count_findings
+from metrics.reports.findings.photos import scores_by_photo
+from metrics.reports.findings.table import rate_table
 from metrics.reports.samples import choose_samples, shown_measures
 from metrics.reports.summary import build_summary
 from metrics.scoring.clusters import Clusters
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters, finite
 
 
-def write_report(evaluation: Evaluation, out: Path) -> Path:
+def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | None = None) -> Path:
     """Write what a scoring gave into the folder `out` and return its `report.html`.
 
     `scored-references.jsonl` has the items, `items.jsonl` each system's caption of each with its own scores;
     `report.json`, `report.md` and `report.html` have the report. `out` is made if missing; every file appears whole or
-    not at all.
+    not at all. `training`: the captions that the systems were trained on, to find copies of them.
 
     Raises:
         UserError: when the folder or a file cannot be written.
     """
     make_folder(out)
-    report = build_report(evaluation)
+    report = build_report(evaluation, training)
     write_records(out / "scored-references.jsonl", evaluation.items)
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
@@ -41,6 +44,10 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
     view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation)}
     view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
+    systems = report["systems"]
+    view["rates"] = rate_table(
+        report["findings"], [one["name"] for one in systems], [one["findings"] for one in systems]
+    )
     view |= {"score_rows": joined_rows(report["systems"], report["equal_baselines"]), "confidence": confidence}
     view |= {"meanings": meanings(evaluation.measures)}
     write_text(out / "report.md", render("report.md.j2", view))
@@ -48,12 +55,14 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
     return out / "report.html"
 
 
-def build_report(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the content of `report.json`: every score with its signature, slices, counts, and each `run.json`.
+def build_report(evaluation: Evaluation, training: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the content of `report.json`: scores with their signatures, counts, what goes wrong, each `run.json`.
 
     Values are 0..1 (CIDEr 0..10).
     """
     runs = [result.system.run for result in evaluation.results if result.system.run]
+    findings = count_findings(evaluation, training)
+    further = zip(evaluation.results, findings.pop("systems"), scores_by_photo(evaluation), strict=True)
     return {
         "title": _title(runs),
         "summary": build_summary(evaluation),
@@ -69,8 +78,11 @@ def build_report(evaluation: Evaluation) -> dict[str, Any]:
         "leak_audits": _distinct(dict(run.leak_audit) for run in runs),
         "leak_notes": list(dict.fromkeys(run.leak_note for run in runs if run.leak_note)),
         "catalogues": _distinct(_describe_catalogue(run.catalogue) for run in runs),
+        "findings": findings,
+        "systems": [
+            _describe(result) | {"findings": found, "by_photo": by_photo} for result, found, by_photo in further
+        ],
         "equal_baselines": equal_baselines(evaluation),
-        "systems": [_describe(result) for result in evaluation.results],
         "confidence": confidence.build_confidence(evaluation),
     }
 

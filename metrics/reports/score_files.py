@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from metrics.common.errors import UserError
 from metrics.common.files import check_folder
 from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import Measure
@@ -23,16 +24,21 @@ def score_files(
     measures: Sequence[Measure],
     references: Path | None = None,
     clusters: Sequence[str] = BY,
+    training: Sequence[Path] = (),
 ) -> None:
     """Score captions files side by side, write the report into `out` and print its table; clusters as `score_systems`'.
 
+    `training` are files such as `references-train.jsonl`, in whose captions copies are looked for.
+
     Raises:
-        UserError: as `load_systems`, `score_systems` and `write_report`.
+        UserError: as `load_systems`, `score_systems` and `write_report`, and when a file of `training` cannot be read
+            or has no captions.
     """
     systems = load_systems(captions)
     check_folder(out)
+    trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
-    report = write_report(evaluation, out)
+    report = write_report(evaluation, out, trained_on)
     absent = [f"{measure}: {reason}" for measure, reason in evaluation.absent.items()]
     print_tables(_table(evaluation), *few_clusters(evaluation), *absent, f"report: {report}")
 
@@ -45,10 +51,11 @@ def compare_files(
     published: str | None = None,
     against: str | None = None,
     clusters: Sequence[str] = BY,
+    training: Sequence[Path] = (),
 ) -> None:
     """Score captions files, write the comparison into `out` and print its tables.
 
-    Arguments as `write_comparison`'s and `score_systems`'.
+    Arguments as `write_comparison`'s, `score_systems`' and `score_files`'.
 
     Raises:
         UserError: as `load_systems`, `score_systems` and `write_comparison`.
@@ -56,14 +63,26 @@ def compare_files(
     systems = load_systems(captions)
     check_choices([system.name for system in systems], published, against)
     check_folder(out)
+    trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
-    comparison = write_comparison(evaluation, out, published, against)
+    comparison = write_comparison(evaluation, out, published, against, trained_on)
     notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]
     print_tables(*screen_tables(comparison), *notes)
 
 
 def _given(references: Path | None) -> list[CaptionRecord] | None:
     return read_records(references) if references else None
+
+
+def _captions(training: Sequence[Path]) -> frozenset[str] | None:
+    """The training captions; None if no file is given."""
+    captions: set[str] = set()
+    for path in training:
+        of_file = {text for record in read_records(path) for text in record.references}
+        if not of_file:
+            raise UserError(f'{path}: no record has "references"; give the training captions: references-train.jsonl')
+        captions |= of_file
+    return frozenset(captions) if training else None
 
 
 def _table(evaluation: Evaluation) -> WideTable:

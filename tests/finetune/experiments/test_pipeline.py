@@ -56,6 +56,7 @@ def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path) -> Non
     assert made["measures"] == [name for name in ORDER if name not in ("SPICE", "CLIPScore", "RefCLIPScore")]
     assert made["absent"] == {"SPICE": "not installed, run `lookbook install-spice`"}
     assert [system["name"] for system in made["systems"]] == SYSTEMS
+    assert made["systems"][0]["findings"]["copied"]["rates"]["all"]["rate"] == 1
     assert (recipe.parent / "run" / "report" / "report.html").is_file()
     assert (recipe.parent / "run" / "model" / "adapter_model.safetensors").is_file()
     filled = lines(recipe.parent / "run" / "filled" / "captions.jsonl")

@@ -2,19 +2,15 @@
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from given_measure import Given
 
 from metrics import CaptionRecord, UserError, score_captions, write_report
-from metrics.measures.base import Measure, Measured
 from metrics.measures.rouge import RougeL
-from metrics.measures.statistics import mean_of
 from metrics.reports.measure_charts import OTHERS, attribute_axes, attribute_dots, confusion
-from metrics.text.corpus import Corpus
 
 EVIL = "<script>alert(1)</script>|`"
 SPICE = {"cut": 2, "uncached": 1, "subscores": {"object": {"f": 0.5, "n": 3}, EVIL: {"f": None, "n": 0}}}
@@ -38,20 +34,6 @@ CATEGORY = {
     "without_category": 2,
     "cut_captions": 3,
 }
-
-
-class Given(Measure):
-    """A measure whose values and details are known."""
-
-    tokenizer = "none"
-
-    def __init__(self, name: str, details: dict[str, Any], per_item: Sequence[float]) -> None:
-        self.names = (name,)
-        self._details = details
-        self._per_item = np.array(per_item)
-
-    def measure(self, corpus: Corpus) -> list[Measured]:
-        return [Measured({self.names[0]: mean_of(self._per_item)}, details=self._details) for _ in corpus.systems]
 
 
 class Absent(Given):
