@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from metrics.reports.report import build_report, write_report
     from metrics.scoring.registry import choose_measures
     from metrics.scoring.suite import Evaluation, Score, SystemScores, default_measures, score_captions, score_systems
+    from metrics.viewer.ratings.store import Rating, RatingStore
+    from metrics.viewer.ratings.summary import summarise
 
 _HOMES = {
     "measures.attributes.measure": ("Attributes",),
@@ -49,6 +51,8 @@ _HOMES = {
     "measures.spice.measure": ("Spice",),
     "measures.statistics": ("Statistics", "intervals", "p_values"),
     "scoring.suite": ("Evaluation", "Score", "SystemScores", "default_measures", "score_captions", "score_systems"),
+    "viewer.ratings.store": ("Rating", "RatingStore"),
+    "viewer.ratings.summary": ("summarise",),
     "records.caption_sets": ("CaptionSet", "load_systems"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -64,6 +68,8 @@ __all__ = [
     "Evaluation",
     "Measure",
     "Meteor",
+    "Rating",
+    "RatingStore",
     "RougeL",
     "Score",
     "Spice",
@@ -82,6 +88,7 @@ __all__ = [
     "read_records",
     "score_captions",
     "score_systems",
+    "summarise",
     "to_json",
     "user_errors",
     "write_comparison",
