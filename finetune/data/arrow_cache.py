@@ -23,7 +23,7 @@ from finetune.data.leaks import Exposed, SeenInTraining
 from finetune.data.photos import Photo
 from finetune.data.similar_photos import count_photos
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_folder, sha256, write_text
+from metrics.common.files import atomic_folder, write_text
 from metrics.common.images import hdf5_row
 
 datasets.disable_progress_bars()
@@ -155,12 +155,13 @@ def _exposed(part: pd.DataFrame) -> Exposed:
 def _digests(folder: Path) -> dict[str, str]:
     """The hash of each split's files, and of the items."""
     splits = {name: _digest(folder / name) for name in ALL_SPLITS if (folder / name).is_dir()}
-    return splits | {ITEMS: sha256(folder / ITEMS)}
+    return splits | {ITEMS: _digest(folder / ITEMS)}
 
 
-def _digest(split: Path) -> str:
+def _digest(place: Path) -> str:
+    """The hash of a file, or of a folder's files. Raises `OSError`."""
     digest = hashlib.sha256()
-    for path in sorted(split.iterdir()):
+    for path in sorted(place.iterdir()) if place.is_dir() else [place]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

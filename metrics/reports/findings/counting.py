@@ -168,6 +168,6 @@ def _shares(kind: Kind, evaluation: Evaluation, references: Readings, limits: Li
 
 
 def _classifier_errors(evaluation: Evaluation) -> dict[str, Any]:
-    """How often the classifier misreads the references, by slice; their number is with the accuracy."""
-    accuracy = evaluation.results[0].details["Acc"]["accuracy_of_references"]
+    """How often the classifier misreads the references, by slice; empty if that is unknown."""
+    accuracy = evaluation.results[0].details.get("Acc", {}).get("accuracy_of_references", {})
     return {name: {"n": None, "rate": 1 - value, "interval": None} for name, value in accuracy.items()}
