@@ -45,7 +45,7 @@ def write_scored(
     **per_item: Sequence[Any],
 ) -> Path:
     """Write what `score` writes; scores and `per_item` have a list of items' values for each system."""
-    run = RunRecord(catalogue=CatalogueInfo("shop", images), kind="finetuned") if images else None
+    run = RunRecord(catalogue=CatalogueInfo("shop", folder=images), kind="finetuned") if images else None
     run = run and replace(run, raw=run.to_json())
     systems = [
         CaptionSet(
