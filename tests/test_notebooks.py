@@ -1,4 +1,4 @@
-"""Notebooks are committed without outputs and use the public interface alone; `make notebooks` runs them."""
+"""Notebooks are committed without outputs and use only the public interface; `make notebooks` runs them."""
 
 import ast
 import json

@@ -39,7 +39,7 @@ def fill(
     min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="withhold less confident ones")] = None,
     words_at_least: Annotated[int, typer.Option(min=1, help="withhold captions of fewer words")] = 1,
     overwrite_short: Annotated[int, typer.Option(min=0, help="also fill descriptions of fewer words")] = 0,
-    category: Annotated[list[str] | None, typer.Option(help="fill this category alone; repeatable")] = None,
+    category: Annotated[list[str] | None, typer.Option(help="fill only this category; repeatable")] = None,
     catalogue: Annotated[str | None, typer.Option(help="which one, of a recipe with several catalogues")] = None,
     limit: Limit = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,

@@ -87,7 +87,7 @@ def catalogue_recipe(
     if place.is_file():
         return load_begun(place, with_limit(list(overrides), limit))
     if limit is not None:
-        raise UserError("--limit: means something for a recipe alone; leave it out")
+        raise UserError("--limit: applies only to a recipe; leave it out")
     _refuse_without_recipe(overrides, catalogue)
     return None
 

@@ -29,7 +29,7 @@ class Classifier(Section):
 
 def _item_alone(clusters: tuple[ClusterKey, ...]) -> tuple[ClusterKey, ...]:
     if "item" in clusters and len(clusters) > 1:
-        raise ValueError("item joins nothing; give it alone, or leave it out")
+        raise ValueError("item joins nothing; give it by itself or leave it out")
     return clusters
 
 

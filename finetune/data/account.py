@@ -46,7 +46,7 @@ class Account:
     prepared data. `dropped` has the ids by rule, `image_sizes` the number of photos by "width x height", the most
     frequent first, `notes` further lines under titles, `photos` how many photos are in several items or look like
     others, `digests` the hash of each split's rows and of the items. `mixture` is empty for a single catalogue; a
-    mixture has its name, fingerprint, split sizes and `mixture` alone.
+    mixture has its name, fingerprint, split sizes and `mixture` only.
     """
 
     name: str

@@ -67,7 +67,7 @@ def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "fl
         commit = None if Path(name).exists() else _commit(name, revision)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
         photos = architecture.photos.from_pretrained(name, revision=commit)
-        # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of weights in pickle alone.
+        # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of pickled weights.
         model, report = architecture.model.from_pretrained(
             name, revision=revision, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True
         )

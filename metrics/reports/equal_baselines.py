@@ -22,7 +22,7 @@ def _outcome(result: SystemScores) -> tuple[Any, ...]:
 
 
 def joined_rows(rows: Sequence[Row], groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """Return the rows, each with its `names`: the first row of a group stands for all and is called `one = other`."""
+    """Return the rows, each with its `names`: a group is its first row, called `one = other`."""
     joined = []
     for row in rows:
         group = next((names for names in groups if row["name"] in names and not row.get("published")), [row["name"]])

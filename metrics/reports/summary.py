@@ -33,7 +33,7 @@ _QUESTIONS = {
         "all",
         "{name} sees the photo; its captions fit their own photos better than other items' photos",
         "{name} does not see the photo; its captions fit their own photos worse than other items' photos",
-        "Whether {name} sees the photo is open; captions of the right photos and of others cannot be told apart",
+        "Whether {name} sees the photo is open; captions of the right photos and of others cannot be distinguished",
         "no control (its captions with the photos shuffled) was scored; `lookbook run` makes one",
     ),
     "copying": _Question(
@@ -41,7 +41,7 @@ _QUESTIONS = {
         "all",
         "{name} beats copying a training caption (best baseline: {other})",
         "{name} does not beat copying a training caption (best baseline: {other})",
-        "{name} cannot be told apart from copying a training caption (best baseline: {other})",
+        "{name} cannot be distinguished from copying a training caption (best baseline: {other})",
         "no baseline was scored: add them with `lookbook baselines`",
     ),
     "unseen": _Question(
@@ -49,7 +49,7 @@ _QUESTIONS = {
         "unseen",
         "On captions that are not in training {name} beats copying (best baseline: {other})",
         "On captions that are not in training {name} does not beat copying (best baseline: {other})",
-        "On captions that are not in training {name} cannot be told apart from copying (best baseline: {other})",
+        "On captions that are not in training {name} cannot be distinguished from copying (best baseline: {other})",
         "no baseline was scored, or no item is marked as unseen",
     ),
 }

@@ -17,7 +17,7 @@ _KEPT = 16  # lists, of 8 bytes an item
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Where an item stands in a list.
+    """Where an item is in a list.
 
     Attributes:
         number: its number there, from 1; None if it is not in the list.

@@ -1,4 +1,4 @@
-"""The photos of items: only from inside one folder, read by Pillow and written anew as JPEG, or the reason why not."""
+"""The photos of items: only from inside one folder, read by Pillow and re-encoded as JPEG, or the reason why not."""
 
 from dataclasses import dataclass
 from functools import cache, lru_cache

@@ -84,7 +84,7 @@ def read_selection(index: Index, given: Mapping[str, str]) -> Selection:
     if selection.sort in (DIFFERENCE, DISAGREEMENT):
         needs_two.append(f"sort={selection.sort}")
     if needs_two and selection.versus is None:
-        raise UserError(f"{needs_two[0]}: expected two systems to compare, found {selection.system} alone")
+        raise UserError(f"{needs_two[0]}: expected two systems to compare, found only {selection.system}")
     return selection
 
 

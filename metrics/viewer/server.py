@@ -1,4 +1,4 @@
-"""The viewer's server, on 127.0.0.1 alone."""
+"""The viewer's server, only on 127.0.0.1."""
 
 import socket
 from collections.abc import Sequence

@@ -94,7 +94,7 @@ class Filling:
             )
 
     def caption(self, system: CaptioningSystem) -> None:
-        """Write the candidates' captions; interrupted, it continues, and captions that stand are only read.
+        """Write the candidates' captions; interrupted, it continues, and finished captions are only read.
 
         Raises `UserError` as `check`, and if nothing is to be filled.
         """

@@ -21,7 +21,7 @@ class Rules:
         min_confidence: withhold captions of less, 0..1 (`confidence`); None: whatever their confidence.
         words_at_least: withhold captions of fewer words.
         overwrite_short: caption items with a description of fewer words, too; 0: none.
-        categories: caption items of these categories alone; empty: of all.
+        categories: caption only items of these categories; empty: of all.
     """
 
     min_confidence: float | None = None

@@ -42,7 +42,7 @@ def summary(filling: Filling, filled: Filled) -> str:
     if filling.table and filling.without_photo:
         lines.append(f"  {filling.without_photo:>9,}  rows without a description have no photo either")
     if filling.table is None:
-        lines.append("  this catalogue has no table that could be written: the captions are in captions.jsonl alone")
+        lines.append("  this catalogue has no table that could be written: the captions are only in captions.jsonl")
     return "\n".join([*lines, str(filling.out / "contact-sheet.html")])
 
 

@@ -56,7 +56,7 @@ class Catalogue:
 class SourceTable:
     """The file that a catalogue's descriptions are in, row by row its items, and their column; either may be None.
 
-    `path` is None for photos alone, `caption` if the recipe names no column of descriptions.
+    `path` is None for photos without a table, `caption` if the recipe names no column of descriptions.
     """
 
     path: Path | None

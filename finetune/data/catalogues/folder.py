@@ -37,7 +37,7 @@ class FolderLoader(Loader[Folder]):
         return _split_described(*rows, folder, table)
 
     def table(self) -> SourceTable | None:
-        """The table, or None for a data set of the Hub; photos alone have none yet."""
+        """The table, or None for a data set of the Hub; photos without one have none yet."""
         section = self.section
         if section.folder is None:
             return None

@@ -63,7 +63,7 @@ class Kind:
         in_references: whether a reference alone can have it, so that its rate among references is known; if not, the
             caption is compared with references, and an item without any is left out.
         needs: what must be given for it.
-        by_slice: whether tables show its rate on every slice, not on all items alone.
+        by_slice: whether tables show its rate on every slice, not only on all items.
     """
 
     name: str
@@ -182,7 +182,7 @@ KINDS = (
     Kind(
         "material_invented",
         "Material invented",
-        "The caption names a fibre or fabric that no reference names, and that stands in the place of none of theirs "
+        "The caption names a fibre or fabric that no reference names, and that replaces none of theirs "
         "(then it is confused).",
         _materials_invented,
         in_references=False,

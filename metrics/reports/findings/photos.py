@@ -21,7 +21,7 @@ def scores_by_photo(evaluation: Evaluation) -> list[list[dict[str, Any]]]:
 
     A row has `photo` (`10 and later` is the last), `n`, and of each measure, in the order of headlines, `scores`: the
     mean of items' own values, and `first`: that of the first photos of the same items' products. Products differ in how
-    many photos they have, so that a photo number compares with the first ones beside it alone.
+    many photos they have, so that a photo number compares only with the first ones next to it.
     """
     places = _rows_and_firsts(evaluation.items)
     if places is None:
@@ -35,7 +35,7 @@ def scores_by_photo(evaluation: Evaluation) -> list[list[dict[str, Any]]]:
 def _rows_and_firsts(items: Sequence[CaptionRecord]) -> tuple[Integers, Integers] | None:
     """Return each item's row and the place of its product's first photo, (n,) each; None unless products have several.
 
-    Several photos after one another are FACAD's layout, and told by it: `image` is a row of an HDF5 file
+    Several photos after one another are FACAD's layout, recognised by it: `image` is a row of an HDF5 file
     (`FILE.hdf5/ROW`), where the rows of a product are neighbours, so that a photo's number is its row counted from the
     product's first among the items. Elsewhere items of one product are its colourways, each with a photo of its own.
     """

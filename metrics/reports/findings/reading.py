@@ -68,7 +68,7 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Read a text; its time grows with its length alone."""
+    """Read a text; its time grows only with its length."""
     known, words = lexicons(), tokens(text)
     return Reading(
         length=len(text.split()),

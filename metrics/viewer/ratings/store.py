@@ -50,7 +50,7 @@ class Rating:
         item: the item's id.
         system: the system's name.
         rater: the rater's name.
-        rating: 1 (bad) to 5 (good); None for a note alone.
+        rating: 1 (bad) to 5 (good); None for a note without one.
         note: free text.
         blind: whether the rater did not see which system it was.
         time: when it was last changed, UTC, ISO 8601.

@@ -156,7 +156,7 @@ def test_only_what_fill_wrote_is_replaced(catalogue: Path, base: Path, tmp_path:
         (["--min-confidence", "2"], "--min-confidence"),
         (["--set", "seed=1"], "--set changes a recipe"),
         (["--catalogue", "hm"], "--catalogue chooses among the catalogues of a recipe"),
-        (["--limit", "1"], "--limit: means something for a recipe alone"),
+        (["--limit", "1"], "--limit: applies only to a recipe"),
     ],
 )
 def test_bad_requests_are_refused(

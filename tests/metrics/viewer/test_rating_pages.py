@@ -61,7 +61,7 @@ def client(folder: Path, store: RatingStore) -> Iterator[TestClient]:
 
 
 def form_of(page: str) -> dict[str, str]:
-    """What a browser would send of the form of ratings as it stands, by its first button."""
+    """What a browser would send of the form of ratings as it is, by its first button."""
     form = page[page.index('<form class="rating"') :]
     fields = {
         html.unescape(name): html.unescape(value)
