@@ -20,6 +20,7 @@ from metrics.measures.statistics import Floats
 from metrics.records.caption_sets import unique_names
 from metrics.records.captions import to_json
 from metrics.viewer.index import VERSION, Index, storable
+from metrics.viewer.index_age import remove_unused
 from metrics.viewer.score_folder import CaptionRow, ScoreFolder, read_score_folder
 
 # `product` numbers the products in their order; only the first item of each has it. `per_item` are n little-endian
@@ -52,7 +53,7 @@ _PRAGMAS = ("page_size = 8192", "journal_mode = OFF", "synchronous = OFF", "cach
 def open_index(folders: Sequence[Path]) -> Index:
     """Open the index of these folders of `score`; if there is none in the cache, make it, with progress on stderr.
 
-    Systems of equal names get numbers.
+    Systems of equal names get numbers. Other indexes that were not used for 30 days are removed.
 
     Raises:
         UserError: when a folder or a file is not as `score` writes it, folders have other items than the first, or the
@@ -61,8 +62,12 @@ def open_index(folders: Sequence[Path]) -> Index:
     scored = [read_score_folder(folder) for folder in folders]
     names = " ".join([VERSION, *(folder.digest() for folder in scored)])
     path = cache_folder("viewer", f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.sqlite")
-    if index := _existing(path, folders):
-        return index
+    index = _existing(path, folders) or _made(path, scored, folders)
+    remove_unused(path.parent)
+    return index
+
+
+def _made(path: Path, scored: Sequence[ScoreFolder], folders: Sequence[Path]) -> Index:
     remedy = "name another cache folder by LOOKBOOK_CACHE"
     check_folder(path.parent, remedy)
     make_folder(path.parent)
