@@ -25,6 +25,9 @@ from metrics.reports.titles import captions_title
 from metrics.scoring.clusters import Clusters
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters, finite
 
+# Parts of report.json that reports of earlier states of this version lack; add a new one, and they are made again.
+NEW_PARTS = frozenset({"summary", "findings", "confidence", "equal_baselines"})
+
 
 def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | None = None) -> Path:
     """Write what a scoring gave into the folder `out` and return its `report.html`.
