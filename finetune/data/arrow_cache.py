@@ -29,7 +29,7 @@ from metrics.common.images import hdf5_row
 datasets.disable_progress_bars()
 
 FINGERPRINT_VERSION = 4
-LAYOUT_VERSION = 6
+LAYOUT_VERSION = 7
 ACCOUNT = "account.json"
 BLOCK = 50_000
 
@@ -134,12 +134,14 @@ def write(
     Another process may write the same catalogue meanwhile; the first to finish names the folder.
     """
     names = sorted(set(catalogue.described["category"]) - {""})
+    further = sorted(set(catalogue.undescribed["category"]) - {"", *names})
+    labels = dict.fromkeys(parts, names) | {"undescribed": [*names, *further]}
     trained = SeenInTraining(_exposed(parts["train"]))
     account = _account(fingerprint, catalogue, parts, config, trained)
     with atomic_folder(folder, keep_existing=True) as draft:
         for name, part in parts.items():
             if len(part):
-                data = _to_dataset(part, trained, names, catalogue.folder)
+                data = _to_dataset(part, trained, labels[name], catalogue.folder)
                 data.info.description = account.description()
                 data.save_to_disk(draft / name)
         write_items(draft / ITEMS, with_roles(catalogue.items, parts, catalogue.dropped))

@@ -96,8 +96,7 @@ def _each(
 
 
 def _mixed(parts: dict[str, Prepared], weights: dict[str, float], seed: int) -> Prepared:
-    categories = [f"{name}/{label}" for name, part in parts.items() for label in _labels(part)]
-    aligned = {split: [_aligned(name, part, split, categories) for name, part in parts.items()] for split in ALL_SPLITS}
+    aligned = {split: _aligned({name: part.splits[split] for name, part in parts.items()}) for split in ALL_SPLITS}
     splits = {split: datasets.concatenate_datasets(data) for split, data in aligned.items()}
     splits["train"] = datasets.interleave_datasets(
         aligned["train"],
@@ -108,13 +107,15 @@ def _mixed(parts: dict[str, Prepared], weights: dict[str, float], seed: int) -> 
     return Prepared(splits, _account(parts, weights, splits, seed))
 
 
-def _labels(part: Prepared) -> list[str]:
-    return list(part.splits["train"].features["category"].names)
+def _aligned(parts: dict[str, Any]) -> list[Any]:
+    """One split of each catalogue with the columns of the mixture."""
+    categories = [f"{name}/{label}" for name, data in parts.items() for label in data.features["category"].names]
+    return [_renamed(name, data, categories) for name, data in parts.items()]
 
 
-def _aligned(name: str, part: Prepared, split: str, categories: list[str]) -> Any:
-    """A split with the columns of the mixture; photos and captions stay on disk."""
-    data, labels, text = part.splits[split], _labels(part), datasets.Value("string")
+def _renamed(name: str, data: Any, categories: list[str]) -> Any:
+    """A catalogue's split with the columns of the mixture; photos and captions stay on disk."""
+    labels, text = data.features["category"].names, datasets.Value("string")
     columns = {
         "id": ([f"{name}/{value}" for value in data["id"][:]], text),
         "product_id": ([f"{name}/{value}" for value in data["product_id"][:]], text),

@@ -31,8 +31,9 @@ class Prepared:
     """A catalogue ready for training: one Arrow data set per split, and the account of how it came about.
 
     Columns: `id`, `product_id`, `image` (datasets.Image), `file` (path relative to the catalogue's folder), `caption`,
-    `photo_digest`, `category` (ClassLabel), `colour`, `attributes`, `seen`. The split `undescribed` has photos and no
-    captions. `items` is the file of all rows of its table (`finetune.data.items`), None for a mixture.
+    `photo_digest`, `category` (ClassLabel of the categories that described items have), `colour`, `attributes`, `seen`.
+    The split `undescribed` has photos and no captions, and further labels for the categories of its items alone.
+    `items` is the file of all rows of its table (`finetune.data.items`), None for a mixture.
     """
 
     splits: dict[str, Any]

@@ -31,6 +31,7 @@ from metrics.common.files import read_bytes, read_json_object, write_text
 from metrics.common.processes import child_environment, python_module
 from metrics.common.version import installed_version
 from metrics.records.run import read_run
+from metrics.reports.report import NEW_PARTS
 from metrics.reports.score_files import score_files
 
 SCORING = "scoring.json"
@@ -114,8 +115,8 @@ def _report(scoring: Scoring, files: list[Path], folder: RunFolder, training: li
 def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     """`report.json` of the recipe's run if nothing is left to do, else None; loads neither model nor catalogue.
 
-    It is finished if this version made it with the recipe's measures, of captions that are unchanged since and were
-    written with the recipe's decoding. Raises `UserError` if the output holds a run of another recipe.
+    It is finished if this version made it with all its parts and the recipe's measures, of captions that are unchanged
+    since and were written with the recipe's decoding. Raises `UserError` if the output holds a run of another recipe.
     """
     folder = RunFolder(recipe.output)
     if not is_finished(recipe, resume=True) or not folder.report_json.is_file():
@@ -133,6 +134,7 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
 def _is_current(report: dict[str, Any], scoring: Scoring, folder: RunFolder) -> bool:
     return (
         report["lookbook"] == installed_version()
+        and report.keys() >= NEW_PARTS
         and read_bytes(folder.report / SCORING).decode() == scoring.model_dump_json()
         and is_complete(report["measures"], measures_of(scoring, folder))
     )

@@ -68,7 +68,7 @@ def wandb_definition(sweep: Sweep, recipe: Recipe, path: Path) -> str:
         "method": "grid",
         "metric": {"name": f"eval/{best.lower()}", "goal": "minimize" if best == "loss" else "maximize"},
         "parameters": {key: {"values": list(values)} for key, values in sweep.vary.items()},
-        "command": ["${env}", "${interpreter}", "-m", "finetune", "sweep", str(path), "${args_no_hyphens}"],
+        "command": ["${env}", "${interpreter}", "-P", "-m", "finetune", "sweep", str(path), "${args_no_hyphens}"],
     }
     return yaml.safe_dump(definition, sort_keys=False)
 

@@ -14,6 +14,7 @@ from metrics.common.errors import UserError
 from metrics.common.images import load_photo
 from metrics.common.parallel import cores
 from metrics.encoders.pretrained import quiet
+from metrics.text.spelling import with_utf_8
 
 Vectors = NDArray[np.float32]
 _BATCH = 64
@@ -89,7 +90,7 @@ class DualEncoder:
         if not texts:
             return 0
         with quiet():
-            encoded = self._tokenizer(_with_utf_8(texts), return_attention_mask=False)
+            encoded = self._tokenizer([*map(with_utf_8, texts)], return_attention_mask=False)
         return sum(len(ids) > self.reads for ids in encoded["input_ids"])
 
     def _pixels(self, path: str | Path, owner: str) -> dict[str, torch.Tensor]:
@@ -103,7 +104,7 @@ class DualEncoder:
         padding = "max_length" if self._fixed_length else "longest"
         return dict(
             self._tokenizer(
-                _with_utf_8(texts),
+                [*map(with_utf_8, texts)],
                 padding=padding,
                 truncation=True,
                 max_length=self.reads,
@@ -133,11 +134,6 @@ class DualEncoder:
         if not np.isfinite(vectors).all():
             raise UserError(f"{self.source}: its vectors of {title} are not finite numbers; are its weights damaged?")
         return vectors
-
-
-def _with_utf_8(texts: Sequence[str]) -> list[str]:
-    """Return the texts with a question mark for each lone surrogate, which tokenizers cannot read."""
-    return [text.encode(errors="replace").decode() for text in texts]
 
 
 def _stacked(inputs: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

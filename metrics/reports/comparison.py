@@ -37,6 +37,7 @@ from metrics.reports.published import (
     published_scores,
     unlike_published,
 )
+from metrics.reports.titles import captions_title
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
 
 _SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no photo", "control": "other photo"}
@@ -89,6 +90,7 @@ def build_comparison(
     dataset = _DATASETS[published] if published else None
     chosen = evaluation.results[names.index(against) if against else -1]
     return {
+        "title": captions_title(evaluation),
         "lookbook": installed_version(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "published": dataset,

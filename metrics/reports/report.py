@@ -12,7 +12,7 @@ from metrics.common.measure_names import HEADLINE, MAXIMUM, meanings
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.records.captions import write_records
-from metrics.records.run import CatalogueInfo, RunRecord
+from metrics.records.run import CatalogueInfo
 from metrics.reports import confidence
 from metrics.reports import measure_charts as details
 from metrics.reports.equal_baselines import equal_baselines, joined_rows
@@ -21,8 +21,12 @@ from metrics.reports.findings.photos import scores_by_photo
 from metrics.reports.findings.table import rate_table
 from metrics.reports.samples import choose_samples, shown_measures
 from metrics.reports.summary import build_summary
+from metrics.reports.titles import captions_title
 from metrics.scoring.clusters import Clusters
 from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters, finite
+
+# Parts of report.json that reports of earlier states of this version lack; add a new one, and they are made again.
+NEW_PARTS = frozenset({"summary", "findings", "confidence", "equal_baselines"})
 
 
 def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | None = None) -> Path:
@@ -64,7 +68,7 @@ def build_report(evaluation: Evaluation, training: Collection[str] | None = None
     findings = count_findings(evaluation, training)
     further = zip(evaluation.results, findings.pop("systems"), scores_by_photo(evaluation), strict=True)
     return {
-        "title": _title(runs),
+        "title": captions_title(evaluation),
         "summary": build_summary(evaluation),
         "lookbook": installed_version(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -85,12 +89,6 @@ def build_report(evaluation: Evaluation, training: Collection[str] | None = None
         "equal_baselines": equal_baselines(evaluation),
         "confidence": confidence.build_confidence(evaluation),
     }
-
-
-def _title(runs: Iterable[RunRecord]) -> str:
-    """The captions of which catalogue; of all of them, if the systems have different ones."""
-    names = dict.fromkeys(run.catalogue.called for run in runs if run.catalogue.called)
-    return f"Captions of {', '.join(names)}" if names else "Captions"
 
 
 def _clusters(clusters: Clusters) -> dict[str, Any]:

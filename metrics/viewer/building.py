@@ -20,6 +20,7 @@ from metrics.measures.statistics import Floats
 from metrics.records.caption_sets import unique_names
 from metrics.records.captions import to_json
 from metrics.viewer.index import VERSION, Index, storable
+from metrics.viewer.index_age import remove_unused
 from metrics.viewer.score_folder import CaptionRow, ScoreFolder, read_score_folder
 from metrics.viewer.source_table import source_rows, source_table
 
@@ -55,7 +56,7 @@ def open_index(folders: Sequence[Path], table: Path | None = None) -> Index:
     """Open the index of these folders of `score`; if there is none in the cache, make it, with progress on stderr.
 
     Systems of equal names get numbers. `table`: the catalogue's items.parquet; default: that of the run whose report
-    one of the folders is.
+    one of the folders is. Other indexes that were not used for 30 days are removed.
 
     Raises:
         UserError: when a folder or a file is not as `score` writes it, folders have other items than the first, `table`
@@ -65,8 +66,12 @@ def open_index(folders: Sequence[Path], table: Path | None = None) -> Index:
     table = table or source_table(scored)
     names = " ".join([VERSION, *(folder.digest() for folder in scored), sha256(table) if table else ""])
     path = cache_folder("viewer", f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.sqlite")
-    if index := _existing(path, folders):
-        return index
+    index = _existing(path, folders) or _made(path, scored, table)
+    remove_unused(path.parent)
+    return index
+
+
+def _made(path: Path, scored: Sequence[ScoreFolder], table: Path | None) -> Index:
     remedy = "name another cache folder by LOOKBOOK_CACHE"
     check_folder(path.parent, remedy)
     make_folder(path.parent)
@@ -77,7 +82,7 @@ def open_index(folders: Sequence[Path], table: Path | None = None) -> Index:
             raise UserError(f"cannot write the viewer's index {path}: {error}; {remedy}") from error
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
-    return Index(path, folders)
+    return Index(path, [folder.path for folder in scored])
 
 
 def _existing(path: Path, folders: Sequence[Path]) -> Index | None:

@@ -1,8 +1,10 @@
 """Reading the viewer's index: items, captions and scores by the place of an item, the places that a search finds."""
 
 import json
+import math
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from metrics.common.measure_names import HEADLINE
 from metrics.measures.statistics import Floats
 from metrics.records.captions import CaptionRecord
+from metrics.viewer.index_age import A_DAY, mark_used
 from metrics.viewer.score_folder import System
 
 VERSION = "2"  # of the tables; another version is another file
@@ -58,6 +61,7 @@ class Index:
         self.folders = folders
         self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
         self._alone = threading.Lock()
+        self._marked = -math.inf
         about = json.loads(self._rows("SELECT content FROM about")[0][0])
         self.title: str = about["title"]
         self.systems = [System(**system) for system in about["systems"]]
@@ -160,6 +164,9 @@ class Index:
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._alone:
+            if time.monotonic() - self._marked > A_DAY:
+                mark_used(self.path)
+                self._marked = time.monotonic()
             return self._database.execute(query, values).fetchall()
 
 

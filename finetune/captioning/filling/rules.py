@@ -34,9 +34,8 @@ class Rules:
 
         Raises `UserError` for a category that the catalogue does not have, and if there is no such item.
         """
-        known = set(prepared.splits["train"].features["category"].names)
+        known = set(prepared.splits["undescribed"].features["category"].names)
         records = prepared.records("undescribed")
-        known |= {record.category for record in records if record.category}
         unknown = sorted(set(self.categories) - known)
         if unknown:
             shown = ", ".join(sorted(known)[:10]) or "none"

@@ -11,6 +11,7 @@ from metrics.common.cache import cache_folder
 from metrics.measures.attributes.lemma_cache import LemmaCache
 from metrics.measures.attributes.stanza_models import signature
 from metrics.measures.attributes.workers import parsed
+from metrics.text.spelling import with_utf_8
 
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f-]+")
 
@@ -21,7 +22,7 @@ def normalised(caption: str) -> str:
     Control characters count as white space (a blank line would end a sentence, and shift every later caption of a
     batch), a lone surrogate as a question mark.
     """
-    return _BLANK.sub(" ", caption.lower()).strip().encode("utf-8", "replace").decode("utf-8")
+    return with_utf_8(_BLANK.sub(" ", caption.lower()).strip())
 
 
 class Lemmas:

@@ -13,6 +13,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICA
 from metrics.common.errors import UserError
 from metrics.encoders.pretrained import loading
 from metrics.text.ngrams import Integers
+from metrics.text.spelling import with_utf_8
 
 RANKS = 3
 _BATCH = 64
@@ -37,14 +38,15 @@ class TextClassifier:
 
     def too_long(self, texts: Sequence[str]) -> int:
         """Return the number of texts of which it reads only the beginning."""
-        encoded = (
-            self.tokenizer(list(texts), return_attention_mask=False, verbose=False) if texts else {"input_ids": []}
-        )
-        return sum(len(ids) > self.reads for ids in encoded["input_ids"])
+        encoded = self._token_ids(texts, verbose=False) if texts else []
+        return sum(len(ids) > self.reads for ids in encoded)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, cut to the length that it reads."""
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.reads, return_attention_mask=False)
+        return self._token_ids(texts, truncation=True, max_length=self.reads)
+
+    def _token_ids(self, texts: Sequence[str], **options: Any) -> list[list[int]]:
+        encoded = self.tokenizer([*map(with_utf_8, texts)], return_attention_mask=False, **options)
         return list(encoded["input_ids"])
 
     def pad(self, sequences: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from metrics.measures.category.examples import Examples
+from metrics.text.spelling import with_utf_8
 
 _WORDS = 4000
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -42,7 +43,7 @@ def _pieces(captions: Iterable[str]) -> dict[str, int]:
     The trainer of `tokenizers` gives other pieces in each process, since its hash maps are seeded at random.
     """
     clean, cut = BertNormalizer(lowercase=True).normalize_str, BertPreTokenizer().pre_tokenize_str
-    words = Counter(word for caption in captions for word, _ in cut(clean(caption)))
+    words = Counter(word for caption in captions for word, _ in cut(clean(with_utf_8(caption))))
     characters = sorted({character for word in words for character in word})
     frequent = sorted((word for word in words if len(word) > 1), key=lambda word: (-words[word], word))[:_WORDS]
     pieces = [*_SPECIAL, *characters, *(f"##{character}" for character in characters), *frequent]

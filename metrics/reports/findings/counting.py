@@ -2,8 +2,9 @@
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _EXAMPLES = 5
 _LISTED = 20
 _CHARACTERS = 600
 _PERCENTILE = 99
+_RECENT = 5_000
 _PROMPT_WORDS = 3
 _DESCRIBED = ("name", "title", "rule", "by_slice")
 _ABSENT = {
@@ -102,14 +104,15 @@ def _prompt_lines(result: SystemScores) -> list[str]:
 
 def _cases(evaluation: Evaluation, result: SystemScores, references: Readings) -> Iterator[Case | None]:
     """Each item's case, None without a caption."""
-    readings = Readings(references)
+    recent = lru_cache(_RECENT)(read)  # a system may write the same caption for many items
     predicted = result.per_item.get("predicted")
     for place, item in enumerate(evaluation.items):
         record = result.system.captions.get(item.id) or CaptionRecord(item.id)
         text = (record.caption or "").strip()
-        theirs = [readings[reference] for reference in item.references]
+        theirs = [references[reference] for reference in item.references]
         category = predicted[place] if predicted else None
-        yield Case(text, readings[text], theirs, item.category, category, record.finished) if text else None
+        ours = references[text] if text in references else recent(text)
+        yield Case(text, ours, theirs, item.category, category, record.finished) if text else None
 
 
 def _account(evaluation: Evaluation, result: SystemScores, found: Sequence[Found | None]) -> dict[str, Any]:
@@ -151,20 +154,22 @@ def _of_references(
     kinds: Sequence[Kind], evaluation: Evaluation, references: Readings, limits: Limits
 ) -> dict[str, dict[str, Any]]:
     rates = {}
+    cases = {text: Case(text, reading, ()) for text, reading in references.items()}
     for kind in kinds:
         if kind.needs == "category":
             rates[kind.name] = _classifier_errors(evaluation)
         elif kind.in_references:
-            values = np.array([*_shares(kind, evaluation, references, limits)])
+            values = np.array([*_shares(kind, evaluation.items, cases, limits)])
             rates[kind.name] = {name: rate for name, _, rate in _rates(evaluation, values)}
     return rates
 
 
-def _shares(kind: Kind, evaluation: Evaluation, references: Readings, limits: Limits) -> Iterator[float]:
+def _shares(kind: Kind, items: Sequence[CaptionRecord], cases: Mapping[str, Case], limits: Limits) -> Iterator[float]:
     """The share of each item's references that a kind is found in, NaN without references."""
-    for item in evaluation.items:
-        cases = [Case(text, references[text], ()) for text in item.references]
-        yield sum(bool(kind.find(case, limits)) for case in cases) / len(cases) if cases else np.nan
+    has = {text: bool(kind.find(case, limits)) for text, case in cases.items()}
+    for item in items:
+        found = [has[text] for text in item.references]
+        yield sum(found) / len(found) if found else np.nan
 
 
 def _classifier_errors(evaluation: Evaluation) -> dict[str, Any]:

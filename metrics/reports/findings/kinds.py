@@ -5,7 +5,7 @@ They follow what people saw in such captions: Rippberger and Neidhardt (2026), s
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from metrics.reports.findings.lexicons import Term
 from metrics.reports.findings.reading import Quantity, Reading
@@ -15,8 +15,7 @@ Words = tuple[str, ...]  # one: words of the caption; two: those of the referenc
 Found = Sequence[Words]
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One caption to be looked at.
 
     Attributes:
@@ -76,7 +75,8 @@ class Kind:
 
     def of(self, case: Case, limits: Limits) -> Found | None:
         """Return what `find` does; None if the references that it needs are missing."""
-        return self.find(case, limits) if self.in_references or case.references else None
+        found = self.find(case, limits) if self.in_references or case.references else None
+        return found or (None if found is None else ())  # millions of empty lists would take memory and time
 
 
 def _colours_confused(case: Case, _: Limits) -> Found | None:
@@ -102,9 +102,10 @@ def _materials_invented(case: Case, _: Limits) -> Found:
 
 
 def _by_group(case: Case) -> Iterator[tuple[Sequence[Term], Sequence[Term]]]:
-    """The references' fibres and the caption's; then the fabrics."""
+    """The references' fibres and the caption's; then the fabrics; each only if the caption has some."""
     for group, ours in enumerate(case.caption.materials):
-        yield [term for one in case.references for term in one.materials[group]], ours
+        if ours:
+            yield [term for one in case.references for term in one.materials[group]], ours
 
 
 def _pairs(theirs: Iterable[Term], ours: Iterable[Term]) -> Found:
@@ -118,6 +119,8 @@ def _category_confused(case: Case, _: Limits) -> Found | None:
 
 
 def _numbers_invented(case: Case, _: Limits) -> Found:
+    if not case.caption.numbers:
+        return []
     known = [number for one in case.references for number in (*one.numbers, *one.spelled)]
     return [(str(number),) for number in case.caption.numbers if not any(_equal(number, other) for other in known)]
 
@@ -131,6 +134,8 @@ def _claims(case: Case, _: Limits) -> Found:
 
 
 def _claims_invented(case: Case, _: Limits) -> Found:
+    if not case.caption.claims:
+        return []
     known = {claim for one in case.references for claim in one.claims}
     return [(claim.name,) for claim in case.caption.claims if claim not in known]
 

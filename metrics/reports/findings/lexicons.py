@@ -4,14 +4,15 @@ import itertools
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 _TOKEN = re.compile(r"\d+(?:[.,/]\d+)+|[^\W_]+(?:['&][^\W_]+)*|[.,;:!?()/]+")
+_WORDS_KEPT = 50_000
 Words = tuple[str, ...]
 
 
@@ -32,7 +33,13 @@ Entries = Mapping[str, Term | None]
 def tokens(text: str) -> Words:
     """Return the words and runs of punctuation of a text: NFC, lower-cased, hyphens and other signs as blanks."""
     plain = text if text.isascii() else unicodedata.normalize("NFC", text).replace("’", "'")
-    return tuple(_TOKEN.findall(plain.lower()))
+    return tuple(itertools.chain.from_iterable(map(_tokens_of_word, plain.lower().split())))
+
+
+@lru_cache(_WORDS_KEPT)
+def _tokens_of_word(word: str) -> list[str]:
+    """Return the tokens of what is between white space, which no token has in it: most words come again and again."""
+    return _TOKEN.findall(word)
 
 
 class Lexicon:
@@ -48,15 +55,17 @@ class Lexicon:
             lengths.setdefault(phrase[0], set()).add(len(phrase))
         self._lengths = {first: sorted(of_first, reverse=True) for first, of_first in lengths.items()}
 
-    def find(self, words: Words) -> tuple[Term, ...]:
-        """Return the terms in the `tokens` of a text, each once, in its order."""
-        lengths = self._lengths
-        if lengths.keys().isdisjoint(words):
-            return ()
+    @property
+    def first_words(self) -> Collection[str]:
+        """The words that its phrases begin with."""
+        return self._lengths.keys()
+
+    def find(self, words: Words, places: Iterable[int]) -> tuple[Term, ...]:
+        """Return the terms in the `tokens` of a text, each once, in its order; they begin at some of the `places`."""
         found: dict[Term, None] = {}
         end = 0
-        for place, word in enumerate(words):
-            if word in lengths and place >= end:
+        for place in places:
+            if place >= end and words[place] in self._lengths:
                 phrase = self._longest(words, place)
                 end = place + len(phrase)
                 if term := self._terms.get(phrase):
@@ -95,6 +104,12 @@ def lexicons() -> Mapping[str, Lexicon]:
         "sales": _listed(lists["sales"], lists["parts"]),
     }
     return {name: Lexicon({**of_one, **dict.fromkeys(lists["others"][name])}) for name, of_one in entries.items()}
+
+
+@cache
+def first_words() -> Collection[str]:
+    """Return the words that the phrases of all lexicons begin with."""
+    return frozenset(itertools.chain.from_iterable(lexicon.first_words for lexicon in lexicons().values()))
 
 
 def _colours(families: Mapping[str, Sequence[str]], modifiers: Sequence[str]) -> Entries:

@@ -4,14 +4,14 @@ import itertools
 import operator
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from metrics.reports.findings.lexicons import Term, Words, lexicons, tokens
+from metrics.reports.findings.lexicons import Term, Words, first_words, lexicons, tokens
 
 _UNITS = r"cm|mm|m|met(?:er|re)s?|inch(?:es)?|ft|ml|cl|l|oz|g|kg|lbs?|denier|den|gsm|percent|packs?|pieces?|pcs?|pairs?"
 # After x, too: 10x15 cm.
-_NUMBER = re.compile(rf"(?<![^\Wx])(?<![.,/])(\d+(?:[.,/]\d+)*)(?:[\s-]?({_UNITS})\b|\s?(%|\"))?", re.IGNORECASE)
-_DIGIT = re.compile(r"[\d½¼¾]")
+# A digit comes first, which `re` looks for fastest.
+_NUMBER = re.compile(rf"(\d(?<![^\Wx]\d)(?<![.,/]\d)\d*(?:[.,/]\d+)*)(?:[\s-]?({_UNITS})\b|\s?(%|\"))?", re.IGNORECASE)
 _FRACTIONS = str.maketrans({"½": ".5", "¼": ".25", "¾": ".75"})
 _SAME_UNIT = {"inches": "inch", '"': "inch", "percent": "%", "den": "denier", "pc": "piece", "pcs": "piece"}
 _SAME_UNIT |= dict.fromkeys(("meter", "meters", "metre", "metres"), "m")
@@ -23,8 +23,7 @@ _MARKS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A number as it is compared (`1.5`, `3/4`) and its unit, if one follows."""
 
     value: str
@@ -38,8 +37,7 @@ _WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"
 _SPELLED = {word: Quantity(str(number), None) for number, word in enumerate(_WORDS, 2)}
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a text says.
 
     Attributes:
@@ -69,16 +67,19 @@ class Reading:
 
 def read(text: str) -> Reading:
     """Read a text; its time grows only with its length."""
-    known, words = lexicons(), tokens(text)
+    words = tokens(text)
+    firsts = first_words()
+    places = [place for place, word in enumerate(words) if word in firsts]
+    terms = {name: lexicon.find(words, places) for name, lexicon in lexicons().items()}
     return Reading(
         length=len(text.split()),
-        colours=known["colours"].find(words),
-        materials=_by_group(known["materials"].find(words)),
-        claims=known["claims"].find(words),
-        sales=known["sales"].find(words),
+        colours=terms["colours"],
+        materials=_by_group(terms["materials"]),
+        claims=terms["claims"],
+        sales=terms["sales"],
         exclaims="!" in text,
         numbers=tuple(dict.fromkeys(_numbers(text))),
-        spelled=tuple(_SPELLED[word] for word in _SPELLED.keys() & words),
+        spelled=() if _SPELLED.keys().isdisjoint(words) else tuple(_SPELLED[word] for word in _SPELLED.keys() & words),
         echo=_echo(words),
         repeated=_repeated([word for word in words if word[0].isalnum()]),
         marks=_marks(text),
@@ -93,23 +94,26 @@ def _by_group(materials: tuple[Term, ...]) -> tuple[tuple[Term, ...], tuple[Term
 
 
 def _numbers(text: str) -> Iterator[Quantity]:
-    if not _DIGIT.search(text):
-        return
-    for digits, word, sign in _NUMBER.findall(text.translate(_FRACTIONS)):
+    plain = text if text.isascii() else text.translate(_FRACTIONS)
+    for digits, word, sign in _NUMBER.findall(plain):
         unit = (word or sign).lower()
         yield Quantity(_plain_number(digits), _SAME_UNIT.get(unit, unit.removesuffix("s")) or None)
 
 
 def _plain_number(digits: str) -> str:
     """1,000 as 1000, 1,5 as 1.5 and 33.0 as 33."""
+    if digits.isdecimal():
+        return digits
     plain = re.sub(r",(?=\d{3}(?:\D|$))", "", digits).replace(",", ".")
     return plain.rstrip("0").rstrip(".") if plain.count(".") == 1 and "/" not in plain else plain
 
 
 def _echo(words: Words) -> str | None:
     for size in range(1, 4):
+        if sum(map(operator.eq, words, words[size:])) < size:
+            continue
         same = [*map(operator.eq, words, words[size:])]
-        for place in range(len(same) - size + 1) if sum(same) >= size else ():
+        for place in range(len(same) - size + 1):
             phrase = words[place : place + size]
             if all(same[place : place + size]) and any(word[0].isalpha() for word in phrase):
                 return " ".join(phrase)
@@ -117,6 +121,8 @@ def _echo(words: Words) -> str | None:
 
 
 def _repeated(words: list[str]) -> str | None:
+    if len(words) - len(set(words)) < 4:
+        return None
     grams = [*zip(words, words[1:], words[2:], words[3:], strict=False)]
     if len(set(grams)) == len(grams):
         return None

@@ -149,6 +149,19 @@ def test_only_what_fill_wrote_is_replaced(catalogue: Path, base: Path, tmp_path:
     assert (out / "articles.csv").read_text() == corrected
 
 
+def test_a_category_that_no_described_article_has_can_be_filled(base: Path, tmp_path: Path) -> None:
+    rows = [article(number) for number in range(COUNT)]
+    rows[4] |= {"detail_desc": "", "product_type_name": "Cape"}
+    rows[6]["detail_desc"] = ""
+    catalogue = kaggle(tmp_path / "hm", rows)
+    record = filled(catalogue, base, tmp_path / "filled", "--category", "Cape")
+    assert set(record["filled"]) == {EMPTY}
+    assert [one["category"] for one in lines(tmp_path / "filled" / "captions.jsonl")] == ["Cape"]
+    assert "no such category; it has Cape, Dress" in refusal(
+        fill(catalogue, base, tmp_path / "other", "--category", "Hat")
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

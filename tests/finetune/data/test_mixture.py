@@ -95,6 +95,17 @@ def test_categories_and_photos_stay_those_of_their_catalogue(recipe: Path, demo:
     assert of_demo["image"].size == Image.open(next(demo.rglob("*.jpg"))).size
 
 
+def test_categories_of_undescribed_items_alone_are_known(recipe: Path, tmp_path: Path) -> None:
+    table = tmp_path / "shop" / "metadata.csv"
+    rows = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join([*rows[:-1], f"{rows[-1].split(',')[0]},,hat"]) + "\n", encoding="utf-8")
+    splits = loaded(recipe).whole.splits
+    names = splits["undescribed"].features["category"].names
+    codes = dict(zip(splits["undescribed"]["id"], splits["undescribed"]["category"], strict=True))
+    assert names[codes["shop/039.png"]] == "shop/hat"
+    assert "shop/hat" not in splits["train"].features["category"].names
+
+
 def test_photos_in_files_and_photos_in_a_data_set_mix(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -237,12 +237,13 @@ def test_processes_that_prepare_at_once_agree(shop_recipe: Path, lookbook_cache:
     assert len(list(lookbook_cache.iterdir())) == 1
 
 
-def test_an_unknown_class_of_an_undescribed_item_is_none(tmp_path: Path) -> None:
+def test_a_category_of_undescribed_items_alone_is_kept_and_no_label_of_training(tmp_path: Path) -> None:
     rows = [article(number) for number in range(20)]
     rows[6] |= {"detail_desc": "", "product_type_name": "Umbrella"}
     loaded = load(recipe(tmp_path, {"catalogue": "hm", "folder": str(kaggle(tmp_path / "hm", rows))}))
     (record,) = loaded.records("undescribed")
-    assert record.category is None
+    assert record.category == "Umbrella"
+    assert loaded.splits["train"].features["category"].names == ["Dress"]
 
 
 def test_validate_says_that_all_is_well(shop_recipe: Path) -> None:

@@ -118,7 +118,7 @@ def test_wandb_agents_run_single_cells_of_it(resumed: tuple[Path, dict[str, int]
     assert definition["method"] == "grid"
     assert definition["metric"] == {"name": "eval/loss", "goal": "minimize"}
     assert definition["parameters"] == {"training.learning_rate": {"values": ["1e-9", "3e-3"]}}
-    assert definition["command"][2:] == ["-m", "finetune", "sweep", str(tracked), "${args_no_hyphens}"]
+    assert definition["command"][2:] == ["-P", "-m", "finetune", "sweep", str(tracked), "${args_no_hyphens}"]
     arguments = create_sweep_command_args({"args": {"training.learning_rate": {"value": "1e-9"}}})["args_no_hyphens"]
     one = finetune("sweep", path, *arguments)
     assert one.exit_code == 0, one.output

@@ -18,7 +18,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from metrics.common.errors import UserError
 from metrics.measures.category.confusion import category_details
+from metrics.measures.category.examples import Example, Examples
 from metrics.measures.category.measure import Category
+from metrics.measures.category.model import load_classifier
+from metrics.measures.category.tiny_bert import make_tiny_bert
 from metrics.measures.rouge import RougeL
 from metrics.records.caption_sets import CaptionSet
 from metrics.records.captions import CaptionRecord
@@ -143,6 +146,15 @@ def test_captions_longer_than_the_classifier_reads_are_counted(classifier: Path)
     (result,) = measured(classifier, items(4), system("long", list(captions))).results
     assert result.details["Acc"]["cut_captions"] == 1
     assert not np.isnan(result.scores["all"]["Acc"].per_item).any()
+
+
+def test_a_lone_surrogate_is_read_as_a_question_mark(classifier: Path, tmp_path: Path) -> None:
+    texts = ["a \ud800 red dress", "a ? red dress"]
+    assert len(set(map(tuple, load_classifier(classifier).rank(texts)))) == 1
+    evaluation = measured(classifier, items(4), system("odd", [*texts, "\udfff", "a\0 \U0001f600 \u202etop"]))
+    write_report(evaluation, tmp_path)
+    examples = Examples(tmp_path, (Example(texts[0], "Dress"),), {})
+    assert {"?", "dress"} <= AutoTokenizer.from_pretrained(make_tiny_bert(examples, tmp_path / "bert", 0)).vocab.keys()
 
 
 def test_a_category_that_the_classifier_does_not_know_is_refused_before_anything_runs(

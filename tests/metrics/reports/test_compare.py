@@ -195,6 +195,15 @@ def test_against_another_system(nasty: list[Path], tmp_path: Path) -> None:
     assert tested["two"] == 1.0 > tested[NASTY]
 
 
+def test_the_heading_names_the_catalogue(tmp_path: Path) -> None:
+    shop = write_system(tmp_path / "shop", words(5), catalogue={"name": "mine", "title": "<b> A|B"})
+    write([shop], tmp_path)
+    assert content(tmp_path)["title"] == "Captions of <b> A|B"
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert page.count("Captions of &lt;b&gt; A|B: systems compared</") == 2
+    assert (tmp_path / "comparison.md").read_text(encoding="utf-8").startswith(r"# Captions of \<b\> A\|B: systems")
+
+
 def test_one_system_is_compared_with_nothing(nasty: list[Path], tmp_path: Path) -> None:
     write(nasty[:1], tmp_path)
     made = content(tmp_path)

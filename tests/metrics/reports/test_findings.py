@@ -1,10 +1,14 @@
 """What counts as an error in one caption, kind by kind, and what does not."""
 
+import re
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.reports.findings.kinds import KINDS, Case, Found, Limits
+from metrics.reports.findings.lexicons import tokens
 from metrics.reports.findings.reading import read
 
 RELATIVE = ("colour_confused", "material_confused", "material_invented", "number_invented", "claim_invented")
@@ -145,3 +149,10 @@ PHRASES += ["made in the usa", "33 cm", "1,5", "two", "10x15cm", "3/4", "recycle
 def test_a_copy_of_the_reference_invents_nothing(text: str) -> None:
     for kind in RELATIVE:
         assert not find(kind, text, text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.sampled_from("ab1Σİe\u0301ſ ,.\u00a0\x1c\u2003'’&-/½"), max_size=20))
+def test_tokens_are_those_of_the_whole_text(text: str) -> None:
+    whole = unicodedata.normalize("NFC", text).replace("’", "'").lower()
+    assert list(tokens(text)) == re.findall(r"\d+(?:[.,/]\d+)+|[^\W_]+(?:['&][^\W_]+)*|[.,;:!?()/]+", whole)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,10 +151,10 @@ def test_the_index_is_made_once_for_the_same_files(tmp_path: Path, open_pages: C
     folder = scores(tmp_path / "scores")
     open_pages(folder)
     [index] = Path(os.environ["LOOKBOOK_CACHE"], "viewer").iterdir()
-    made = index.stat().st_mtime_ns
+    made = index.stat().st_ino
     folder = folder.rename(tmp_path / "elsewhere")
     assert f"From {folder}." in open_pages(folder).text("/")
-    assert index.stat().st_mtime_ns == made
+    assert index.stat().st_ino == made
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     (folder / "report.json").write_text(json.dumps({**report, "title": "Other"}), encoding="utf-8")
     assert "Other" in open_pages(folder).text("/")
@@ -189,3 +190,30 @@ def test_a_port_in_use(scored: Path) -> None:
         port = taken.getsockname()[1]
         assert f"cannot listen on port {port} of 127.0.0.1" in refusal(scored, "--port", port)
         assert refusal(scored, "--port", port).endswith("give another one by --port")
+
+
+def test_indexes_that_nobody_has_used_for_30_days_are_removed(scored: Path, open_pages: Callable[..., Pages]) -> None:
+    cache = Path(os.environ["LOOKBOOK_CACHE"], "viewer")
+    open_pages(scored)
+    [index] = cache.iterdir()
+    used, unused, foreign = (cache / f"{name}.sqlite" for name in ("a" * 32, "b" * 32, "notes"))
+    ages = {used: 29, unused: 31, index: 31, foreign: 99}
+    for path, days in ages.items():
+        path.touch()
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    open_pages(scored)
+    assert set(cache.iterdir()) == {index, used, foreign}
+    assert index.stat().st_mtime > time.time() - 60
+
+
+def test_a_viewer_that_runs_keeps_its_index(scored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from metrics.viewer.building import open_index
+
+    index = open_index([scored])
+    os.utime(index.path, (0, 0))
+    index.item(0)
+    assert index.path.stat().st_mtime == 0  # noted today already
+    day_later = time.monotonic() + 86401
+    monkeypatch.setattr(time, "monotonic", lambda: day_later)
+    index.item(0)
+    assert index.path.stat().st_mtime > time.time() - 60
