@@ -21,7 +21,7 @@ ROOMS = {
         "experiments",
         "publishing",
     ),
-    "recommend": ("features", "items", "evaluation", "bench"),
+    "recommend": ("common", "features", "items", "evaluation", "bench"),
 }
 FORBIDDEN = {"metrics": {"finetune", "recommend", "datasets", "pandas"}, "finetune": {"recommend"}}
 Names = tuple[str, ...]

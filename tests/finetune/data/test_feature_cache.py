@@ -35,7 +35,7 @@ def test_rows_come_back_by_id(tmp_path: Path, dtype: str) -> None:
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False, max_value=2.0**120, min_value=-(2.0**120))))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_bfloat16_is_the_nearest(values: list[float]) -> None:
     import torch
 
@@ -130,7 +130,7 @@ def test_writer_refuses_what_is_no_feature(tmp_path: Path) -> None:
 
 
 @given(cut_row=st.integers(0, 48), cut_id=st.integers(0, 20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_draft_cut_anywhere_is_continued(tmp_path_factory: pytest.TempPathFactory, cut_row: int, cut_id: int) -> None:
     path = tmp_path_factory.mktemp("cut") / "store"
     with FeatureWriter(path, ABOUT, (2, 3)) as writer:
