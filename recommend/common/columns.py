@@ -43,7 +43,9 @@ def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) ->
         raise UserError(f"{path}: id {table['id'][table['id'].duplicated()].iloc[0]} is in several rows; {_REMEDY}")
     missing = sorted(set(ids) - set(table["id"]))
     if missing:
-        raise UserError(f"{path}: {len(missing):,} of {len(ids):,} items are not in it, such as {missing[0]}; {_REMEDY}")
+        raise UserError(
+            f"{path}: {len(missing):,} of {len(ids):,} items are not in it, such as {missing[0]}; {_REMEDY}"
+        )
     rows = table.set_index("id").loc[list(ids)]
     products = rows["product_id"].where(rows["product_id"].fillna("") != "", rows.index.to_series())
     values = {column: _texts(rows[name]) for column, name in zip(columns, names, strict=True)}

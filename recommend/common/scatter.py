@@ -55,9 +55,7 @@ def coloured_map(caption: str, points: NDArray[np.float32], values: Sequence[str
     return Scatter(caption, kinds)
 
 
-def trade_off(
-    caption: str, points: Sequence[tuple[str, float, float]], x_label: str, y_label: str
-) -> Scatter:
+def trade_off(caption: str, points: Sequence[tuple[str, float, float]], x_label: str, y_label: str) -> Scatter:
     """Named points (name, x, y) with axes, each labelled by its name."""
     x_range, y_range = (padded([point[place] for point in points], 0.1) for place in (1, 2))
     dots = [Dot(across(x, x_range), down(y, y_range), name) for name, x, y in points]

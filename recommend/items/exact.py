@@ -62,15 +62,17 @@ def all_nearest(rows: Rows, k: int, pairs: Pairs | None = None) -> Iterator[tupl
     for start in range(0, len(rows), _QUERIES):
         stop = min(start + _QUERIES, len(rows))
         blocks = (rows[first : first + _ROWS] for first in range(0, len(rows), _ROWS))
-        yield start, search(rows[start:stop], blocks, k, _hidden(pairs, start, stop))
+        yield start, search(rows[start:stop], blocks, k, hidden(pairs, np.arange(start, stop)))
 
 
-def _hidden(pairs: Pairs, start: int, stop: int) -> Hide:
+def hidden(pairs: Pairs, queried: Places) -> Hide:
+    """Hide the pairs that do not count from a search for the rows at `queried` (q,)."""
+
     def hide(scores: Rows, first: int) -> None:
         last = first + scores.shape[1]
-        scores[pairs.apart[start:stop, None] == pairs.apart[first:last]] = -np.inf
+        scores[pairs.apart[queried, None] == pairs.apart[first:last]] = -np.inf
         if pairs.alike is not None:
-            scores[pairs.alike[start:stop, None] != pairs.alike[first:last]] = -np.inf
+            scores[pairs.alike[queried, None] != pairs.alike[first:last]] = -np.inf
 
     return hide
 

@@ -1,0 +1,80 @@
+"""A photo or a sentence as a vector, by the encoder that a store names.
+
+The encoder, and with it PyTorch, runs in a process of its own, since the process that searches imports faiss.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from finetune.data.feature_cache import FeatureStore
+from metrics.common.errors import UserError, user_errors
+from metrics.common.images import load_photo
+from metrics.common.processes import child_environment, python_module
+from recommend.features.fusion import Rows
+
+Kind = Literal["photo", "sentence"]
+
+
+def encoded(store: FeatureStore, kind: Kind, query: str) -> Rows:
+    """The vector (1, d) of a photo's file, or of a sentence.
+
+    Raises:
+        UserError: when the photo cannot be read, the sentence is empty or has no word that the encoder knows, or the
+            encoder cannot be loaded, reads no such thing, or is not the one that made the store.
+    """
+    if kind == "sentence" and not query.strip():
+        raise UserError("--sentence: expected words, found an empty text")
+    if kind == "photo":
+        load_photo(query)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "vector.npy"
+        request = json.dumps({"store": str(store.path.resolve()), kind: query, "out": str(out)})
+        command = python_module("recommend.items.query_encoding")
+        done = subprocess.run(  # noqa: S603
+            command, input=request, text=True, capture_output=True, env=child_environment(), check=False
+        )
+        if done.returncode == 2:
+            raise UserError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))
+        if done.returncode:
+            raise UserError(
+                f"{store.about.encoder} failed (exit code {done.returncode}): {done.stderr.strip()[-2000:]}"
+            )
+        vector: Rows = np.load(out, allow_pickle=False)
+    if not vector.any():
+        raise UserError(f"{query}: {store.about.encoder} makes zeros of it, as it knows no word of it; use other words")
+    return vector
+
+
+@user_errors()
+def main() -> None:
+    """Encode what standard input asks for."""
+    from finetune.config.command_line import quieten  # noqa: PLC0415
+    from finetune.models.encoders import load_encoder  # noqa: PLC0415  # PyTorch
+
+    quieten()
+    request = json.load(sys.stdin)
+    store = FeatureStore.open(Path(request["store"]))
+    about = store.about
+    resolution = about.resolution if about.encoder == "efficientnet-lite0" else None
+    encoder = load_encoder(about.encoder, resolution=resolution, pooling=about.pooling)
+    encoder.restore(store.path)
+    if encoder.about().weights != about.weights:
+        raise UserError(
+            f"{store.path}: made by {about.encoder} with weights {about.weights}, found {encoder.about().weights}; "
+            "embed the catalogue again"
+        )
+    if "photo" in request:
+        vector = encoder.encode_photos([load_photo(request["photo"])])
+    else:
+        vector = encoder.encode_texts([request["sentence"]])
+    np.save(request["out"], vector, allow_pickle=False)
+
+
+if __name__ == "__main__":
+    main()
