@@ -1,11 +1,11 @@
 """A page of sections with tables and charts, for every command that writes one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from metrics.common.charts import Chart
+from metrics.common.charts import Chart, curves_with_intervals
 from metrics.common.files import write_text
 from metrics.common.templates import render
 from metrics.common.version import installed_version
@@ -52,3 +52,12 @@ def write_page(path: Path, title: str, lede: str, sections: Sequence[PageSection
         "lookbook": installed_version(),
     }
     write_text(path, render("sections.html.j2", view, "recommend"))
+
+
+def curves(
+    caption: str, series: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str
+) -> list[PageChart]:
+    """Curves through points (x, y), no intervals; none if no series has two points."""
+    exact = {name: [(x, y, y, y) for x, y in points] for name, points in series.items()}
+    chart = curves_with_intervals(exact, x_label, y_label)
+    return [PageChart(caption, chart)] if chart else []

@@ -57,7 +57,8 @@ def coloured_map(caption: str, points: NDArray[np.float32], values: Sequence[str
 
 def trade_off(caption: str, points: Sequence[tuple[str, float, float]], x_label: str, y_label: str) -> Scatter:
     """Named points (name, x, y) with axes, each labelled by its name."""
-    x_range, y_range = (padded([point[place] for point in points], 0.1) for place in (1, 2))
+    x_range = padded([x for _, x, _ in points], 0.1)
+    y_range = padded([y for _, _, y in points], 0.1)
     dots = [Dot(across(x, x_range), down(y, y_range), name) for name, x, y in points]
     x_ticks = [Tick(label, across(value, x_range)) for label, value in axis_ticks(*x_range)]
     y_ticks = [Tick(label, down(value, y_range)) for label, value in axis_ticks(*y_range)]

@@ -46,6 +46,7 @@ def _estimates(values: Floats, titles: Sequence[str], clusters: Places) -> dict[
     estimates = {}
     for title, one in statistics.items():
         queries = int((~np.isnan(one.per_item)).sum())
-        value = (one.value(places), *bounds[title]) if queries else (None, None, None)
-        estimates[title] = Estimate(*value, queries)
+        low, high = bounds[title]
+        known = Estimate(one.value(places), low, high, queries)
+        estimates[title] = known if queries else Estimate(None, None, None, 0)
     return estimates
