@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from finetune.config.command_line import needs_train
 from finetune.data.feature_cache import FeatureStore
-from metrics.common.errors import UserError, user_errors
+from metrics.common.errors import UserError
 from metrics.common.images import load_photo
 from metrics.common.processes import child_environment, python_module
 from recommend.features.fusion import Rows
@@ -51,13 +52,11 @@ def encoded(store: FeatureStore, kind: Kind, query: str) -> Rows:
     return vector
 
 
-@user_errors()
+@needs_train
 def main() -> None:
     """Encode what standard input asks for."""
-    from finetune.config.command_line import quieten  # noqa: PLC0415
     from finetune.models.encoders import load_encoder  # noqa: PLC0415  # PyTorch
 
-    quieten()
     request = json.load(sys.stdin)
     store = FeatureStore.open(Path(request["store"]))
     about = store.about
