@@ -39,8 +39,8 @@ def test_all_nearest_equals_brute_force(rows: np.ndarray, k: int, data: st.DataO
     codes = arrays(np.int32, len(rows), elements=st.integers(0, 3))
     apart, alike = data.draw(codes), data.draw(st.none() | codes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact, "_QUERIES", data.draw(st.integers(1, 7)))
-        patch.setattr(exact, "_ROWS", data.draw(st.integers(1, 7)))
+        patch.setattr(exact, "QUERIES", data.draw(st.integers(1, 7)))
+        patch.setattr(exact, "ROWS", data.draw(st.integers(1, 7)))
         found = list(all_nearest(rows, k, Pairs(apart, alike)))
     assert [start for start, _ in found] == list(np.cumsum([0, *(len(part.places) for _, part in found[:-1])]))
     scores = np.concatenate([part.scores for _, part in found])
