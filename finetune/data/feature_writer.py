@@ -51,6 +51,9 @@ class FeatureWriter:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._known
+
     def append(self, ids: Sequence[str], rows: NDArray[np.float32]) -> None:
         """Add n ids with their rows (n, *shape).
 

@@ -1,6 +1,8 @@
 """The work of the command `embed`: from a recipe or a folder to a store, from parts to a store."""
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -13,7 +15,8 @@ from finetune.data.preparation import Prepared, prepare
 from finetune.embedding.embed import about_of, embed
 from finetune.embedding.items import Work, described, photos_of
 from finetune.embedding.join import join_shards
-from finetune.embedding.named import named_encoder
+from finetune.embedding.named import encoder_of, named_encoder
+from finetune.embedding.pca import reduce_store
 from finetune.embedding.request import EmbedRequest
 from finetune.embedding.shard import Shard
 from finetune.models.encoders.base import Encoder
@@ -34,17 +37,30 @@ def run(request: EmbedRequest, recipe: Recipe | None) -> None:
     work = described(parts, request.choice) if reads_text else photos_of(parts)
     encoder.fit(work.texts)
     about = about_of(encoder, work, ", ".join(parts), _folder(parts), request.choice.called if reads_text else None)
-    store = embed(
-        encoder, work, about, request.out, Shard.parse(request.shard), cast(Dtype, request.dtype), request.batch_size
-    )
+    out = unreduced(request.out) if request.pca else request.out
+    shard, dtype = Shard.parse(request.shard), cast(Dtype, request.dtype)
+    store = embed(encoder, work, about, out, shard, dtype, request.batch_size)
     if state.is_main_process:
-        print(summary(store, encoder, work))
+        print(summary(_reduced(store, encoder, request), encoder, work))
 
 
 def join_parts(request: EmbedRequest) -> None:
     """Join the parts that `--shard` wrote, and say what was done."""
-    store = join_shards(request.places, request.out)
-    print(_line(store))
+    store = join_shards(request.places, unreduced(request.out) if request.pca else request.out)
+    print(_line(_reduced(store, encoder_of(store), request) if request.pca else store))
+
+
+def unreduced(out: Path) -> Path:
+    """Where the rows are that `--pca` reduces, until it has."""
+    return out.with_name(f".{out.name}.unreduced")
+
+
+def _reduced(store: FeatureStore, encoder: Encoder, request: EmbedRequest) -> FeatureStore:
+    if request.pca is None:
+        return store
+    reduced = reduce_store(store, encoder, request.pca, request.out)
+    shutil.rmtree(store.path)
+    return reduced
 
 
 def summary(store: FeatureStore, encoder: Encoder, work: Work) -> str:
