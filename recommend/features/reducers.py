@@ -23,7 +23,7 @@ SEED = 42
 EXACT_KERNEL = 2000  # rows up to which kernel PCA uses the whole kernel matrix
 LANDMARKS = 1000  # of the Nystroem approximation above
 NEIGHBOURS = 10  # of Isomap's graph
-FIT_ON: dict[str, int] = {"pca": 50_000, "kernel-pca": 20_000, "isomap": 2000, "umap": 10_000, "tsne": 10_000}
+FIT_ON: dict[Method, int] = {"pca": 50_000, "kernel-pca": 20_000, "isomap": 2000, "umap": 10_000, "tsne": 10_000}
 EXACT_TSNE = 1000  # rows of t-SNE in other than two dimensions
 _PAIRS = 1000  # rows whose distances give the width of the RBF kernel
 
