@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metrics.common.errors import UserError
 
 SOURCE = "source."
+CATEGORIES = (("product_group_name", "product_type_name"), ("masterCategory", "subCategory"))
 _REMEDY = "give the items.parquet that `lookbook prepare` wrote for this catalogue"
 
 
@@ -30,6 +31,15 @@ class ItemColumns:
 def column_names(path: Path) -> list[str]:
     """The columns of the table. Raises `UserError` if there is no such table."""
     return [str(name) for name in _read(path).columns]
+
+
+def category_columns(path: Path) -> list[str]:
+    """The columns of category and sub category of a table that is known. Raises `UserError` for any other."""
+    names = {name.removeprefix(SOURCE) for name in column_names(path)}
+    for known in CATEGORIES:
+        if names.issuperset(known):
+            return list(known)
+    raise UserError(f"{path}: has no columns {' or '.join(map(' and '.join, CATEGORIES))}; name yours by --colour-by")
 
 
 def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) -> ItemColumns:

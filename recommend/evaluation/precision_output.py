@@ -10,6 +10,7 @@ from metrics.common.tables import WideTable
 from recommend.common.page import PageSection, PageTable, curves, write_page
 from recommend.evaluation.attributes import MEAN
 from recommend.evaluation.estimates import Estimate
+from recommend.evaluation.figures import interval, percentage, with_intervals
 from recommend.evaluation.precision import Joined, Part, Precision
 
 NAME = "attribute-precision"
@@ -37,8 +38,8 @@ def screen_tables(result: Precision) -> list[WideTable | str]:
 def _wide(result: Precision, part: Part, title: str) -> WideTable:
     table = WideTable([f"P@{result.k}"], [*result.attributes, MEAN, "95%"], title)
     for row in part.rows:
-        values = [_figure(row.precision[name]) for name in (*result.attributes, MEAN)]
-        table.add_row(row.name, *values, _interval(row.precision[MEAN]))
+        values = [percentage(row.precision[name]) for name in (*result.attributes, MEAN)]
+        table.add_row(row.name, *values, interval(row.precision[MEAN]))
     return table
 
 
@@ -66,7 +67,7 @@ def _table(result: Precision, part: Part, title: str, kind: str) -> PageTable:
     rows = []
     for row in part.rows:
         estimates: Mapping[str, Estimate] = getattr(row, kind)
-        cells = [f"{_figure(estimates[name])} ({_interval(estimates[name])})" for name in (*result.attributes, MEAN)]
+        cells = with_intervals(estimates, (*result.attributes, MEAN))
         rows.append([row.name, *cells])
     return PageTable(["Features", *result.attributes, MEAN], rows, title)
 
@@ -81,13 +82,3 @@ def _choice(joined: Joined, k: int) -> PageSection:
         f"{joined.weight:g}."
     )
     return PageSection("The weight", note, charts=charts)
-
-
-def _figure(estimate: Estimate) -> str:
-    return "–" if estimate.value is None else f"{100 * estimate.value:.1f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "–"
-    return f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}"

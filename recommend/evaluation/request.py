@@ -1,7 +1,7 @@
 """What the commands of this room read: stores of the same items, their attributes, the queries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from recommend.common.columns import SOURCE, ItemColumns, column_names, numbered
 from recommend.evaluation.attributes import FASHION_PRODUCT, HM, NO_VALUE, Labels, Places
 
 SEED = 42
+GROUPS = ("product_group_name", "masterCategory")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Setting:
     group_names: list[str]
     left_out: dict[str, int]
 
+    def at(self, places: Places) -> "Setting":
+        """The same of some items."""
+        ids = [self.ids[place] for place in places]
+        return replace(self, ids=ids, labels=self.labels.at(places), groups=self.groups[places])
+
 
 def attributes_of(table: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     """The `wanted` columns, else those of H&M or of the fashion-product data set. Raises `UserError`."""
@@ -46,6 +52,12 @@ def attributes_of(table: Path, wanted: Sequence[str]) -> tuple[str, ...]:
         f"{table}: has the columns neither of H&M ({', '.join(HM)}) nor of the fashion-product data set "
         f"({', '.join(FASHION_PRODUCT)}); name yours by --attribute COLUMN"
     )
+
+
+def group_of(table: Path, wanted: str | None) -> str | None:
+    """The `wanted` column, else the one that the paper's table, or H&M's, is grouped by; None if there is none."""
+    names = {name.removeprefix(SOURCE) for name in column_names(table)}
+    return wanted or next((name for name in GROUPS if name in names), None)
 
 
 def read_setting(
