@@ -79,20 +79,21 @@ def _pca(rows: Rows, dimensions: int | None, variance: float | None) -> Fitted:
 
 
 def _kernel_pca(
-    rows: Rows, dimensions: int | None, variance: float | None, kernel: Kernel, gamma: float | None
+    rows: Any, dimensions: int | None, variance: float | None, kernel: Kernel, gamma: float | None
 ) -> Fitted:
     """PCA of the Nystroem features; with every row a landmark, these span the whole kernel, and it is exact."""
     from sklearn.kernel_approximation import Nystroem  # noqa: PLC0415
 
     if kernel == "rbf" and gamma is None:
         gamma = _gamma(rows)
+    rows = rows.astype(np.float64)  # the inverse root of the kernel enlarges what is rounded
     exact = len(rows) <= EXACT_KERNEL
     landmarks = len(rows) if exact else LANDMARKS
     features = Nystroem(kernel=kernel, gamma=gamma, n_components=landmarks, random_state=SEED).fit(rows)
     model, shares, count = _components(features.transform(rows), dimensions, variance)
     width = f", gamma {gamma:.3g}" if gamma is not None else ""
     how = "exact" if exact else f"Nystroem with {landmarks:,} landmarks"
-    transform = _first(lambda new: model.transform(features.transform(new)), count)
+    transform = _first(lambda new: model.transform(features.transform(new.astype(np.float64))), count)
     return Fitted(f"kernel PCA {count}, {kernel} kernel{width}, {how}", transform, variance=shares)
 
 
