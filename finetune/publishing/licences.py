@@ -29,6 +29,11 @@ CATALOGUES = {
         "https://github.com/xuewyang/Fashion_Captioning",
         "published for research; photos and texts belong to the shops that they were collected from",
     ),
+    "fashion-product": CatalogueTerms(
+        "Fashion Product Images",
+        "https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-dataset",
+        "its page on Kaggle names the licence; photos and texts belong to the shop that they were collected from",
+    ),
     "demo": CatalogueTerms(
         "Lookbook's demo", "drawn by Lookbook", "made up, nobody's property: Apache-2.0 as Lookbook itself"
     ),

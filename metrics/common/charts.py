@@ -56,8 +56,8 @@ def loss_chart(history: Sequence[Mapping[str, float]]) -> Chart | None:
     points = [point for values in series.values() for point in values]
     if not points:
         return None
-    x_range = _padded([x for x, _ in points])
-    y_range = _padded([y for _, y in points], margin=0.06)
+    x_range = padded([x for x, _ in points])
+    y_range = padded([y for _, y in points], margin=0.06)
     curves = [_curve(name, values, x_range, y_range) for name, values in series.items() if values]
     x_ticks = [Tick(_label(x), across(x, x_range)) for x in _ticks(*x_range)]
     y_ticks = [Tick(_label(y), down(y, y_range)) for y in _ticks(*y_range)]
@@ -69,8 +69,8 @@ def curves_with_intervals(series: Mapping[str, Sequence[Point]], x_label: str, y
     if all(len(values) < 2 for values in series.values()):
         return None
     points = [point for values in series.values() for point in values]
-    x_range = _padded([x for x, *_ in points])
-    y_range = _padded([bound for _, _, low, high in points for bound in (low, high)], margin=0.06)
+    x_range = padded([x for x, *_ in points])
+    y_range = padded([bound for _, _, low, high in points for bound in (low, high)], margin=0.06)
     curves = [_with_band(name, sorted(values), x_range, y_range) for name, values in series.items()]
     x_ticks = [Tick(_label(x), across(x, x_range)) for x in _ticks(*x_range)]
     y_ticks = [Tick(_label(y), down(y, y_range)) for y in _ticks(*y_range)]
@@ -132,7 +132,8 @@ def _with_band(name: str, values: Sequence[Point], x_range: tuple[float, float],
     return Curve(name, line, dots, values[-1][1] if values else math.nan, band)
 
 
-def _padded(values: Sequence[float], margin: float = 0.0) -> tuple[float, float]:
+def padded(values: Sequence[float], margin: float = 0.0) -> tuple[float, float]:
+    """Return the range of the values, with a share of its length as `margin` on both sides; never an empty one."""
     low, high = min(values), max(values)
     room = (high - low) * margin or (0.0 if high > low else max(abs(high), 1.0) / 2)
     return low - room, high + room
@@ -148,6 +149,11 @@ def down(y: float, y_range: tuple[float, float]) -> float:
     """Return the place of `y` in SVG units, from the bottom up."""
     low, high = y_range
     return round(HEIGHT - _BOTTOM - (y - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
+
+
+def axis_ticks(low: float, high: float) -> list[tuple[str, float]]:
+    """Return the labels and values of an axis from `low` to `high`."""
+    return [(_label(value), value) for value in _ticks(low, high)]
 
 
 def _ticks(low: float, high: float, about: int = 6) -> list[float]:

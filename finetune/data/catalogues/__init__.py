@@ -2,16 +2,18 @@
 
 from typing import Any
 
-from finetune.config.catalogues import HM, CatalogueSection, Demo, Facad, Folder
+from finetune.config.catalogues import HM, CatalogueSection, Demo, Facad, FashionProduct, Folder
 from finetune.data.catalogues.base import Loader
 from finetune.data.catalogues.demo import DemoLoader
 from finetune.data.catalogues.facad.loader import FacadLoader
+from finetune.data.catalogues.fashion_product import FashionProductLoader
 from finetune.data.catalogues.folder import FolderLoader
 from finetune.data.catalogues.hm import HMLoader
 
 LOADERS: dict[type[CatalogueSection], type[Loader[Any]]] = {
     HM: HMLoader,
     Facad: FacadLoader,
+    FashionProduct: FashionProductLoader,
     Folder: FolderLoader,
     Demo: DemoLoader,
 }

@@ -1,13 +1,15 @@
-"""The demo catalogue: a made-up shop in the layout of H&M's or of FACAD's, generated if it is missing."""
+"""The demo catalogue: a made-up shop in the layout of another catalogue, generated if it is missing."""
 
 from pathlib import Path
 
 from finetune.config.catalogues import Demo
 from finetune.data.catalogues.base import Catalogue, Loader, SourceTable
 from finetune.data.catalogues.facad.loader import load_facad_folder
+from finetune.data.catalogues.fashion_product import load_fashion_product
 from finetune.data.catalogues.hm import kaggle_table, load_kaggle_folder
 from finetune.data.demo.catalogue import write_demo
 from finetune.data.demo.facad import PHOTO_SIDE, write_facad_demo
+from finetune.data.demo.fashion_product import write_fashion_product_demo
 
 
 class DemoLoader(Loader[Demo]):
@@ -23,9 +25,12 @@ class DemoLoader(Loader[Demo]):
         if section.layout == "facad":
             write_facad_demo(folder, section.articles, section.seed, section.photo_side or PHOTO_SIDE)
             return load_facad_folder(folder, "demo")
+        if section.layout == "fashion-product":
+            write_fashion_product_demo(folder, section.articles, section.seed)
+            return load_fashion_product(folder, "demo", described=True)
         write_demo(folder, section.articles, section.seed)
         return load_kaggle_folder(folder, "demo")
 
     def table(self) -> SourceTable | None:
-        """Return `articles.csv`; FACAD's layout has no table."""
+        """Return `articles.csv`; the other layouts have no table of descriptions."""
         return kaggle_table(Path(self.section.folder).expanduser().resolve()) if self.section.layout == "hm" else None

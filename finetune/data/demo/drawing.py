@@ -44,6 +44,13 @@ def draw(garment: Garment, rng: np.random.Generator, size: tuple[int, int] = (24
     return image.reduce(OVERSAMPLING)
 
 
+def squared(drawing: Image.Image, side: int) -> Image.Image:
+    """Return an upright drawing of height `side` in the middle of a square of its ground."""
+    square = Image.new("RGB", (side, side), drawing.getpixel((0, 0)))
+    square.paste(drawing, ((side - drawing.width) // 2, 0))
+    return square
+
+
 def _cut_out(sewing: Sewing, scale: float, shift: tuple[float, float], rng: np.random.Generator) -> None:
     canvas, paint, pattern = sewing.canvas, sewing.paint, sewing.garment.pattern
     if pattern not in PATTERNS:

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from finetune.data.demo.catalogue import MOST_ARTICLES
-from finetune.data.demo.drawing import draw
+from finetune.data.demo.drawing import draw, squared
 from finetune.data.demo.facad_items import ATTRIBUTES, CATEGORIES, FACAD_SPLITS, NOTHING, Item, items_of
 from finetune.data.demo.garments import Garment
 from finetune.data.demo.marked_folder import require_numbers, write_whole
@@ -121,16 +121,9 @@ def _photos(item: Item, rng: np.random.Generator, side: int) -> np.ndarray:
     """The item's photos (n, 3, side, side): each colour is drawn once and seen in several views."""
     views = []
     for garment, count in item.photos_by_colour():
-        drawing = _square(draw(garment, rng, (side * 2 // 3, side)), side)
+        drawing = squared(draw(garment, rng, (side * 2 // 3, side)), side)
         views += [drawing, *(_view(drawing, rng) for _ in range(count - 1))]
     return np.stack([np.asarray(view) for view in views]).transpose(0, 3, 1, 2)
-
-
-def _square(drawing: Image.Image, side: int) -> Image.Image:
-    ground = drawing.getpixel((0, 0))
-    square = Image.new("RGB", (side, side), ground)
-    square.paste(drawing, ((side - drawing.width) // 2, 0))
-    return square
 
 
 def _view(drawing: Image.Image, rng: np.random.Generator) -> Image.Image:

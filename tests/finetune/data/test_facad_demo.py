@@ -131,7 +131,7 @@ def test_layouts_do_not_share_a_folder(made: Path, tmp_path: Path) -> None:
         ({"layout": "hm"}, "photo_side is a key of layout: facad; photos of layout: hm are 240 x 360"),
         ({"photo_side": 8}, "data.photo_side: expected a number greater than or equal to 16"),
         ({"articles": 2}, "demo catalogue: articles must be 3 to 900000, found 2"),
-        ({"layout": "facade"}, "data.layout: expected 'hm' or 'facad'"),
+        ({"layout": "facade"}, "data.layout: expected 'hm', 'facad' or 'fashion-product'"),
     ],
 )
 def test_impossible_settings_are_refused(tmp_path: Path, data: dict[str, Any], expected: str) -> None:

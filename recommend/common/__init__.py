@@ -1,0 +1,1 @@
+"""What the rooms share: columns of items, pages."""

@@ -1,0 +1,88 @@
+"""Methods of search side by side: on the screen, as a page and as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from metrics.common.files import make_folder, write_text
+from metrics.common.tables import WideTable
+from recommend.common.page import PageSection, PageTable, write_page
+from recommend.common.scatter import trade_off
+from recommend.evaluation.attributes import MEAN
+from recommend.evaluation.figures import interval, percentage, with_intervals
+from recommend.evaluation.methods import PUBLISHED, PUBLISHED_GROUPS, MethodRow, MethodStudy
+
+NAME = "methods"
+
+
+def screen_tables(study: MethodStudy) -> list[WideTable | str]:
+    """A table of all items, and one of the sample if a method needs one."""
+    tables: list[WideTable | str] = [_wide(study, study.rows, "")]
+    if study.sample_rows:
+        tables.append(_wide(study, study.sample_rows, f"On a sample of {study.sample:,} items"))
+    return [*tables, *study.notes, study.signature]
+
+
+def _wide(study: MethodStudy, rows: Sequence[MethodRow], title: str) -> WideTable:
+    groups = [group for group in study.groups if all(group in row.groups for row in rows)]
+    table = WideTable([f"mean P@{study.k}"], [*groups, "all", "95%", "ms", "compared"], title)
+    for row in rows:
+        total = row.attributes[MEAN]
+        cells = [percentage(row.groups[group]) for group in groups]
+        table.add_row(row.name, *cells, percentage(total), interval(total), *_costs(row))
+    return table
+
+
+def _costs(row: MethodRow) -> tuple[str, str]:
+    widened = f", {row.widened} widened" if row.widened else ""
+    return f"{row.milliseconds:.2f}", f"{100 * row.compared:.0f}%{widened}"
+
+
+def write_files(study: MethodStudy, folder: Path) -> list[Path]:
+    """Write `methods.json` and `methods.html`; raises `UserError` if they cannot be written."""
+    make_folder(folder)
+    json_path, page = folder / f"{NAME}.json", folder / f"{NAME}.html"
+    write_text(json_path, json.dumps(asdict(study), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    sections = [_section(study, study.rows, "All items")]
+    if study.sample_rows:
+        sections.append(_section(study, study.sample_rows, f"A sample of {study.sample:,} items"))
+    sections.append(_published())
+    write_page(
+        page, "Methods of search", "Attribute precision and time, by method and group", sections, study.signature
+    )
+    return [json_path, page]
+
+
+def _section(study: MethodStudy, rows: Sequence[MethodRow], title: str) -> PageSection:
+    groups = [group for group in study.groups if all(group in row.groups for row in rows)]
+    names = list(rows[0].attributes) if rows else []
+    by_group = PageTable(
+        ["Method", *groups, "all", "ms a query", "compared"],
+        [
+            [row.name, *with_intervals(row.groups, groups), *with_intervals(row.attributes, [MEAN]), *_costs(row)]
+            for row in rows
+        ],
+        "Mean of the attributes, by group",
+    )
+    by_attribute = PageTable(
+        ["Method", *names], [[row.name, *with_intervals(row.attributes, names)] for row in rows], "By attribute"
+    )
+    points = [(row.name.partition(",")[0], row.milliseconds, 100 * (row.attributes[MEAN].value or 0)) for row in rows]
+    plot = trade_off(f"Mean P@{study.k} by the time of one query", points, "ms a query", f"P@{study.k}")
+    note = (
+        f"Precision@{study.k} in percent with 95% intervals over products. ‘compared’ is the share of the items that a "
+        "query is compared with; a query whose clusters hold too few items looks into more, which is counted. "
+    )
+    return PageSection(title, note + " ".join(study.notes), [by_group, by_attribute], plots=[plot] if points else [])
+
+
+def _published() -> PageSection:
+    rows = [[name, *(f"{value:g}" for value in values), seconds] for name, (*values, seconds) in PUBLISHED.items()]
+    note = (
+        "Bhuptani and Patil, Table I: Kaggle’s fashion-product data set, 100 queries of each category, siblings in, "
+        "attributes gender, master and sub category, article type, base colour. Other photos, other queries and "
+        "another machine than above, unless this page is of that data set."
+    )
+    table = PageTable(["Method", *PUBLISHED_GROUPS, "a query"], [], published=rows)
+    return PageSection("The paper’s figures", note, [table])

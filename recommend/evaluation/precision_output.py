@@ -1,0 +1,84 @@
+"""Attribute Precision@K on the screen, as a page and as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from metrics.common.files import make_folder, write_text
+from metrics.common.tables import WideTable
+from recommend.common.page import PageSection, PageTable, curves, write_page
+from recommend.evaluation.attributes import MEAN
+from recommend.evaluation.estimates import Estimate
+from recommend.evaluation.figures import interval, percentage, with_intervals
+from recommend.evaluation.precision import Joined, Part, Precision
+
+NAME = "attribute-precision"
+NOTE = (
+    "For each query the share of the {k} items found that agree with it, in percent, by attribute and as their mean. "
+    "The query itself is never found. Below each value its 95% interval; whole products are resampled."
+)
+
+
+def heading(part: Part) -> str:
+    """What a table is of."""
+    return f"Siblings {'in' if part.siblings else 'out'}: {part.queries:,} queries"
+
+
+def screen_tables(result: Precision) -> list[WideTable | str]:
+    """Tables of P@K and its mean's interval, and the joined stores'."""
+    shown: list[WideTable | str] = [_wide(result, part, heading(part)) for part in result.parts]
+    if result.joined:
+        for part in result.joined.parts:
+            title = f"Joined, weight chosen on the other {result.joined.choosing_queries:,} queries. {heading(part)}"
+            shown.append(_wide(result, part, title))
+    return [*shown, result.signature]
+
+
+def _wide(result: Precision, part: Part, title: str) -> WideTable:
+    table = WideTable([f"P@{result.k}"], [*result.attributes, MEAN, "95%"], title)
+    for row in part.rows:
+        values = [percentage(row.precision[name]) for name in (*result.attributes, MEAN)]
+        table.add_row(row.name, *values, interval(row.precision[MEAN]))
+    return table
+
+
+def write_files(result: Precision, folder: Path) -> list[Path]:
+    """Write `attribute-precision.json` and `.html`; raises `UserError` if they cannot be written."""
+    make_folder(folder)
+    json_path, page = folder / f"{NAME}.json", folder / f"{NAME}.html"
+    write_text(json_path, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
+    sections = [_section(result, part, "") for part in result.parts]
+    if result.joined:
+        sections += [_section(result, part, "Joined. ") for part in result.joined.parts]
+        sections.append(_choice(result.joined, result.k))
+    lede = f"How often what is found agrees with the query, in {len(result.attributes)} attributes"
+    write_page(page, "Attribute precision", lede, sections, result.signature)
+    return [json_path, page]
+
+
+def _section(result: Precision, part: Part, title: str) -> PageSection:
+    tables = [_table(result, part, f"Precision@{result.k}", "precision")]
+    tables.append(_table(result, part, f"Recall@{result.k}", "recall"))
+    return PageSection(title + heading(part), NOTE.format(k=result.k), tables)
+
+
+def _table(result: Precision, part: Part, title: str, kind: str) -> PageTable:
+    rows = []
+    for row in part.rows:
+        estimates: Mapping[str, Estimate] = getattr(row, kind)
+        cells = with_intervals(estimates, (*result.attributes, MEAN))
+        rows.append([row.name, *cells])
+    return PageTable(["Features", *result.attributes, MEAN], rows, title)
+
+
+def _choice(joined: Joined, k: int) -> PageSection:
+    points = [(weight, 100 * value) for weight, value in joined.choosing.items()]
+    charts = curves(
+        "The mean by the weight of the first store", {f"mean P@{k}": points}, "weight of the first store", f"P@{k}"
+    )
+    note = (
+        f"Chosen on {joined.choosing_queries:,} queries whose products are not among those of the table: "
+        f"{joined.weight:g}."
+    )
+    return PageSection("The weight", note, charts=charts)
