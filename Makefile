@@ -8,7 +8,7 @@ ABLATION ?= recipes/ablation/demo.yaml
 # What a change is checked with while it is written; `make test` runs everything.
 QUICK := not java and not browser and not processes and not real_data and not slow
 
-.PHONY: help install spice demo notebooks reproduce test quick bench bench-full bench-recipe lint format types light check clean
+.PHONY: help install spice demo notebooks reproduce test quick bench bench-full bench-recipe bench-recommend lint format types light check clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -47,6 +47,9 @@ bench-full: install  ## the same on 101,225 captions, a whole catalogue
 
 bench-recipe: install  ## the published recipe against ours, and each correction alone; ABLATION=...
 	$(BIN)/lookbook bench-recipe $(ABLATION)
+
+bench-recommend: install  ## time of search among 105,000 and a million items, beside the bare matrix products
+	$(BIN)/lookbook bench-recommend
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

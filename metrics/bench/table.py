@@ -58,11 +58,12 @@ def _environment() -> str:
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
         f"Python {platform.python_version()}, {versions}; {java[0]}\n"
-        f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores{load}"
+        f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores{load}"
     )
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

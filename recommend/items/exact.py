@@ -14,7 +14,8 @@ from recommend.features.fusion import Rows
 Places = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Hide = Callable[[Rows, int], None]  # sets scores (queries, rows) of a block, which begins at a row, to -inf
-_QUERIES, _ROWS = 1024, 8192
+QUERIES, ROWS = 1024, 8192  # of a block of products
+_FIRST = 2048  # rows that the first bound on a query's k-th best comes from
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,9 @@ def search(queries: Rows, blocks: Iterable[Rows], k: int, hide: Hide | None = No
 def all_nearest(rows: Rows, k: int, pairs: Pairs | None = None) -> Iterator[tuple[int, Found]]:
     """The k nearest of the other rows for each row (n, d), 1,024 rows at a time with the number of the first."""
     pairs = pairs or Pairs(np.arange(len(rows), dtype=np.int32))
-    for start in range(0, len(rows), _QUERIES):
-        stop = min(start + _QUERIES, len(rows))
-        blocks = (rows[first : first + _ROWS] for first in range(0, len(rows), _ROWS))
+    for start in range(0, len(rows), QUERIES):
+        stop = min(start + QUERIES, len(rows))
+        blocks = (rows[first : first + ROWS] for first in range(0, len(rows), ROWS))
         yield start, search(rows[start:stop], blocks, k, hidden(pairs, np.arange(start, stop)))
 
 
@@ -90,7 +91,8 @@ class _Best:
         """Take in the scores (q, rows) of a block that begins at row `start`; -inf counts for nothing."""
         above = scores > self.least[:, None]
         if start == 0 and self.k < scores.shape[1]:  # nothing is known yet, and nearly all would have to be sorted
-            above &= scores >= np.partition(scores, -self.k, axis=1)[:, -self.k, None]
+            part = scores[:, : max(_FIRST, self.k)]
+            above &= scores >= np.partition(part, -self.k, axis=1)[:, -self.k, None]
         found = np.flatnonzero(above)
         query, column = np.divmod(found, scores.shape[1])
         self._merge(query, scores.ravel()[found], column + start)

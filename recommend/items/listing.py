@@ -5,6 +5,7 @@ from typing import Any
 
 from metrics.common.tables import WideTable, print_tables
 from recommend.items.similar import Similar, SimilarItems
+from recommend.items.views import JOINED
 
 _SHOWN = 60  # characters of a description on the screen
 
@@ -16,11 +17,13 @@ def as_json(items: SimilarItems, found: Sequence[Similar]) -> dict[str, Any]:
 
 def print_similar(items: SimilarItems, found: Sequence[Similar]) -> None:
     """Print a table for each query."""
-    lines = [
+    lines: list[WideTable | str] = [
         f"{count:,} items of {path} are not in the other store, and are left out"
         for path, count in _left_out(items).items()
     ]
-    print_tables(*lines, *(_table(_query(items, one)) for one in found))
+    for one in found:
+        lines += _shown(_query(items, one))
+    print_tables(*lines)
 
 
 def _left_out(items: SimilarItems) -> dict[str, int]:
@@ -60,18 +63,17 @@ def _described(items: SimilarItems, place: int | None) -> dict[str, str]:
     }
 
 
-def _table(query: dict[str, Any]) -> WideTable:
+def _shown(query: dict[str, Any]) -> list[WideTable | str]:
     own = ", ".join(query[name] for name in ("category", "colour") if query.get(name))
-    title = f"similar to {query['query']}{f' ({own})' if own else ''}"
-    parts = list(query["similar"][0]["cosines"]) if query["compared_by"] == "joined" else []
-    recall = "" if query["recall"] == 1 else f"; recall of the index {query['recall']:.4f}"
+    parts = list(query["similar"][0]["cosines"]) if query["compared_by"] == JOINED else []
     described = [name for name in ("category", "colour", "description") if name in query["similar"][0]]
-    table = WideTable(["", "id", *described], ["cosine", *parts], title, f"{query['signature']}{recall}")
+    table = WideTable(["", "id", *described], ["cosine", *parts])
     for one in query["similar"]:
         texts = [_cut(one[name]) for name in described]
         cosines = [one["cosine"], *(one["cosines"][name] for name in parts)]
         table.add_row(str(one["rank"]), one["id"], *texts, *(f"{cosine:.3f}" for cosine in cosines))
-    return table
+    recall = "" if query["recall"] == 1 else f"; recall of the index {query['recall']:.4f}"
+    return [f"similar to {query['query']}{f' ({own})' if own else ''}", table, f"{query['signature']}{recall}"]
 
 
 def _cut(text: str) -> str:

@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from finetune.config.command_line import needs_train
 from finetune.data.feature_cache import FeatureStore
-from metrics.common.errors import UserError, user_errors
+from metrics.common.errors import UserError
 from metrics.common.images import load_photo
 from metrics.common.processes import child_environment, python_module
 from recommend.features.fusion import Rows
@@ -26,12 +27,19 @@ def encoded(store: FeatureStore, kind: Kind, query: str) -> Rows:
 
     Raises:
         UserError: when the photo cannot be read, the sentence is empty or has no word that the encoder knows, or the
-            encoder cannot be loaded, reads no such thing, or is not the one that made the store.
+            encoder cannot be loaded, reads no such thing, or is not what it was when it made the store.
     """
     if kind == "sentence" and not query.strip():
         raise UserError("--sentence: expected words, found an empty text")
     if kind == "photo":
         load_photo(query)
+    vector = _in_a_process(store, kind, query)
+    if not vector.any():
+        raise UserError(f"{query}: {store.about.encoder} makes zeros of it, as it knows no word of it; use other words")
+    return vector
+
+
+def _in_a_process(store: FeatureStore, kind: Kind, query: str) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "vector.npy"
         request = json.dumps({"store": str(store.path.resolve()), kind: query, "out": str(out)})
@@ -39,36 +47,22 @@ def encoded(store: FeatureStore, kind: Kind, query: str) -> Rows:
         done = subprocess.run(  # noqa: S603
             command, input=request, text=True, capture_output=True, env=child_environment(), check=False
         )
+        errors = done.stderr.strip()
         if done.returncode == 2:
-            raise UserError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))
+            raise UserError(errors.splitlines()[-1].removeprefix("error: "))
         if done.returncode:
-            raise UserError(
-                f"{store.about.encoder} failed (exit code {done.returncode}): {done.stderr.strip()[-2000:]}"
-            )
+            raise UserError(f"{store.about.encoder} failed with exit code {done.returncode}: {errors[-2000:]}")
         vector: Rows = np.load(out, allow_pickle=False)
-    if not vector.any():
-        raise UserError(f"{query}: {store.about.encoder} makes zeros of it, as it knows no word of it; use other words")
     return vector
 
 
-@user_errors()
+@needs_train
 def main() -> None:
     """Encode what standard input asks for."""
-    from finetune.config.command_line import quieten  # noqa: PLC0415
-    from finetune.models.encoders import load_encoder  # noqa: PLC0415  # PyTorch
+    from finetune.embedding.named import encoder_of  # noqa: PLC0415  # PyTorch
 
-    quieten()
     request = json.load(sys.stdin)
-    store = FeatureStore.open(Path(request["store"]))
-    about = store.about
-    resolution = about.resolution if about.encoder == "efficientnet-lite0" else None
-    encoder = load_encoder(about.encoder, resolution=resolution, pooling=about.pooling)
-    encoder.restore(store.path)
-    if encoder.about().weights != about.weights:
-        raise UserError(
-            f"{store.path}: made by {about.encoder} with weights {about.weights}, found {encoder.about().weights}; "
-            "embed the catalogue again"
-        )
+    encoder = encoder_of(FeatureStore.open(Path(request["store"])))
     if "photo" in request:
         vector = encoder.encode_photos([load_photo(request["photo"])])
     else:

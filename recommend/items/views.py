@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.data.feature_cache import FeatureStore
 from metrics.common.version import installed_version
 from recommend.features.fusion import Rows, UnitVectors
 from recommend.items.index import Index, build_index, recall
@@ -77,9 +78,14 @@ class Views:
     def signature(self, name: str, index: str) -> str:
         """How the cosines of a view come about, for whoever compares them with others."""
         vectors = self.vectors_of(name)
-        stores = "+".join(f"{store.about.encoder}:{store.digest[:8]}" for store in vectors.stores)
+        stores = "+".join(_named(store) for store in vectors.stores)
         weight = f"|weight:{vectors.weights[0]:g}" if name == JOINED else ""
         centred = "yes" if vectors.means[0].any() else "no"
         return (
             f"cosine|{stores}{weight}|centred:{centred}|n:{len(vectors)}|index:{index}|lookbook:{installed_version()}"
         )
+
+
+def _named(store: FeatureStore) -> str:
+    resolution = f"@{store.about.resolution}px" if store.about.resolution else ""
+    return f"{store.about.encoder}{resolution}:{store.digest[:8]}"

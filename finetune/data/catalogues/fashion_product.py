@@ -141,7 +141,9 @@ def _check_header(header: list[str], path: Path) -> None:
 def _complete(row: list[str], width: int, where: str) -> list[str]:
     values = [*row[: width - 1], ",".join(row[width - 1 :])]
     if len(row) < width or any("\n" in value for value in values):
-        raise UserError(f"{where}: expected {width} values on one line; is the file truncated, or a quote never closed?")
+        raise UserError(
+            f"{where}: expected {width} values on one line; is the file truncated, or a quote never closed?"
+        )
     if not re.fullmatch(r"[0-9]+", values[0]):
         raise UserError(f"{where}: id {values[0]!r} is no number; use the file as Kaggle ships it")
     return values
