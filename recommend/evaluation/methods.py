@@ -17,7 +17,7 @@ from metrics.common.version import installed_version
 from recommend.evaluation.attributes import MEAN, Agreement, Places, agreement
 from recommend.evaluation.estimates import Estimate, estimated
 from recommend.evaluation.neighbours import check_k
-from recommend.evaluation.request import Setting, draw_queries
+from recommend.evaluation.request import Setting, draw_queries, named
 from recommend.features.fusion import Rows, UnitVectors
 from recommend.features.reduce import draw_sample, reduce_vectors
 from recommend.features.reducers import EXACT_TSNE, Method
@@ -153,7 +153,7 @@ def compare(
     signature = (
         f"mean P@{k}|attributes:{'+'.join(setting.labels.names)}|siblings:{'in' if siblings else 'out'}|"
         f"items:{len(vectors)}|queries:{len(queries)}|store:{vectors.stores[0].path.name}="
-        f"{vectors.stores[0].about.encoder}|time:median of one query alone|version:{installed_version()}"
+        f"{named(vectors.stores[0])}|time:median of one query alone|version:{installed_version()}"
     )
     return MethodStudy(k, groups, rows, sample_rows, len(sample), [*notes, *absent], signature)
 
