@@ -133,6 +133,19 @@ class Captioner(ABC):
             )
         )
 
+    @property
+    def vision_tower(self) -> torch.nn.Module:
+        """The module that reads photos."""
+        tower: torch.nn.Module = self.model.get_submodule(self.towers["vision"][0].removesuffix("."))
+        return tower
+
+    def vision_states(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """The vision tower's last hidden states (n, tokens, width) of n photos."""
+        pixels = self.encode(images, [self.prompt_of(None)] * len(images))["pixel_values"]
+        weight = next(self.vision_tower.parameters())
+        states: torch.Tensor = self.vision_tower(pixel_values=pixels.to(weight.device, weight.dtype)).last_hidden_state
+        return states
+
     def prepare_photos_as(self, folder: Path) -> bool:
         """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained.
 
