@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from finetune.config.catalogues import SPLITS
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About
 from finetune.data.feature_writer import FeatureWriter
@@ -26,10 +27,10 @@ Photos = Mapping[str, tuple[Any, int]]
 
 
 def photo_features(prepared: Prepared, encoder: Encoder) -> FeatureStore:
-    """A store with one row for each different photo of training and test, by its digest, as float32.
+    """A store with one row for each different photo that has a caption, by its digest, as float32.
 
-    It is in the cache under the hash of what the encoder is and of all photos' digests, so that runs share it. An
-    interrupted one is continued.
+    It is in the cache under the hash of what the encoder is and of all photos' digests, so that runs share it, those on
+    another split of the catalogue too. An interrupted one is continued.
     """
     photos = _photos(prepared)
     source = hashlib.sha256("\n".join(sorted(photos)).encode()).hexdigest()
@@ -51,7 +52,7 @@ def features_digest(about: About) -> str:
 def _photos(prepared: Prepared) -> dict[str, tuple[Any, int]]:
     """By its digest, where each photo is: the data set and the row of the first item that has it."""
     photos: dict[str, tuple[Any, int]] = {}
-    for data in (prepared.splits["train"], prepared.splits["test"]):
+    for data in (prepared.splits[split] for split in SPLITS):
         for row, digest in enumerate(data["photo_digest"][:]):
             photos.setdefault(digest, (data, row))
     return photos

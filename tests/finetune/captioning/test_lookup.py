@@ -18,6 +18,7 @@ from tiny import article, finetune, kaggle, kaggle_photo, lines, photo, recipe, 
 from finetune.captioning import neighbours
 from finetune.captioning.lookup import consensus_of
 from finetune.captioning.photo_features import photo_features
+from finetune.config.catalogues import SPLITS
 from finetune.config.recipe import load_recipe
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About
@@ -110,7 +111,7 @@ def test_interrupted_features_are_continued_then_shared_and_made_again_if_damage
         photo_features(prepared, Means(most=15))
     rest = Means()
     store = photo_features(prepared, rest)
-    photos = {digest for split in ("train", "test") for digest in prepared.splits[split]["photo_digest"]}
+    photos = {digest for split in SPLITS for digest in prepared.splits[split]["photo_digest"]}
     assert set(store.ids) == photos
     assert rest.encoded == len(photos) - 10
     other = Means()
