@@ -1,11 +1,14 @@
 """Two systems that look captions up: that of the most similar training photo, and the consensus of several."""
 
+import gc
 import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from math import fsum
 from pathlib import Path
+
+import torch
 
 from finetune.captioning.baselines import described_splits, write_baseline, write_baselines
 from finetune.captioning.neighbours import nearest_items
@@ -14,7 +17,7 @@ from finetune.config.baselines import BASE, NONE, Baselines
 from finetune.config.recipe import Recipe
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared
-from finetune.models.encoders import load_encoder
+from finetune.embedding.named import named_encoder
 from finetune.models.encoders.base import Encoder
 from finetune.models.encoders.vision_tower import VisionTower
 from finetune.models.families import captioner_class
@@ -41,11 +44,13 @@ def lookup_encoder(recipe: Recipe, base: Captioner | None = None) -> Encoder | N
 def check_lookup(recipe: Recipe) -> None:
     """Raise `UserError` if the recipe's encoder of photos, other than its base's own, cannot be loaded."""
     if recipe.baselines.encoder not in (BASE, NONE):
-        _named_encoder(recipe.baselines.encoder, "cpu")
+        _named_encoder(recipe.baselines.encoder)
+        gc.collect()
+        torch.cuda.empty_cache()  # the captioning model is trained by another process
 
 
-def _named_encoder(name: str, device: str | None = None) -> Encoder:
-    encoder = load_encoder(name, device)
+def _named_encoder(name: str) -> Encoder:
+    encoder = named_encoder(name)
     if encoder.reads == "text" or len(encoder.shape) != 1:
         raise UserError(f"baselines.encoder: {name}: gives no vector of a photo; name an encoder of photos")
     return encoder

@@ -2,28 +2,26 @@
 
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from finetune.config.catalogues import SPLITS
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.feature_files import About
+from finetune.data.feature_files import ABOUT, IDS, ROWS, About
 from finetune.data.feature_writer import FeatureWriter
+from finetune.data.photos import Photo
 from finetune.data.preparation import Prepared
+from finetune.embedding.encoding import encoded
+from finetune.embedding.items import Source, StoredPhoto
 from finetune.models.encoders.base import Encoder
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
-from metrics.common.images import to_rgb
 
 _BATCH = 32
-Photos = Mapping[str, tuple[Any, int]]
 
 
 def photo_features(prepared: Prepared, encoder: Encoder) -> FeatureStore:
@@ -49,12 +47,13 @@ def features_digest(about: About) -> str:
     return hashlib.sha256(json.dumps(about.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _photos(prepared: Prepared) -> dict[str, tuple[Any, int]]:
-    """By its digest, where each photo is: the data set and the row of the first item that has it."""
-    photos: dict[str, tuple[Any, int]] = {}
+def _photos(prepared: Prepared) -> dict[str, Source]:
+    """By its digest, the photo of the first item that has it."""
+    photos: dict[str, Source] = {}
     for data in (prepared.splits[split] for split in SPLITS):
+        stored = data.select_columns(["image"]).cast_column("image", Photo(decode=False))
         for row, digest in enumerate(data["photo_digest"][:]):
-            photos.setdefault(digest, (data, row))
+            photos.setdefault(digest, StoredPhoto(stored, row, digest))
     return photos
 
 
@@ -64,22 +63,20 @@ def _whole(path: Path) -> FeatureStore | None:
         return FeatureStore.open(path)
     except UserError as error:
         print(f"note: {error}; these cached features are made again", file=sys.stderr)
-        shutil.rmtree(path)
-        return None
+    try:
+        for name in (ABOUT, IDS, ROWS):
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+    except OSError as error:
+        raise UserError(f"{path}: is damaged and cannot be removed: {error.strerror or error}; remove it") from error
+    return None
 
 
-def _encode(photos: Photos, encoder: Encoder, path: Path, about: About) -> None:
-    def pixels(photo: tuple[Any, int]) -> Any:
-        data, row = photo
-        return encoder.pixels(to_rgb(data[row]["image"]))
-
-    with FeatureWriter(path, about, encoder.shape, "float32") as writer, ThreadPoolExecutor() as pool:
-        done = set(writer.ids)
-        missing = [digest for digest in photos if digest not in done]
+def _encode(photos: Mapping[str, Source], encoder: Encoder, path: Path, about: About) -> None:
+    with FeatureWriter(path, about, encoder.shape, "float32") as writer:
+        missing = {digest: photo for digest, photo in photos.items() if digest not in writer}
         with tqdm(total=len(missing), desc=f"encoding photos by {encoder.name}", unit="photo") as bar:
-            for start in range(0, len(missing), _BATCH):
-                batch = missing[start : start + _BATCH]
-                read = list(pool.map(pixels, [photos[digest] for digest in batch]))
-                writer.append(batch, encoder.encode_pixels(read))
-                bar.update(len(batch))
+            for digests, rows in encoded(encoder, missing, _BATCH):
+                writer.append(digests, rows)
+                bar.update(len(digests))
         writer.finish()

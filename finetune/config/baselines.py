@@ -19,4 +19,4 @@ class Baselines(Section):
     """
 
     encoder: Annotated[str, Field(min_length=1), AfterValidator(lambda name: str(expanded(Path(name))))] = BASE
-    neighbours: Annotated[int, Field(ge=2, le=1000)] = 10
+    neighbours: Annotated[int, Field(ge=2, le=100)] = 10

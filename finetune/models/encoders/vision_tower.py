@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,23 +24,29 @@ class VisionTower(Encoder):
     reads: Reads = "photo"
 
     def __init__(self, captioner: Captioner, base: str) -> None:
-        self.name = f"vision tower of {base}"
-        self._captioner = captioner
-        self.shape = self.encode_photos([Image.new("RGB", (8, 8))]).shape[1:]
+        self.name, self._captioner = f"vision tower of {base}", captioner
+        example = self.pixels(Image.new("RGB", (8, 8)))
+        self.side, self.shape = int(example.shape[-1]), self.encode_pixels([example]).shape[1:]
 
     def about(self) -> About:
         """Known by its weights alone: equal towers have equal features, of whatever model they are."""
         settings = self._captioner.processor.image_processor.to_json_string()
-        processor = hashlib.sha256(settings.encode()).hexdigest()[:8]
-        weights = weights_digest(self._captioner.vision_tower)
-        return About("vision tower", self.reads, weights=weights, pooling="mean", processor=processor)
+        return replace(
+            super().about(),
+            encoder="vision tower",
+            weights=weights_digest(self._captioner.vision_tower.state_dict()),
+            pooling="mean",
+            processor=hashlib.sha256(settings.encode()).hexdigest()[:8],
+        )
 
-    def pixels(self, photo: Image.Image) -> Image.Image:
-        """The photo: the captioner prepares whole batches."""
-        return photo
+    def pixels(self, photo: Image.Image) -> torch.Tensor:
+        """(3, side, side), as the captioner's processor makes them."""
+        made = self._captioner.processor.image_processor(images=[photo], return_tensors="pt")
+        pixels: torch.Tensor = made["pixel_values"][0]
+        return pixels
 
-    def encode_pixels(self, pixels: Sequence[Image.Image]) -> NDArray[np.float32]:
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         """Rows (n, width) of n photos."""
-        with torch.inference_mode():
-            states = self._captioner.vision_states(pixels).float().mean(dim=1)
-        return np.asarray(states.cpu().numpy(), dtype=np.float32)
+        states = self._captioner.vision_states(torch.stack(list(pixels)))
+        return np.asarray(states.float().mean(dim=1).cpu().numpy())

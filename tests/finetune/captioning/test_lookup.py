@@ -77,6 +77,16 @@ def test_without_an_encoder_nothing_is_looked_up(tmp_path: Path) -> None:
     assert not (tmp_path / "base").exists()
 
 
+@pytest.mark.parametrize("command", ["run", "baselines"])
+def test_an_encoder_of_texts_is_refused_before_anything_is_written(tmp_path: Path, command: str) -> None:
+    arguments = [tmp_path / "captions"] if command == "baselines" else []
+    result = finetune(command, shop(tmp_path), *arguments, "baselines.encoder=tfidf")
+    assert result.exit_code == 2
+    assert "baselines.encoder: tfidf: gives no vector of a photo; name an encoder of photos" in result.stderr
+    assert not (tmp_path / "captions").exists()
+    assert not (tmp_path / "out").exists()
+
+
 class Means(Encoder):
     """The mean colour of a photo; it fails when it has encoded `most`."""
 
