@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.captioning.baselines import write_baselines
 from finetune.captioning.captioning import Selection, caption_catalogue
 from finetune.captioning.filling.fill import Filling
 from finetune.captioning.filling.rules import Rules
+from finetune.captioning.lookup import write_all
 from finetune.config.recipe import Recipe
 from finetune.data.card.facts import describe_catalogue
 from finetune.data.filled import Filled
@@ -52,8 +52,8 @@ def caption(
 
 
 def baselines(recipe: Recipe, out: str | Path, catalogue: str | None = None) -> list[Path]:
-    """Write the captions of the two baselines that see no photo below the folder `out`; their files."""
-    return write_baselines(prepare(recipe, catalogue), Path(out))
+    """Write the captions of all baselines below the folder `out`; their files."""
+    return write_all(recipe, [(prepare(recipe, catalogue), Path(out))])
 
 
 def fill(

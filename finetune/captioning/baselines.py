@@ -1,8 +1,10 @@
 """Two systems that do not use the photo, and so measure how far memory alone gets."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +22,20 @@ SIBLING = "sibling's caption"
 
 def write_baselines(prepared: Prepared, folder: Path) -> list[Path]:
     """Write both baselines' captions of the test split, each in a folder of its own with its `run.json`."""
+    train, test = described_splits(prepared)
+    frequent = most_frequent_captions(train, test)
+    systems = {"sibling": (SIBLING, sibling_captions(train, test, frequent)), "category": (CATEGORY, frequent)}
+    return [write_baseline(prepared, folder / name, *system) for name, system in systems.items()]
+
+
+def described_splits(prepared: Prepared) -> tuple[list[CaptionRecord], list[CaptionRecord]]:
+    """The items of training and test. Raises `UserError` if one of them has none."""
     train, test = prepared.records("train"), prepared.records("test")
     if not train or not test:
         raise UserError(
             f"catalogue {prepared.account.name}: baselines need captions in training and test; one of them has none"
         )
-    frequent = most_frequent_captions(train, test)
-    systems = {"sibling": (SIBLING, sibling_captions(train, test, frequent)), "category": (CATEGORY, frequent)}
-    return [_write(prepared, folder / name, title, test, captions) for name, (title, captions) in systems.items()]
+    return train, test
 
 
 def most_frequent_captions(train: list[CaptionRecord], items: list[CaptionRecord]) -> list[str]:
@@ -63,11 +71,16 @@ def _given(record: CaptionRecord, caption: str | None) -> CaptionRecord:
     return replace(record, caption=caption, logprob=None, tokens=None, finished=None)
 
 
-def _write(prepared: Prepared, folder: Path, title: str, items: list[CaptionRecord], captions: list[str]) -> Path:
+def write_baseline(
+    prepared: Prepared, folder: Path, title: str, captions: Sequence[str], lookup: Mapping[str, Any] | None = None
+) -> Path:
+    """Write a baseline's captions of the test split with their `run.json`; `lookup` as in `RunRecord`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "captions.jsonl"
-    write_records(path, [replace(item, caption=caption) for item, caption in zip(items, captions, strict=True)])
-    RunRecord(system=title, kind="baseline", file=path.name, **catalogue_of(prepared)).write(folder / RUN_FILE)
+    items = prepared.each_record("test")
+    write_records(path, (replace(item, caption=caption) for item, caption in zip(items, captions, strict=True)))
+    record = RunRecord(system=title, kind="baseline", file=path.name, lookup=lookup or {}, **catalogue_of(prepared))
+    record.write(folder / RUN_FILE)
     return path
 
 

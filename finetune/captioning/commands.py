@@ -15,17 +15,16 @@ app = typer.Typer(rich_help_panel="Captions")
 @needs_train
 @user_errors()
 def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit: Limit = None) -> None:
-    """Write the captions of the two baselines that look at no photo to OUT."""
+    """Write the baselines' captions to OUT: two that look at no photo, two that look similar photos up."""
     loaded = load(recipe, overrides, limit)
 
-    from finetune.captioning.baselines import write_baselines
+    from finetune.captioning.lookup import write_all
     from finetune.data.mixture import prepare_all
     from finetune.runs.claim import as_begun
 
     loaded = as_begun(loaded)
-    for part, folder in prepare_all(loaded.catalogues, loaded.training.seed).folders(out):
-        for path in write_baselines(part, folder):
-            print(path)
+    for path in write_all(loaded, prepare_all(loaded.catalogues, loaded.training.seed).folders(out)):
+        print(path)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from finetune.config import history
+from finetune.config.baselines import Baselines
 from finetune.config.catalogues import CatalogueSection
 from finetune.config.errors import nearest, parse
 from finetune.config.history import current_overrides, with_current_names
@@ -228,6 +229,7 @@ class Recipe(Section):
     labels: Labels = Labels()
     evaluation: CaptionEvaluation = CaptionEvaluation()
     decoding: Decoding = Decoding()
+    baselines: Baselines = Baselines()
     scoring: Scoring = Scoring()
 
     @property

@@ -1,7 +1,7 @@
 """The table that ends a reproduction: published figures beside ours, as JSON, Markdown, HTML and on the screen."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def _dataset(name: str, cells: Sequence[GridCell], reports: Mapping[str, Report]
         "catalogue": _catalogue(first) if first else None,
         "unseen_items": first["slices"].get("unseen", 0) if first else 0,
         "warnings": [*_warnings(name, finished)],
-        "rows": [*rows, *(_baselines(first) if first else [])],
+        "rows": [*rows, *_baselines(finished.values())],
         "improvement": [*_improvements(rows)],
     }
 
@@ -96,11 +96,16 @@ def _row(row: PublishedRow, finished: Mapping[str, Report]) -> dict[str, Any]:
     }
 
 
-def _baselines(report: Report) -> Iterator[dict[str, Any]]:
-    for system in report["systems"]:
-        if system["kind"] == "baseline":
+def _baselines(reports: Iterable[Report]) -> Iterator[dict[str, Any]]:
+    """Those of all runs, each once: what is looked up depends on the encoder of photos, which runs may share."""
+    known: list[Any] = []
+    for system in (one for report in reports for one in report["systems"] if one["kind"] == "baseline"):
+        lookup = system["run"].get("lookup") or {}
+        key = [lookup.get(part) for part in ("rule", "features", "k")] if lookup else system["name"]
+        if key not in known:
+            known.append(key)
             scores = {"ours": _scores(system, "all"), "unseen": _scores(system, "unseen")}
-            yield {"name": system["name"], "setting": "no photo", "published": {}, **scores}
+            yield {"name": system["name"], "setting": "look-up" if lookup else "no photo", "published": {}, **scores}
 
 
 def _system(report: Report, kind: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from finetune.captioning.captioning import Selection, caption_catalogue, is_unto
 from finetune.captioning.filling.fill import Filling
 from finetune.captioning.filling.rules import Rules
 from finetune.captioning.filling.run_fill import summary
+from finetune.captioning.lookup import check_lookup, lookup_encoder, write_lookups
 from finetune.config.recipe import Decoding, Recipe
-from finetune.config.scoring import Scoring
 from finetune.data.card.page import write_card
 from finetune.data.catalogues import loader_of
 from finetune.data.mixture import prepare_all
@@ -34,7 +34,7 @@ from metrics.records.run import read_run
 from metrics.reports.report import NEW_PARTS
 from metrics.reports.score_files import score_files
 
-SCORING = "scoring.json"
+SCORING, BASELINES = "scoring.json", "baselines.json"
 SYSTEMS = ("pretrained", "fine-tuned")
 
 
@@ -42,6 +42,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     """Do all that is not done yet and return each catalogue's report folder. Interrupted and run again, it resumes."""
     check_recipe(recipe)
     check_scoring(recipe.scoring)
+    check_lookup(recipe)
     with locked(recipe.output):
         trained = is_finished(recipe, resume=True)
         parts = _begin(recipe)
@@ -53,7 +54,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
         trained_captions = _caption(recipe, parts, fillings)
         training = [RunFolder(folder).references("train") for _, folder in parts]
         reports = [
-            _report(recipe.scoring, [*files, *captions], RunFolder(folder), training)
+            _report(recipe, [*files, *captions], RunFolder(folder), training)
             for files, captions, (_, folder) in zip(baselines, trained_captions, parts, strict=True)
         ]
         by_catalogue = {
@@ -91,32 +92,42 @@ def _fillings(recipe: Recipe, parts: list[tuple[Prepared, Path]]) -> list[Fillin
 
 
 def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]], fillings: list[Filling]) -> list[list[Path]]:
-    """Each catalogue's captions by the base and by the trained model, which also writes what is to be filled."""
-    files = [[RunFolder(folder).captions(name) for name in SYSTEMS] for _, folder in parts]
-    for number, model in enumerate((recipe.model.base, str(recipe.output))):
+    """Each catalogue's captions by the base and by the trained model, which also writes what is to be filled.
+
+    Before them those that are looked up, since the base's own vision tower may be what compares photos.
+    """
+    files: list[list[Path]] = [[] for _ in parts]
+    for name, model in zip(SYSTEMS, (recipe.model.base, str(recipe.output)), strict=True):
         system = load_system(model, None, recipe)
-        for (part, _), captions in zip(parts, files, strict=True):
-            caption_catalogue(system, part, Selection(), captions[number])
-        for filling in fillings if number else ():
+        encoder = lookup_encoder(recipe, system.captioner) if name == SYSTEMS[0] else None
+        for (part, folder), written in zip(parts, files, strict=True):
+            if encoder:
+                written.extend(write_lookups(part, folder / "captions", encoder, recipe.baselines))
+            written.append(RunFolder(folder).captions(name))
+            caption_catalogue(system, part, Selection(), written[-1])
+        for filling in fillings if name == SYSTEMS[-1] else ():
             filling.caption(system)
-        del system  # the next one may need its memory
+        del system, encoder  # the next one may need their memory
     return files
 
 
-def _report(scoring: Scoring, files: list[Path], folder: RunFolder, training: list[Path]) -> Path:
+def _report(recipe: Recipe, files: list[Path], folder: RunFolder, training: list[Path]) -> Path:
     """Score one catalogue's systems; the last one also with its photos shuffled. `training`: captions of all."""
     shuffled = write_shuffled(files[-1], folder.captions("shuffled").parent)
+    scoring = recipe.scoring
     measures = measures_of(scoring, folder)
     score_files([*files, shuffled], folder.report, measures, clusters=scoring.clusters, training=training)
     write_text(folder.report / SCORING, scoring.model_dump_json())
+    write_text(folder.report / BASELINES, recipe.baselines.model_dump_json())
     return folder.report
 
 
 def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     """`report.json` of the recipe's run if nothing is left to do, else None; loads neither model nor catalogue.
 
-    It is finished if this version made it with all its parts and the recipe's measures, of captions that are unchanged
-    since and were written with the recipe's decoding. Raises `UserError` if the output holds a run of another recipe.
+    It is finished if this version made it with all its parts and the recipe's measures and baselines, of captions that
+    are unchanged since and were written with the recipe's decoding. Raises `UserError` if the output holds a run of
+    another recipe.
     """
     folder = RunFolder(recipe.output)
     if not is_finished(recipe, resume=True) or not folder.report_json.is_file():
@@ -124,19 +135,21 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
     try:
         report = read_json_object(folder.report_json, "it is made again")
         runs = [system["run"] for system in report["systems"]]
-        current = _is_current(report, recipe.scoring, folder)
+        current = _is_current(report, recipe, folder)
     except (ValueError, KeyError, TypeError, UserError):  # damaged, or without what it was measured with: made again
         return None
     current &= all(_is_scored(recipe.decoding, folder.captions(name), runs) for name in SYSTEMS)
     return report if current else None
 
 
-def _is_current(report: dict[str, Any], scoring: Scoring, folder: RunFolder) -> bool:
+def _is_current(report: dict[str, Any], recipe: Recipe, folder: RunFolder) -> bool:
+    baselines = folder.report / BASELINES  # reports from before there were any to choose have no such file
     return (
         report["lookbook"] == installed_version()
         and report.keys() >= NEW_PARTS
-        and read_bytes(folder.report / SCORING).decode() == scoring.model_dump_json()
-        and is_complete(report["measures"], measures_of(scoring, folder))
+        and read_bytes(folder.report / SCORING).decode() == recipe.scoring.model_dump_json()
+        and (not baselines.is_file() or read_bytes(baselines).decode() == recipe.baselines.model_dump_json())
+        and is_complete(report["measures"], measures_of(recipe.scoring, folder))
     )
 
 

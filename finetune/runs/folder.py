@@ -72,7 +72,7 @@ class RunFolder:
         return self.path / "filled"
 
     def captions(self, system: str) -> Path:
-        """The captions of a system: `pretrained`, `fine-tuned`, `shuffled`, `sibling` or `category`."""
+        """The captions of a system: `pretrained`, `fine-tuned`, `shuffled`, or a baseline (`sibling`, `nearest`)."""
         return self.path / "captions" / system / "captions.jsonl"
 
     def references(self, split: str) -> Path:

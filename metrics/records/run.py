@@ -181,6 +181,8 @@ class RunRecord(TrainingRecord):
         leak_audit: `test_items`, `captions_in_train` (share), `siblings_in_train` (share),
             `test_captions` (distinct ones), and `photos_in_train` (share) where known.
         leak_note: what the audit cannot know of the system's training.
+        lookup: of a baseline that copies training captions of similar photos: `rule` (`nearest`, or `consensus` of
+            several), `encoder` and hash of the photos' `features`, and the number `k` of training items looked up.
         raw: the whole file as it was read.
     """
 
@@ -200,6 +202,7 @@ class RunRecord(TrainingRecord):
     catalogue: CatalogueInfo = field(default_factory=CatalogueInfo)
     leak_audit: Mapping[str, float] = field(default_factory=dict)
     leak_note: str | None = None
+    lookup: Json = field(default_factory=dict)
     raw: Json = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -229,6 +232,7 @@ class RunRecord(TrainingRecord):
                 "decoding": reader.mapping("decoding"),
                 "catalogue": CatalogueInfo.read(reader.inside("catalogue")),
                 "leak_audit": reader.numbers("leak_audit"),
+                "lookup": reader.mapping("lookup"),
                 "raw": reader.values,
             }
         )

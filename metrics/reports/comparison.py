@@ -210,7 +210,8 @@ def _published(dataset: str | None, measures: Sequence[str], improved: Sequence[
 
 
 def _setting(result: SystemScores) -> str:
-    return _SETTINGS.get(result.system.run.kind or "", "") if result.system.run else ""
+    run = result.system.run or RunRecord()
+    return "look-up" if run.lookup else _SETTINGS.get(run.kind or "", "")
 
 
 def _model(result: SystemScores) -> str | None:

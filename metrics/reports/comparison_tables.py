@@ -19,7 +19,10 @@ NAME = "comparison"
 FORMS = ("md", "tex", "html")
 IMPROVEMENT = "% Impr."
 SIGNIFICANT = 0.05
-_SETTINGS = "PT: as pre-trained; FT: fine-tuned; no photo: a baseline; other photo: a control with photos shuffled"
+_SETTINGS = (
+    "PT: as pre-trained; FT: fine-tuned; no photo: a baseline; look-up: training captions of similar photos; "
+    "other photo: a control with photos shuffled"
+)
 Values = Mapping[str, Any]
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",

@@ -1,4 +1,4 @@
-"""What the numbers mean, in three sentences: does a model see the photo, does it beat copying, also on new captions?"""
+"""What the numbers mean, a sentence each: does a model see the photo, does it beat copying, also on new captions?"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -52,15 +52,25 @@ _QUESTIONS = {
         "On captions that are not in training {name} cannot be distinguished from copying (best baseline: {other})",
         "no baseline was scored, or no item is marked as unseen",
     ),
+    "lookup": _Question(
+        "Does it do more than look things up?",
+        "unseen",
+        "{name} does more than look things up; on captions that are not in training it beats the {other}",
+        "{name} looks things up; on captions that are not in training it does not reach the {other}",
+        "{name} may as well look things up; on captions that are not in training it cannot be distinguished from the "
+        "{other}",
+        "no nearest photo's caption was scored (add it with `lookbook baselines`), or no item is marked as unseen",
+    ),
 }
 
 
 def build_summary(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the report's `summary`: three questions on the best fine-tuned system, answered by the first measure.
+    """Return the report's `summary`: questions on the best fine-tuned system, answered by the first measure.
 
     That is CIDEr if it was measured. An answer is `yes`, `no`, `undecided` (p of at least 0.05, corrected by Holm for
-    the questions, or fewer than 30 clusters) or `not measured`; its sentence has the numbers, x100. Without fine-tuned
-    systems the best of those that are no baseline and no control is asked about; without any, `system` is None.
+    the comparisons, or fewer than 30 clusters) or `not measured`; its sentence has the numbers, x100. Without
+    fine-tuned systems the best of those that are no baseline and no control is asked about; without any, `system` is
+    None.
     """
     measure = next(name for name in HEADLINE if name in evaluation.measures)
     candidates = _candidates(evaluation)
@@ -69,10 +79,13 @@ def build_summary(evaluation: Evaluation) -> dict[str, Any]:
     best = _best(candidates, "all", measure)
     opponents = _opponents(evaluation, best, measure)
     compared = {about: other for about, other in opponents.items() if other is not None}
-    p = {about: _p(evaluation, _QUESTIONS[about].slice, best, other, measure) for about, other in compared.items()}
+    # Two questions may be one comparison, if the nearest photo's caption is the best baseline.
+    tests = {about: (_QUESTIONS[about].slice, other.system.name) for about, other in compared.items()}
+    p = {tests[about]: _p(evaluation, tests[about][0], best, other, measure) for about, other in compared.items()}
     corrected = holm(p)
     answers = {
-        about: _answer(evaluation, about, best, other, measure, corrected[about]) for about, other in compared.items()
+        about: _answer(evaluation, about, best, other, measure, corrected[tests[about]])
+        for about, other in compared.items()
     }
     return {
         "measure": measure,
@@ -96,10 +109,19 @@ def _best(results: list[SystemScores], part: str, measure: str) -> SystemScores:
 
 
 def _opponents(evaluation: Evaluation, best: SystemScores, measure: str) -> Opponents:
-    """Whom each question compares the system with: its control, and the best baseline of the slice."""
+    """Whom each question compares the system with: its control, the best baseline of the slice, the nearest photo."""
     baselines = [result for result in evaluation.results if _kind(result) == "baseline"]
+    nearest = [
+        result for result in baselines if result.system.run and result.system.run.lookup.get("rule") == "nearest"
+    ]
     strongest = {part: _best(baselines, part, measure) for part in evaluation.slices if baselines}
-    return {"photo": _control(evaluation, best), "copying": strongest.get("all"), "unseen": strongest.get("unseen")}
+    unseen = "unseen" in evaluation.slices
+    return {
+        "photo": _control(evaluation, best),
+        "copying": strongest.get("all"),
+        "unseen": strongest.get("unseen"),
+        "lookup": _best(nearest, "unseen", measure) if nearest and unseen else None,
+    }
 
 
 def _control(evaluation: Evaluation, best: SystemScores) -> SystemScores | None:

@@ -20,8 +20,9 @@ from metrics.measures.spice.measure import Spice
 from metrics.measures.statistics import Floats, Interval, Statistics, intervals
 from metrics.records.caption_sets import CaptionSet, reference_items
 from metrics.records.captions import CaptionRecord
+from metrics.records.run import RunRecord
 from metrics.scoring.clusters import BY, ITEM, Clusters, check_keys, find_clusters, too_few
-from metrics.scoring.signature import signature
+from metrics.scoring.signature import lookup_parts, signature
 from metrics.text.corpus import Corpus
 from metrics.text.ngrams import Integers
 from metrics.text.tokenization import TOKENIZER
@@ -207,7 +208,8 @@ def _score_system(
         missing=tuple(item.id for item in items if item.id not in system.captions),
         empty=tuple(key for key, record in system.captions.items() if not (record.caption or "").strip()),
         scores={
-            name: _score_slice(measured, items, places, clusters[name], bounds[name]) for name, places in slices.items()
+            name: _score_slice(system.run, measured, items, places, clusters[name], bounds[name])
+            for name, places in slices.items()
         },
         statistics={name: one for _, result in measured for name, one in result.statistics.items()},
         details={measure.names[0]: result.details for measure, result in measured if result.details},
@@ -228,6 +230,7 @@ def _intervals(by_system: Sequence[Results], places: Integers, clusters: Integer
 
 
 def _score_slice(
+    run: RunRecord | None,
     measured: Results,
     items: Sequence[CaptionRecord],
     places: Integers,
@@ -235,13 +238,14 @@ def _score_slice(
     bounds: Mapping[str, Interval],
 ) -> dict[str, Score]:
     by_name = {name: (measure, result) for measure, result in measured for name in result.statistics}
-    scores, members = {}, [items[place] for place in places]
+    scores, members, looked_up = {}, [items[place] for place in places], lookup_parts(run)
     for name in sorted(by_name, key=ORDER.index):
         measure, result = by_name[name]
         statistics = result.statistics[name]
         per_item = statistics.per_item[places]
         used = None if name in measure.reference_free else [len(item.references) for item in members]
-        signed = signature(name, measure.tokenizer, result.signature, used, per_item, clusters)
+        further = [*result.signature, *looked_up]
+        signed = signature(name, measure.tokenizer, further, used, per_item, clusters)
         scores[name] = Score(statistics.value(places), per_item, signed, bounds[name])
     return scores
 

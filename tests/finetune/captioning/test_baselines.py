@@ -65,7 +65,7 @@ def write(tmp_path: Path, *options: Any) -> Path:
     rows = [article(number, product_type_name=("Dress", "Skirt")[number % 4 // 2]) for number in range(40)]
     path = recipe(tmp_path, {"catalogue": "hm", "folder": str(kaggle(tmp_path / "hm", rows))})
     assert finetune("prepare", path, *options).exit_code == 0
-    result = finetune("baselines", path, tmp_path / "captions", *options)
+    result = finetune("baselines", path, tmp_path / "captions", "baselines.encoder=none", *options)
     assert result.exit_code == 0, result.output
     names = ("sibling", "category")
     files = [str(tmp_path / "captions" / name / "captions.jsonl") for name in names]

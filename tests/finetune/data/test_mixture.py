@@ -180,10 +180,10 @@ def test_run_scores_each_catalogue_by_itself_and_resumes_where_it_stopped(recipe
         ids = {record["id"] for record in lines(run / name / "references-test.jsonl")}
         report = json.loads((run / name / "report" / "report.json").read_text())
         assert report["title"] == f"Captions of {title}"
-        assert len(report["systems"]) == 5
+        assert len(report["systems"]) == 7
         assert len(report["leak_audits"]) == 1
         assert {row["id"] for row in lines(run / name / "report" / "items.jsonl")} == ids
-        for system in ("sibling", "category", "pretrained", "fine-tuned", "shuffled"):
+        for system in ("sibling", "category", "nearest", "consensus", "pretrained", "fine-tuned", "shuffled"):
             folder = run / name / "captions" / system
             assert {record["id"] for record in lines(folder / "captions.jsonl")} == ids
             assert json.loads((folder / "run.json").read_text())["catalogue"]["name"] == name
@@ -247,7 +247,7 @@ def test_loose_photos_and_the_demo_s_base_have_no_catalogues(recipe: Path, tmp_p
 def test_baselines_are_written_for_each_catalogue(recipe: Path, tmp_path: Path) -> None:
     assert finetune("baselines", recipe, tmp_path / "out").exit_code == 0
     for name in ("demo", "shop"):
-        for system in ("sibling", "category"):
+        for system in ("sibling", "category", "nearest", "consensus"):
             assert (tmp_path / "out" / name / system / "captions.jsonl").is_file()
 
 

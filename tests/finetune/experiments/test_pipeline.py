@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.java, pytest.mark.processes, pytest.mark.slow]
 SYSTEMS = [
     "sibling's caption",
     "category's most frequent caption",
+    "nearest photo's caption (vision tower of base)",
+    "consensus of the 10 nearest photos' captions (vision tower of base)",
     "fine-tuned, photos shuffled",
     "pretrained",
     "fine-tuned",

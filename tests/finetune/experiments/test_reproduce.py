@@ -165,6 +165,11 @@ def test_a_run_is_finished_only_with_its_own_captions_and_decoding(
     assert finished_report(planned.recipe) is not None
     longer = load_recipe(planned.recipe_path, [*planned.overrides, "decoding.max_new_tokens=9"])
     assert finished_report(longer) is None
+    fewer = load_recipe(planned.recipe_path, [*planned.overrides, "baselines.encoder=none"])
+    assert finished_report(fewer) is None
+    (planned.recipe.output / "report" / "baselines.json").rename(grid.parent / "baselines.json")
+    assert finished_report(fewer) is not None  # as after a run of a version without a choice of baselines
+    (grid.parent / "baselines.json").rename(planned.recipe.output / "report" / "baselines.json")
     captions = planned.recipe.output / "captions" / "fine-tuned" / "captions.jsonl"
     whole = captions.read_bytes()
     captions.write_bytes(whole + b"\n")

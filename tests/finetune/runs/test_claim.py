@@ -38,9 +38,10 @@ def differing(output: Path, **sections: Any) -> str:
     return str(error.value)
 
 
-def test_a_run_is_its_recipe_but_for_decoding_scoring_and_micro_batches(tmp_path: Path) -> None:
+def test_a_run_is_its_recipe_but_for_decoding_baselines_scoring_and_micro_batches(tmp_path: Path) -> None:
     begun(tmp_path)
     other = {"decoding": {"beams": 3}, "scoring": {"stanza": "en"}, "training": {"micro_batch_size": 2}}
+    other["baselines"] = {"encoder": "none"}
     assert not is_finished(parse_recipe(values(tmp_path, **other), "recipe"), resume=True)
     assert "(training.seed differ)" in differing(tmp_path, training={"seed": 1, "micro_batch_size": 2})
 

@@ -15,6 +15,7 @@ from metrics.reports.report import NEW_PARTS
 
 pytestmark = pytest.mark.java
 ITEMS = 40
+CIDER = ("--measure", "CIDEr")
 
 
 def write(folder: Path, kind: str | None, captions: list[str], name: str | None = None, **run: Any) -> Path:
@@ -33,8 +34,8 @@ def rolled(captions: list[str]) -> list[str]:
 
 @pytest.fixture
 def report(score: Callable[..., Result], tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    def make(*paths: Path) -> dict[str, Any]:
-        result = score(*paths, "--out", tmp_path / "out")
+    def make(*arguments: object) -> dict[str, Any]:
+        result = score(*arguments, "--out", tmp_path / "out")
         assert result.exit_code == 0, result.output
         return json.loads((tmp_path / "out" / "report.json").read_text())
 
@@ -57,9 +58,9 @@ def test_a_model_that_sees_and_beats_copying(report: Report, tmp_path: Path) -> 
         write(tmp_path, "baseline", words(5), "strong"),
     )
     # Ten unseen items are too few clusters to tell.
-    assert answers(made) == {"photo": "yes", "copying": "yes", "unseen": "undecided"}
+    assert answers(made) == {"photo": "yes", "copying": "yes", "unseen": "undecided", "lookup": "not measured"}
     scores = {one["name"]: one["scores"]["all"]["CIDEr"]["value"] for one in made["systems"]}
-    photo, copying, unseen = made["summary"]["questions"]
+    photo, copying, unseen, lookup = made["summary"]["questions"]
     assert copying["against"] == "strong"
     assert copying["values"] == [scores["finetuned"], scores["strong"]]
     assert copying["difference"] == pytest.approx(scores["finetuned"] - scores["strong"])
@@ -67,6 +68,7 @@ def test_a_model_that_sees_and_beats_copying(report: Report, tmp_path: Path) -> 
     ours, theirs = 100 * scores["finetuned"], 100 * scores["control"]
     assert f"CIDEr {ours:.1f} against {theirs:.1f}, a difference of {ours - theirs:+.1f} (95% " in photo["sentence"]
     assert "only 10 independent clusters of items, fewer than 30" in unseen["sentence"]
+    assert "`lookbook baselines`" in lookup["sentence"]
     for form in ("html", "md"):
         text = (tmp_path / "out" / f"report.{form}").read_text(encoding="utf-8")
         assert f"CIDEr {ours:.1f} against {theirs:.1f}" in text
@@ -82,10 +84,48 @@ def test_a_model_that_does_not(report: Report, tmp_path: Path) -> None:
         write(tmp_path, "control", words(6)),
         write(tmp_path, "baseline", blind),
     )
-    assert answers(made) == {"photo": "no", "copying": "undecided", "unseen": "undecided"}
+    asked = {"photo": "no", "copying": "undecided", "unseen": "undecided", "lookup": "not measured"}
+    assert answers(made) == asked
     assert made["summary"]["questions"][1]["p_holm"] == 1
     better = write(tmp_path, "baseline", words(8), "better")
     assert answers(report(write(tmp_path, "finetuned", blind), better))["copying"] == "no"
+
+
+@pytest.mark.parametrize(("count", "answer"), [(9, "yes"), (5, "undecided"), (3, "no")])
+def test_whether_a_model_looks_things_up_is_asked_on_unseen_captions(
+    report: Report, tmp_path: Path, count: int, answer: str
+) -> None:
+    """Of 160 items 40 are unseen. Only the nearest photo's caption is asked about, here never the best baseline."""
+    lookup = {"encoder": "a|`b`", "features": "1a2b", "k": 1}
+    made = report(
+        write(tmp_path, "finetuned", words(count, 160)),
+        write(tmp_path, "baseline", words(8, 160), "the best"),
+        write(tmp_path, "baseline", words(6, 160), "consensus", lookup=lookup | {"rule": "consensus", "k": 3}),
+        write(tmp_path, "baseline", words(5, 160), "nearest", lookup=lookup | {"rule": "nearest"}),
+        *CIDER,
+    )
+    asked = made["summary"]["questions"][3]
+    assert (asked["answer"], asked["slice"], asked["against"], asked["clusters"]) == (answer, "unseen", "nearest", 40)
+    unseen = {one["name"]: one["scores"]["unseen"]["CIDEr"] for one in made["systems"]}
+    assert asked["values"] == [unseen["finetuned"]["value"], unseen["nearest"]["value"]]
+    assert "|captions:nearest|encoder:a b |features:1a2b|k:1|" in unseen["nearest"]["signature"]
+    assert "|captions:consensus|encoder:a b |features:1a2b|k:3|" in unseen["consensus"]["signature"]
+    assert "captions:" not in unseen["finetuned"]["signature"]
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert asked["sentence"] in text
+    assert made["systems"][1]["scores"]["all"][made["measures"][0]]["signature"] in text
+
+
+def test_a_comparison_that_answers_two_questions_is_corrected_for_once(report: Report, tmp_path: Path) -> None:
+    paths = [
+        write(tmp_path, "finetuned", words(9, 160)),
+        write(tmp_path, "baseline", words(8, 160), "nearest", lookup={"rule": "nearest"}),
+    ]
+    with_lookup = report(*paths, *CIDER)["summary"]["questions"]
+    write(tmp_path, "baseline", words(8, 160), "nearest")
+    without = report(*paths, *CIDER)["summary"]["questions"]
+    assert with_lookup[3]["p_holm"] == with_lookup[2]["p_holm"] == without[2]["p_holm"]
+    assert with_lookup[:3] == without[:3]
 
 
 def test_what_was_not_measured_is_said(report: Report, tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""Two systems that look captions up: that of the most similar training photo, and the consensus of several."""
+
+import gc
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from math import fsum
+from pathlib import Path
+
+import torch
+
+from finetune.captioning.baselines import described_splits, write_baseline, write_baselines
+from finetune.captioning.neighbours import nearest_items
+from finetune.captioning.photo_features import features_digest, photo_features
+from finetune.config.baselines import BASE, NONE, Baselines
+from finetune.config.recipe import Recipe
+from finetune.data.mixture import prepare_all
+from finetune.data.preparation import Prepared
+from finetune.embedding.named import named_encoder
+from finetune.models.encoders.base import Encoder
+from finetune.models.encoders.vision_tower import VisionTower
+from finetune.models.families import captioner_class
+from finetune.models.families.base import Captioner
+from finetune.models.loading import base_name
+from finetune.training.train import ensure_base
+from metrics.common.errors import UserError
+
+
+def lookup_encoder(recipe: Recipe, base: Captioner | None = None) -> Encoder | None:
+    """The encoder that the recipe's `baselines.encoder` names; None for `none`.
+
+    `base` is the recipe's base model, which is loaded (a tiny one made) where it is needed and not given. Raises
+    `UserError` if the encoder cannot be loaded or reads no photos.
+    """
+    name = recipe.baselines.encoder
+    if name == NONE:
+        return None
+    if name == BASE:
+        return VisionTower(base or _load_base(recipe), base_name(recipe.model.base))
+    return _named_encoder(name)
+
+
+def check_lookup(recipe: Recipe) -> None:
+    """Raise `UserError` if the recipe's encoder of photos, other than its base's own, cannot be loaded."""
+    if recipe.baselines.encoder not in (BASE, NONE):
+        _named_encoder(recipe.baselines.encoder)
+        gc.collect()
+        torch.cuda.empty_cache()  # the captioning model is trained by another process
+
+
+def _named_encoder(name: str) -> Encoder:
+    encoder = named_encoder(name)
+    if encoder.reads == "text" or len(encoder.shape) != 1:
+        raise UserError(f"baselines.encoder: {name}: gives no vector of a photo; name an encoder of photos")
+    return encoder
+
+
+def _load_base(recipe: Recipe) -> Captioner:
+    if recipe.model.tiny is not None:
+        ensure_base(recipe, prepare_all(recipe.catalogues, recipe.training.seed).whole)
+    return captioner_class(recipe.model.family).load(recipe.model)
+
+
+def write_all(recipe: Recipe, parts: Sequence[tuple[Prepared, Path]]) -> list[Path]:
+    """Write all baselines of each catalogue into its folder; their files.
+
+    Raises `UserError`, before anything is written, if a catalogue has nothing to look up or the encoder does not load.
+    """
+    for part, _ in parts:
+        described_splits(part)
+    encoder = lookup_encoder(recipe)
+    files: list[Path] = []
+    for part, folder in parts:
+        files += write_baselines(part, folder)
+        if encoder:
+            files += write_lookups(part, folder, encoder, recipe.baselines)
+    return files
+
+
+def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, baselines: Baselines) -> list[Path]:
+    """Write both systems' captions of the test split, each in a folder of its own with its `run.json`.
+
+    An item gets the (first) reference of a training item. Raises `UserError` if there is nothing to look up, or if a
+    file cannot be written.
+    """
+    train, test = described_splits(prepared)
+    store = photo_features(prepared, encoder)
+    near = nearest_items(store, train, test, baselines.neighbours)
+    found = [[train[place].references[0] for place in places] for places in near]
+    name, k = base_name(encoder.name), len(near[0])
+    facts = {"encoder": name, "features": features_digest(store.about), "about": store.about.to_json()}
+    nearest = write_baseline(
+        prepared,
+        folder / "nearest",
+        f"nearest photo's caption ({name})",
+        [captions[0] for captions in found],
+        {"rule": "nearest", "k": 1} | facts,
+    )
+    consensus = write_baseline(
+        prepared,
+        folder / "consensus",
+        f"consensus of the {k} nearest photos' captions ({name})",
+        [consensus_of(captions) for captions in found],
+        {"rule": "consensus", "k": k} | facts,
+    )
+    return [nearest, consensus]
+
+
+def consensus_of(captions: Sequence[str]) -> str:
+    """The caption with the highest mean word F1 to the others; of equal ones the first.
+
+    Word F1 is twice the number of words that two captions share, over the number of words of both, with repetition
+    (as SQuAD counts, Rajpurkar et al. 2016); case and punctuation do not count.
+    """
+    words = [Counter(re.findall(r"\w+", caption.casefold())) for caption in captions]
+    scores: list[list[float]] = [[] for _ in captions]
+    for one, other in combinations(range(len(captions)), 2):
+        score = _word_f1(words[one], words[other])
+        scores[one].append(score)
+        scores[other].append(score)
+    totals = [fsum(of_one) for of_one in scores]  # in any order of the others the same
+    return captions[totals.index(max(totals))]
+
+
+def _word_f1(one: Counter[str], other: Counter[str]) -> float:
+    both = one.total() + other.total()
+    return 2 * (one & other).total() / both if both else 1.0
