@@ -49,6 +49,7 @@ FAMILIES: dict["FamilyName", Family] = {
             "llava-hf/llava-1.5-13b-hf": ("llama2", VICUNA_TERMS),
         },
     ),
+    "prefix": Family("PrefixCaptioner"),
 }
 
 

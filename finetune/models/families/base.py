@@ -52,6 +52,8 @@ class Captioner(ABC):
     towers: ClassVar[dict[str, tuple[str, ...]]]
     lora_targets: ClassVar[dict[str, dict[str, str]]]
     head: ClassVar[str]
+    kept_between_towers: ClassVar[int] = 4
+    """Copies of the text's embeddings, in float32, that training keeps where photos with a gradient join the text."""
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
