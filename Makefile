@@ -18,7 +18,7 @@ install: $(VENV)/.installed  ## virtual environment with the pinned packages
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lookbook needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,gpu,measures,evaluate,view,track,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,gpu,measures,evaluate,view,recommend,umap,track,dev]'
 	touch $@
 
 spice: install  ## the jars of SPICE (387 MB); without network the demo continues without them

@@ -21,6 +21,7 @@ ROOMS = {
         "experiments",
         "publishing",
     ),
+    "recommend": ("features", "items", "evaluation", "bench"),
 }
 FORBIDDEN = {"metrics": {"finetune", "recommend", "datasets", "pandas"}, "finetune": {"recommend"}}
 Names = tuple[str, ...]
@@ -32,7 +33,7 @@ def modules(package: str) -> dict[Names, Path]:
     return {parts[:-1] if parts[-1] == "__init__" else parts: path for parts, path in found.items()}
 
 
-MODULES = modules("metrics") | modules("finetune")
+MODULES = modules("metrics") | modules("finetune") | modules("recommend")
 
 
 def imported(path: Path) -> set[Names]:
@@ -115,7 +116,9 @@ def test_no_folder_holds_more_than_twenty_files() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("module", ["metrics.__main__", "metrics.measures.category.measure", "finetune.__main__"])
+@pytest.mark.parametrize(
+    "module", ["metrics.__main__", "metrics.measures.category.measure", "finetune.__main__", "recommend.__main__"]
+)
 def test_the_command_lines_start_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -46,11 +46,11 @@ def observed(*arguments: Any) -> tuple[list[str], float, str | None, str]:
 def test_every_room_registers_its_commands() -> None:
     rooms = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for package in ("finetune", "metrics")
+        for package in ("finetune", "metrics", "recommend")
         for path in (ROOT / package).rglob("commands.py")
     }
     assert {entry.value for entry in entry_points(group=GROUP)} == {f"{room}:app" for room in rooms}
-    for package in ("finetune", "metrics"):
+    for package in ("finetune", "metrics", "recommend"):
         text = (ROOT / package / "__main__.py").read_text(encoding="utf-8")
         for room in rooms:
             if room.startswith(f"{package}."):
@@ -63,7 +63,7 @@ def test_one_command_has_the_verbs_of_all_packages(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for heading in ("Recipes", "Data", "Training", "Captions", "Experiments", "Publishing", "Measures", "Reports"):
         assert f"─ {heading} ─" in done.stdout
-    for package in ("finetune", "metrics"):
+    for package in ("finetune", "metrics", "recommend"):
         assert f"{package}." not in done.stdout
     for verb in ("prepare", "train", "caption", "run", "push", "recipe", "score", "compare", "bench-scores"):
         assert f" {verb} " in done.stdout
@@ -76,7 +76,7 @@ def test_version(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 def test_folders_named_like_our_packages_do_not_shadow_them(tmp_path: Path) -> None:
-    for package in ("metrics", "finetune"):
+    for package in ("metrics", "finetune", "recommend"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("raise ImportError('the wrong package')")
     assert lookbook("--version", cwd=tmp_path).returncode == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from places import ROOT
 
-PUBLIC = {"finetune", "metrics"}
+PUBLIC = {"finetune", "metrics", "recommend"}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 

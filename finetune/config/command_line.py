@@ -23,7 +23,14 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SECTION.KEY=VAL
 Limit = Annotated[int | None, typer.Option(min=1, help="at most this many articles of each split")]
 
 # The extra of pyproject.toml that brings a package; any other package is part of `train`.
-EXTRA_OF = {"bitsandbytes": "gpu", "wandb": "track", "stanza": "measures"}
+EXTRA_OF = {
+    "bitsandbytes": "gpu",
+    "wandb": "track",
+    "stanza": "measures",
+    "faiss": "recommend",
+    "openTSNE": "recommend",
+    "umap": "umap",
+}
 
 
 def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -41,7 +48,7 @@ def needs_train(command: Callable[Parameters, Result]) -> Callable[Parameters, R
             try:
                 return command(*args, **kwargs)
             except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] in ("finetune", "metrics"):
+                if (error.name or "").partition(".")[0] in ("finetune", "metrics", "recommend"):
                     raise
                 raise _missing(error.name or "") from error
 

@@ -1,0 +1,120 @@
+"""Features of any shape, one row an item, on disk: read by slices, aligned by id. `feature_writer` writes them."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from finetune.data.feature_files import ABOUT, IDS, REMEDY, ROWS, STORED, About, to_float32
+from metrics.common.errors import UserError
+from metrics.common.files import json_lines, read_json_object
+from metrics.records.json_reader import JsonReader
+
+_PIECE = 1 << 26  # bytes on disk that are read at once
+
+
+class FeatureStore:
+    """The features of n items; `open` reads its small files, rows are read when they are asked for.
+
+    Attributes:
+        path: its folder.
+        about: what the rows are.
+        ids: the id of each row.
+        shape: of one row.
+        dtype: of the numbers on disk; they are read as float32.
+        digest: hash of ids and rows.
+    """
+
+    def __init__(self, path: Path, about: About, ids: list[str], shape: tuple[int, ...], dtype: str, digest: str):
+        self.path, self.about, self.ids, self.shape, self.dtype, self.digest = path, about, ids, shape, dtype, digest
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a store. Raises `UserError` if it is none, or one that is damaged, cut short or has an id twice."""
+        if not (path / ABOUT).is_file():
+            raise UserError(f"{path}: expected a feature store, found no {ABOUT} in it; {REMEDY}")
+        reader = JsonReader(read_json_object(path / ABOUT, REMEDY), str(path / ABOUT), REMEDY)
+        shape, dtype = tuple(reader.values.get("shape") or ()), reader.text("dtype")
+        if not shape or not all(isinstance(side, int) and side > 0 for side in shape) or dtype not in STORED:
+            raise reader.error(f'expected a "shape" and a "dtype" ({", ".join(STORED)}), found {shape} and {dtype}')
+        ids = _read_ids(path / IDS)
+        count, bytes_each = reader.whole("rows"), prod(shape) * STORED[dtype].itemsize
+        if len(ids) != count:
+            raise UserError(f"{path / IDS}: expected {count} ids, found {len(ids):,}; {REMEDY}")
+        size = (path / ROWS).stat().st_size if (path / ROWS).is_file() else 0
+        if size != count * bytes_each:
+            raise UserError(f"{path / ROWS}: expected {count * bytes_each:,} bytes, found {size:,}; {REMEDY}")
+        return cls(path, About.from_json(reader.inside("about")), ids, shape, dtype, reader.text("digest") or "")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def places(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """The row of each id. Raises `UserError` naming ids that the store lacks."""
+        unknown = [key for key in ids if key not in self._places]
+        if unknown:
+            named = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+            raise UserError(
+                f"{self.path}: has no features of {len(unknown):,} of {len(ids):,} ids ({named}); embed these items "
+                "too, or leave them out"
+            )
+        return np.fromiter((self._places[key] for key in ids), np.int64, len(ids))
+
+    def rows(self, places: ArrayLike | None = None) -> NDArray[np.float32]:
+        """The rows at `places` (default: all), (n, *shape). Raises `UserError` if one is not finite."""
+        wanted = np.arange(len(self)) if places is None else np.asarray(places, dtype=np.int64)
+        rows = np.empty((len(wanted), *self.shape), dtype=np.float32)
+        size = self._piece
+        for start in range(0, len(wanted), size):
+            rows[start : start + size] = self._read(wanted[start : start + size])
+        return rows
+
+    def batches(self, size: int | None = None) -> Iterator[NDArray[np.float32]]:
+        """All rows in their order, (at most `size`, *shape) at a time (default: 64 MiB on disk)."""
+        step = size or self._piece
+        for start in range(0, len(self), step):
+            yield self.rows(np.arange(start, min(start + step, len(self))))
+
+    def vectors(self) -> NDArray[np.float32]:
+        """All rows as (n, d). Raises `UserError` if a row is not a vector, or if it is not finite."""
+        if len(self.shape) != 1:
+            raise UserError(
+                f"{self.path}: expected a vector an item, found rows of shape {self.shape}; embed with a pooled encoder"
+            )
+        return self.rows()
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {key: place for place, key in enumerate(self.ids)}
+
+    @property
+    def _piece(self) -> int:
+        return max(1, _PIECE // (prod(self.shape) * STORED[self.dtype].itemsize))
+
+    def _read(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Rows of one piece; the file is mapped anew each time, so that what was read does not stay in memory."""
+        stored = np.memmap(self.path / ROWS, STORED[self.dtype], mode="r", shape=(len(self), *self.shape))
+        rows = to_float32(stored[places], self.dtype)
+        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        if not finite.all():
+            broken = self.ids[places[int(np.argmin(finite))]]
+            raise UserError(f"{self.path / ROWS}: the row of {broken} has NaN or infinite numbers; {REMEDY}")
+        return rows
+
+
+def _read_ids(path: Path) -> list[str]:
+    ids: dict[str, None] = {}
+    for number, key in json_lines(path):
+        if not isinstance(key, str) or not key:
+            raise UserError(f"{path}:{number}: expected an id as a JSON string, found {key!r:.60}; {REMEDY}")
+        if key in ids:
+            raise UserError(f"{path}:{number}: the id {key} is there twice; {REMEDY}")
+        ids[key] = None
+    return list(ids)

@@ -1,0 +1,102 @@
+"""The files of a feature store: what its rows are, and how numbers lie on disk.
+
+A store is a folder: `features.json` says what the rows are, `ids.jsonl` has the id of each as a JSON string a line, and
+`rows.bin` the rows one after another, little-endian. bfloat16, which numpy lacks, is the upper half of a float32.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.common.errors import UserError
+from metrics.records.json_reader import JsonReader
+
+ABOUT, IDS, ROWS = "features.json", "ids.jsonl", "rows.bin"
+REMEDY = "make it again with `lookbook embed`"
+Dtype = Literal["float16", "float32", "bfloat16"]
+STORED: dict[str, np.dtype[Any]] = {
+    "float16": np.dtype("<f2"),
+    "float32": np.dtype("<f4"),
+    "bfloat16": np.dtype("<u2"),
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What the rows of a store are. Two stores with equal `About` hold the same features of the same items.
+
+    Attributes:
+        encoder: the name by which the encoder is loaded again.
+        reads: `photo`, `text`, or `both` for joined vectors.
+        revision: the Hub's commit, None of a folder or a package.
+        weights: hash of the encoder's weights, or of what it learnt from the texts.
+        adapter: hash of the adapter that was on, None without one.
+        pooling: `pooled`, `grid`, `mean`, `flat`, ... as the encoder names it.
+        resolution: pixels of a side as the encoder sees a photo, None of texts.
+        processor: hash of how photos or texts were prepared.
+        text: which text: `description`, `columns:A,B`, `captions:SHA-256`, `description, else captions:SHA-256`.
+        catalogue: the name of the catalogue.
+        source: hash of all photos or texts that belong to the store, with their ids.
+        items: how many these are; a part of a store (`--shard`) has fewer rows.
+        note: what a reader should know, such as that an adapter does not change these features.
+        folder: where the catalogue's photos lie; not part of what the features are.
+    """
+
+    encoder: str
+    reads: Literal["photo", "text", "both"]
+    revision: str | None = None
+    weights: str | None = None
+    adapter: str | None = None
+    pooling: str = "pooled"
+    resolution: int | None = None
+    processor: str | None = None
+    text: str | None = None
+    catalogue: str | None = None
+    source: str | None = None
+    items: int | None = None
+    note: str | None = field(default=None, compare=False)
+    folder: str | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The values that are known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, reader: JsonReader) -> Self:
+        """Read `to_json`'s values. Raises `UserError` for one of a wrong type."""
+        numbers = ("resolution", "items")
+        values: dict[str, Any] = {
+            one.name: (reader.whole if one.name in numbers else reader.text)(one.name) for one in fields(cls)
+        }
+        if not values["encoder"] or values["reads"] not in ("photo", "text", "both"):
+            raise reader.error('"encoder" and "reads" (photo, text or both) are missing')
+        return cls(**values | {"pooling": values["pooling"] or "pooled"})
+
+    def refuse_other(self, other: "About", where: str, remedy: str) -> None:
+        """Raise `UserError` naming what differs if the features at `where`, which `other` describes, are not these."""
+        mine, theirs = self.to_json(), other.to_json()
+        compared = [one.name for one in fields(self) if one.compare]
+        for name in compared:
+            if mine.get(name) != theirs.get(name):
+                raise UserError(
+                    f"{where}: expected features with {name} {mine.get(name)}, found {theirs.get(name)}; {remedy}"
+                )
+
+
+def to_stored(rows: NDArray[np.float32], dtype: str) -> NDArray[Any]:
+    """Rows as numbers on disk, rounded to the nearest (ties to even)."""
+    if dtype != "bfloat16":
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite, which the writer refuses
+            stored: NDArray[Any] = rows.astype(STORED[dtype])
+        return stored
+    bits = np.ascontiguousarray(rows, dtype="<f4").view("<u4")
+    return np.asarray((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16, dtype="<u2")
+
+
+def to_float32(stored: NDArray[Any], dtype: str) -> NDArray[np.float32]:
+    """Numbers on disk as float32."""
+    if dtype != "bfloat16":
+        return stored.astype(np.float32)
+    return np.asarray((stored.astype("<u4") << 16).view("<f4"), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Encoders of photos and texts, all with the contract of `base.Encoder`."""

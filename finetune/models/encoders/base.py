@@ -1,0 +1,53 @@
+"""The contract of an encoder: photos or texts to rows of numbers. Importing it does not import PyTorch."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from finetune.data.feature_files import About
+from metrics.common.errors import UserError
+
+Reads = Literal["photo", "text", "both"]
+
+
+class Encoder:
+    """Maps photos, texts, or both into one space, to rows of `shape`. The same input gives the same row in any batch.
+
+    A subclass has `encode_photos`, `encode_texts` or both, as `reads` says.
+
+    Attributes:
+        name: by which `load_encoder` loads it again.
+        reads: what it encodes.
+        shape: of one row.
+        side: pixels of a side as it sees a photo; readers may decode JPEGs at any size that is not smaller.
+    """
+
+    name: str
+    reads: Reads
+    shape: tuple[int, ...]
+    side: int | None = None
+
+    def about(self) -> About:
+        """What its rows are, as far as the encoder decides that."""
+        return About(encoder=self.name, reads=self.reads, resolution=self.side)
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learn what it needs of all texts before the first is encoded; most encoders need nothing."""
+
+    def save(self, folder: Path) -> None:
+        """Write what it has learnt of the texts into a store's folder, for queries; most encoders write nothing."""
+
+    def restore(self, folder: Path) -> None:
+        """Read what `save` wrote. Raises `UserError` if it is missing or damaged."""
+
+    def encode_photos(self, photos: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Rows (n, *shape) of n RGB photos. Raises `UserError` if it reads texts alone."""
+        raise UserError(f"encoder {self.name} reads {self.reads}s; name an encoder of photos")
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Rows (n, *shape) of n texts. Raises `UserError` if it reads photos alone."""
+        raise UserError(f"encoder {self.name} reads {self.reads}s; name an encoder of texts")

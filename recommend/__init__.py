@@ -1,0 +1,1 @@
+"""Similar items, reduced and clustered search, and how good they are, on stores of features."""

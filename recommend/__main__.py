@@ -1,0 +1,15 @@
+"""The command line of recommendation alone: `python -m recommend COMMAND`."""
+
+from metrics.cli import assemble
+from recommend.bench import commands as bench
+from recommend.evaluation import commands as evaluation
+from recommend.features import commands as features
+from recommend.items import commands as items
+
+app = assemble(
+    "Find similar items by features of photos and texts, and measure how good they are.",
+    {module.__name__: module.app for module in (features, items, evaluation, bench)},
+)
+
+if __name__ == "__main__":
+    app(prog_name="python -m recommend")

@@ -1,0 +1,1 @@
+"""Time of search compared with the bare matrix products."""

@@ -1,0 +1,1 @@
+"""How good the items found are: attribute precision, and the tables of methods."""

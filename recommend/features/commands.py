@@ -1,0 +1,5 @@
+"""The command reduce."""
+
+import typer
+
+app = typer.Typer(rich_help_panel="Recommendation")

@@ -1,0 +1,1 @@
+"""Items searched by their features."""

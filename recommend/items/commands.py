@@ -1,0 +1,5 @@
+"""The commands similar and clusters."""
+
+import typer
+
+app = typer.Typer(rich_help_panel="Recommendation")
