@@ -16,7 +16,7 @@ MOST_EXTRA_TOKENS = 2  # a token holds one byte or more; the blank before and th
 
 
 class CaptionCollator:
-    """Batches rows with `image` and `caption`, padded on the right, to the longest of the batch or to `labels.pad_to`.
+    """Batches rows with `image` (or its `features`) and `caption`, padded on the right, to the longest of the batch or to `labels.pad_to`.
 
     `labels` says which tokens carry a label, by default the caption and its stop token; all others are -100, and all
     of a row that is `idle`.
@@ -30,7 +30,7 @@ class CaptionCollator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
         """Make one batch. Raises `UserError` if a row has nothing to learn from."""
-        images = [to_rgb(row["image"]) for row in rows]
+        images = [row["features"] if "features" in row else to_rgb(row["image"]) for row in rows]
         inputs = self.captioner.checked_inputs(images, [self.prompt] * len(rows))
         rooms = (self.captioner.context - inputs["attention_mask"].sum(1)).tolist()
         captions = [self._tokens(row["caption"], room) for row, room in zip(rows, rooms, strict=True)]

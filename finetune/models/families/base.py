@@ -122,7 +122,7 @@ class Captioner(ABC):
         """The placeholders (n,) that each photo of `encode`'s inputs needs; by default always `most_image_tokens`."""
         return torch.full((len(inputs["input_ids"]),), self.most_image_tokens)
 
-    def encode(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Batch:
+    def encode(self, images: Sequence[Any], prompts: Sequence[str]) -> Batch:
         """Everything that the model's forward wants of these photos, each with its prompt, before any caption.
 
         `input_ids` and `attention_mask` (n, t), padded on the left if prompts differ in length; nothing is ever cut.
@@ -134,6 +134,15 @@ class Captioner(ABC):
                 images=list(images), text=list(prompts), padding=True, padding_side="left", return_tensors="pt"
             )
         )
+
+    @property
+    def pooling(self) -> str | None:
+        """What `features` are of a photo, if `encode` takes them in its place and no weight before them is trained."""
+        return None
+
+    def features(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """What the frozen encoder makes of photos (n, ...), in float32, where there is a `pooling`."""
+        raise NotImplementedError
 
     def prepare_photos_as(self, folder: Path) -> bool:
         """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained.
@@ -193,7 +202,7 @@ class Captioner(ABC):
                 return tower
         raise ValueError(f"parameter {parameter} belongs to no tower of {cls.__name__}")
 
-    def checked_inputs(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Batch:
+    def checked_inputs(self, images: Sequence[Any], prompts: Sequence[str]) -> Batch:
         """`encode`, the placeholders counted: without them a model is silently blind."""
         inputs = self.encode(images, prompts)
         expected = self.image_token_counts(inputs)

@@ -56,7 +56,7 @@ class PrefixCaptioner(Captioner):
 
     @classmethod
     def tiny(cls, shape: Tiny, texts: Sequence[str]) -> tuple[PreTrainedModel, Blip2Processor]:
-        """Put together `shape.encoder`, a connector with random weights and `shape.decoder`; small ones without names."""
+        """`shape.encoder`, a connector with random weights and `shape.decoder`; small ones where there is no name."""
         encoder, images = photo_encoder(shape)
         decoder, tokenizer = language_model(shape, texts)
         processor = Blip2Processor(images, tokenizer, num_query_tokens=shape.queries + shape.grid**2)
@@ -74,12 +74,12 @@ class PrefixCaptioner(Captioner):
         model.vision_model, model.language_model = encoder, decoder
         return model, processor
 
-    def encode(self, images: Sequence[Image.Image | torch.Tensor], prompts: Sequence[str]) -> Batch:
+    def encode(self, images: Sequence[Any], prompts: Sequence[str]) -> Batch:
         """As the processor, and of features in the place of photos too."""
         texts = self.tokenizer(list(prompts), padding=True, padding_side="left", return_tensors="pt")
         prefix = torch.full((len(prompts), self.processor.num_query_tokens), self.image_token_id)
         if isinstance(images[0], torch.Tensor):
-            photos = torch.stack(list(images))  # type: ignore[arg-type]
+            photos = torch.stack(list(images))
         else:
             photos = self.processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
         return {
@@ -89,10 +89,10 @@ class PrefixCaptioner(Captioner):
         }
 
     @property
-    def reads_features(self) -> bool:
-        """Whether the encoder is frozen."""
-        towers = self.model.named_parameters()
-        return not any(weight.requires_grad for name, weight in towers if "vision_model." in name)
+    def pooling(self) -> str | None:
+        """The photo's mean and cells, if the encoder is frozen."""
+        tuned = any(weight.requires_grad for weight in self.model.vision_model.parameters())
+        return None if tuned else f"mean and {self.model.config.grid} x {self.model.config.grid} cells"
 
     @torch.no_grad()
     def features(self, images: Sequence[Image.Image]) -> torch.Tensor:

