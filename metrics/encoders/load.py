@@ -1,6 +1,5 @@
 """Loading a CLIP or SigLIP of transformers as a dual encoder. Imports torch."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +17,9 @@ from transformers import (
 
 from metrics.common.errors import UserError
 from metrics.encoders.dual_encoder import DualEncoder
-from metrics.encoders.pretrained import loading
+from metrics.encoders.pretrained import loading, weights_digest
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-_DIGITS = 8  # of the weights' hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "fl
     missing = sorted(report["missing_keys"])
     if missing:
         raise UserError(f"{source}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
-    weights = _digest(model)
+    weights = weights_digest(model)
     model = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return DualEncoder(name, commit, weights, model, tokenizer, photos, architecture.fixed_length)
 
@@ -90,12 +88,3 @@ def _split(source: str) -> tuple[str, str]:
 def _commit(name: str, revision: str) -> str:
     """Return the commit of a revision on the Hub; the cache keeps the files of each in a folder of its name."""
     return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name
-
-
-def _digest(model: Any) -> str:
-    """Return a hash of the weights' names and bytes, however they are spread over files."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:_DIGITS]

@@ -1,8 +1,14 @@
-"""Loading pretrained models of transformers: without the libraries' notices, with errors that name the source."""
+"""Loading pretrained models of transformers: without the libraries' notices, with errors that name the source.
 
+Imports torch.
+"""
+
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import torch
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers.utils import logging
@@ -10,6 +16,7 @@ from transformers.utils import logging
 from metrics.common.errors import UserError, is_shortage
 
 _ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
+_DIGITS = 8  # of the hash of weights
 
 
 @contextmanager
@@ -44,3 +51,12 @@ def loading(source: str, kind: str, expected: str) -> Iterator[None]:
             raise
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"{source}: cannot load it as {kind}: {reason} (expected {expected})") from error
+
+
+def weights_digest(model: Any) -> str:
+    """Return a hash of the weights' names and bytes, however they are spread over files, 8 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:_DIGITS]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,13 @@ Reads = Literal["photo", "text", "both"]
 class Encoder:
     """Maps photos, texts, or both into one space, to rows of `shape`. The same input gives the same row in any batch.
 
-    A subclass has `encode_photos`, `encode_texts` or both, as `reads` says.
+    A subclass has `pixels` and `encode_pixels`, or `encode_texts`, or all of them, as `reads` says.
 
     Attributes:
         name: by which `load_encoder` loads it again.
         reads: what it encodes.
         shape: of one row.
-        side: pixels of a side as it sees a photo; readers may decode JPEGs at any size that is not smaller.
+        side: pixels of a side as it sees a photo; a JPEG may be decoded at a fraction that leaves both sides as long.
     """
 
     name: str
@@ -44,9 +44,21 @@ class Encoder:
     def restore(self, folder: Path) -> None:
         """Read what `save` wrote. Raises `UserError` if it is missing or damaged."""
 
+    def too_long(self, texts: Sequence[str]) -> int:
+        """How many of the texts it reads only the beginning of."""
+        return 0
+
+    def pixels(self, photo: Image.Image) -> Any:
+        """What it takes of one RGB photo; threads may call this. Raises `UserError` if it reads texts alone."""
+        raise UserError(f"encoder {self.name} reads {self.reads}s; name an encoder of photos")
+
+    def encode_pixels(self, pixels: Sequence[Any]) -> NDArray[np.float32]:
+        """Rows (n, *shape) of what `pixels` made of n photos."""
+        raise NotImplementedError
+
     def encode_photos(self, photos: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Rows (n, *shape) of n RGB photos. Raises `UserError` if it reads texts alone."""
-        raise UserError(f"encoder {self.name} reads {self.reads}s; name an encoder of photos")
+        return self.encode_pixels([self.pixels(photo) for photo in photos])
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Rows (n, *shape) of n texts. Raises `UserError` if it reads photos alone."""

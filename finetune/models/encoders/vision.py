@@ -1,0 +1,92 @@
+"""Photos by a vision model of transformers: ResNet, DINOv2, ViT and others that `AutoModel` loads."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModel, ConvNextImageProcessorPil, ResNetConfig, ResNetModel
+
+from finetune.data.feature_files import About
+from finetune.models.encoders.base import Encoder, Reads
+from metrics.common.errors import UserError
+from metrics.encoders.pretrained import loading, weights_digest
+
+RANDOM = "random-resnet50"
+_POOLINGS = ("pooled", "grid")
+
+
+class VisionEncoder(Encoder):
+    """The model's pooled output, or its last hidden states: `grid`, (h, w, d) of a ResNet, (tokens, d) of a ViT."""
+
+    reads: Reads = "photo"
+
+    def __init__(self, name: str, model: Any, processor: Any, device: str, pooling: str, revision: str | None) -> None:
+        if pooling not in _POOLINGS:
+            raise UserError(f"--pooling {pooling}: expected {' or '.join(_POOLINGS)} with {name}")
+        self.name, self._pooling, self._revision = name, pooling, revision
+        self._weights = weights_digest(model)
+        self._model = model.eval().to(device, memory_format=torch.channels_last)
+        self._processor = processor
+        example = self.pixels(Image.new("RGB", (8, 8)))
+        self.side, self.shape = int(example.shape[-1]), self.encode_pixels([example]).shape[1:]
+
+    @classmethod
+    def load(cls, name: str, device: str, pooling: str, revision: str | None = None) -> "VisionEncoder":
+        """Load a Hub id or a folder from safetensors. Raises `UserError` if that is not possible."""
+        with loading(name, "an encoder of photos", "a Hub id, or a folder with config.json and *.safetensors"):
+            processor = AutoImageProcessor.from_pretrained(
+                name, revision=revision, backend="pil", trust_remote_code=False
+            )
+            model, report = AutoModel.from_pretrained(
+                name,
+                revision=revision,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+        missing = sorted(report["missing_keys"])
+        if missing:
+            raise UserError(f"{name}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
+        return cls(name, model, processor, device, pooling, getattr(model.config, "_commit_hash", None))
+
+    @classmethod
+    def random(cls, device: str, pooling: str) -> "VisionEncoder":
+        """A ResNet-50 that has learnt nothing: what the architecture alone sees. The same weights every time."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = ResNetModel(ResNetConfig())
+        return cls(RANDOM, model, ConvNextImageProcessorPil(size={"shortest_edge": 224}), device, pooling, None)
+
+    def about(self) -> About:
+        """As every encoder, with its pooling, revision, weights and processor."""
+        settings = hashlib.sha256(self._processor.to_json_string().encode()).hexdigest()[:8]
+        return replace(
+            super().about(),
+            pooling=self._pooling,
+            revision=self._revision,
+            weights=self._weights,
+            processor=settings,
+        )
+
+    def pixels(self, photo: Image.Image) -> torch.Tensor:
+        """(3, side, side)."""
+        pixels: torch.Tensor = self._processor(images=photo, return_tensors="pt")["pixel_values"][0]
+        return pixels
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """Rows (n, *shape)."""
+        batch = torch.stack(list(pixels)).to(self._model.device, memory_format=torch.channels_last)
+        output = self._model(pixel_values=batch)
+        if self._pooling == "pooled":
+            rows = output.pooler_output.flatten(1)
+        else:
+            states = output.last_hidden_state
+            rows = states.permute(0, 2, 3, 1) if states.dim() == 4 else states
+        return np.ascontiguousarray(rows.float().cpu().numpy())
