@@ -16,8 +16,9 @@ MOST_EXTRA_TOKENS = 2  # a token holds one byte or more; the blank before and th
 
 
 class CaptionCollator:
-    """Batches rows with `image` (or its `features`) and `caption`, padded on the right, to the longest of the batch or to `labels.pad_to`.
+    """Batches rows with `image` and `caption`, padded on the right, to the longest of the batch or to `labels.pad_to`.
 
+    A row may have `features` in the place of `image`, if the family encodes them.
     `labels` says which tokens carry a label, by default the caption and its stop token; all others are -100, and all
     of a row that is `idle`.
     Returns the family's inputs with captions appended (see `append_captions`) and `labels` (n, t).

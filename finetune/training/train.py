@@ -230,7 +230,8 @@ def build_trainer(
 ) -> CaptionTrainer:
     """The trainer of a captioner; photos are decoded and augmented as batches are made.
 
-    Where a frozen encoder sees photos as they are, its features are kept in a folder of `features` (default: the cache).
+    Of a family that can, a frozen encoder's features of photos as they are come from a store in the folder `features`
+    (default: in the cache).
     """
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     if captioner.pooling and augmentation == Augmentation():

@@ -17,12 +17,13 @@ from transformers import (
 
 from finetune.config.recipe import Tiny
 from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
-from finetune.models.loading import first_line, split_revision
+from finetune.models.loading import split_revision
 from finetune.models.prefix.efficientnet import LITE0, EfficientNetLiteConfig, load_imagenet
 from metrics.common.errors import UserError
+from metrics.encoders.pretrained import loading
 
 CONTEXT = 512
-NOT_THERE = (OSError, ValueError, KeyError, ImportError, RuntimeError)
+KINDS = {"encoder": "a photo encoder", "decoder": "a language model"}
 
 
 def photo_encoder(shape: Tiny) -> tuple[Any, Any]:
@@ -39,9 +40,15 @@ def photo_encoder(shape: Tiny) -> tuple[Any, Any]:
         return encoder, _image_processor(shape.image_size)
     config = _fetched("encoder", shape.encoder, AutoConfig.from_pretrained)
     config = getattr(config, "vision_config", config)
+    lacking = [name for name in ("hidden_size", "image_size", "patch_size") if not hasattr(config, name)]
+    if lacking:
+        raise UserError(
+            f"model.tiny.encoder: {shape.encoder}: a {config.model_type}, whose configuration has no "
+            f"{', '.join(lacking)}; expected {LITE0}, or a CLIP, SigLIP, DINOv2 or ViT"
+        )
     if hasattr(config, "vision_use_head"):
         config.vision_use_head = False  # SigLIP's pooling, which is not used
-    published = _fetched("encoder", shape.encoder, AutoImageProcessor.from_pretrained)
+    published = _fetched("encoder", shape.encoder, AutoImageProcessor.from_pretrained, backend="pil")
     images = _image_processor(config.image_size, published.image_mean, published.image_std)
     return _pretrained("encoder", shape.encoder, AutoModel, config), images
 
@@ -65,10 +72,8 @@ def language_model(shape: Tiny, texts: Sequence[str]) -> tuple[Any, Any]:
 
 def _fetched(key: str, source: str, load: Callable[..., Any], **options: Any) -> Any:
     name, revision = split_revision(source)
-    try:
-        return load(name, **({"revision": revision} if revision else {}), **options)
-    except NOT_THERE as error:
-        raise UserError(f"model.tiny.{key}: {source}: does not load: {first_line(error)}") from error
+    with loading(f"model.tiny.{key}: {source}", KINDS[key], "a Hub id, or a folder with config.json and *.safetensors"):
+        return load(name, revision=revision, **options)
 
 
 def _pretrained(key: str, source: str, auto: Any, config: Any) -> Any:

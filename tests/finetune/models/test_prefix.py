@@ -2,19 +2,29 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny_models import CAPTIONS, SHAPE, load_tiny, photo, rows
-from transformers import AutoModel, AutoModelForCausalLM, CLIPImageProcessorPil, CLIPVisionConfig, LlamaConfig
+from tiny_models import CAPTIONS, SHAPE, captions_of, load_tiny, photo, rows
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    LlamaConfig,
+    ResNetConfig,
+)
 
-from finetune.config.recipe import Lora, Model, Tiny, Tune
+from finetune.config.recipe import Decoding, Lora, Model, Tiny, Tune
+from finetune.data.photos import load_image
 from finetune.models.adapters import attach
 from finetune.models.families.base import Captioner
 from finetune.models.families.prefix import PrefixCaptioner
 from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
 from finetune.models.tiny import make_tiny
+from finetune.publishing.model_card import usage
 from finetune.training.collator import CaptionCollator
 from finetune.training.losses import caption_losses
 from metrics.common.errors import UserError
@@ -116,9 +126,15 @@ def test_a_language_model_that_is_named_is_used_as_published(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("key", "value"), [("encoder", "absent/folder/x"), ("decoder", "absent/folder/x")])
 def test_a_part_that_does_not_load_is_one_message(tmp_path: Path, key: str, value: str) -> None:
-    with pytest.raises(UserError, match=rf"model.tiny.{key}: {value}: does not load"):
+    with pytest.raises(UserError, match=rf"model.tiny.{key}: {value}: cannot load it as"):
         made(tmp_path / "base", **{key: value})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_of_another_kind_is_one_message(tmp_path: Path) -> None:
+    ResNetConfig().save_pretrained(tmp_path / "resnet")
+    with pytest.raises(UserError, match="a resnet, whose configuration has no hidden_size, image_size, patch_size"):
+        made(tmp_path / "base", encoder=str(tmp_path / "resnet"))
 
 
 def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +156,20 @@ def test_efficientnet_is_the_published_network(tmp_path: Path) -> None:
     torch.testing.assert_close(features[0], cells[0].mean((1, 2)), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(features[1:], cells[0].flatten(1).T, rtol=1e-3, atol=1e-4)
     assert isinstance(captioner, PrefixCaptioner)
+
+
+def test_the_model_cards_program_writes_the_same_caption(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(1).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    recipe = {"model": {"family": "prefix", "base": str(base), "dtype": "float32"}}
+    run = {"prompt": "", "decoding": Decoding(max_new_tokens=8).model_dump()}
+    program = usage(SimpleNamespace(recipe=recipe, kind="full", folder=base), str(base), run)  # type: ignore[arg-type]
+    assert "import finetune.models.prefix.network  # of Lookbook" in program
+    exec(compile(program, "the card", "exec"), {})  # noqa: S102
+    (written,) = captions_of(load_tiny(base), [load_image(tmp_path / "photo.jpg")], max_new_tokens=8)
+    assert capsys.readouterr().out.strip() == written.caption != ""
 
 
 def test_only_this_family_has_parts_with_names() -> None:
