@@ -54,7 +54,8 @@ class Connector(nn.Module):
         prefix = self.mean(hidden).unflatten(1, (-1, self.places.shape[1]))
         if self.cells is not None:
             prefix = torch.cat([prefix, self.cells(features[:, 1:])], dim=1)
-        return prefix + self.places
+        tokens: torch.Tensor = prefix + self.places
+        return tokens
 
 
 class PrefixCaptioningModel(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
