@@ -10,7 +10,9 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
+    model_serializer,
     model_validator,
 )
 
@@ -26,12 +28,17 @@ from finetune.config.scoring import Scoring
 from finetune.config.section import Section, Share, expanded
 from metrics.common.measure_names import ORDER
 
-FamilyName = Literal["blip2", "llava"]
+FamilyName = Literal["blip2", "llava", "prefix"]
 Tuning = Literal["frozen", "lora", "full"]
+PREFIX_KEYS = ("encoder", "decoder", "grid")
 
 
 class Tiny(Section):
-    """Shape of a base model made on the spot by `make-tiny`: real classes, few parameters, random weights."""
+    """Shape of a base model made on the spot by `make-tiny`: real classes, few parameters, random weights.
+
+    Of the family `prefix` alone: `encoder` and `decoder`, a photo encoder (`efficientnet-lite0`, or a folder or Hub id)
+    and a language model that are used as published; `grid`: the photo's cells along a side that have a token each.
+    """
 
     image_size: PositiveInt = 48
     patch_size: PositiveInt = 8
@@ -41,6 +48,14 @@ class Tiny(Section):
     vocabulary: Annotated[int, Field(ge=300)] = 1000
     dropout: Share = 0.1
     seed: Annotated[int, Field(ge=0)] = 0
+    encoder: str | None = None
+    decoder: str | None = None
+    grid: Annotated[int, Field(ge=0)] = 0
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The keys of the family `prefix` only where they say something: older runs and folders lack them."""
+        return {key: value for key, value in serialize(self).items() if key not in PREFIX_KEYS or value}
 
 
 class Model(Section):
@@ -64,8 +79,16 @@ class Model(Section):
     def _image_of_family(self) -> Self:
         if self.image is None:  # not among the fields that were given
             object.__setattr__(self, "image", "pad" if self.family == "llava" else "stretch")
-        if self.family == "blip2" and self.image != "stretch":
-            raise ValueError(f"image: BLIP-2's processor stretches photos; expected stretch, found {self.image}")
+        if self.family != "llava" and self.image != "stretch":
+            name = "BLIP-2" if self.family == "blip2" else self.family
+            raise ValueError(f"image: {name}'s processor stretches photos; expected stretch, found {self.image}")
+        return self
+
+    @model_validator(mode="after")
+    def _tiny_of_family(self) -> Self:
+        given = [key for key in PREFIX_KEYS if self.tiny and getattr(self.tiny, key)]
+        if given and self.family != "prefix":
+            raise ValueError(f"tiny.{given[0]}: only the family prefix has it; leave it out, or set family: prefix")
         return self
 
     def identity(self) -> dict[str, Any]:

@@ -157,6 +157,7 @@ def usage(trained: Trained, repo: str, run: Mapping[str, Any]) -> str:
         "dtype": dtype,
         "setup": family.in_float32 if dtype != "float32" else (),
         "stop_token": family.stop_token,
+        "registered_by": family.registered_by,
         "prompt": run["prompt"],
         "decoding": run["decoding"],
     }

@@ -18,6 +18,7 @@ MOST_EXTRA_TOKENS = 2  # a token holds one byte or more; the blank before and th
 class CaptionCollator:
     """Batches rows with `image` and `caption`, padded on the right, to the longest of the batch or to `labels.pad_to`.
 
+    A row may have `features` in the place of `image`, if the family encodes them.
     `labels` says which tokens carry a label, by default the caption and its stop token; all others are -100, and all
     of a row that is `idle`.
     Returns the family's inputs with captions appended (see `append_captions`) and `labels` (n, t).
@@ -30,7 +31,7 @@ class CaptionCollator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
         """Make one batch. Raises `UserError` if a row has nothing to learn from."""
-        images = [to_rgb(row["image"]) for row in rows]
+        images = [row["features"] if "features" in row else to_rgb(row["image"]) for row in rows]
         inputs = self.captioner.checked_inputs(images, [self.prompt] * len(rows))
         rooms = (self.captioner.context - inputs["attention_mask"].sum(1)).tolist()
         captions = [self._tokens(row["caption"], room) for row, room in zip(rows, rooms, strict=True)]

@@ -115,6 +115,7 @@ def _train(
         training,
         recipe.labels,
         recipe.augmentation,
+        features=recipe.output,
     )
     trainer.args.max_steps = STEPS
     trainer.args.save_strategy = SaveStrategy.NO

@@ -20,6 +20,7 @@ from finetune.models import adapters
 from finetune.models.adapter_files import CONFIG, record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
+from finetune.models.features import FeatureRows, stored_features
 from finetune.models.generation import check_length
 from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.models.loading import is_sharded
@@ -40,6 +41,7 @@ from finetune.training.micro_batch import fitting, with_micro_batch
 from finetune.training.preflight import check_recipe, check_splits
 from finetune.training.trackers import facts_of, open_tracker
 from finetune.training.trainer import CaptionTrainer
+from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.records.run import TrainingRecord
 
@@ -224,13 +226,23 @@ def build_trainer(
     labels: Labels,
     augmentation: Augmentation,
     evaluator: CaptionEvaluator | None = None,
+    features: Path | None = None,
 ) -> CaptionTrainer:
-    """The trainer of a captioner; photos are decoded and augmented as batches are made."""
+    """The trainer of a captioner; photos are decoded and augmented as batches are made.
+
+    Of a family that can, a frozen encoder's features of photos as they are come from a store in the folder `features`
+    (default: in the cache).
+    """
+    train, validation = prepared.splits["train"], prepared.splits["validation"]
+    if captioner.pooling and augmentation == Augmentation():
+        with PartialState().main_process_first():
+            store = stored_features(captioner, [train, validation], features or cache_folder("features"))
+        train, validation = FeatureRows(train, store), FeatureRows(validation, store)
     return CaptionTrainer(
         model=captioner.model,
         args=arguments,
-        train_dataset=prepared.splits["train"],
-        eval_dataset=prepared.splits["validation"],
+        train_dataset=train,
+        eval_dataset=validation,
         data_collator=CaptionCollator(captioner, prompt, labels),
         eval_collator=CaptionCollator(captioner, prompt),
         evaluator=evaluator,

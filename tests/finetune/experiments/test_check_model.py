@@ -103,7 +103,7 @@ def test_a_model_of_no_family_is_refused(base: Path) -> None:
     (base / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
     message = refused(check_model(base))
     assert "model_type is 'gpt2'; expected one of" in message
-    assert "blip-2, llava" in message
+    assert "blip-2, llava, prefix-captioner" in message
 
 
 def test_a_missing_photo_and_an_unknown_type_are_refused(whole: Path, tmp_path: Path) -> None:

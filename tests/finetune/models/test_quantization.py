@@ -35,11 +35,13 @@ def test_layers_of_the_language_model_are_quantised_and_no_others(family: str, f
     """Written out by hand: all linear layers of the language model's blocks; not its head, nor what sees the photo."""
     captioner = load_tiny(family_base, dtype="bfloat16", quantization=kind)
     quantised = {name for name, module in captioner.model.named_modules() if isinstance(module, KINDS[kind])}
+    opt = (
+        "language_model.model.decoder.layers",
+        "self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.out_proj fc1 fc2",
+    )
     block, names = {
-        "blip2": (
-            "language_model.model.decoder.layers",
-            "self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.out_proj fc1 fc2",
-        ),
+        "blip2": opt,
+        "prefix": opt,
         "llava": (
             "model.language_model.layers",
             "self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj",

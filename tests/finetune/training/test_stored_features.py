@@ -1,0 +1,110 @@
+"""Training on what a frozen photo encoder made of the photos: computed once, resumed, and the same as from photos."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tiny import finetune
+from tiny_models import write_recipe
+
+from finetune.data.feature_cache import FeatureStore
+from finetune.models.families.prefix import PrefixCaptioner
+
+SHAPE = {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 2, "grid": 2, "vocabulary": 400, "dropout": 0}
+FULL = {"vision": "frozen", "connector": "full", "language": "full"}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many photos the encoder was given, call after call."""
+    counts: list[int] = []
+    original = PrefixCaptioner.frozen_features
+
+    def features(self: PrefixCaptioner, images: Any) -> torch.Tensor:
+        counts.append(len(images))
+        return original(self, images)
+
+    monkeypatch.setattr(PrefixCaptioner, "frozen_features", features)
+    return counts
+
+
+def written(root: Path, name: str = "run", **sections: Any) -> Path:
+    model = {"family": "prefix", "tiny": SHAPE}
+    return write_recipe(root, name, **{"model": model, "tune": FULL} | sections)
+
+
+def losses(path: Path) -> list[float]:
+    record = json.loads((path.with_suffix("") / "training.json").read_text())
+    return [entry.get("loss", entry.get("eval_loss")) for entry in record["loss_history"]]
+
+
+def trained(path: Path, *arguments: str) -> str:
+    result = finetune("train", path, *arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.slow
+def test_photos_are_encoded_once_and_training_is_that_on_photos(
+    tmp_path: Path, lookbook_cache: Path, seen: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(written(tmp_path))
+    (store,) = (lookbook_cache / "features").iterdir()
+    assert sum(seen) == 1 + len(FeatureStore.open(store))  # the first call asks for the shape alone
+    trained(written(tmp_path, "again"))
+    assert len(seen) == len([1, *range(0, len(FeatureStore.open(store)), 32)])
+    monkeypatch.setattr(PrefixCaptioner, "pooling", None)
+    trained(written(tmp_path, "photos"))
+    assert losses(tmp_path / "again.yaml") == losses(tmp_path / "run.yaml")
+    assert losses(tmp_path / "photos.yaml") == pytest.approx(losses(tmp_path / "run.yaml"), abs=2e-3)  # float16 rows
+
+
+@pytest.mark.slow
+def test_what_an_interruption_left_is_continued_and_damage_is_one_message(
+    tmp_path: Path, lookbook_cache: Path, seen: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, encode = written(tmp_path), PrefixCaptioner.frozen_features
+
+    def fail(self: PrefixCaptioner, images: list[Image.Image]) -> torch.Tensor:
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return encode(self, images)
+
+    monkeypatch.setattr(PrefixCaptioner, "frozen_features", fail)
+    assert finetune("train", path).exit_code == 130
+    assert seen == [1, 32]
+    monkeypatch.setattr(PrefixCaptioner, "frozen_features", encode)
+    trained(path, "--resume")
+    (store,) = (lookbook_cache / "features").iterdir()
+    assert seen[2:] == [1, len(FeatureStore.open(store)) - 32]
+    with (store / "rows.bin").open("r+b") as file:
+        file.truncate(100)
+    result = finetune("train", written(tmp_path, "again"))
+    assert result.exit_code == 2
+    assert f"remove {store}" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sections", [{"augmentation": {"flip": 0.5}}, {"tune": FULL | {"vision": "lora"}}], ids=str)
+def test_photos_that_change_are_encoded_each_time(
+    tmp_path: Path, lookbook_cache: Path, seen: list[int], sections: dict[str, Any]
+) -> None:
+    trained(written(tmp_path, training={"max_steps": 1}, **sections))
+    assert seen == []
+    assert not (lookbook_cache / "features").exists()
+
+
+@pytest.mark.slow
+def test_an_adapter_on_the_language_model_captions_what_it_was_trained_on(tmp_path: Path) -> None:
+    """From features to photos: `caption` computes them anew, by the adapter on its base."""
+    path = written(tmp_path, tune={"connector": "full", "language": "lora"}, training={"epochs": 1})
+    trained(path)
+    out = tmp_path / "captions" / "captions.jsonl"
+    model = ["--model", tmp_path / "run", "--data", path, "--out", out]
+    result = finetune("caption", *model)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run" / "model" / "adapter_model.safetensors").is_file()
+    assert len(out.read_text().splitlines()) == 12
