@@ -101,7 +101,7 @@ class Facad(CatalogueSection):
 
 
 class FashionProduct(CatalogueSection):
-    """The Kaggle folder of "Fashion Product Images". `caption: description` reads styles/ID.json of the full edition."""
+    """Kaggle's "Fashion Product Images". `caption: description` reads the styles/ID.json of its full edition."""
 
     catalogue: Literal["fashion-product"]
     folder: str

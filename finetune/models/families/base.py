@@ -152,7 +152,7 @@ class Captioner(ABC):
 
     @property
     def pooling(self) -> str | None:
-        """What `frozen_features` are, if `encode` takes them in place of photos and no weight before them is trained."""
+        """What `frozen_features` are; None if `encode` cannot take them, or a weight before them is trained."""
         return None
 
     def frozen_features(self, images: Sequence[Image.Image]) -> torch.Tensor:
