@@ -22,7 +22,7 @@ ROOMS = {
         "experiments",
         "publishing",
     ),
-    "recommend": ("common", "features", "items", "evaluation", "bench"),
+    "recommend": ("common", "features", "items", "evaluation", "report", "bench"),
 }
 FORBIDDEN = {"metrics": {"finetune", "recommend", "datasets", "pandas"}, "finetune": {"recommend"}}
 Names = tuple[str, ...]
