@@ -10,10 +10,11 @@ from metrics.common.version import installed_version
 from recommend.evaluation.attributes import Agreement, Places, agreement, chance
 from recommend.evaluation.estimates import Row, estimated
 from recommend.evaluation.neighbours import check_k, neighbours
-from recommend.evaluation.request import Setting, halves
+from recommend.evaluation.request import Setting, halves, named
 from recommend.features.fusion import Rows, UnitVectors
 
 CHANCE = "chance"
+CONTROL = "random-resnet50"
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 
 
@@ -38,12 +39,13 @@ class Joined:
 
 @dataclass(frozen=True)
 class Precision:
-    """The result of `attribute-precision`."""
+    """The result of `attribute-precision`; `has_control`: whether a store is of a network with random weights."""
 
     k: int
     attributes: Sequence[str]
     parts: Sequence[Part]
     joined: Joined | None
+    has_control: bool
     signature: str
 
 
@@ -65,7 +67,9 @@ def measure(
     single = {store.path.name: _units([store], 1.0, setting, centred) for store in stores}
     parts = [_part(single, setting, queries, k, siblings) for siblings in kinds]
     together = _joined(stores[:2], single, setting, queries, k, kinds, centred) if join else None
-    return Precision(k, setting.labels.names, parts, together, _signature(stores, setting, queries, k, centred))
+    has_control = any(store.about.encoder == CONTROL for store in stores)
+    signature = _signature(stores, setting, queries, k, centred)
+    return Precision(k, setting.labels.names, parts, together, has_control, signature)
 
 
 def _units(stores: Sequence[FeatureStore], weight: float, setting: Setting, centred: bool) -> Rows:
@@ -112,7 +116,7 @@ def _joined(
 
 
 def _signature(stores: Sequence[FeatureStore], setting: Setting, queries: Places, k: int, centred: bool) -> str:
-    described = ",".join(f"{store.path.name}={store.about.encoder}/{store.about.pooling}" for store in stores)
+    described = ",".join(f"{store.path.name}={named(store)}" for store in stores)
     clusters = len(np.unique(setting.labels.products[queries]))
     return (
         f"P@{k}|attributes:{'+'.join(setting.labels.names)}|exact cosine, {'' if centred else 'not '}centred|"

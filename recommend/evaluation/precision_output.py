@@ -11,12 +11,13 @@ from recommend.common.page import PageSection, PageTable, curves, write_page
 from recommend.evaluation.attributes import MEAN
 from recommend.evaluation.estimates import Estimate
 from recommend.evaluation.figures import interval, percentage, with_intervals
-from recommend.evaluation.precision import Joined, Part, Precision
+from recommend.evaluation.precision import CONTROL, Joined, Part, Precision
 
 NAME = "attribute-precision"
 NOTE = (
-    "For each query the share of the {k} items found that agree with it, in percent, by attribute and as their mean. "
-    "The query itself is never found. Below each value its 95% interval; whole products are resampled."
+    "In percent, by attribute and as their mean, with 95% intervals that resample whole products. Precision@{k}: the "
+    "share of the {k} items found that agree with the query; recall@{k}: the share of all items that agree with it "
+    "which are found. The query itself is never found. Chance: what {k} items drawn at random give."
 )
 
 
@@ -32,7 +33,11 @@ def screen_tables(result: Precision) -> list[WideTable | str]:
         for part in result.joined.parts:
             title = f"Joined, weight chosen on the other {result.joined.choosing_queries:,} queries. {heading(part)}"
             shown.append(_wide(result, part, title))
-    return [*shown, result.signature]
+    return [*shown, *_advice(result), result.signature]
+
+
+def _advice(result: Precision) -> list[str]:
+    return [] if result.has_control else [f"Without a control: embed with --encoder {CONTROL} and name that store too."]
 
 
 def _wide(result: Precision, part: Part, title: str) -> WideTable:
@@ -50,9 +55,9 @@ def write_files(result: Precision, folder: Path) -> list[Path]:
     write_text(json_path, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
     sections = [_section(result, part, "") for part in result.parts]
     if result.joined:
-        sections += [_section(result, part, "Joined. ") for part in result.joined.parts]
+        sections += [_section(result, part, "Joined, on the other half. ") for part in result.joined.parts]
         sections.append(_choice(result.joined, result.k))
-    lede = f"How often what is found agrees with the query, in {len(result.attributes)} attributes"
+    lede = " ".join([NOTE.format(k=result.k), *_advice(result)])
     write_page(page, "Attribute precision", lede, sections, result.signature)
     return [json_path, page]
 
@@ -60,14 +65,14 @@ def write_files(result: Precision, folder: Path) -> list[Path]:
 def _section(result: Precision, part: Part, title: str) -> PageSection:
     tables = [_table(result, part, f"Precision@{result.k}", "precision")]
     tables.append(_table(result, part, f"Recall@{result.k}", "recall"))
-    return PageSection(title + heading(part), NOTE.format(k=result.k), tables)
+    return PageSection(title + heading(part), "", tables)
 
 
 def _table(result: Precision, part: Part, title: str, kind: str) -> PageTable:
     rows = []
     for row in part.rows:
         estimates: Mapping[str, Estimate] = getattr(row, kind)
-        cells = with_intervals(estimates, (*result.attributes, MEAN))
+        cells = with_intervals(estimates, (*result.attributes, MEAN), decimals=1 if kind == "precision" else 2)
         rows.append([row.name, *cells])
     return PageTable(["Features", *result.attributes, MEAN], rows, title)
 

@@ -106,6 +106,12 @@ def halves(products: Places) -> tuple[Places, Places]:
     return np.flatnonzero(chosen), np.flatnonzero(~chosen)
 
 
+def named(store: FeatureStore) -> str:
+    """The encoder of a store and its pooling, without the folder that a model was loaded from, for signatures."""
+    encoder = Path(store.about.encoder)
+    return f"{encoder.name if encoder.is_absolute() else store.about.encoder}/{store.about.pooling}"
+
+
 def distinct_names(stores: Sequence[FeatureStore]) -> None:
     """Raise `UserError` if two stores' folders have the same name, by which tables call them."""
     names = [store.path.name for store in stores]

@@ -8,8 +8,8 @@ from metrics.common.errors import UserError
 from metrics.common.version import installed_version
 from recommend.evaluation.cluster_output import ClusterResult
 from recommend.evaluation.cluster_study import cluster_rows, study
-from recommend.evaluation.methods import Run, groups_with_columns
-from recommend.evaluation.request import attributes_of, draw_queries, group_of, read_setting
+from recommend.evaluation.request import attributes_of, draw_queries, group_of, named, read_setting
+from recommend.evaluation.trials import Run, groups_with_columns
 from recommend.features.fusion import UnitVectors
 from recommend.items.clusters import ClusterMethod, cluster
 
@@ -45,7 +45,7 @@ def run_clusters(
     rows, what = cluster_rows(vectors, dimensions)
     made = cluster(rows, k, method)
     compared = study(rows, ks, method, probes, run) if ks else None
-    signature = f"{made.method}|{what}|store:{store.path.name}={store.about.encoder}|version:{installed_version()}"
+    signature = f"{made.method}|{what}|store:{store.path.name}={named(store)}|version:{installed_version()}"
     if run:
         searched = f"mean P@{K}|attributes:{'+'.join(run.setting.labels.names)}|queries:{len(run.queries)}"
         signature = f"{searched}|siblings:{'in' if siblings else 'out'}|nprobe:{probes}|{signature}"

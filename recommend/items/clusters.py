@@ -116,7 +116,7 @@ class ClusterSearch:
         self.rows, self.centroids, self.probes = rows, clustering.centroids, probes
         order = np.argsort(clustering.labels, kind="stable")
         self.members = np.split(order, np.cumsum(clustering.sizes())[:-1])
-        self.blocks = [rows[places] for places in self.members]
+        self.blocks = [rows] if len(self.members) == 1 else [rows[places] for places in self.members]
         self.widened = self.compared = 0
 
     def search(self, query: Rows, k: int, hide: Callable[[Places], np.ndarray] | None = None) -> Places:

@@ -70,7 +70,7 @@ def test_siblings_out(store: Path, table: Path, tmp_path: Path) -> None:
     assert photos["recall"]["kind"]["value"] == 1
 
 
-@given(st.integers(0, 10_000), st.integers(4, 20), st.integers(1, 3), st.booleans())
+@given(st.integers(0, 10_000), st.integers(5, 20), st.integers(1, 3), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_neighbours_and_agreement_equal_brute_force(seed: int, count: int, k: int, siblings: bool) -> None:
     draw = np.random.default_rng(seed)
