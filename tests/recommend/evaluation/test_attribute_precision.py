@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from feature_stores import write_store
 from hypothesis import given, settings
@@ -169,6 +170,12 @@ def test_bad_input_is_refused(store: Path, table: Path, tmp_path: Path) -> None:
     assert "id a is in several rows" in message(store, "--items", twice, "--attribute", "kind")
     (tmp_path / "text.parquet").write_text("no table")
     assert "cannot read the table" in message(store, "--items", tmp_path / "text.parquet", "--attribute", "kind")
+    bare = tmp_path / "bare.parquet"
+    pd.DataFrame({"id": IDS, "kind": TYPES}).to_parquet(bare)
+    assert "column(s) product_id missing" in message(store, "--items", bare, "--attribute", "kind")
+    assert "every value is empty" in message(
+        store, "--items", items_table(tmp_path / "empty.parquet", IDS, PRODUCTS, kind=[""] * 5), "--attribute", "kind"
+    )
     zeros = write_store(tmp_path / "zeros", IDS, ROWS * np.array([[1], [1], [0], [1], [1]]))
     assert "(c)" in message(zeros, *kind, "--k", 1)
     apart = write_store(tmp_path / "apart", ["x", "y"], ROWS[:2])
