@@ -128,6 +128,13 @@ def test_the_weight_is_chosen_on_one_half_and_shown_on_the_other(tmp_path: Path)
     assert joined["choosing"][str(joined["weight"])] == max(joined["choosing"].values())
     assert values["good"] > 0.95
     assert values["noise"] == pytest.approx(values["chance"], abs=0.15)
+    *_, together = joined["parts"][0]["rows"]
+    gains = joined["parts"][0]["gains"]
+    mean = together["precision"]["mean"]["value"]
+    assert {name: one["value"] for name, one in gains.items()} == pytest.approx(
+        {name: mean - values[name] for name in ("noise", "good")}
+    )
+    assert gains["noise"]["low"] > 0
     page = (tmp_path / "out" / "attribute-precision.html").read_text()
     assert "Siblings out: 30 queries" in page
 
