@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from finetune.data.feature_cache import FeatureStore
+from metrics.common.errors import UserError
 from metrics.common.version import installed_version
-from recommend.evaluation.attributes import Agreement, Places, agreement, chance
+from recommend.evaluation.attributes import NO_VALUE, Agreement, Places, agreement, chance
 from recommend.evaluation.estimates import Estimate, Row, estimated, gain
 from recommend.evaluation.neighbours import check_k, neighbours
 from recommend.evaluation.request import Setting, halves, named
@@ -111,11 +112,18 @@ def _joined(
     centred: bool,
 ) -> Joined:
     """Choose the weight with siblings out unless they are in everywhere: with them every weight looks good."""
-    choosing, shown = (queries[half] for half in halves(setting.labels.products[queries]))
+    split = halves(setting.labels.products[queries])
+    known = (setting.labels.codes[queries] != NO_VALUE).any(axis=1)
+    if not all(known[half].any() for half in split):
+        raise UserError(
+            "--join: expected queries of two products at least, to choose the weight and to show; add queries"
+        )
+    choosing, shown = (queries[half] for half in split)
     curve = {}
     for weight in WEIGHTS:
         units = _units(stores, weight, setting, centred)
-        curve[weight] = float(np.nanmean(_scores(units, setting, choosing, k, all(kinds)).precision[:, -1]))
+        means = _scores(units, setting, choosing, k, all(kinds)).precision[:, -1]
+        curve[weight] = float(means[~np.isnan(means)].mean())
     best = max(WEIGHTS, key=lambda weight: curve[weight])
     one, other = (store.path.name for store in stores)
     name = f"{best:g} {one} + {round(1 - best, 1):g} {other}"

@@ -187,4 +187,8 @@ def test_bad_input_is_refused(store: Path, table: Path, tmp_path: Path) -> None:
     assert "(c)" in message(zeros, *kind, "--k", 1)
     apart = write_store(tmp_path / "apart", ["x", "y"], ROWS[:2])
     assert "no item in common" in message(store, apart, *kind)
+    same = items_table(tmp_path / "same.parquet", IDS, ["p"] * 5, kind=TYPES)
+    other = write_store(tmp_path / "other", IDS, ROWS)
+    alone = ("--items", same, "--attribute", "kind", "--siblings", "in", "--k", 1, "--join")
+    assert "queries of two products" in message(store, other, *alone)
     assert list(tmp_path.glob("out")) == []
