@@ -101,7 +101,7 @@ class Facad(CatalogueSection):
 
 
 class FashionProduct(CatalogueSection):
-    """The Kaggle folder of "Fashion Product Images". `caption: description` reads styles/ID.json of the full edition."""
+    """The Kaggle folder of "Fashion Product Images"; `caption: description` reads the full edition's styles/."""
 
     catalogue: Literal["fashion-product"]
     folder: str

@@ -15,6 +15,12 @@ from metrics.records.json_reader import JsonReader
 
 ABOUT, IDS, ROWS = "features.json", "ids.jsonl", "rows.bin"
 REMEDY = "remove it and make it again with `lookbook embed`"
+_CALLED = {
+    "source": "photos or texts of hash",
+    "weights": "weights of hash",
+    "adapter": "an adapter of hash",
+    "items": "a number of items of",
+}
 Dtype = Literal["float16", "float32", "bfloat16"]
 STORED: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),
@@ -81,7 +87,8 @@ class About:
         for name in compared:
             if mine.get(name) != theirs.get(name):
                 raise UserError(
-                    f"{where}: expected features with {name} {mine.get(name)}, found {theirs.get(name)}; {remedy}"
+                    f"{where}: expected features with {_CALLED.get(name, name)} {mine.get(name)}, found "
+                    f"{theirs.get(name)}; {remedy}"
                 )
 
 

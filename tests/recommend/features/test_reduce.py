@@ -145,13 +145,3 @@ def test_bad_input_is_refused(store: Path, tmp_path: Path) -> None:
     arguments = ("map-photos", store, "--items", table, "--out", out)
     assert "name yours by --colour-by" in refused_by(*arguments)
     assert "--method lda: expected one of pca" in refused_by(*arguments, "--method", "lda", "--colour-by", "kind")
-
-
-@pytest.mark.slow
-def test_umap_maps_what_it_was_not_fitted_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # compiling takes half a minute
-    monkeypatch.setitem(reducers.FIT_ON, "umap", 30)
-    reduced = reduce_vectors(vectors(store), "umap", 2)
-    assert reduced.method == "UMAP 2, 15 neighbours; fitted on a sample of 30 items"
-    assert reduced.ids == IDS
-    assert share_of_group(reduced, GROUPS) > 0.8
