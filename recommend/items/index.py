@@ -75,6 +75,7 @@ def build_index(vectors: UnitVectors, kind: str = "auto") -> Index:
         return ExactIndex(vectors.rows())
     index = _empty_index(kind, vectors.dimension, count)
     if kind == "ivf":
+        index.cp.min_points_per_centroid = 1  # of few items too, without a warning
         index.train(_sample(vectors, _TRAINED_ON * index.nlist))
         index.nprobe = min(PROBED, index.nlist)
     for batch in vectors.batches():
