@@ -74,7 +74,7 @@ light:  ## the wheel with the base install alone: scoring works without torch
 	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py -m "not torch"
 
 check: export LOOKBOOK_KILLS = 10
-check: lint types light test demo notebooks  ## everything
+check: lint types light test demo demo-recommend notebooks  ## everything
 
 clean:  ## remove what make made, but not runs/
 	rm -rf $(VENV) $(LIGHT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
