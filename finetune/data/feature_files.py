@@ -92,6 +92,14 @@ class About:
                 )
 
 
+def read_shape(reader: JsonReader) -> tuple[int, ...]:
+    """The shape of a row; empty if there is none."""
+    sides = reader.values.get("shape")
+    if not isinstance(sides, list) or not all(type(side) is int and side > 0 for side in sides):
+        return ()
+    return tuple(sides)
+
+
 def to_stored(rows: NDArray[np.float32], dtype: str) -> NDArray[Any]:
     """Rows as numbers on disk, rounded to the nearest (ties to even)."""
     if dtype != "bfloat16":

@@ -52,6 +52,7 @@ def embed(
     state, ids = PartialState(), (shard or Shard()).of(work.sources)
     parts = Parts(out, about, encoder.shape, dtype)
     with parts.locked() if state.is_main_process else nullcontext():
+        state.wait_for_everyone()  # the first may have waited for another run, which has made the store
         stands = _stands(out, about, ids)
         if not stands:
             _encode_missing(encoder, work, ids, parts, batch_size)

@@ -33,17 +33,28 @@ EMPTY, NO_PHOTO = "0100000004", "0100000009"
 LITE0 = ("--encoder", "efficientnet-lite0", "--resolution", 32)
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(autouse=True)
+def lookbook_cache(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for all tests here, so that their catalogue is prepared once."""
+    monkeypatch.setenv("LOOKBOOK_CACHE", str(shared / "cache"))
+
+
+@pytest.fixture(scope="module")
+def catalogue(shared: Path) -> Path:
     """Articles in H&M's layout: one has no description, one no photo."""
     rows = [article(number) for number in range(COUNT)]
     rows[4]["detail_desc"] = ""
-    return kaggle(tmp_path / "hm", rows, [NO_PHOTO])
+    return kaggle(shared / "hm", rows, [NO_PHOTO])
 
 
-@pytest.fixture
-def place(tmp_path: Path, catalogue: Path) -> Path:
-    return recipe(tmp_path, {"catalogue": "hm", "folder": str(catalogue)})
+@pytest.fixture(scope="module")
+def place(shared: Path, catalogue: Path) -> Path:
+    return recipe(shared, {"catalogue": "hm", "folder": str(catalogue)})
 
 
 def embed(*arguments: Any) -> Result:
