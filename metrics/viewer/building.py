@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_file, check_folder, make_folder
+from metrics.common.files import atomic_file, check_folder, make_folder, sha256
 from metrics.measures.statistics import Floats
 from metrics.records.caption_sets import unique_names
 from metrics.records.captions import to_json
 from metrics.viewer.index import VERSION, Index, storable
 from metrics.viewer.score_folder import CaptionRow, ScoreFolder, read_score_folder
+from metrics.viewer.source_table import source_rows, source_table
 
 # `product` numbers the products in their order; only the first item of each has it. `per_item` are n little-endian
 # doubles in the order of `place`, NaN where a measure leaves the item out: 100,000 of them are read in a millisecond.
@@ -38,6 +39,7 @@ CREATE TABLE scores (
     measure TEXT NOT NULL, system INTEGER NOT NULL, per_item BLOB NOT NULL,
     PRIMARY KEY (measure, system)
 );
+CREATE TABLE source (place INTEGER PRIMARY KEY, content TEXT NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(
     id, captions, reference_texts, category, attributes, content='', tokenize='porter unicode61'
 );
@@ -49,17 +51,19 @@ CREATE INDEX items_by_product ON items (product) WHERE product IS NOT NULL;
 _PRAGMAS = ("page_size = 8192", "journal_mode = OFF", "synchronous = OFF", "cache_size = -32768")
 
 
-def open_index(folders: Sequence[Path]) -> Index:
+def open_index(folders: Sequence[Path], table: Path | None = None) -> Index:
     """Open the index of these folders of `score`; if there is none in the cache, make it, with progress on stderr.
 
-    Systems of equal names get numbers.
+    Systems of equal names get numbers. `table`: the catalogue's items.parquet; default: that of the run whose report
+    one of the folders is.
 
     Raises:
-        UserError: when a folder or a file is not as `score` writes it, folders have other items than the first, or the
-            index cannot be written.
+        UserError: when a folder or a file is not as `score` writes it, folders have other items than the first, `table`
+            has none of the items, or the index cannot be written.
     """
     scored = [read_score_folder(folder) for folder in folders]
-    names = " ".join([VERSION, *(folder.digest() for folder in scored)])
+    table = table or source_table(scored)
+    names = " ".join([VERSION, *(folder.digest() for folder in scored), sha256(table) if table else ""])
     path = cache_folder("viewer", f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.sqlite")
     if index := _existing(path, folders):
         return index
@@ -68,7 +72,7 @@ def open_index(folders: Sequence[Path]) -> Index:
     make_folder(path.parent)
     with atomic_file(path) as draft:
         try:
-            _build(draft, scored)
+            _build(draft, scored, table)
         except sqlite3.Error as error:
             raise UserError(f"cannot write the viewer's index {path}: {error}; {remedy}") from error
         with draft.open("rb+") as file:
@@ -83,7 +87,7 @@ def _existing(path: Path, folders: Sequence[Path]) -> Index | None:
         return None
 
 
-def _build(path: Path, folders: Sequence[ScoreFolder]) -> None:
+def _build(path: Path, folders: Sequence[ScoreFolder], table: Path | None) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         for pragma in _PRAGMAS:
             database.execute(f"PRAGMA {pragma}")
@@ -95,6 +99,8 @@ def _build(path: Path, folders: Sequence[ScoreFolder]) -> None:
             own = places if folder is folders[0] else _joined(database, folder, folders[0], places)
             _add_captions(database, folder, own, systems)
             systems += len(folder.systems)
+        if table:
+            _add_source(database, table, places)
         _add_words(database, len(places))
         database.execute("INSERT INTO about VALUES (?)", [_about(folders)])
         database.execute("COMMIT")
@@ -185,6 +191,14 @@ def _add_captions(database: sqlite3.Connection, folder: ScoreFolder, places: dic
 def _cells(row: CaptionRow) -> tuple[Any, ...]:
     attributes = json.dumps(row.attributes) if row.attributes is not None else None
     return storable(row.caption), row.logprob, storable(row.predicted), attributes
+
+
+def _add_source(database: sqlite3.Connection, table: Path, places: dict[str, int]) -> None:
+    """Add the rows that the catalogue's own table has of the items."""
+    rows = tqdm(source_rows(table), desc="table", unit="row", mininterval=1, delay=1)
+    found = ((places[key], json.dumps(cells)) for key, cells in rows if key in places)
+    if not database.executemany("INSERT OR IGNORE INTO source VALUES (?, ?)", found).rowcount:
+        raise UserError(f"{table}: has none of the items that were scored; name the catalogue that they come from")
 
 
 def _add_words(database: sqlite3.Connection, items: int) -> None:

@@ -14,7 +14,11 @@ app = typer.Typer(rich_help_panel="Reports")
 Scores = Annotated[list[Path], typer.Argument(help="Folders that score wrote, of the same items.")]
 Images = Annotated[
     Path | None,
-    typer.Option(help="Folder that the photos' paths start from. Default: the catalogue's of the systems' runs."),
+    typer.Option(
+        metavar="CATALOGUE",
+        help="Recipe of the catalogue, or folder that the photos' paths start from. Default: the folder that the "
+        "systems' runs name.",
+    ),
 ]
 Ratings = Annotated[
     Path | None,
@@ -29,21 +33,18 @@ def view(scores: Scores, images: Images = None, ratings: Ratings = None, port: P
     """Look at captions in a browser: photo, reference, every system's caption, scores; filter, sort, search."""
     _check_extra()
     from metrics.viewer.building import open_index
+    from metrics.viewer.catalogue import catalogue_of
     from metrics.viewer.photos import Photos
     from metrics.viewer.ratings.pages import RatingPages
     from metrics.viewer.ratings.store import RatingStore
     from metrics.viewer.server import build_app, serve
 
-    if images is not None and not images.is_dir():
-        raise UserError(
-            f"--images: expected a folder, found {images}; give the folder that the photos' paths start from "
-            "(in a recipe it is data.folder)"
-        )
+    folder, table = catalogue_of(images) if images else (None, None)
     store = RatingStore(ratings or scores[0] / "ratings.sqlite")
     if ratings or store.path.exists():
         store.check()
-    index = open_index(scores)
-    serve(build_app(index, Photos(images or index.images), [RatingPages(store).extension()]), port)
+    index = open_index(scores, table)
+    serve(build_app(index, Photos(folder or index.images), [RatingPages(store).extension()]), port)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from metrics.measures.statistics import Floats
 from metrics.records.captions import CaptionRecord
 from metrics.viewer.score_folder import System
 
-VERSION = "1"  # of the tables; another version is another file
+VERSION = "2"  # of the tables; another version is another file
 Places = NDArray[np.int64]
 
 
@@ -101,6 +101,11 @@ class Index:
         )
         item = CaptionRecord(**json.loads(record))
         return replace(item, id=key, category=category, seen=None if seen is None else bool(seen))
+
+    def source(self, place: int) -> dict[str, str]:
+        """The row that the catalogue's own table has of the item at a place, by column; empty if it is not known."""
+        rows = self._rows("SELECT content FROM source WHERE place = ?", int(place))
+        return dict(json.loads(rows[0][0])) if rows else {}
 
     def captions(self, place: int) -> list[Caption]:
         """All systems' captions of the item at a place, in the systems' order."""

@@ -61,6 +61,7 @@ def item(request: Request) -> Response:
     shown = _shared(viewer, selection, others) | {
         "view": view,
         "references": view.references(selection.system),
+        "source": viewer.index.source(place),
         "number": neighbours.number,
         "previous": _id(viewer, neighbours.previous),
         "next": _id(viewer, neighbours.next),

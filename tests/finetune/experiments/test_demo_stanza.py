@@ -50,7 +50,7 @@ def test_the_grammar_knows_its_words() -> None:
 def test_their_command_makes_them(tmp_path: Path) -> None:
     from finetune.__main__ import app as finetune
 
-    arguments = ["make-demo-stanza", str(tmp_path / "models"), "--captions", "60", "--steps", "100"]
+    arguments = ["make-demo-stanza", str(tmp_path / "models"), "--captions", "50", "--steps", "100"]
     result = CliRunner().invoke(finetune, arguments)
     assert result.exit_code == 0, result.output
     assert {path.name for path in DEMO.iterdir()} == {path.name for path in (tmp_path / "models").iterdir()}

@@ -117,8 +117,8 @@ def test_meteor() -> None:
 
     Without captions of 700 words, on which it takes minutes; with some that share stems, synonyms and paraphrases.
     """
-    made_up = [CaptionRecord(r["id"], r["caption"], references=tuple(r["references"])) for r in made_up_captions(300)]
-    sets = [*(generated(1000, seed) for seed in SEEDS), made_up]
+    made_up = [CaptionRecord(r["id"], r["caption"], references=tuple(r["references"])) for r in made_up_captions(150)]
+    sets = [*(generated(300, seed) for seed in SEEDS), made_up]
     records = [replace(record, id=f"{number} {record.id}") for number, of_set in enumerate(sets) for record in of_set]
     texts = {record.id: (*record.references, record.caption or "") for record in records}
     records = [record for record in records if max(len(text.split()) for text in texts[record.id]) < 500]

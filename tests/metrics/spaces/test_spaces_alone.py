@@ -1,4 +1,4 @@
-"""Each Space as it would be pushed: its own files, the folder metrics beside them, and what its requirements.txt installs."""
+"""The Spaces as they would be pushed: their files, the folder metrics beside them, what their requirements.txt install."""
 
 import json
 import os
@@ -20,10 +20,10 @@ ARGUMENTS = {
     "category_accuracy": {"classifier": "classifier"},
     "clip_score": {"images": "photos"},
 }
-# Hides every installed package that the requirements do not bring, loads the Space, and says whose `metrics` it used.
+# Hides every installed package that the requirements do not bring, loads the Spaces, and says whose `metrics` they use.
 LOAD = """
 import json, sys
-hidden, name, arguments = json.loads(sys.argv[1])
+hidden, spaces = json.loads(sys.argv[1])
 class Visible:
     def __init__(self, finder):
         self.finder = finder
@@ -33,9 +33,12 @@ class Visible:
         return None if module.partition(".")[0] in hidden else self.finder.find_spec(module, path, target)
 sys.meta_path[:] = map(Visible, sys.meta_path)
 import evaluate, metrics
-module = evaluate.load(f"{name}.py", **arguments)
-values = {} if arguments or name == "spice" else module.compute(predictions=["a red dress"], references=["a red dress"])
-print(json.dumps([metrics.__file__, module.name, sorted(values)]))
+found = {}
+for name, arguments in spaces.items():
+    module = evaluate.load(f"{name}.py", **arguments)
+    ready = not arguments and name != "spice"
+    found[module.name] = sorted(module.compute(predictions=["a dress"], references=["a dress"])) if ready else None
+print(json.dumps([metrics.__file__, found]))
 """
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -59,12 +62,21 @@ def closure(requirements: list[str]) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_space_loads_with_its_requirements_alone(name: str, tmp_path: Path) -> None:
+def spaces_by_requirements() -> dict[str, list[str]]:
+    """The Spaces that have the same requirements, which one process tries."""
+    groups: dict[str, list[str]] = {}
+    for name in NAMES:
+        groups.setdefault((SPACES / name / "requirements.txt").read_text(encoding="utf-8"), []).append(name)
+    return groups
+
+
+@pytest.mark.parametrize(("requirements", "names"), spaces_by_requirements().items(), ids=["first", "second"])
+def test_spaces_load_with_their_requirements_alone(requirements: str, names: list[str], tmp_path: Path) -> None:
     pytest.importorskip("evaluate")
-    shutil.copytree(SPACES / name, tmp_path / "space")
+    for name in names:
+        shutil.copytree(SPACES / name, tmp_path / "space", dirs_exist_ok=True)
     shutil.copytree(ROOT / "metrics", tmp_path / "space" / "metrics", ignore=shutil.ignore_patterns("__pycache__"))
-    head, *lines = (SPACES / name / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    head, *lines = requirements.splitlines()
     assert DISTRIBUTION in head
     installed = closure(lines)
     hidden = [
@@ -75,10 +87,11 @@ def test_a_space_loads_with_its_requirements_alone(name: str, tmp_path: Path) ->
     assert {"finetune", "pytest"} <= set(hidden)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_EVALUATE_OFFLINE": "1"}
-    command = [sys.executable, "-c", LOAD, json.dumps([hidden, name, ARGUMENTS.get(name, {})])]
+    spaces = {name: ARGUMENTS.get(name, {}) for name in names}
+    command = [sys.executable, "-c", LOAD, json.dumps([hidden, spaces])]
     done = subprocess.run(command, cwd=tmp_path / "space", env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    origin, loaded, values = json.loads(done.stdout)
+    origin, found = json.loads(done.stdout)
     assert Path(origin).is_relative_to(tmp_path)
-    assert loaded == name
-    assert values or name in (*ARGUMENTS, "spice")
+    assert list(found) == names
+    assert all(values or name in (*ARGUMENTS, "spice") for name, values in found.items())

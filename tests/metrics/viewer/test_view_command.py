@@ -72,7 +72,7 @@ def test_folders_that_score_did_not_write(tmp_path: Path) -> None:
     old = scores(tmp_path / "old")
     (old / "scored-references.jsonl").unlink()
     assert "has no scored-references.jsonl; score the captions again with `lookbook score`" in refusal(old)
-    assert "--images: expected a folder" in refusal(old, "--images", __file__)
+    assert "--images: expected a recipe, or the folder" in refusal(old, "--images", tmp_path / "no")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,40 @@
+"""The rows of a catalogue's own table, from the `items.parquet` that `lookbook prepare` and `run` write."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from metrics.common.errors import UserError
+from metrics.common.version import DISTRIBUTION
+from metrics.viewer.score_folder import ScoreFolder
+
+FILE = "items.parquet"
+_SHOWN, _SOURCE = ("role",), "source."  # beside the table's own columns, what only this file says of an item
+_BATCH = 5_000
+
+
+def source_table(folders: list[ScoreFolder]) -> Path | None:
+    """The table of the run whose report one of the folders is, None if none is."""
+    beside = (folder.path.absolute().parent / FILE for folder in folders)
+    return next((path for path in beside if path.is_file()), None)
+
+
+def source_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield id and row of each item, a cell by the name of its column; empty cells are left out.
+
+    Raises:
+        UserError: when the file cannot be read, or is not as `prepare` writes it.
+    """
+    try:
+        from pyarrow import ArrowException, parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise UserError(f"{path}: pyarrow is not installed, run: pip install '{DISTRIBUTION}[view]'") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = [name for name in file.schema_arrow.names if name in _SHOWN or name.startswith(_SOURCE)]
+            for batch in file.iter_batches(_BATCH, columns=["id", *names]):
+                for row in batch.to_pylist():
+                    given = {name.removeprefix(_SOURCE): row[name] for name in names}
+                    yield str(row["id"]), {name: str(cell) for name, cell in given.items() if cell not in (None, "")}
+    except (ArrowException, OSError, KeyError) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{path}: cannot be read: {problem:.200}; write it again with `lookbook prepare`") from error
