@@ -8,7 +8,7 @@ ABLATION ?= recipes/ablation/demo.yaml
 # What a change is checked with while it is written; `make test` runs everything.
 QUICK := not java and not browser and not processes and not real_data and not slow
 
-.PHONY: help install spice demo notebooks reproduce test quick bench bench-full bench-recipe bench-recommend lint format types light check clean
+.PHONY: help install spice demo demo-recommend notebooks reproduce test quick bench bench-full bench-recipe bench-recommend lint format types light check clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -26,6 +26,9 @@ spice: install  ## the jars of SPICE (387 MB); without network the demo continue
 
 demo: spice  ## the whole path on the built-in catalogue: train, caption, score, report
 	$(BIN)/lookbook run recipes/demo.yaml
+
+demo-recommend: install  ## features of the built-in catalogue on one page: similar items, precision, maps, clusters
+	$(BIN)/lookbook report-features recipes/demo.yaml --resolution 128
 
 notebooks: install  ## run the notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist --nbmake --nbmake-timeout=1200 notebooks
@@ -71,7 +74,7 @@ light:  ## the wheel with the base install alone: scoring works without torch
 	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py -m "not torch"
 
 check: export LOOKBOOK_KILLS = 10
-check: lint types light test demo notebooks  ## everything
+check: lint types light test demo demo-recommend notebooks  ## everything
 
 clean:  ## remove what make made, but not runs/
 	rm -rf $(VENV) $(LIGHT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -54,9 +54,10 @@ def test_commands_in_documents_exist(document: Path) -> None:
 
     from finetune.__main__ import app as finetune
     from metrics.__main__ import app as metrics
+    from recommend.__main__ import app as recommend
 
-    verbs = {*get_command(finetune).commands, *get_command(metrics).commands}  # type: ignore[attr-defined]
+    verbs = {verb for app in (finetune, metrics, recommend) for verb in get_command(app).commands}  # type: ignore[attr-defined]
     text = document.read_text(encoding="utf-8")
     used = re.findall(r"(?:^ +|`|bin/)lookbook ([a-z][a-z-]+)", text, re.MULTILINE)
-    used += re.findall(r"-m (?:finetune|metrics) ([a-z-]+)", text)
+    used += re.findall(r"-m (?:finetune|metrics|recommend) ([a-z-]+)", text)
     assert not set(used) - verbs

@@ -101,7 +101,7 @@ class Facad(CatalogueSection):
 
 
 class FashionProduct(CatalogueSection):
-    """Kaggle's "Fashion Product Images". `caption: description` reads the styles/ID.json of its full edition."""
+    """The Kaggle folder of "Fashion Product Images"; `caption: description` reads the full edition's styles/."""
 
     catalogue: Literal["fashion-product"]
     folder: str

@@ -1,15 +1,19 @@
 """Columns of `items.parquet` for the items of a feature store."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyarrow.lib import ArrowException
+from pyarrow.parquet import read_schema
 
 from metrics.common.errors import UserError
 
+Result = TypeVar("Result")
 SOURCE = "source."
 CATEGORIES = (("product_group_name", "product_type_name"), ("masterCategory", "subCategory"))
 _REMEDY = "give the items.parquet that `lookbook prepare` wrote for this catalogue"
@@ -30,7 +34,7 @@ class ItemColumns:
 
 def column_names(path: Path) -> list[str]:
     """The columns of the table. Raises `UserError` if there is no such table."""
-    return [str(name) for name in _read(path).columns]
+    return _reading(path, lambda: list(read_schema(path).names))
 
 
 def category_columns(path: Path) -> list[str]:
@@ -47,8 +51,13 @@ def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) ->
 
     Raises `UserError` if the table is missing or damaged, lacks a column or an id, or has an id twice.
     """
-    table = _read(path)
-    names = [_named(column, table, path) for column in columns]
+    known = column_names(path)
+    lacking = [column for column in ("id", "product_id") if column not in known]
+    if lacking:
+        raise UserError(f"{path}: column(s) {', '.join(lacking)} missing; {_REMEDY}")
+    names = [_named(column, known, path) for column in columns]
+    wanted = list(dict.fromkeys(("id", "product_id", *names)))
+    table = _reading(path, lambda: pd.read_parquet(path, columns=wanted))
     if table["id"].duplicated().any():
         raise UserError(f"{path}: id {table['id'][table['id'].duplicated()].iloc[0]} is in several rows; {_REMEDY}")
     missing = sorted(set(ids) - set(table["id"]))
@@ -56,7 +65,7 @@ def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) ->
         raise UserError(
             f"{path}: {len(missing):,} of {len(ids):,} items are not in it, such as {missing[0]}; {_REMEDY}"
         )
-    rows = table.set_index("id").loc[list(ids)]
+    rows = table.set_index("id", drop=False).loc[list(ids)]
     products = rows["product_id"].where(rows["product_id"].fillna("") != "", rows.index.to_series())
     values = {column: _texts(rows[name]) for column, name in zip(columns, names, strict=True)}
     return ItemColumns(numbered(products.tolist()), values)
@@ -64,29 +73,24 @@ def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) ->
 
 def numbered(texts: Sequence[str]) -> NDArray[np.int64]:
     """The number of each text among the distinct ones in alphabetical order, (n,)."""
-    _, numbers = np.unique(np.array(texts, dtype=object).astype(str), return_inverse=True)
-    return numbers.astype(np.int64)
+    numbers, _ = pd.factorize(np.array(texts, dtype=object), sort=True)
+    return np.asarray(numbers, dtype=np.int64)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _reading(path: Path, read: Callable[[], Result]) -> Result:
     if not path.is_file():
         raise UserError(f"{path}: no such file; {_REMEDY}")
     try:
-        table = pd.read_parquet(path)
-    except (ValueError, OSError) as error:
+        return read()
+    except (ArrowException, ValueError, OSError) as error:
         raise UserError(f"{path}: cannot read the table ({error}); {_REMEDY}") from error
-    missing = [column for column in ("id", "product_id") if column not in table]
-    if missing:
-        raise UserError(f"{path}: column(s) {', '.join(missing)} missing; {_REMEDY}")
-    return table
 
 
-def _named(column: str, table: pd.DataFrame, path: Path) -> str:
+def _named(column: str, known: Sequence[str], path: Path) -> str:
     for name in (column, SOURCE + column):
-        if name in table:
+        if name in known:
             return name
-    found = ", ".join(str(name).removeprefix(SOURCE) for name in table.columns)
-    raise UserError(f"{path}: no column {column}; found {found}")
+    raise UserError(f"{path}: no column {column}; found {', '.join(name.removeprefix(SOURCE) for name in known)}")
 
 
 def _texts(column: "pd.Series[str]") -> list[str]:

@@ -14,7 +14,10 @@ from recommend.common.scatter import Scatter
 
 @dataclass(frozen=True)
 class PageTable:
-    """A head and rows of cells; each row's first cell names it. Rows of `published` figures are set apart."""
+    """A head and rows of cells: the first names the row, and a second line of the others is set small.
+
+    Rows of `published` figures are set apart.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommend.evaluation.attributes import MEAN
-from recommend.evaluation.methods import MethodRow, Run, recentred
+from recommend.evaluation.trials import MethodRow, Run, recentred
 from recommend.features.fusion import Rows, UnitVectors
 from recommend.features.reduce import reduce_vectors
 from recommend.items.clusters import ClusterMethod, ClusterSearch, cluster
@@ -14,9 +14,11 @@ from recommend.items.clusters import ClusterMethod, ClusterSearch, cluster
 
 @dataclass(frozen=True)
 class Tried:
-    """One number of clusters: the sum of squared distances to the means, and what a search within them finds."""
+    """A number k of clusters: how many of them have items, the sum of squared distances to the means, the size of the
+    smallest, and what a search within them finds."""
 
     k: int
+    clusters: int
     inertia: float
     smallest: int
     row: MethodRow | None
@@ -53,10 +55,10 @@ def study(rows: Rows, ks: Sequence[int], method: ClusterMethod, probes: int, run
     for k in ks:
         made = cluster(rows, k, method)
         row = run.measure(made.method, rows, ClusterSearch(rows, made, probes)) if run else None
-        tried.append(Tried(len(made.centroids), made.inertia, int(made.sizes().min()), row))
+        tried.append(Tried(k, len(made.centroids), made.inertia, int(made.sizes().min()), row))
     values = [one.row.attributes[MEAN].value or 0.0 for one in tried if one.row]
     best = tried[int(np.argmax(values))].k if values else None
-    return ClusterStudy(tried, elbow([one.k for one in tried], [one.inertia for one in tried]), best)
+    return ClusterStudy(tried, elbow(ks, [one.inertia for one in tried]), best)
 
 
 def elbow(ks: Sequence[int], inertia: Sequence[float]) -> int:

@@ -57,6 +57,9 @@ def attribute_precision(
         print(f"{name}: {count:,} items are left out, since another store lacks them")
     drawn = draw_queries(setting.groups, queries)
     kinds = {"out": [False], "in": [True], "both": [False, True]}[siblings]
+    if len(set(setting.labels.products.tolist())) == len(setting.ids):
+        print("No item has a sibling: each is a product of its own.")
+        kinds = kinds[:1]
     result = measure(opened, setting, drawn, k, kinds, join, centre)
     print_tables(*screen_tables(result))
     for path in write_files(result, out) if out else ():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.measures.statistics import intervals, mean_of
+from metrics.measures.statistics import difference_of, intervals, mean_of
 from recommend.evaluation.attributes import MEAN, Agreement, Floats, Places
 
 
@@ -37,6 +37,16 @@ def estimated(name: str, scores: Agreement, attributes: Sequence[str], products:
         _estimates(scores.precision, titles, clusters),
         _estimates(scores.recall, titles, clusters),
     )
+
+
+def gain(ours: Floats, theirs: Floats, products: Places) -> Estimate:
+    """How much higher the mean of one method's values (q,) is than another's of the same queries, paired."""
+    counted = ~np.isnan(ours) & ~np.isnan(theirs)
+    _, clusters = np.unique(products[counted], return_inverse=True)
+    difference = {"gain": difference_of(mean_of(ours[counted]), mean_of(theirs[counted]))}
+    places = np.arange(int(counted.sum()))
+    low, high = intervals(difference, places, clusters)["gain"]
+    return Estimate(difference["gain"].value(places), low, high, len(places))
 
 
 def _estimates(values: Floats, titles: Sequence[str], clusters: Places) -> dict[str, Estimate]:

@@ -18,6 +18,6 @@ def interval(estimate: Estimate, decimals: int = 1) -> str:
 
 
 def with_intervals(estimates: Mapping[str, Estimate], names: Sequence[str], decimals: int = 1) -> list[str]:
-    """Values with their intervals, in the order of `names`."""
+    """Values with their intervals on a second line, in the order of `names`."""
     chosen = [estimates[name] for name in names]
-    return [f"{percentage(one, decimals)} ({interval(one, decimals)})" for one in chosen]
+    return [f"{percentage(one, decimals)}\n{interval(one, decimals)}" for one in chosen]

@@ -1,14 +1,15 @@
 """Attribute Precision@K of feature stores: each alone, two of them joined, and what chance gives."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from finetune.data.feature_cache import FeatureStore
+from metrics.common.errors import UserError
 from metrics.common.version import installed_version
-from recommend.evaluation.attributes import Agreement, Places, agreement, chance
-from recommend.evaluation.estimates import Row, estimated
+from recommend.evaluation.attributes import NO_VALUE, Agreement, Places, agreement, chance
+from recommend.evaluation.estimates import Estimate, Row, estimated, gain
 from recommend.evaluation.neighbours import check_k, neighbours
 from recommend.evaluation.request import Setting, halves, named
 from recommend.features.fusion import Rows, UnitVectors
@@ -20,11 +21,15 @@ WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 
 @dataclass(frozen=True)
 class Part:
-    """A table: the rows of all methods on the same queries, with siblings in or out."""
+    """A table: the rows of all methods on the same queries, with siblings in or out.
+
+    `gains`: how much higher the last row's mean precision is than each store's, paired; of joined stores alone.
+    """
 
     siblings: bool
     queries: int
     rows: Sequence[Row]
+    gains: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,18 @@ def _units(stores: Sequence[FeatureStore], weight: float, setting: Setting, cent
     return vectors.rows([places[key] for key in setting.ids])
 
 
-def _part(units: Mapping[str, Rows], setting: Setting, queries: Places, k: int, siblings: bool) -> Part:
+def _part(
+    units: Mapping[str, Rows], setting: Setting, queries: Places, k: int, siblings: bool, joined: str | None = None
+) -> Part:
     labels = setting.labels
     scores = {CHANCE: chance(labels, queries, k, siblings)}
-    for name, rows in units.items():
-        scores[name] = _scores(rows, setting, queries, k, siblings)
+    for name, vectors in units.items():
+        scores[name] = _scores(vectors, setting, queries, k, siblings)
     products = labels.products[queries]
-    return Part(siblings, len(queries), [estimated(name, one, labels.names, products) for name, one in scores.items()])
+    rows = [estimated(name, one, labels.names, products) for name, one in scores.items()]
+    means = {name: one.precision[:, -1] for name, one in scores.items()}
+    gains = {name: gain(means[joined], means[name], products) for name in units if name != joined} if joined else {}
+    return Part(siblings, len(queries), rows, gains)
 
 
 def _scores(units: Rows, setting: Setting, queries: Places, k: int, siblings: bool) -> Agreement:
@@ -102,16 +112,23 @@ def _joined(
     centred: bool,
 ) -> Joined:
     """Choose the weight with siblings out unless they are in everywhere: with them every weight looks good."""
-    choosing, shown = (queries[half] for half in halves(setting.labels.products[queries]))
+    split = halves(setting.labels.products[queries])
+    known = (setting.labels.codes[queries] != NO_VALUE).any(axis=1)
+    if not all(known[half].any() for half in split):
+        raise UserError(
+            "--join: expected queries of two products at least, to choose the weight and to show; add queries"
+        )
+    choosing, shown = (queries[half] for half in split)
     curve = {}
     for weight in WEIGHTS:
         units = _units(stores, weight, setting, centred)
-        curve[weight] = float(np.nanmean(_scores(units, setting, choosing, k, all(kinds)).precision[:, -1]))
+        means = _scores(units, setting, choosing, k, all(kinds)).precision[:, -1]
+        curve[weight] = float(means[~np.isnan(means)].mean())
     best = max(WEIGHTS, key=lambda weight: curve[weight])
     one, other = (store.path.name for store in stores)
     name = f"{best:g} {one} + {round(1 - best, 1):g} {other}"
     both = {one: single[one], other: single[other], name: _units(stores, best, setting, centred)}
-    parts = [_part(both, setting, shown, k, siblings) for siblings in kinds]
+    parts = [_part(both, setting, shown, k, siblings, name) for siblings in kinds]
     return Joined(best, curve, len(choosing), parts)
 
 

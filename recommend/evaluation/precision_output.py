@@ -26,13 +26,19 @@ def heading(part: Part) -> str:
     return f"Siblings {'in' if part.siblings else 'out'}: {part.queries:,} queries"
 
 
+def gains(part: Part) -> str:
+    """How much higher the mean is when stores are joined; empty if they are not."""
+    each = [f"{percentage(one)} ({interval(one)}) above {name}" for name, one in part.gains.items()]
+    return f"The mean of the joined stores is {' and '.join(each)}, paired by query." if each else ""
+
+
 def screen_tables(result: Precision) -> list[WideTable | str]:
     """Tables of P@K and its mean's interval, and the joined stores'."""
     shown: list[WideTable | str] = [_wide(result, part, heading(part)) for part in result.parts]
     if result.joined:
         for part in result.joined.parts:
             title = f"Joined, weight chosen on the other {result.joined.choosing_queries:,} queries. {heading(part)}"
-            shown.append(_wide(result, part, title))
+            shown += [_wide(result, part, title), gains(part)]
     return [*shown, *_advice(result), result.signature]
 
 
@@ -65,7 +71,7 @@ def write_files(result: Precision, folder: Path) -> list[Path]:
 def _section(result: Precision, part: Part, title: str) -> PageSection:
     tables = [_table(result, part, f"Precision@{result.k}", "precision")]
     tables.append(_table(result, part, f"Recall@{result.k}", "recall"))
-    return PageSection(title + heading(part), "", tables)
+    return PageSection(title + heading(part), gains(part), tables)
 
 
 def _table(result: Precision, part: Part, title: str, kind: str) -> PageTable:

@@ -8,8 +8,8 @@ from metrics.common.errors import UserError
 from metrics.common.version import installed_version
 from recommend.evaluation.cluster_output import ClusterResult
 from recommend.evaluation.cluster_study import cluster_rows, study
-from recommend.evaluation.methods import Run, groups_with_columns
 from recommend.evaluation.request import attributes_of, draw_queries, group_of, named, read_setting
+from recommend.evaluation.trials import Run, groups_with_columns
 from recommend.features.fusion import UnitVectors
 from recommend.items.clusters import ClusterMethod, cluster
 

@@ -27,7 +27,7 @@ def reduce(
     ] = None,
     kernel: Annotated[Literal["rbf", "cosine", "poly", "sigmoid"], typer.Option(help="of kernel-pca")] = "rbf",
     gamma: Annotated[
-        float | None, typer.Option(min=0, help="of that kernel; default for rbf: 1 / median squared distance")
+        float | None, typer.Option(min=1e-9, help="of that kernel; default for rbf: 1 / median squared distance")
     ] = None,
     elbow: Annotated[Path | None, typer.Option(help="also write this page: variance by dimensions")] = None,
 ) -> None:

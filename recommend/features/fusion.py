@@ -5,6 +5,7 @@ whose dot product with another is w cos(p, p') + (1-w) cos(t, t').
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from math import sqrt
 
 import numpy as np
@@ -60,9 +61,9 @@ class UnitVectors:
 
     def alone(self, number: int) -> "UnitVectors":
         """The same items by one store only, with the same mean."""
-        single = object.__new__(UnitVectors)
-        single.stores, single.weights, single.ids = [self.stores[number]], [1.0], self.ids
-        single.left_out, single.dimension = [self.left_out[number]], self.stores[number].shape[0]
+        single = copy(self)
+        single.stores, single.weights, single.left_out = [self.stores[number]], [1.0], [self.left_out[number]]
+        single.dimension = self.stores[number].shape[0]
         single._places, single.means = [self._places[number]], [self.means[number]]
         return single
 

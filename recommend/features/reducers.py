@@ -23,6 +23,7 @@ SEED = 42
 EXACT_KERNEL = 2000  # rows up to which kernel PCA uses the whole kernel matrix
 LANDMARKS = 1000  # of the Nystroem approximation above
 NEIGHBOURS = 10  # of Isomap's graph
+UMAP_NEIGHBOURS = 15
 FIT_ON: dict[Method, int] = {"pca": 50_000, "kernel-pca": 20_000, "isomap": 2000, "umap": 10_000, "tsne": 10_000}
 EXACT_TSNE = 1000  # rows of t-SNE in other than two dimensions
 _PAIRS = 1000  # rows whose distances give the width of the RBF kernel
@@ -148,9 +149,10 @@ def _umap(rows: Rows, dimensions: int) -> Fitted:
         warnings.simplefilter("ignore")  # numba's, and that a seed means one thread
         from umap import UMAP  # noqa: PLC0415
 
-        model = UMAP(n_components=dimensions, metric="cosine", random_state=SEED, n_jobs=1)
+        neighbours = min(UMAP_NEIGHBOURS, len(rows) - 1)
+        model = UMAP(neighbours, n_components=dimensions, metric="cosine", random_state=SEED, n_jobs=1)
         embedded = model.fit_transform(rows)
-    method = f"UMAP {dimensions}, {model.n_neighbors} neighbours"
+    method = f"UMAP {dimensions}, {neighbours} neighbours"
     return Fitted(method, _first(model.transform, dimensions), np.asarray(embedded, dtype=np.float32))
 
 

@@ -29,12 +29,11 @@ def answer(
     as_text: bool,
 ) -> None:
     """Search what is asked for, and show it; nothing is shown or written if one query cannot be answered."""
-    if html is not None:
-        check_sheet(items, html, images)
+    catalogue = None if html is None else check_sheet(items, html, images)
     queries = _queries(items, ids, photo, sentence, sample)
     found = [items.nearest(query, k, None, filters) for query in queries]
-    if html is not None:
-        write_sheet(items, queries, k, filters, html, images)
+    if html is not None and catalogue is not None:
+        write_sheet(items, catalogue, queries, k, filters, html, images)
     if as_text:
         print(one_line(json.dumps(as_json(items, found), ensure_ascii=False, indent=1)))
     else:

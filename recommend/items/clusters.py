@@ -96,10 +96,8 @@ def _spectral(rows: Rows, k: int) -> tuple[str, Rows]:
 def _without_empty(rows: Rows, centroids: Rows, labels: Places) -> tuple[Rows, Places]:
     """Drop clusters that no row is nearest to, and make every centroid the mean of its rows."""
     kept, labels = np.unique(labels, return_inverse=True)
-    sums = np.zeros((len(kept), rows.shape[1]))
-    np.add.at(sums, labels, rows)
-    means = (sums / np.bincount(labels)[:, None]).astype(np.float32)
-    return means, labels.astype(np.int64)
+    means = [rows[labels == number].mean(axis=0, dtype=np.float64) for number in range(len(kept))]
+    return np.asarray(means, dtype=np.float32), labels.astype(np.int64)
 
 
 class ClusterSearch:
@@ -116,7 +114,7 @@ class ClusterSearch:
         self.rows, self.centroids, self.probes = rows, clustering.centroids, probes
         order = np.argsort(clustering.labels, kind="stable")
         self.members = np.split(order, np.cumsum(clustering.sizes())[:-1])
-        self.blocks = [rows[places] for places in self.members]
+        self.blocks = [rows] if len(self.members) == 1 else [rows[places] for places in self.members]
         self.widened = self.compared = 0
 
     def search(self, query: Rows, k: int, hide: Callable[[Places], np.ndarray] | None = None) -> Places:

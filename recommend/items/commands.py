@@ -1,4 +1,4 @@
-"""The commands similar and clusters."""
+"""The command similar."""
 
 from pathlib import Path
 from typing import Annotated

@@ -57,13 +57,19 @@ def search(queries: Rows, blocks: Iterable[Rows], k: int, hide: Hide | None = No
     return best.found()
 
 
-def all_nearest(rows: Rows, k: int, pairs: Pairs | None = None) -> Iterator[tuple[int, Found]]:
-    """The k nearest of the other rows for each row (n, d), 1,024 rows at a time with the number of the first."""
+def all_nearest(
+    rows: Rows, k: int, pairs: Pairs | None = None, queried: Places | None = None
+) -> Iterator[tuple[int, Found]]:
+    """The k nearest of the other rows for each row (n, d), or for those at `queried`.
+
+    They come 1,024 at a time, with the number of the first of these.
+    """
     pairs = pairs or Pairs(np.arange(len(rows), dtype=np.int32))
-    for start in range(0, len(rows), QUERIES):
-        stop = min(start + QUERIES, len(rows))
+    queried = np.arange(len(rows)) if queried is None else queried
+    for start in range(0, len(queried), QUERIES):
+        part = queried[start : start + QUERIES]
         blocks = (rows[first : first + ROWS] for first in range(0, len(rows), ROWS))
-        yield start, search(rows[start:stop], blocks, k, hidden(pairs, np.arange(start, stop)))
+        yield start, search(rows[part], blocks, k, hidden(pairs, part))
 
 
 def hidden(pairs: Pairs, queried: Places) -> Hide:

@@ -11,7 +11,7 @@ import numpy as np
 
 from metrics.common.errors import UserError
 from recommend.features.fusion import Rows, UnitVectors
-from recommend.items.exact import Found, Places, search
+from recommend.items.exact import Found, search
 
 KINDS = ("auto", "exact", "fp16", "flat", "ivf")
 MOST_BY_NUMPY = 20_000  # rows
@@ -61,29 +61,24 @@ class FaissIndex:
         return Found(np.where(places < 0, -np.inf, scores).astype(np.float32), places)
 
 
-def build_index(vectors: UnitVectors, kind: str = "auto", places: Places | None = None) -> Index:
-    """Index the rows at `places` (default: all), which are then numbered from 0 in that order.
+def build_index(vectors: UnitVectors, kind: str = "auto") -> Index:
+    """Index all rows. `kind` is one of `KINDS`; `auto` is `exact` up to 20,000 rows, `fp16` above.
 
-    Args:
-        vectors: the unit vectors.
-        kind: one of `KINDS`; `auto`: `exact` up to 20,000 rows, `fp16` above.
-        places: which rows.
-
-    Raises:
-        UserError: when there is no such kind, or faiss is not installed.
+    Raises `UserError` if there is no such kind, or faiss is not installed.
     """
     if kind not in KINDS:
         raise UserError(f"--index: expected one of {', '.join(KINDS)}, found {kind}")
-    count = len(vectors) if places is None else len(places)
+    count = len(vectors)
     if kind == "auto":
         kind = "exact" if count <= MOST_BY_NUMPY else "fp16"
     if kind == "exact":
-        return ExactIndex(vectors.rows(places))
+        return ExactIndex(vectors.rows())
     index = _empty_index(kind, vectors.dimension, count)
     if kind == "ivf":
-        index.train(_sample(vectors, places, _TRAINED_ON * index.nlist))
+        index.cp.min_points_per_centroid = 1  # of few items too, without a warning
+        index.train(_sample(vectors, _TRAINED_ON * index.nlist))
         index.nprobe = min(PROBED, index.nlist)
-    for batch in vectors.batches(places):
+    for batch in vectors.batches():
         index.add(batch)
     return FaissIndex(kind, index)
 
@@ -94,10 +89,10 @@ def check_k(k: int, count: int, of_what: str) -> None:
         raise UserError(f"--k: expected 1 to {count:,}, the number of {of_what}, found {k}")
 
 
-def recall(index: Index, vectors: UnitVectors, k: int, places: Places | None = None) -> float:
+def recall(index: Index, vectors: UnitVectors, k: int) -> float:
     """The share of the exact k nearest rows that an index finds, over 100 of its own rows drawn with a fixed seed."""
-    queries = _sample(vectors, places, _SAMPLED)
-    exact = search(queries, vectors.batches(places), k).places
+    queries = _sample(vectors, _SAMPLED)
+    exact = search(queries, vectors.batches(), k).places
     found = index.search(queries, k).places
     hits = [len(np.intersect1d(*pair)) for pair in zip(exact, found, strict=True)]
     return sum(hits) / exact.size
@@ -116,7 +111,6 @@ def _empty_index(kind: str, dimension: int, count: int) -> Any:
     return faiss.index_factory(dimension, recipe, faiss.METRIC_INNER_PRODUCT)
 
 
-def _sample(vectors: UnitVectors, places: Places | None, size: int) -> Rows:
-    wanted = np.arange(len(vectors)) if places is None else places
-    draw = np.random.default_rng(_SEED).choice(len(wanted), min(size, len(wanted)), replace=False)
-    return vectors.rows(wanted[np.sort(draw)])
+def _sample(vectors: UnitVectors, size: int) -> Rows:
+    count = len(vectors)
+    return vectors.rows(np.sort(np.random.default_rng(_SEED).choice(count, min(size, count), replace=False)))

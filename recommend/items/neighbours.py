@@ -14,7 +14,6 @@ from recommend.items.catalogue import Filters, pairs
 from recommend.items.exact import Found, Pairs, all_nearest
 from recommend.items.index import check_k
 from recommend.items.similar import SimilarItems
-from recommend.items.views import JOINED
 
 _MARK = b"lookbook.neighbours"
 _SCHEMA = pa.schema([("id", pa.string()), ("rank", pa.int32()), ("neighbour", pa.string()), ("cosine", pa.float32())])
@@ -32,7 +31,7 @@ def write_neighbours(items: SimilarItems, k: int, filters: Filters, out: Path) -
             needs a table.
     """
     _refuse_other(out)
-    view = JOINED if len(items.vectors.stores) == 2 else items.views.names[0]
+    view = items.views.all[-1]
     schema = _SCHEMA.with_metadata({_MARK: items.views.signature(view, "exact").encode()})
     catalogue = items.table_for(filters)
     kept = None if catalogue is None else pairs(catalogue, filters)

@@ -21,25 +21,32 @@ _MARK = '<p class="eyebrow">Lookbook similar items</p>'
 _CATEGORIES = 30  # in the plot; the others are one bar
 
 
-def check_sheet(items: SimilarItems, path: Path, images: Path | None) -> None:
-    """Raise `UserError` if there is no table, no such folder of photos, or `path` is a file that is no such page."""
+def check_sheet(items: SimilarItems, path: Path, images: Path | None) -> Catalogue:
+    """The table of the items.
+
+    Raises `UserError` if there is none, no such folder of photos, or `path` is a file that is no such page.
+    """
     if items.catalogue is None:
         raise UserError("--html: a page needs the items' table; give --items, the items.parquet that `prepare` wrote")
     if images is not None and not images.is_dir():
         raise UserError(f"--images: expected a folder, found {images}; give the one that the photos' paths start from")
     if path.exists() and (not path.is_file() or _MARK not in path.read_text(encoding="utf-8", errors="replace")):
         raise UserError(f"{path}: exists and is no page of similar items; give another --html, or move it away")
+    return items.catalogue
 
 
 def write_sheet(
-    items: SimilarItems, queries: Sequence[Query], k: int, filters: Filters, path: Path, images: Path | None
+    items: SimilarItems,
+    catalogue: Catalogue,
+    queries: Sequence[Query],
+    k: int,
+    filters: Filters,
+    path: Path,
+    images: Path | None,
 ) -> None:
     """Write the page, after `check_sheet`, with the photos in `images` or in the folder that the store names."""
-    catalogue = items.catalogue
-    if catalogue is None:
-        raise UserError("--html: a page needs the items' table; give --items, the items.parquet that `prepare` wrote")
     photos = _Photos(catalogue, images or _folder(items))
-    names = items.views.of_parts([store.rows([0]) for store in items.vectors.stores])
+    names = items.views.all
     most = min(k, len(items.vectors) - 1)
     searched, shares = tendencies(items.views, names, catalogue, most, filters.siblings)
     view = {

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.version import installed_version
 from recommend.features.fusion import Rows, UnitVectors
+from recommend.items.exact import search
 from recommend.items.index import Index, build_index, recall
 
 JOINED = "joined"
@@ -26,16 +27,25 @@ class View:
     def nearest(self, row: Rows, mask: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], Rows]:
         """Places and cosines of the k rows nearest to `row` (1, d) among those allowed (n,).
 
-        More and more are searched until so many are allowed; an `ivf` index may find fewer.
+        More and more are searched until so many are allowed; where an `ivf` index finds fewer, all rows are compared.
         """
         wanted = k + _MARGIN
         while True:
             found = self.index.search(row, min(wanted, len(mask)))
-            places, scores = found.places[0], found.scores[0]
-            kept = np.flatnonzero((places >= 0) & mask[places])[:k]
-            if len(kept) == k or wanted >= len(mask):
-                return places[kept], np.clip(scores[kept], -1, 1)
+            kept = np.flatnonzero((found.places[0] >= 0) & mask[found.places[0]])[:k]
+            if len(kept) == k:
+                return found.places[0][kept], np.clip(found.scores[0][kept], -1, 1)
+            if wanted >= len(mask):
+                return self._nearest_of_all(row, mask, k)
             wanted *= _GROWTH
+
+    def _nearest_of_all(self, row: Rows, mask: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], Rows]:
+        def hide(scores: Rows, first: int) -> None:
+            scores[:, ~mask[first : first + scores.shape[1]]] = -np.inf
+
+        found = search(row, self.vectors.batches(), k, hide)
+        present = found.places[0] >= 0
+        return found.places[0][present], np.clip(found.scores[0][present], -1, 1)
 
 
 class Views:
@@ -51,6 +61,11 @@ class Views:
         reads: list[str] = [store.about.reads for store in vectors.stores]
         self.names = reads if len(set(reads)) == len(reads) else ["first", "second"]
         self._built: dict[str, View] = {}
+
+    @property
+    def all(self) -> list[str]:
+        """Every view: of each store, and of both joined."""
+        return [*self.names, JOINED] if len(self.names) == 2 else self.names
 
     def of_parts(self, parts: Sequence[Rows | None]) -> list[str]:
         """The views in which a query with these parts can be compared: `joined`, the last, needs both."""

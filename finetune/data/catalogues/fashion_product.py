@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from finetune.config.catalogues import FashionProduct
-from finetune.data.catalogues.base import Catalogue, Loader, SourceTable, existing_folder, require_unique_ids
+from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
 from finetune.data.catalogues.tables import read_table
 from finetune.data.items import source_items
 from metrics.common.errors import UserError
@@ -48,11 +48,6 @@ class FashionProductLoader(Loader[FashionProduct]):
         """Read the styles, every row kept or counted."""
         folder = existing_folder(self.section.folder, "data.folder")
         return load_fashion_product(folder, "fashion-product", self.section.caption == "description")
-
-    def table(self) -> SourceTable | None:
-        """Return `styles.csv` if it holds the captions; descriptions are in a file for each article."""
-        folder = existing_folder(self.section.folder, "data.folder")
-        return SourceTable(folder / STYLES, NAME) if self.section.caption == "name" else None
 
 
 def load_fashion_product(folder: Path, name: str, described: bool) -> Catalogue:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from feature_stores import write_store
 from hypothesis import given, settings
@@ -127,6 +128,13 @@ def test_the_weight_is_chosen_on_one_half_and_shown_on_the_other(tmp_path: Path)
     assert joined["choosing"][str(joined["weight"])] == max(joined["choosing"].values())
     assert values["good"] > 0.95
     assert values["noise"] == pytest.approx(values["chance"], abs=0.15)
+    *_, together = joined["parts"][0]["rows"]
+    gains = joined["parts"][0]["gains"]
+    mean = together["precision"]["mean"]["value"]
+    assert {name: one["value"] for name, one in gains.items()} == pytest.approx(
+        {name: mean - values[name] for name in ("noise", "good")}
+    )
+    assert gains["noise"]["low"] > 0
     page = (tmp_path / "out" / "attribute-precision.html").read_text()
     assert "Siblings out: 30 queries" in page
 
@@ -169,8 +177,18 @@ def test_bad_input_is_refused(store: Path, table: Path, tmp_path: Path) -> None:
     assert "id a is in several rows" in message(store, "--items", twice, "--attribute", "kind")
     (tmp_path / "text.parquet").write_text("no table")
     assert "cannot read the table" in message(store, "--items", tmp_path / "text.parquet", "--attribute", "kind")
+    bare = tmp_path / "bare.parquet"
+    pd.DataFrame({"id": IDS, "kind": TYPES}).to_parquet(bare)
+    assert "column(s) product_id missing" in message(store, "--items", bare, "--attribute", "kind")
+    assert "every value is empty" in message(
+        store, "--items", items_table(tmp_path / "empty.parquet", IDS, PRODUCTS, kind=[""] * 5), "--attribute", "kind"
+    )
     zeros = write_store(tmp_path / "zeros", IDS, ROWS * np.array([[1], [1], [0], [1], [1]]))
     assert "(c)" in message(zeros, *kind, "--k", 1)
     apart = write_store(tmp_path / "apart", ["x", "y"], ROWS[:2])
     assert "no item in common" in message(store, apart, *kind)
+    same = items_table(tmp_path / "same.parquet", IDS, ["p"] * 5, kind=TYPES)
+    other = write_store(tmp_path / "other", IDS, ROWS)
+    alone = ("--items", same, "--attribute", "kind", "--siblings", "in", "--k", 1, "--join")
+    assert "queries of two products" in message(store, other, *alone)
     assert list(tmp_path.glob("out")) == []

@@ -66,6 +66,11 @@ def test_what_has_no_cosine(tmp_path: Path, rows: np.ndarray, message: str) -> N
         UnitVectors([store(tmp_path, "photo", rows)]).rows()
 
 
+def test_a_query_of_another_length(stores: list[FeatureStore]) -> None:
+    with pytest.raises(UserError, match=r"expected a vector of 4 numbers, found \(5,\)"):
+        UnitVectors(stores).join([np.ones((1, 5), np.float32), None], ["query"])
+
+
 def test_stores_of_other_items_and_a_wrong_weight(tmp_path: Path) -> None:
     photo, other = store(tmp_path, "photo", PHOTO), store(tmp_path, "other", PHOTO, list("uvwxyz"))
     with pytest.raises(UserError, match="found no id in both"):

@@ -38,17 +38,18 @@ def test_search_equals_brute_force(queries: np.ndarray, rows: np.ndarray, k: int
 def test_all_nearest_equals_brute_force(rows: np.ndarray, k: int, data: st.DataObject) -> None:
     codes = arrays(np.int32, len(rows), elements=st.integers(0, 3))
     apart, alike = data.draw(codes), data.draw(st.none() | codes)
+    queried = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact, "QUERIES", data.draw(st.integers(1, 7)))
         patch.setattr(exact, "ROWS", data.draw(st.integers(1, 7)))
-        found = list(all_nearest(rows, k, Pairs(apart, alike)))
+        found = list(all_nearest(rows, k, Pairs(apart, alike), queried))
     assert [start for start, _ in found] == list(np.cumsum([0, *(len(part.places) for _, part in found[:-1])]))
     scores = np.concatenate([part.scores for _, part in found])
     places = np.concatenate([part.places for _, part in found])
-    for item, row in enumerate(rows):
+    for number, item in enumerate(queried):
         allowed = (apart != apart[item]) & (True if alike is None else alike == alike[item])
-        expected = brute_force(row, rows, allowed, k)
-        assert list(zip(scores[item].tolist(), places[item].tolist(), strict=True)) == expected
+        expected = brute_force(rows[item], rows, allowed, k)
+        assert list(zip(scores[number].tolist(), places[number].tolist(), strict=True)) == expected
 
 
 def test_an_item_is_not_its_own_neighbour() -> None:

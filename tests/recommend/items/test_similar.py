@@ -18,6 +18,7 @@ from tiny import photo as save_photo
 
 from finetune.data.feature_files import About
 from finetune.models.encoders.tfidf import TfidfEncoder
+from recommend.items import index as indexes
 from recommend.items import query_encoding
 
 COUNT = 24
@@ -93,11 +94,19 @@ def test_the_nearest_by_one_store_or_two(shop: Path) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize("index", ["exact", "flat"])
+@pytest.mark.parametrize("index", ["exact", "flat", "ivf"])
 def test_filters(shop: Path, options: list[str], keep: Any, index: str) -> None:
     items = ["--items", shop / "items.parquet", "--index", index]
     similar = found(shop / "photo", "--id", "i03", "--k", 3, *items, *options)
     assert [one["id"] for one in similar] == expected(cosines("photo"), 3, 3, keep)
+
+
+def test_an_index_that_misses_the_allowed_items_is_no_dead_end(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(indexes, "PROBED", 1)
+    options = ["--items", shop / "items.parquet", "--category", "Hat", "--k", 8, "--index", "ivf"]
+    similar = found(shop / "photo", "--id", "i03", *options)
+    assert [one["id"] for one in similar] == expected(cosines("photo"), 3, 8, lambda other: CATEGORIES[other] == "Hat")
 
 
 def test_a_table_on_the_screen(shop: Path) -> None:

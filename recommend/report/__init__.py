@@ -1,0 +1,1 @@
+"""One page on a catalogue's features: the commands of the other rooms in a row, and their pages joined."""

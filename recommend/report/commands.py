@@ -1,0 +1,41 @@
+"""The command report-features."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finetune.config.command_line import RecipePath, load, needs_train
+from metrics.common.errors import UserError, user_errors
+
+app = typer.Typer(rich_help_panel="Recommendation")
+
+
+@app.command()
+@needs_train
+@user_errors()
+def report_features(
+    recipe: RecipePath,
+    out: Annotated[Path | None, typer.Option(help="folder; default: `features` in the recipe's output")] = None,
+    photo: Annotated[str, typer.Option(help="encoder of the photos")] = "efficientnet-lite0",
+    text: Annotated[str, typer.Option(help="encoder of the descriptions")] = "tfidf",
+    resolution: Annotated[int | None, typer.Option(help="pixels of a side, of efficientnet-lite0")] = None,
+) -> None:
+    """Embed a catalogue and write one page: similar items, precision, reduction, maps, clusters, methods of search."""
+    loaded = load(recipe)
+    if len(loaded.catalogues) > 1:
+        raise UserError(f"{recipe}: mixes several catalogues; give a recipe of one")
+
+    from metrics.common.files import make_folder
+    from recommend.report.page import check_page, write_joined
+    from recommend.report.steps import run, stores, studies
+
+    folder = out or loaded.output / "features"
+    page = folder / "features.html"
+    check_page(page)
+    make_folder(folder)
+    before, steps = stores(recipe, folder, photo, text, resolution), studies(folder, loaded.output / "items.parquet")
+    for step in [*before, *steps]:
+        run(step)
+    write_joined(page, loaded.output.name, before, steps)
+    print(page)
