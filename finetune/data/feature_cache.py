@@ -9,7 +9,7 @@ from typing import Self, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from finetune.data.feature_files import ABOUT, IDS, REMEDY, ROWS, STORED, About, Dtype, to_float32
+from finetune.data.feature_files import ABOUT, IDS, REMEDY, ROWS, STORED, About, Dtype, finite_rows, to_float32
 from metrics.common.errors import UserError
 from metrics.common.files import json_lines, read_json_object
 from metrics.records.json_reader import JsonReader
@@ -103,7 +103,7 @@ class FeatureStore:
         """Rows of one piece; the file is mapped anew each time, so that what was read does not stay in memory."""
         stored = np.memmap(self.path / ROWS, STORED[self.dtype], mode="r", shape=(len(self), *self.shape))
         rows = to_float32(stored[places], self.dtype)
-        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        finite = finite_rows(rows)
         if not finite.all():
             broken = self.ids[places[int(np.argmin(finite))]]
             raise UserError(f"{self.path / ROWS}: the row of {broken} has NaN or infinite numbers; {REMEDY}")

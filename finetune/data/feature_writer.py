@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.feature_files import ABOUT, IDS, ROWS, STORED, About, Dtype, to_float32, to_stored
+from finetune.data.feature_files import ABOUT, IDS, ROWS, STORED, About, Dtype, finite_rows, to_float32, to_stored
 from metrics.common.errors import UserError
 from metrics.common.files import json_lines, make_folder, one_line, read_json_object, write_text
 from metrics.common.locks import alone
@@ -129,7 +129,7 @@ class FeatureWriter:
         return ids
 
     def _check_finite(self, ids: Sequence[str], rows: NDArray[np.float32]) -> None:
-        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        finite = finite_rows(rows)
         if not finite.all():
             raise UserError(
                 f"{self.path}: the features of {ids[int(np.argmin(finite))]} are not finite in {self.dtype}; try "
