@@ -57,6 +57,15 @@ def test_loss_equals_the_one_transformers_computes(captioner: Captioner) -> None
     assert (losses.sum() / counts.sum()).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_vision_features_tell_photos_apart(captioner: Captioner) -> None:
+    """By them the nearest photo's caption is found."""
+    inputs = captioner.encode([photo(0), photo(1)], [captioner.default_prompt] * 2)
+    with torch.no_grad():
+        one, other = captioner.photo_features("vision", inputs["pixel_values"]).mean(1)
+    assert not torch.allclose(one, other)
+    assert all(name.startswith(captioner.towers["vision"]) for name in captioner.features["vision"])
+
+
 def test_padding_changes_no_loss(captioner: Captioner) -> None:
     collate = CaptionCollator(captioner, captioner.default_prompt)
     with torch.no_grad():
