@@ -17,27 +17,28 @@ from finetune.config.baselines import BASE, NONE, Baselines
 from finetune.config.recipe import Recipe
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared
+from finetune.embedding.captioner import CaptionerEncoder
 from finetune.embedding.named import named_encoder
 from finetune.models.encoders.base import Encoder
-from finetune.models.encoders.vision_tower import VisionTower
-from finetune.models.families import captioner_class
-from finetune.models.families.base import Captioner
 from finetune.models.loading import base_name
+from finetune.runs.captioning_system import CaptioningSystem, load_system
 from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
 
+_VISION = "vision"
 
-def lookup_encoder(recipe: Recipe, base: Captioner | None = None) -> Encoder | None:
+
+def lookup_encoder(recipe: Recipe, base: CaptioningSystem | None = None) -> Encoder | None:
     """The encoder that the recipe's `baselines.encoder` names; None for `none`.
 
-    `base` is the recipe's base model, which is loaded (a tiny one made) where it is needed and not given. Raises
+    `base` has the recipe's base model, which is loaded (a tiny one made) where it is needed and not given. Raises
     `UserError` if the encoder cannot be loaded or reads no photos.
     """
     name = recipe.baselines.encoder
     if name == NONE:
         return None
     if name == BASE:
-        return VisionTower(base or _load_base(recipe), base_name(recipe.model.base))
+        return CaptionerEncoder(f"{recipe.model.base}:{_VISION}", "mean", base or _load_base(recipe))
     return _named_encoder(name)
 
 
@@ -56,10 +57,10 @@ def _named_encoder(name: str) -> Encoder:
     return encoder
 
 
-def _load_base(recipe: Recipe) -> Captioner:
+def _load_base(recipe: Recipe) -> CaptioningSystem:
     if recipe.model.tiny is not None:
         ensure_base(recipe, prepare_all(recipe.catalogues, recipe.training.seed).whole)
-    return captioner_class(recipe.model.family).load(recipe.model)
+    return load_system(recipe.model.base, None, recipe)
 
 
 def write_all(recipe: Recipe, parts: Sequence[tuple[Prepared, Path]]) -> list[Path]:
@@ -88,7 +89,7 @@ def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, baselines:
     store = photo_features(prepared, encoder)
     near = nearest_items(store, train, test, baselines.neighbours)
     found = [[train[place].references[0] for place in places] for places in near]
-    name, k = base_name(encoder.name), len(near[0])
+    name, k = _shown(encoder.name), len(near[0])
     facts = {"encoder": name, "features": features_digest(store.about), "about": store.about.to_json()}
     nearest = write_baseline(
         prepared,
@@ -105,6 +106,11 @@ def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, baselines:
         {"rule": "consensus", "k": k} | facts,
     )
     return [nearest, consensus]
+
+
+def _shown(encoder: str) -> str:
+    source, _, features = encoder.rpartition(":")
+    return f"vision tower of {base_name(source)}" if features == _VISION else base_name(encoder)
 
 
 def consensus_of(captions: Sequence[str]) -> str:

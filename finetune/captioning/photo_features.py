@@ -75,7 +75,7 @@ def _whole(path: Path) -> FeatureStore | None:
 def _encode(photos: Mapping[str, Source], encoder: Encoder, path: Path, about: About) -> None:
     with FeatureWriter(path, about, encoder.shape, "float32") as writer:
         missing = {digest: photo for digest, photo in photos.items() if digest not in writer}
-        with tqdm(total=len(missing), desc=f"encoding photos by {encoder.name}", unit="photo") as bar:
+        with tqdm(total=len(missing), desc=f"encoding photos by {encoder.name}", leave=False, unit="photo") as bar:
             for digests, rows in encoded(encoder, missing, _BATCH):
                 writer.append(digests, rows)
                 bar.update(len(digests))

@@ -1,5 +1,6 @@
 """Features of a fine-tuned captioner's own towers, its adapter on."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from finetune.data.feature_files import About
 from finetune.models.adapter_files import WEIGHTS, tuned_parameters
 from finetune.models.encoders.base import Encoder, Reads
-from finetune.runs.captioning_system import load_system
+from finetune.runs.captioning_system import CaptioningSystem, load_system
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
 from metrics.encoders.pretrained import weights_digest
@@ -30,13 +31,16 @@ class CaptionerEncoder(Encoder):
 
     reads: Reads = "photo"
 
-    def __init__(self, name: str, pooling: str | None = None) -> None:
-        """Load `MODEL:queries` or `MODEL:vision`, MODEL as `load_system` takes it. Raises `UserError` as it does."""
+    def __init__(self, name: str, pooling: str | None = None, system: CaptioningSystem | None = None) -> None:
+        """Load `MODEL:queries` or `MODEL:vision`, MODEL as `load_system` takes it, unless it is the `system` given.
+
+        Raises `UserError` as `load_system` does.
+        """
         self.name, self._pooling = name, pooling or "mean"
         source, _, self._features = name.rpartition(":")
         if self._pooling not in POOLINGS:
             raise UserError(f"--pooling {pooling}: expected {', '.join(POOLINGS[:-1])} or {POOLINGS[-1]} with {name}")
-        self._system = load_system(source, None, None)
+        self._system = system or load_system(source, None, None)
         self._captioner = self._system.captioner
         if self._features not in self._captioner.features:
             known = ", ".join(self._captioner.features) or "none"
@@ -45,13 +49,15 @@ class CaptionerEncoder(Encoder):
         self.side, self.shape = int(example.shape[-1]), self.encode_pixels([example]).shape[1:]
 
     def about(self) -> About:
-        """As every encoder, with the hash of the weights that the features come from, and of the adapter."""
+        """As every encoder, with the hashes of the weights that the features come from, adapter and processor."""
         state = self._captioner.bare_model.state_dict()
+        settings = self._captioner.processor.image_processor.to_json_string()
         return replace(
             super().about(),
             pooling=self._pooling,
             revision=self._system.model.revision,
             weights=weights_digest({key: one for key, one in state.items() if key.startswith(self._modules)}),
+            processor=hashlib.sha256(settings.encode()).hexdigest()[:8],
             adapter=sha256(self._adapter / WEIGHTS)[:16] if self._adapter else None,
             note=UNCHANGED if self._is_unchanged() else None,
         )

@@ -99,7 +99,7 @@ def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]], fillings: list[
     files: list[list[Path]] = [[] for _ in parts]
     for name, model in zip(SYSTEMS, (recipe.model.base, str(recipe.output)), strict=True):
         system = load_system(model, None, recipe)
-        encoder = lookup_encoder(recipe, system.captioner) if name == SYSTEMS[0] else None
+        encoder = lookup_encoder(recipe, system) if name == SYSTEMS[0] else None
         for (part, folder), written in zip(parts, files, strict=True):
             if encoder:
                 written.extend(write_lookups(part, folder / "captions", encoder, recipe.baselines))

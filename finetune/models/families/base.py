@@ -139,18 +139,6 @@ class Captioner(ABC):
         )
 
     @property
-    def vision_tower(self) -> torch.nn.Module:
-        """The module that reads photos."""
-        tower: torch.nn.Module = self.bare_model.get_submodule(self.towers["vision"][0].removesuffix("."))
-        return tower
-
-    def vision_states(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The vision tower's last hidden states (n, tokens, width) of photos (n, 3, h, w); of a grid, all its cells."""
-        weight = next(self.vision_tower.parameters())
-        states: torch.Tensor = self.vision_tower(pixel_values=pixels.to(weight.device, weight.dtype)).last_hidden_state
-        return states.flatten(2).transpose(1, 2) if states.dim() == 4 else states
-
-    @property
     def pooling(self) -> str | None:
         """What `frozen_features` are; None if `encode` cannot take them, or a weight before them is trained."""
         return None

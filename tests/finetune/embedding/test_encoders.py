@@ -8,12 +8,16 @@ import torch
 from feature_stores import write_store
 from PIL import Image
 from tiny_encoders import ENCODERS, SENTENCES, make_encoder
-from tiny_models import load_tiny, photo
+from tiny_models import load_tiny, photo, write_tiny
 
+from finetune.config.recipe import parse_recipe
 from finetune.data.feature_cache import FeatureStore
+from finetune.data.feature_files import About
+from finetune.embedding.captioner import CaptionerEncoder
 from finetune.embedding.named import encoder_of, named_encoder
 from finetune.models.encoders import load_encoder
 from finetune.models.encoders.base import Encoder
+from finetune.runs.captioning_system import load_system
 from metrics.common.errors import UserError
 
 pytestmark = pytest.mark.torch
@@ -138,3 +142,15 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match=r"the weights of encoder .* have changed since"):
         encoder_of(store)
+
+
+def test_how_a_captioner_prepares_photos_is_part_of_what_its_features_are(tmp_path: Path) -> None:
+    base = str(write_tiny(tmp_path / "base", "llava"))
+
+    def about(image: str) -> About:
+        model = {"family": "llava", "base": base, "dtype": "float32", "image": image}
+        recipe = parse_recipe({"output": "out", "data": {"catalogue": "demo"}, "model": model}, "recipe")
+        return CaptionerEncoder(f"{base}:vision", system=load_system(base, None, recipe)).about()
+
+    assert about("pad") != about("crop")
+    assert about("pad") == about("pad")

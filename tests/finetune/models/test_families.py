@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -11,7 +10,6 @@ from tiny_models import CAPTIONS, captions_of, load_tiny, photo, rows
 from finetune.config.recipe import Decoding, Lora, Training, Tune
 from finetune.models.adapter_files import load_adapter
 from finetune.models.adapters import attach
-from finetune.models.encoders.vision_tower import VisionTower
 from finetune.models.families import FAMILIES, family_of
 from finetune.models.families.base import TOWERS, Captioner
 from finetune.models.generation import generate
@@ -59,23 +57,13 @@ def test_loss_equals_the_one_transformers_computes(captioner: Captioner) -> None
     assert (losses.sum() / counts.sum()).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_its_vision_tower_encodes_photos_alike_in_any_batch(captioner: Captioner) -> None:
-    encoder = VisionTower(captioner, "tiny")
-    photos = [photo(seed) for seed in range(3)]
-    together = encoder.encode_photos(photos)
-    assert together.shape == (3, *encoder.shape)
-    alone = np.concatenate([encoder.encode_photos([one]) for one in photos])
-    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
-    states = []
-    captioner.vision_tower.register_forward_hook(lambda *call: states.append(call[2].last_hidden_state))
+def test_vision_features_tell_photos_apart(captioner: Captioner) -> None:
+    """By them the nearest photo's caption is found."""
+    inputs = captioner.encode([photo(0), photo(1)], [captioner.default_prompt] * 2)
     with torch.no_grad():
-        captioner.model(**captioner.encode(photos, [captioner.default_prompt] * 3))
-    expected = states[0].mean(1) if states[0].dim() == 3 else states[0].mean((2, 3))
-    np.testing.assert_allclose(together, expected.numpy(), rtol=1e-4, atol=1e-5)
-    before = encoder.about()
-    with torch.no_grad():
-        next(captioner.vision_tower.parameters()).add_(1)
-    assert encoder.about().weights != before.weights
+        one, other = captioner.photo_features("vision", inputs["pixel_values"]).mean(1)
+    assert not torch.allclose(one, other)
+    assert all(name.startswith(captioner.towers["vision"]) for name in captioner.features["vision"])
 
 
 def test_padding_changes_no_loss(captioner: Captioner) -> None:
