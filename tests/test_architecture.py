@@ -16,6 +16,7 @@ ROOMS = {
         "data",
         "models",
         "runs",
+        "embedding",
         "training",
         "captioning",
         "experiments",

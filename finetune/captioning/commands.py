@@ -45,7 +45,7 @@ def fill(
     change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
 ) -> None:
     """Write the descriptions that a catalogue lacks into a copy of its table, and a page to look at them."""
-    from finetune.captioning.request import catalogue_recipe
+    from finetune.runs.place import catalogue_recipe
 
     recipe = catalogue_recipe(place, change or [], catalogue, limit)
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from finetune.config.catalogues import ALL_SPLITS
-from finetune.config.command_line import with_limit
 from finetune.config.recipe import Recipe
-from finetune.runs.claim import load_begun
+from finetune.runs.place import catalogue_recipe, refuse_without_recipe
 from metrics.common.errors import UserError
 
 Format = Literal["jsonl", "csv", "parquet"]
@@ -70,30 +69,6 @@ def _check_out(request: CaptionRequest) -> None:
 def recipe_of(request: CaptionRequest) -> Recipe | None:
     """The recipe whose catalogue is captioned; None for photos and folders. Raises `UserError`."""
     if request.data is None:
-        _refuse_without_recipe(request.overrides, request.catalogue)
+        refuse_without_recipe(request.overrides, request.catalogue)
         return None
     return catalogue_recipe(request.data, request.overrides, request.catalogue)
-
-
-def catalogue_recipe(
-    place: Path, overrides: Sequence[str], catalogue: str | None, limit: int | None = None
-) -> Recipe | None:
-    """The recipe at `place` as its run was begun, None for a folder.
-
-    Raises `UserError` if there is neither, or if something is asked for that a folder does not have.
-    """
-    if not place.exists():
-        raise UserError(f"{place}: no such recipe or folder")
-    if place.is_file():
-        return load_begun(place, with_limit(list(overrides), limit))
-    if limit is not None:
-        raise UserError("--limit: applies only to a recipe; leave it out")
-    _refuse_without_recipe(overrides, catalogue)
-    return None
-
-
-def _refuse_without_recipe(overrides: Sequence[str], catalogue: str | None) -> None:
-    if overrides:
-        raise UserError("--set changes a recipe: give one instead of a folder")
-    if catalogue is not None:
-        raise UserError("--catalogue chooses among the catalogues of a recipe: give one instead of a folder")

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from finetune.data.feature_files import ABOUT, IDS, REMEDY, ROWS, STORED, About, to_float32
+from finetune.data.feature_files import ABOUT, IDS, REMEDY, ROWS, STORED, About, Dtype, finite_rows, to_float32
 from metrics.common.errors import UserError
 from metrics.common.files import json_lines, read_json_object
 from metrics.records.json_reader import JsonReader
@@ -29,7 +29,7 @@ class FeatureStore:
         digest: hash of ids and rows.
     """
 
-    def __init__(self, path: Path, about: About, ids: list[str], shape: tuple[int, ...], dtype: str, digest: str):
+    def __init__(self, path: Path, about: About, ids: list[str], shape: tuple[int, ...], dtype: Dtype, digest: str):
         self.path, self.about, self.ids, self.shape, self.dtype, self.digest = path, about, ids, shape, dtype, digest
 
     @classmethod
@@ -48,7 +48,8 @@ class FeatureStore:
         size = (path / ROWS).stat().st_size if (path / ROWS).is_file() else 0
         if size != count * bytes_each:
             raise UserError(f"{path / ROWS}: expected {count * bytes_each:,} bytes, found {size:,}; {REMEDY}")
-        return cls(path, About.from_json(reader.inside("about")), ids, shape, dtype, reader.text("digest") or "")
+        about = About.from_json(reader.inside("about"))
+        return cls(path, about, ids, shape, cast(Dtype, dtype), reader.text("digest") or "")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -102,7 +103,7 @@ class FeatureStore:
         """Rows of one piece; the file is mapped anew each time, so that what was read does not stay in memory."""
         stored = np.memmap(self.path / ROWS, STORED[self.dtype], mode="r", shape=(len(self), *self.shape))
         rows = to_float32(stored[places], self.dtype)
-        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        finite = finite_rows(rows)
         if not finite.all():
             broken = self.ids[places[int(np.argmin(finite))]]
             raise UserError(f"{self.path / ROWS}: the row of {broken} has NaN or infinite numbers; {REMEDY}")

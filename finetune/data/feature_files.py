@@ -14,7 +14,7 @@ from metrics.common.errors import UserError
 from metrics.records.json_reader import JsonReader
 
 ABOUT, IDS, ROWS = "features.json", "ids.jsonl", "rows.bin"
-REMEDY = "make it again with `lookbook embed`"
+REMEDY = "remove it and make it again with `lookbook embed`"
 Dtype = Literal["float16", "float32", "bfloat16"]
 STORED: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),
@@ -100,3 +100,8 @@ def to_float32(stored: NDArray[Any], dtype: str) -> NDArray[np.float32]:
     if dtype != "bfloat16":
         return stored.astype(np.float32)
     return np.asarray((stored.astype("<u4") << 16).view("<f4"), dtype=np.float32)
+
+
+def finite_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of n rows of any shape are finite, (n,)."""
+    return np.asarray(np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from math import prod
@@ -12,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.feature_files import ABOUT, IDS, ROWS, STORED, About, Dtype, to_float32, to_stored
+from finetune.data.feature_files import ABOUT, IDS, ROWS, STORED, About, Dtype, finite_rows, to_float32, to_stored
 from metrics.common.errors import UserError
 from metrics.common.files import json_lines, make_folder, one_line, read_json_object, write_text
 from metrics.common.locks import alone
@@ -50,6 +51,9 @@ class FeatureWriter:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._known
+
     def append(self, ids: Sequence[str], rows: NDArray[np.float32]) -> None:
         """Add n ids with their rows (n, *shape).
 
@@ -57,7 +61,8 @@ class FeatureWriter:
         """
         if rows.shape != (len(ids), *self.shape):
             raise UserError(f"{self.path}: expected rows of shape {(len(ids), *self.shape)}, found {rows.shape}")
-        repeated = next((key for key in ids if key in self._known or ids.count(key) > 1), None)
+        counts = Counter(ids)
+        repeated = next((key for key in ids if key in self._known or counts[key] > 1), None)
         if repeated is not None:
             raise UserError(f"{self.path}: the id {repeated} is there twice; give each item an id of its own")
         stored = to_stored(rows, self.dtype)
@@ -124,12 +129,12 @@ class FeatureWriter:
         return ids
 
     def _check_finite(self, ids: Sequence[str], rows: NDArray[np.float32]) -> None:
-        for key, row in zip(ids, rows, strict=True):
-            if not np.isfinite(row).all():
-                raise UserError(
-                    f"{self.path}: the features of {key} are not finite in {self.dtype}; try --dtype float32, and "
-                    "check the encoder's weights"
-                )
+        finite = finite_rows(rows)
+        if not finite.all():
+            raise UserError(
+                f"{self.path}: the features of {ids[int(np.argmin(finite))]} are not finite in {self.dtype}; try "
+                "--dtype float32, and check the encoder's weights"
+            )
 
 
 def _refuse_existing(path: Path) -> None:

@@ -1,7 +1,9 @@
 """Reading photos: any kind to RGB, broken ones named."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +36,35 @@ with warnings.catch_warnings(action="ignore", category=UserWarning):
     register_feature(Photo, "Photo")  # datasets calls this experimental
 
 
-def load_image(path: str | Path) -> Image.Image:
-    """Open a photo as RGB. Raises `UserError` naming the file if it is not a photo or is broken."""
+def load_image(path: str | Path, side: int | None = None) -> Image.Image:
+    """Open a photo as RGB. Raises `UserError` naming the file if it is not a photo or is broken.
+
+    `side`: a JPEG is decoded at the smallest fraction of its size that leaves both sides as long, which is faster.
+    """
     try:
         with open_photo(path) as image:
-            refuse_huge(image)
-            return to_rgb(ImageOps.exif_transpose(image))
+            return _rgb(image, side)
     except BROKEN as error:
         cure = "copy the HDF5 file again" if hdf5_row(path) else "replace or remove the file"
         raise UserError(f"{path}: {damage(path, error)}; {cure}") from error
+
+
+def read_stored(value: Mapping[str, Any], side: int | None = None) -> Image.Image:
+    """As `load_image`, a photo as a data set stores it: by its `path`, or as `bytes`."""
+    if value["bytes"] is None:
+        return load_image(value["path"], side)
+    try:
+        with Image.open(BytesIO(value["bytes"])) as image:
+            return _rgb(image, side)
+    except BROKEN as error:
+        raise UserError(f"{damage('the photo', error)}; replace it in the data set") from error
+
+
+def _rgb(image: Image.Image, side: int | None) -> Image.Image:
+    refuse_huge(image)
+    if side is not None:
+        image.draft("RGB", (side, side))
+    return to_rgb(ImageOps.exif_transpose(image))
 
 
 def damage(photo: Path | str, error: Exception) -> str:

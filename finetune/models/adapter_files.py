@@ -155,13 +155,17 @@ def _differences(model: Model, tune: Tune, lora: Lora, folder: Path) -> list[str
     return [f"{name}: {one} there, {other} here" for name, (one, other) in pairs.items() if one != other]
 
 
+def tuned_parameters(folder: Path) -> set[str]:
+    """The names of an adapter's tensors, as those of the bare model begin."""
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        return {key.removeprefix(PEFT_PREFIX) for key in file.keys()}  # noqa: SIM118
+
+
 def _towers(model: Model, folder: Path) -> set[str]:
     """The towers that an adapter's tensors belong to. Raises `UserError` if they are of another family."""
     family = captioner_class(model.family)
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        keys = set(file.keys())
     try:
-        return {family.tower_of(key.removeprefix(PEFT_PREFIX)) for key in keys}
+        return {family.tower_of(name) for name in tuned_parameters(folder)}
     except ValueError as error:
         raise UserError(f"adapter {folder}: of another family than model.family {model.family}: {error}") from error
 

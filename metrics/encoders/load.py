@@ -72,7 +72,7 @@ def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "fl
     missing = sorted(report["missing_keys"])
     if missing:
         raise UserError(f"{source}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
-    weights = weights_digest(model)
+    weights = weights_digest(model.state_dict())
     model = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return DualEncoder(name, commit, weights, model, tokenizer, photos, architecture.fixed_length)
 

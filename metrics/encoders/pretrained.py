@@ -4,9 +4,8 @@ Imports torch.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
@@ -53,10 +52,10 @@ def loading(source: str, kind: str, expected: str) -> Iterator[None]:
         raise UserError(f"{source}: cannot load it as {kind}: {reason} (expected {expected})") from error
 
 
-def weights_digest(model: Any) -> str:
-    """Return a hash of the weights' names and bytes, however they are spread over files, 8 hexadecimal digits."""
+def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """Return a hash of the names and bytes of weights, however they are spread over files, 8 hexadecimal digits."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:_DIGITS]

@@ -1,20 +1,16 @@
 """The work of the command `fill`: from a recipe or a folder to its filled table."""
 
-import csv
 from pathlib import Path
 
 from finetune.captioning.filling.fill import Filling
 from finetune.captioning.filling.rules import Rules
-from finetune.config.catalogues import HM, CatalogueSection, Columns, Folder
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
 from finetune.data.filled import Filled
 from finetune.data.preparation import prepare
 from finetune.runs.captioning_system import load_system
+from finetune.runs.place import folder_section
 from finetune.runs.processes import distributed
-from metrics.common.errors import UserError
-
-DESCRIPTIONS = ("caption", "description", "text")  # what the column of a folder's metadata.csv may be called
 
 
 def run(
@@ -48,34 +44,6 @@ def summary(filling: Filling, filled: Filled) -> str:
 
 def _filling(place: Path, recipe: Recipe | None, part: str | None, out: Path, rules: Rules) -> Filling:
     if recipe is None:
-        section = _section(place)
+        section = folder_section(place)
         return Filling(prepare(section), loader_of(section).table(), rules, out)
     return Filling.of(recipe, part, rules, out)
-
-
-def _section(folder: Path) -> CatalogueSection:
-    """A folder in H&M's layout, or any other with photos and perhaps a metadata.csv with a column of descriptions."""
-    if (folder / "articles.csv").is_file() and (folder / "images").is_dir():
-        return HM(catalogue="hm", folder=str(folder))
-    table = folder / "metadata.csv"
-    others = [path.name for path in folder.glob("metadata.*") if path != table]
-    if others and not table.is_file():
-        raise UserError(f"{folder / others[0]}: name its columns in a recipe (data.columns), and fill that")
-    if not table.is_file():
-        return Folder(catalogue="folder", folder=str(folder))
-    return Folder(catalogue="folder", folder=str(folder), columns=Columns(caption=_descriptions(table)))
-
-
-def _descriptions(table: Path) -> str:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: cannot read its header: {error}; save it as UTF-8") from error
-    found = next((name for name in DESCRIPTIONS if name in header), None)
-    if found is None:
-        raise UserError(
-            f"{table}: expected a column {', '.join(DESCRIPTIONS[:-1])} or {DESCRIPTIONS[-1]}, found "
-            f"{', '.join(header)}; name it in a recipe (data.columns.caption), and fill that"
-        )
-    return found

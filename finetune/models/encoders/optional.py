@@ -32,7 +32,7 @@ class TimmEncoder(Encoder):
 
     def about(self) -> About:
         """As every encoder, with its weights."""
-        return replace(super().about(), weights=weights_digest(self._model))
+        return replace(super().about(), weights=weights_digest(self._model.state_dict()))
 
     def pixels(self, photo: Image.Image) -> Any:
         """(3, side, side)."""
@@ -63,7 +63,7 @@ class OpenClipEncoder(Encoder):
 
     def about(self) -> About:
         """As every encoder, with its weights."""
-        return replace(super().about(), weights=weights_digest(self._model))
+        return replace(super().about(), weights=weights_digest(self._model.state_dict()))
 
     def pixels(self, photo: Image.Image) -> Any:
         """(3, side, side)."""

@@ -24,7 +24,7 @@ class SentenceEncoder(Encoder):
                 name, device=device, revision=revision, model_kwargs={"use_safetensors": True}
             ).eval()
         self.shape = (int(self._model.get_embedding_dimension() or 0),)
-        self._weights = weights_digest(self._model)
+        self._weights = weights_digest(self._model.state_dict())
 
     def about(self) -> About:
         """As every encoder, with its revision and weights."""

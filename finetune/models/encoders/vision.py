@@ -29,7 +29,7 @@ class VisionEncoder(Encoder):
         if pooling not in _POOLINGS:
             raise UserError(f"--pooling {pooling}: expected {' or '.join(_POOLINGS)} with {name}")
         self.name, self._pooling, self._revision = name, pooling, revision
-        self._weights = weights_digest(model)
+        self._weights = weights_digest(model.state_dict())
         self._model = model.eval().to(device, memory_format=torch.channels_last)
         self._processor = processor
         example = self.pixels(Image.new("RGB", (8, 8)))

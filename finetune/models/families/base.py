@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from peft import PeftModel
 from PIL import Image
 from transformers import PreTrainedModel
 
@@ -43,6 +44,7 @@ class Captioner(ABC):
     A family declares where its towers and its head are, which layers LoRA may reach, how it is loaded, how many
     `<image>` a prompt holds (`prompt_placeholders`; 0 if the processor adds them), and what photos and prompts become
     (`encode`). Nothing else assumes which inputs those are, or that all photos take the same number of tokens.
+    `features` are those of photos that may be kept, each with the modules that it comes from (`photo_features`).
     Module names are matched from the start, so that a pattern of one tower never reaches another.
     """
 
@@ -54,6 +56,7 @@ class Captioner(ABC):
     head: ClassVar[str]
     kept_between_towers: ClassVar[int] = 4
     """Copies of the text's embeddings, in float32, that training keeps where photos with a gradient join the text."""
+    features: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
@@ -135,15 +138,6 @@ class Captioner(ABC):
             )
         )
 
-    @property
-    def pooling(self) -> str | None:
-        """What `features` are of a photo, if `encode` takes them in its place and no weight before them is trained."""
-        return None
-
-    def features(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """What the frozen encoder makes of photos (n, ...), in float32, where there is a `pooling`."""
-        raise NotImplementedError
-
     def prepare_photos_as(self, folder: Path) -> bool:
         """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained.
 
@@ -154,6 +148,20 @@ class Captioner(ABC):
             own = type(self.processor).from_pretrained(folder).image_processor
         self.processor.image_processor = own
         return _photo_settings(own) != _photo_settings(self._base_photos)
+
+    @property
+    def bare_model(self) -> Any:
+        """The model without PEFT's wrapping; the layers of its adapters are in it."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+    def photo_features(self, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        """Hidden states (n, tokens, d) of photos (n, 3, h, w), by a name that `features` has, from its modules."""
+        raise NotImplementedError(f"{type(self).__name__} has no features {name}")
+
+    @property
+    def stored_features(self) -> str | None:
+        """The name of the `features` that `encode` takes in the place of photos, if nothing before them is trained."""
+        return None
 
     @property
     def crops(self) -> bool:

@@ -34,6 +34,10 @@ class Blip2Captioner(Captioner):
         "language": ("language_model.",),
     }
     head: ClassVar[str] = "language_model.lm_head"
+    features: ClassVar[dict[str, tuple[str, ...]]] = {
+        "vision": ("vision_model.",),
+        "queries": ("vision_model.", "qformer.", "query_tokens"),
+    }
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"vision_model\.encoder\.layers\.\d+\.self_attn\.qkv",
@@ -99,6 +103,18 @@ class Blip2Captioner(Captioner):
     def generator(self) -> Any:
         """OPT: the whole model's configuration has no vocabulary."""
         return self.model.language_model
+
+    def photo_features(self, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        """The ViT's last hidden states, or those of the Q-Former's queries."""
+        model = self.bare_model
+        patches: torch.Tensor = model.vision_model(pixel_values=pixels).last_hidden_state
+        if name == "vision":
+            return patches
+        queries = model.query_tokens.expand(len(pixels), -1, -1)
+        seen = torch.ones(patches.shape[:-1], dtype=torch.long, device=patches.device)
+        outputs = model.qformer(query_embeds=queries, encoder_hidden_states=patches, encoder_attention_mask=seen)
+        states: torch.Tensor = outputs.last_hidden_state
+        return states
 
     def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:
         """A Q-Former layer also reads the photo's patches."""

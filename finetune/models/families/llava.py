@@ -40,6 +40,7 @@ class LlavaCaptioner(Captioner):
         "language": ("model.language_model.", "lm_head."),
     }
     head: ClassVar[str] = "lm_head"
+    features: ClassVar[dict[str, tuple[str, ...]]] = {"vision": ("model.vision_tower.",)}
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"model\.vision_tower\.(vision_model\.)?encoder\.layers\.(USED)\.self_attn\.(q_proj|v_proj)",
@@ -103,6 +104,14 @@ class LlavaCaptioner(Captioner):
         vision = self.model.config.vision_config
         patches = (vision.image_size // vision.patch_size) ** 2
         return int(patches + CLASS_TOKENS * (self.model.config.vision_feature_select_strategy == "full"))
+
+    def photo_features(self, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        """CLIP's hidden states as the projector gets them."""
+        model = self.bare_model
+        states = model.model.vision_tower(pixel_values=pixels, output_hidden_states=True).hidden_states
+        used = model.config.vision_feature_layer
+        patches = torch.cat([states[layer] for layer in ([used] if isinstance(used, int) else used)], dim=-1)
+        return patches if model.config.vision_feature_select_strategy == "full" else patches[:, CLASS_TOKENS:]
 
     def layer_call(self, tower: str, layer: Any, shape: BatchShape) -> tuple[torch.Tensor, dict[str, Any]]:
         """CLIP's layers want a mask, Llama's the angles of their positions; the projector has no layers."""

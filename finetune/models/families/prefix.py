@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
-from PIL import Image
 from transformers import Blip2Processor, PreTrainedModel
 
 from finetune.config.recipe import Model, Tiny
@@ -31,6 +30,7 @@ class PrefixCaptioner(Captioner):
     }
     head: ClassVar[str] = "language_model.lm_head"
     kept_between_towers: ClassVar[int] = 2
+    features: ClassVar[dict[str, tuple[str, ...]]] = {"vision": ("vision_model.",)}
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
             "query-value": r"vision_model\..*\.(q_proj|v_proj|query|value|_project_conv)",
@@ -89,17 +89,17 @@ class PrefixCaptioner(Captioner):
         }
 
     @property
-    def pooling(self) -> str | None:
+    def stored_features(self) -> str | None:
         """The photo's mean and cells, if the encoder is frozen."""
-        tuned = any(weight.requires_grad for weight in self.model.vision_model.parameters())
-        return None if tuned else f"mean and {self.model.config.grid} x {self.model.config.grid} cells"
+        tuned = any(weight.requires_grad for weight in self.bare_model.vision_model.parameters())
+        return None if tuned else "vision"
 
-    @torch.no_grad()
-    def features(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """The mean of each photo and those of its cells (n, 1 + grid^2, d), in float32."""
-        photos = self.processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
-        features: torch.Tensor = self.model.photo_features(photos.to(self.model.device, self.model.dtype))
-        return features.float()
+    def photo_features(self, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        """The mean of each photo and those of its cells (n, 1 + grid^2, d)."""
+        if name not in self.features:
+            return super().photo_features(name, pixels)
+        features: torch.Tensor = self.bare_model.photo_features(pixels)
+        return features
 
     @property
     def stop_token_id(self) -> int:

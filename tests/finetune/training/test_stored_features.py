@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from tiny import finetune
 from tiny_models import write_recipe
 
@@ -21,13 +20,13 @@ FULL = {"vision": "frozen", "connector": "full", "language": "full"}
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many photos the encoder was given, call after call."""
     counts: list[int] = []
-    original = PrefixCaptioner.features
+    original = PrefixCaptioner.photo_features
 
-    def features(self: PrefixCaptioner, images: Any) -> torch.Tensor:
-        counts.append(len(images))
-        return original(self, images)
+    def features(self: PrefixCaptioner, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        counts.append(len(pixels))
+        return original(self, name, pixels)
 
-    monkeypatch.setattr(PrefixCaptioner, "features", features)
+    monkeypatch.setattr(PrefixCaptioner, "photo_features", features)
     return counts
 
 
@@ -54,9 +53,10 @@ def test_photos_are_encoded_once_and_training_is_that_on_photos(
     trained(written(tmp_path))
     (store,) = (lookbook_cache / "features").iterdir()
     assert sum(seen) == 1 + len(FeatureStore.open(store))  # the first call asks for the shape alone
+    seen.clear()
     trained(written(tmp_path, "again"))
-    assert len(seen) == len([1, *range(0, len(FeatureStore.open(store)), 32)])
-    monkeypatch.setattr(PrefixCaptioner, "pooling", None)
+    assert seen == [1]
+    monkeypatch.setattr(PrefixCaptioner, "stored_features", None)
     trained(written(tmp_path, "photos"))
     assert losses(tmp_path / "again.yaml") == losses(tmp_path / "run.yaml")
     assert losses(tmp_path / "photos.yaml") == pytest.approx(losses(tmp_path / "run.yaml"), abs=2e-3)  # float16 rows
@@ -66,17 +66,17 @@ def test_photos_are_encoded_once_and_training_is_that_on_photos(
 def test_what_an_interruption_left_is_continued_and_damage_is_one_message(
     tmp_path: Path, lookbook_cache: Path, seen: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, encode = written(tmp_path), PrefixCaptioner.features
+    path, encode = written(tmp_path), PrefixCaptioner.photo_features
 
-    def fail(self: PrefixCaptioner, images: list[Image.Image]) -> torch.Tensor:
+    def fail(self: PrefixCaptioner, name: str, pixels: torch.Tensor) -> torch.Tensor:
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return encode(self, images)
+        return encode(self, name, pixels)
 
-    monkeypatch.setattr(PrefixCaptioner, "features", fail)
+    monkeypatch.setattr(PrefixCaptioner, "photo_features", fail)
     assert finetune("train", path).exit_code == 130
     assert seen == [1, 32]
-    monkeypatch.setattr(PrefixCaptioner, "features", encode)
+    monkeypatch.setattr(PrefixCaptioner, "photo_features", encode)
     trained(path, "--resume")
     (store,) = (lookbook_cache / "features").iterdir()
     assert seen[2:] == [1, len(FeatureStore.open(store)) - 32]

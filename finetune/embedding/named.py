@@ -1,0 +1,32 @@
+"""Encoders by name, those of fine-tuned captioners among them, and the encoder that made a store."""
+
+from finetune.data.feature_cache import FeatureStore
+from finetune.embedding.captioner import FEATURES, CaptionerEncoder
+from finetune.embedding.pca import PCA, Projected
+from finetune.models.encoders import load_encoder
+from finetune.models.encoders.base import Encoder
+from metrics.common.errors import UserError
+
+
+def named_encoder(name: str, resolution: int | None = None, pooling: str | None = None) -> Encoder:
+    """As `load_encoder`; also `MODEL:queries` and `MODEL:vision` of a captioner: a run, a folder or a Hub id.
+
+    Raises `UserError` as `load_encoder` and `load_system` do.
+    """
+    if name.rpartition(":")[2] not in FEATURES:
+        return load_encoder(name, resolution=resolution, pooling=pooling or "pooled")
+    if resolution is not None:
+        raise UserError(f"--resolution {resolution}: a captioner has one of its own; leave it out")
+    return CaptionerEncoder(name, pooling)
+
+
+def encoder_of(store: FeatureStore) -> Encoder:
+    """The encoder that made a store, for queries. Raises `UserError` if it cannot be loaded, or is another now."""
+    about = store.about
+    name, pinned = about.encoder, about.revision and ":" not in about.encoder and "@" not in about.encoder
+    resolution = about.resolution if name == "efficientnet-lite0" else None
+    encoder = named_encoder(f"{name}@{about.revision}" if pinned else name, resolution, about.pooling.partition(",")[0])
+    encoder.restore(store.path)
+    if encoder.about().weights != about.weights:
+        raise UserError(f"{store.path}: the weights of encoder {name} have changed since; embed the catalogue again")
+    return Projected.of(encoder, store.path) if (store.path / PCA).is_file() else encoder

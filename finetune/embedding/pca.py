@@ -1,0 +1,98 @@
+"""Principal components of a store's rows, fitted while they are read: memory does not grow with their number."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.decomposition import IncrementalPCA
+from sklearn.utils import gen_batches
+
+from finetune.data.feature_cache import FeatureStore
+from finetune.data.feature_files import REMEDY
+from finetune.data.feature_writer import FeatureWriter
+from finetune.models.encoders.base import Encoder
+from metrics.common.errors import UserError
+
+PCA = "pca.npz"
+_BATCH = 1024  # rows; more than the components, as scikit-learn wants
+
+Matrix = NDArray[np.float32]
+
+
+class Projected(Encoder):
+    """An encoder whose rows are laid end to end and reduced by the components of a store."""
+
+    def __init__(self, encoder: Encoder, mean: NDArray[Any], components: NDArray[Any]) -> None:
+        """Take mean (d,) and components (k, d)."""
+        self.name, self.reads, self.side, self.shape = encoder.name, encoder.reads, encoder.side, (len(components),)
+        self._encoder = encoder
+        self.mean, self.components = mean.astype(np.float32), components.astype(np.float32)
+
+    @classmethod
+    def of(cls, encoder: Encoder, folder: Path) -> "Projected":
+        """Read the components of the store `folder`. Raises `UserError` if they are damaged."""
+        try:
+            with np.load(folder / PCA, allow_pickle=False) as file:
+                return cls(encoder, file["mean"], file["components"])
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"{folder / PCA}: expected mean and components, found damage ({error}); {REMEDY}"
+            ) from error
+
+    def pixels(self, photo: Image.Image) -> Any:
+        """As the encoder's."""
+        return self._encoder.pixels(photo)
+
+    def encode_pixels(self, pixels: Sequence[Any]) -> Matrix:
+        """Rows (n, k)."""
+        return self.project(self._encoder.encode_pixels(pixels))
+
+    def encode_texts(self, texts: Sequence[str]) -> Matrix:
+        """Rows (n, k)."""
+        return self.project(self._encoder.encode_texts(texts))
+
+    def project(self, rows: Matrix) -> Matrix:
+        """Rows of any shape as (n, k)."""
+        reduced = (rows.reshape(len(rows), -1) - self.mean) @ self.components.T
+        return np.asarray(reduced, dtype=np.float32)
+
+
+def reduce_store(store: FeatureStore, encoder: Encoder, dimensions: int, out: Path) -> FeatureStore:
+    """Write the store `out` with the rows of `store` reduced to `dimensions`, and the components beside them.
+
+    Raises `UserError` if there are fewer rows or numbers in a row than `dimensions`.
+    """
+    fitted = _fit(store, dimensions)
+    projected = Projected(encoder, fitted.mean_, fitted.components_)
+    kept = f"{dimensions} principal components keep {fitted.explained_variance_ratio_.sum():.1%} of the variance"
+    about = replace(
+        store.about,
+        pooling=f"{store.about.pooling}, pca {dimensions}",
+        note="; ".join(filter(None, (store.about.note, kept))),
+    )
+    with FeatureWriter(out, about, (dimensions,), store.dtype) as writer:
+        for some in gen_batches(len(store), _BATCH):
+            if store.ids[some.start] not in writer:
+                rows = store.rows(np.arange(some.start, some.stop))
+                writer.append(store.ids[some], projected.project(rows))
+        np.savez(writer.draft / PCA, mean=projected.mean, components=projected.components)
+        writer.finish()
+    return FeatureStore.open(out)
+
+
+def _fit(store: FeatureStore, dimensions: int) -> Any:
+    width = int(np.prod(store.shape))
+    if dimensions > min(len(store), width):
+        raise UserError(
+            f"--pca {dimensions}: expected at most the number of items ({len(store):,}) and of numbers of each "
+            f"({width:,})"
+        )
+    pca = IncrementalPCA(dimensions)
+    for some in gen_batches(len(store), max(_BATCH, dimensions), min_batch_size=dimensions):
+        rows = store.rows(np.arange(some.start, some.stop))
+        pca.partial_fit(rows.reshape(len(rows), -1))
+    return pca

@@ -1,0 +1,109 @@
+"""The work of the command `embed`: from a recipe or a folder to a store, from parts to a store."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from finetune.config.recipe import Recipe
+from finetune.data.feature_cache import FeatureStore
+from finetune.data.feature_files import Dtype
+from finetune.data.mixture import prepare_all, prepare_one
+from finetune.data.preparation import Prepared, prepare
+from finetune.embedding.embed import about_of, embed
+from finetune.embedding.items import Work, described, photos_of
+from finetune.embedding.join import join_shards
+from finetune.embedding.named import encoder_of, named_encoder
+from finetune.embedding.pca import reduce_store
+from finetune.embedding.request import EmbedRequest
+from finetune.embedding.shard import Shard
+from finetune.models.encoders.base import Encoder
+from finetune.runs.place import folder_section
+from finetune.runs.processes import distributed
+from metrics.common.errors import UserError
+
+
+def run(request: EmbedRequest, recipe: Recipe | None) -> None:
+    """Embed the catalogue of `recipe`, or that of the folder, and say what was done."""
+    state = distributed()
+    with state.main_process_first():
+        parts = _parts(request, recipe)
+    encoder = named_encoder(request.encoder, resolution=request.resolution, pooling=request.pooling)
+    reads_text = encoder.reads == "text" or (encoder.reads == "both" and request.chooses_text)
+    if request.chooses_text and not reads_text:
+        raise UserError(f"--text and --captions: encoder {request.encoder} reads photos; leave them out")
+    work = described(parts, request.choice) if reads_text else photos_of(parts)
+    encoder.fit(work.texts)
+    about = about_of(encoder, work, ", ".join(parts), _folder(parts), request.choice.called if reads_text else None)
+    out = unreduced(request.out) if request.pca else request.out
+    shard, dtype = Shard.parse(request.shard), cast(Dtype, request.dtype)
+    store = embed(encoder, work, about, out, shard, dtype, request.batch_size)
+    if state.is_main_process:
+        print(summary(_reduced(store, encoder, request), encoder, work))
+
+
+def join_parts(request: EmbedRequest) -> None:
+    """Join the parts that `--shard` wrote, and say what was done."""
+    store = join_shards(request.places, unreduced(request.out) if request.pca else request.out)
+    print(_line(_reduced(store, encoder_of(store), request) if request.pca else store))
+
+
+def unreduced(out: Path) -> Path:
+    """Where the rows are that `--pca` reduces, until it has."""
+    return out.with_name(f".{out.name}.unreduced")
+
+
+def _reduced(store: FeatureStore, encoder: Encoder, request: EmbedRequest) -> FeatureStore:
+    if request.pca is None:
+        return store
+    reduced = reduce_store(store, encoder, request.pca, request.out)
+    shutil.rmtree(store.path)
+    return reduced
+
+
+def summary(store: FeatureStore, encoder: Encoder, work: Work) -> str:
+    """What is in the store, and what was left out."""
+    left_out = [f"  {count:>9,}  left out: {reason}" for reason, count in (+work.left_out).items()]
+    too_long = encoder.too_long(work.texts)
+    cut = [f"  {too_long:>9,}  texts of which the encoder reads only the beginning"] if too_long else []
+    zeros = _zeros(store)
+    nothing = (
+        [f"  {len(zeros):>9,}  rows of zeros, such as {zeros[0]}: nothing the encoder knows is in them"]
+        if zeros
+        else []
+    )
+    notes = [f"  note: {store.about.note}"] if store.about.note else []
+    return "\n".join([_line(store), *left_out, *cut, *nothing, *notes])
+
+
+def _line(store: FeatureStore) -> str:
+    about = store.about
+    side = f" at {about.resolution} px" if about.resolution else ""
+    what = about.text or "photos"
+    shape = " x ".join(map(str, store.shape))
+    return f"{store.path}: {len(store):,} rows of {shape} ({store.dtype}) by {about.encoder}{side}, of {what}"
+
+
+def _zeros(store: FeatureStore) -> list[str]:
+    rows = np.concatenate([batch.reshape(len(batch), -1).any(axis=1) for batch in store.batches()])
+    return [store.ids[place] for place in np.flatnonzero(~rows)]
+
+
+def _parts(request: EmbedRequest, recipe: Recipe | None) -> Mapping[str, Prepared]:
+    """The catalogues that are embedded, by name."""
+    if recipe is None:
+        prepared = prepare(folder_section(request.places[0]))
+        return {prepared.account.name: prepared}
+    if request.catalogue is not None or len(recipe.catalogues) == 1:
+        prepared = prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue)
+        return {request.catalogue or prepared.account.name: prepared}
+    if request.captions:
+        raise UserError("--captions: are of one catalogue; name it with --catalogue")
+    return prepare_all(recipe.catalogues, recipe.training.seed).parts
+
+
+def _folder(parts: Mapping[str, Prepared]) -> str | None:
+    """The folder of the photos of a single catalogue."""
+    return next(iter(parts.values())).account.folder if len(parts) == 1 else None
