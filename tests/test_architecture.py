@@ -1,6 +1,7 @@
 """Imports run one way, between packages and between rooms, and nowhere in a circle; light modules stay light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,5 +129,7 @@ def test_the_command_lines_start_without_torch(module: str) -> None:
 def test_no_pickle_no_remote_code_no_shell() -> None:
     for path in MODULES.values():
         text = path.read_text(encoding="utf-8")
-        for word in ("trust_remote_code", "import pickle", "torch.load", "shell=True", "os.system"):
+        for word in ("import pickle", "shell=True", "os.system"):
             assert word not in text, f"{path}: {word}"
+        assert not re.search(r"trust_remote_code(?!=False)", text), path
+        assert not re.search(r"torch\.load\((?!.*weights_only=True)", text), path  # which unpickles tensors alone

@@ -9,7 +9,18 @@ from typing import Self, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from finetune.data.feature_files import ABOUT, IDS, REMEDY, ROWS, STORED, About, Dtype, finite_rows, to_float32
+from finetune.data.feature_files import (
+    ABOUT,
+    IDS,
+    REMEDY,
+    ROWS,
+    STORED,
+    About,
+    Dtype,
+    finite_rows,
+    read_shape,
+    to_float32,
+)
 from metrics.common.errors import UserError
 from metrics.common.files import json_lines, read_json_object
 from metrics.records.json_reader import JsonReader
@@ -38,13 +49,14 @@ class FeatureStore:
         if not (path / ABOUT).is_file():
             raise UserError(f"{path}: expected a feature store, found no {ABOUT} in it; {REMEDY}")
         reader = JsonReader(read_json_object(path / ABOUT, REMEDY), str(path / ABOUT), REMEDY)
-        shape, dtype = tuple(reader.values.get("shape") or ()), reader.text("dtype")
-        if not shape or not all(isinstance(side, int) and side > 0 for side in shape) or dtype not in STORED:
-            raise reader.error(f'expected a "shape" and a "dtype" ({", ".join(STORED)}), found {shape} and {dtype}')
+        shape, dtype = read_shape(reader), reader.text("dtype")
+        if not shape or dtype not in STORED:
+            found = f"{reader.values.get('shape')} and {dtype}"
+            raise reader.error(f'expected a "shape" and a "dtype" ({", ".join(STORED)}), found {found}')
         ids = _read_ids(path / IDS)
         count, bytes_each = reader.whole("rows"), prod(shape) * STORED[dtype].itemsize
-        if len(ids) != count:
-            raise UserError(f"{path / IDS}: expected {count} ids, found {len(ids):,}; {REMEDY}")
+        if len(ids) != count or not ids:
+            raise UserError(f"{path / IDS}: expected {count or 'some'} ids, found {len(ids):,}; {REMEDY}")
         size = (path / ROWS).stat().st_size if (path / ROWS).is_file() else 0
         if size != count * bytes_each:
             raise UserError(f"{path / ROWS}: expected {count * bytes_each:,} bytes, found {size:,}; {REMEDY}")

@@ -15,6 +15,12 @@ from metrics.records.json_reader import JsonReader
 
 ABOUT, IDS, ROWS = "features.json", "ids.jsonl", "rows.bin"
 REMEDY = "remove it and make it again with `lookbook embed`"
+_CALLED = {
+    "source": "photos or texts of hash",
+    "weights": "weights of hash",
+    "adapter": "an adapter of hash",
+    "items": "a number of items of",
+}
 Dtype = Literal["float16", "float32", "bfloat16"]
 STORED: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),
@@ -81,8 +87,17 @@ class About:
         for name in compared:
             if mine.get(name) != theirs.get(name):
                 raise UserError(
-                    f"{where}: expected features with {name} {mine.get(name)}, found {theirs.get(name)}; {remedy}"
+                    f"{where}: expected features with {_CALLED.get(name, name)} {mine.get(name)}, found "
+                    f"{theirs.get(name)}; {remedy}"
                 )
+
+
+def read_shape(reader: JsonReader) -> tuple[int, ...]:
+    """The shape of a row; empty if there is none."""
+    sides = reader.values.get("shape")
+    if not isinstance(sides, list) or not all(type(side) is int and side > 0 for side in sides):
+        return ()
+    return tuple(sides)
 
 
 def to_stored(rows: NDArray[np.float32], dtype: str) -> NDArray[Any]:

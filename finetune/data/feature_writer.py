@@ -13,7 +13,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.feature_files import ABOUT, IDS, ROWS, STORED, About, Dtype, finite_rows, to_float32, to_stored
+from finetune.data.feature_files import (
+    ABOUT,
+    IDS,
+    ROWS,
+    STORED,
+    About,
+    Dtype,
+    finite_rows,
+    read_shape,
+    to_float32,
+    to_stored,
+)
 from metrics.common.errors import UserError
 from metrics.common.files import json_lines, make_folder, one_line, read_json_object, write_text
 from metrics.common.locks import alone
@@ -95,13 +106,13 @@ class FeatureWriter:
         if not file.is_file():
             if any(self.draft.iterdir()):
                 raise UserError(f"{self.draft}: holds files that are no unfinished features; move them away")
-            return self._write_about(rows=None, digest=None)
+            self._write_about(rows=None, digest=None)
+            return
         reader = JsonReader(read_json_object(file, remedy), str(file), remedy)
         self.about.refuse_other(About.from_json(reader.inside("about")), str(self.draft), remedy)
-        found = (tuple(reader.values.get("shape") or ()), reader.text("dtype"))
+        found = (read_shape(reader), reader.text("dtype"))
         if found != (self.shape, self.dtype):
             raise UserError(f"{self.draft}: expected rows of {self.shape} {self.dtype}, found {found}; {remedy}")
-        return None
 
     def _write_about(self, rows: int | None, digest: str | None) -> None:
         values = {

@@ -77,16 +77,14 @@ class CaptionerEncoder(Encoder):
 
     def pixels(self, photo: Image.Image) -> torch.Tensor:
         """What the model's own image processor makes of a photo."""
-        pixels: torch.Tensor = self._captioner.processor.image_processor(images=[photo], return_tensors="pt")[
-            "pixel_values"
-        ][0]
+        inputs = self._captioner.processor.image_processor(images=[photo], return_tensors="pt")
+        pixels: torch.Tensor = inputs["pixel_values"][0]
         return pixels
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         """Rows (n, d), (n, tokens * d) or (n, tokens, d)."""
-        model = self._captioner.bare_model
-        batch = torch.stack(list(pixels)).to(model.device, model.dtype)
+        batch = torch.stack(list(pixels)).to(self._captioner.bare_model.device)
         tokens = self._captioner.photo_features(self._features, batch).float()
         rows = {"mean": tokens.mean(1), "flat": tokens.flatten(1), "grid": tokens}[self._pooling]
         return np.asarray(rows.cpu().numpy())

@@ -52,11 +52,15 @@ def embed(
     state, ids = PartialState(), (shard or Shard()).of(work.sources)
     parts = Parts(out, about, encoder.shape, dtype)
     with parts.locked() if state.is_main_process else nullcontext():
-        if not _stands(out, about, ids):
+        state.wait_for_everyone()  # the first may have waited for another run, which has made the store
+        stands = _stands(out, about, ids)
+        if not stands:
             _encode_missing(encoder, work, ids, parts, batch_size)
             state.wait_for_everyone()
-            if state.is_main_process:
-                parts.join(lambda folder, kept: _write_beside(encoder, work, folder, kept))
+        if state.is_main_process and not stands:
+            parts.join(lambda folder, kept: _write_beside(encoder, work, folder, kept))
+        if state.is_main_process:
+            parts.remove()
         state.wait_for_everyone()
     return FeatureStore.open(out)
 

@@ -60,7 +60,7 @@ class Work:
 
 
 def photos_of(parts: Mapping[str, Prepared]) -> Work:
-    """The photos of all splits of the catalogues. Raises `UserError` if there is none, or an id is there twice."""
+    """The photos of all splits of the catalogues. Raises `UserError` if there is none."""
     work = Work({})
     for name, prepared in parts.items():
         prefix = f"{name}/" if len(parts) > 1 else ""

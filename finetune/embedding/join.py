@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.feature_files import ABOUT, IDS, ROWS
 from finetune.data.feature_writer import FeatureWriter
 from finetune.embedding.texts import TEXTS, read_texts, write_texts
+from finetune.models.encoders.base import LEARNT
 from metrics.common.errors import UserError
 
 _STEP = 4096  # rows
@@ -29,9 +29,8 @@ def join_shards(paths: Sequence[Path], out: Path) -> FeatureStore:
         texts = {key: text for part in parts for key, text in read_texts(part.path).items()}
         if texts:
             write_texts(writer.draft / TEXTS, texts)
-        for file in first.path.iterdir():
-            if file.name not in (ABOUT, IDS, ROWS, TEXTS):  # what the encoder has learnt, in all parts the same
-                shutil.copyfile(file, writer.draft / file.name)
+        if (first.path / LEARNT).is_file():  # in all parts the same, since their weights are
+            shutil.copyfile(first.path / LEARNT, writer.draft / LEARNT)
         writer.finish()
     return FeatureStore.open(out)
 

@@ -59,7 +59,11 @@ class Parts:
                     copy_rows(part, writer)
                 write_beside(writer.draft, writer.ids)
                 writer.finish()
-        shutil.rmtree(self.folder)
+
+    def remove(self) -> None:
+        """Remove the parts, whose rows are in the store."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
 
     def _finish(self, path: Path) -> None:
         """Make a part of what a killed process has written."""

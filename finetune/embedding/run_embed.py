@@ -46,6 +46,8 @@ def run(request: EmbedRequest, recipe: Recipe | None) -> None:
 
 def join_parts(request: EmbedRequest) -> None:
     """Join the parts that `--shard` wrote, and say what was done."""
+    if not distributed().is_main_process:
+        return
     store = join_shards(request.places, unreduced(request.out) if request.pca else request.out)
     print(_line(_reduced(store, encoder_of(store), request) if request.pca else store))
 

@@ -12,6 +12,7 @@ from finetune.data.feature_files import About
 from metrics.common.errors import UserError
 
 Reads = Literal["photo", "text", "both"]
+LEARNT = "vocabulary.json"  # in a store: what its encoder has learnt of its texts
 
 
 class Encoder:
@@ -39,7 +40,7 @@ class Encoder:
         """Learn what it needs of all texts before the first is encoded; most encoders need nothing."""
 
     def save(self, folder: Path) -> None:
-        """Write what it has learnt of the texts into a store's folder, for queries; most encoders write nothing."""
+        """Write what it has learnt of the texts into a store's folder, as `LEARNT`; most encoders write nothing."""
 
     def restore(self, folder: Path) -> None:
         """Read what `save` wrote. Raises `UserError` if it is missing or damaged."""

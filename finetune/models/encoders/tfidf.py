@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from finetune.data.feature_files import REMEDY, About
-from finetune.models.encoders.base import Encoder, Reads
+from finetune.models.encoders.base import LEARNT, Encoder, Reads
 from metrics.common.errors import UserError
 from metrics.common.files import one_line, read_json_object, write_text
 from metrics.records.json_reader import JsonReader
 
 MOST_WORDS = 4_096
-WORDS = "vocabulary.json"
 
 
 class TfidfEncoder(Encoder):
@@ -52,13 +51,13 @@ class TfidfEncoder(Encoder):
 
     def save(self, folder: Path) -> None:
         """Write `vocabulary.json`: each word with its weight."""
-        write_text(folder / WORDS, self._learnt or "{}")
+        write_text(folder / LEARNT, self._learnt or "{}")
 
     def restore(self, folder: Path) -> None:
         """Read `vocabulary.json`. Raises `UserError` if it is missing or damaged."""
-        values = JsonReader(read_json_object(folder / WORDS, REMEDY), str(folder / WORDS), REMEDY).numbers()
+        values = JsonReader(read_json_object(folder / LEARNT, REMEDY), str(folder / LEARNT), REMEDY).numbers()
         if not values:
-            raise UserError(f"{folder / WORDS}: expected words with their weights, found none; {REMEDY}")
+            raise UserError(f"{folder / LEARNT}: expected words with their weights, found none; {REMEDY}")
         self._use(list(values), list(values.values()))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -77,6 +77,18 @@ def spoil_shape(store: Path) -> None:
     (store / "features.json").write_text(json.dumps(values | {"shape": [2, -3]}))
 
 
+def flatten_shape(store: Path) -> None:
+    values = json.loads((store / "features.json").read_text())
+    (store / "features.json").write_text(json.dumps(values | {"shape": 6}))
+
+
+def empty(store: Path) -> None:
+    values = json.loads((store / "features.json").read_text())
+    (store / "features.json").write_text(json.dumps(values | {"rows": 0}))
+    (store / "ids.jsonl").write_text("")
+    (store / "rows.bin").write_bytes(b"")
+
+
 def lose_encoder(store: Path) -> None:
     values = json.loads((store / "features.json").read_text())
     (store / "features.json").write_text(json.dumps(values | {"about": {}}))
@@ -90,6 +102,8 @@ def lose_encoder(store: Path) -> None:
         (lose_id, "ids.jsonl: expected 4 ids, found 1"),
         (number_id, "ids.jsonl:1: expected an id as a JSON string, found 1"),
         (spoil_shape, 'expected a "shape"'),
+        (flatten_shape, 'expected a "shape"'),
+        (empty, "expected some ids, found 0"),
         (lose_encoder, '"encoder" and "reads"'),
         (lambda store: (store / "rows.bin").unlink(), "expected 48 bytes, found 0"),
         (lambda store: (store / "features.json").unlink(), "expected a feature store, found no features.json"),

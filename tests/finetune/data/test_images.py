@@ -162,3 +162,12 @@ def test_damage_of_any_kind_is_survived_or_found(whole: bytes, changes: list[tup
     for place, value in changes:
         damaged[place % len(damaged)] = value
     assert set(check_photos([bytes(damaged)], "checking").broken) <= {0}
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"), [((1166, 1750), (146, 219)), ((360, 540), (180, 270)), ((90, 40), (90, 40))]
+)
+def test_large_jpegs_are_decoded_at_a_fraction(tmp_path: Path, size: tuple[int, int], decoded: tuple[int, int]) -> None:
+    """An eighth, a half, the whole: both sides stay at least 128, if they were; other formats are read whole."""
+    assert load_image(photo(tmp_path / "a.jpg", (200, 10, 90), size), 128).size == decoded
+    assert load_image(photo(tmp_path / "a.png", (200, 10, 90), size), 128).size == size

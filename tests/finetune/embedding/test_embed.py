@@ -7,17 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from tiny import article, captioned, finetune, kaggle, kaggle_photo, lines, photo, recipe, write_csv
 from tiny_encoders import dinov2, of_blip2, resnet
+from tiny_models import load_tiny, write_tiny
+from tiny_models import photo as noise
 from training_processes import end, kill_all, start, start_two
 from typer.testing import Result
 
+from finetune.config.recipe import load_recipe
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.photos import load_image
 from finetune.embedding.embed import embed as embed_work
-from finetune.embedding.named import encoder_of
+from finetune.embedding.named import encoder_of, named_encoder
+from finetune.models.adapters import attach
 from finetune.models.encoders import load_encoder
+from finetune.runs.claim import recipe_values
 from metrics.records.captions import CaptionRecord, write_records
+from metrics.records.run import TrainingRecord
 
 pytestmark = pytest.mark.torch
 COUNT = 24
@@ -25,17 +33,28 @@ EMPTY, NO_PHOTO = "0100000004", "0100000009"
 LITE0 = ("--encoder", "efficientnet-lite0", "--resolution", 32)
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(autouse=True)
+def lookbook_cache(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for all tests here, so that their catalogue is prepared once."""
+    monkeypatch.setenv("LOOKBOOK_CACHE", str(shared / "cache"))
+
+
+@pytest.fixture(scope="module")
+def catalogue(shared: Path) -> Path:
     """Articles in H&M's layout: one has no description, one no photo."""
     rows = [article(number) for number in range(COUNT)]
     rows[4]["detail_desc"] = ""
-    return kaggle(tmp_path / "hm", rows, [NO_PHOTO])
+    return kaggle(shared / "hm", rows, [NO_PHOTO])
 
 
-@pytest.fixture
-def place(tmp_path: Path, catalogue: Path) -> Path:
-    return recipe(tmp_path, {"catalogue": "hm", "folder": str(catalogue)})
+@pytest.fixture(scope="module")
+def place(shared: Path, catalogue: Path) -> Path:
+    return recipe(shared, {"catalogue": "hm", "folder": str(catalogue)})
 
 
 def embed(*arguments: Any) -> Result:
@@ -127,7 +146,7 @@ def test_shards_are_joined_to_the_whole(place: Path, tmp_path: Path) -> None:
     assert "the parts have 15 of the 22 items" in joining(*parts[:2])
     assert "is in" in joining(*parts, parts[0])
     store(place, tmp_path / "other", "--encoder", "tfidf", "--text", "columns:prod_name", "--shard", "3/3")
-    assert "expected features with weights" in joining(*parts[:2], tmp_path / "other")
+    assert "expected features with weights of hash" in joining(*parts[:2], tmp_path / "other")
     assert "found no features.json" in joining(parts[0], tmp_path)
     assert not (tmp_path / "not").exists()
 
@@ -258,3 +277,42 @@ def test_killed_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monk
     shutil.rmtree(out)
     fresh = store(shop, out, "--encoder", name)
     np.testing.assert_allclose(fresh.rows(fresh.places(found.ids)), found.rows(), atol=1e-2)
+
+
+def test_several_catalogues_share_a_store(tmp_path: Path) -> None:
+    """Their ids begin with the catalogue's name; one of them alone has its own."""
+    for name in ("one", "two"):
+        write_csv(tmp_path / name / "metadata.csv", captioned(tmp_path / name, 4))
+    columns = {"caption": "text"}
+    sections = [{"catalogue": "folder", "folder": str(tmp_path / name), "columns": columns} for name in ("one", "two")]
+    both = recipe(tmp_path, {})
+    values = yaml.safe_load(both.read_text())
+    both.write_text(yaml.safe_dump(values | {"data": [one | {"name": Path(one["folder"]).name} for one in sections]}))
+    found = store(both, tmp_path / "both", "--encoder", "tfidf")
+    assert found.ids[0].startswith("one/") and len(found) == 8
+    assert {key.partition("/")[0] for key in found.ids} == {"one", "two"}
+    alone = store(both, tmp_path / "alone", "--encoder", "tfidf", "--catalogue", "two")
+    assert {f"two/{key}" for key in alone.ids} < set(found.ids)
+
+
+@pytest.mark.parametrize(("modules", "own"), [("query-value", False), ("all-linear", True)])
+def test_a_run_is_encoded_with_its_adapter_on(tmp_path: Path, modules: str, own: bool) -> None:
+    """LoRA on OPT alone leaves the features of the base, and the store says so; on all towers they are the run's."""
+    base = write_tiny(tmp_path / "base")
+    towers = {"vision": "lora", "connector": "lora"} if own else {"vision": "frozen", "connector": "frozen"}
+    model = {"base": str(base), "tiny": {}}
+    tune = {**towers, "language": "lora"}
+    path = recipe(tmp_path, {"catalogue": "demo"}, model=model, tune=tune, lora={"modules": modules})
+    begun = load_recipe(path)
+    captioner = load_tiny(base)
+    attach(captioner, begun.tune, begun.lora)
+    for name, parameter in captioner.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    captioner.model.save_pretrained(tmp_path / "run" / "model")
+    TrainingRecord(recipe=recipe_values(begun)).write(tmp_path / "run" / "training.json")
+    tuned, untuned = (named_encoder(f"{tmp_path / name}:queries") for name in ("run", "base"))
+    equal = np.array_equal(tuned.encode_photos([noise(0)]), untuned.encode_photos([noise(0)]))
+    assert equal != own
+    assert (tuned.about().note is None) == own and tuned.about().adapter
+    assert (tuned.about().weights == untuned.about().weights) != own
