@@ -32,7 +32,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def written(root: Path, name: str = "run", **sections: Any) -> Path:
     model = {"family": "prefix", "tiny": SHAPE}
-    return write_recipe(root, name, **{"model": model, "tune": FULL} | sections)
+    return write_recipe(root, name, **{"model": model, "tune": FULL, "training": {"epochs": 1}} | sections)
 
 
 def losses(path: Path) -> list[float]:
@@ -100,7 +100,7 @@ def test_photos_that_change_are_encoded_each_time(
 @pytest.mark.slow
 def test_an_adapter_on_the_language_model_captions_what_it_was_trained_on(tmp_path: Path) -> None:
     """From features to photos: `caption` computes them anew, by the adapter on its base."""
-    path = written(tmp_path, tune={"connector": "full", "language": "lora"}, training={"epochs": 1})
+    path = written(tmp_path, tune={"connector": "full", "language": "lora"})
     trained(path)
     out = tmp_path / "captions" / "captions.jsonl"
     model = ["--model", tmp_path / "run", "--data", path, "--out", out]
