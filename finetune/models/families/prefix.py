@@ -1,6 +1,7 @@
 """A small captioner for computers without a GPU, after ClipCap (Mokady et al. 2021): `finetune.models.prefix`."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ from finetune.models.families.base import IMAGE_TOKEN, Batch, BatchShape, Captio
 from finetune.models.loading import load_pretrained
 from finetune.models.prefix.network import PrefixCaptioningModel, PrefixConfig
 from finetune.models.prefix.parts import language_model, photo_encoder
+from metrics.common.errors import UserError
 
 
 class PrefixCaptioner(Captioner):
@@ -33,9 +35,8 @@ class PrefixCaptioner(Captioner):
     features: ClassVar[dict[str, tuple[str, ...]]] = {"vision": ("vision_model.",)}
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
-            "query-value": r"vision_model\..*\.(q_proj|v_proj|query|value|_project_conv)",
-            "all-linear": r"vision_model\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2|query|key|value|dense"
-            r"|_expand_conv|_project_conv)",
+            "query-value": r"vision_model\..*\.(q_proj|v_proj|query|value)",
+            "all-linear": r"vision_model\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2|query|key|value|dense)",
         },
         "connector": {
             "query-value": r"connector\.(hidden|mean|cells)",
@@ -128,6 +129,16 @@ class PrefixCaptioner(Captioner):
             return tokens, {}
         angles = torch.empty(1, shape.tokens, layer.self_attn.head_dim, dtype=dtype)
         return tokens, {"position_embeddings": (angles, angles)}
+
+    def lora_target(self, tower: str, modules: str | Sequence[str]) -> str:
+        """As declared. Raises `UserError` for a tower, such as one of convolutions, that has no layers of these names."""
+        pattern = super().lora_target(tower, modules)
+        named = (name for name, _ in self.bare_model.named_modules())
+        if isinstance(modules, str) and not any(re.fullmatch(pattern, name) for name in named):
+            raise UserError(
+                f"tune.{tower}: lora: none of its layers is known to take adapters; set it to frozen or full"
+            )
+        return pattern
 
     def is_idle(self, parameter: str) -> bool:
         """What encoders do behind the patches that are used, or only where patches are masked."""
