@@ -131,13 +131,11 @@ class PrefixCaptioner(Captioner):
         return tokens, {"position_embeddings": (angles, angles)}
 
     def lora_target(self, tower: str, modules: str | Sequence[str]) -> str:
-        """As declared. Raises `UserError` for a tower, such as one of convolutions, that has no layers of these names."""
+        """As declared. Raises `UserError` for a tower without layers of these names, such as one of convolutions."""
         pattern = super().lora_target(tower, modules)
         named = (name for name, _ in self.bare_model.named_modules())
         if isinstance(modules, str) and not any(re.fullmatch(pattern, name) for name in named):
-            raise UserError(
-                f"tune.{tower}: lora: none of its layers is known to take adapters; set it to frozen or full"
-            )
+            raise UserError(f"tune.{tower}: lora: no layer of it is known to take adapters; set it to frozen or full")
         return pattern
 
     def is_idle(self, parameter: str) -> bool:
