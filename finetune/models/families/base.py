@@ -54,9 +54,9 @@ class Captioner(ABC):
     towers: ClassVar[dict[str, tuple[str, ...]]]
     lora_targets: ClassVar[dict[str, dict[str, str]]]
     head: ClassVar[str]
-    features: ClassVar[dict[str, tuple[str, ...]]] = {}
     kept_between_towers: ClassVar[int] = 4
     """Copies of the text's embeddings, in float32, that training keeps where photos with a gradient join the text."""
+    features: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def __init__(self, model: PreTrainedModel, processor: Any) -> None:
         self.model: Any = model
@@ -138,15 +138,6 @@ class Captioner(ABC):
             )
         )
 
-    @property
-    def pooling(self) -> str | None:
-        """What `frozen_features` are; None if `encode` cannot take them, or a weight before them is trained."""
-        return None
-
-    def frozen_features(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """What the frozen encoder makes of photos (n, ...), in float32, where there is a `pooling`."""
-        raise NotImplementedError
-
     def prepare_photos_as(self, folder: Path) -> bool:
         """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained.
 
@@ -166,6 +157,11 @@ class Captioner(ABC):
     def photo_features(self, name: str, pixels: torch.Tensor) -> torch.Tensor:
         """Hidden states (n, tokens, d) of photos (n, 3, h, w), by a name that `features` has, from its modules."""
         raise NotImplementedError(f"{type(self).__name__} has no features {name}")
+
+    @property
+    def stored_features(self) -> str | None:
+        """The name of the `features` that `encode` takes in the place of photos, if nothing before them is trained."""
+        return None
 
     @property
     def crops(self) -> bool:

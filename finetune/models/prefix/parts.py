@@ -18,7 +18,7 @@ from transformers import (
 from finetune.config.recipe import Tiny
 from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
 from finetune.models.loading import split_revision
-from finetune.models.prefix.efficientnet import LITE0, EfficientNetLiteConfig, load_imagenet
+from finetune.models.prefix.efficientnet import LITE0, EfficientNetLiteConfig, imagenet_weights
 from metrics.common.errors import UserError
 from metrics.encoders.pretrained import loading
 
@@ -36,7 +36,7 @@ def photo_encoder(shape: Tiny) -> tuple[Any, Any]:
     if shape.encoder == LITE0:
         encoder = AutoModel.from_config(EfficientNetLiteConfig(image_size=shape.image_size))
         if not _shapes_alone():
-            load_imagenet(encoder)
+            encoder.load_state_dict(imagenet_weights(shape.image_size))
         return encoder, _image_processor(shape.image_size)
     config = _fetched("encoder", shape.encoder, AutoConfig.from_pretrained)
     config = getattr(config, "vision_config", config)

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from finetune.models.families import FAMILIES
 
-PROJECTIONS = ("language_projection.", "multi_modal_projector.")
+PROJECTIONS = ("language_projection.", "multi_modal_projector.", "connector.mean.")
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

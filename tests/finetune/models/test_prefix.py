@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 from tiny_models import CAPTIONS, SHAPE, captions_of, load_tiny, photo, rows
 from transformers import (
@@ -28,6 +29,12 @@ from finetune.publishing.model_card import usage
 from finetune.training.collator import CaptionCollator
 from finetune.training.losses import caption_losses
 from metrics.common.errors import UserError
+
+
+def features_of(captioner: Captioner, image: Image.Image) -> torch.Tensor:
+    """The mean of a photo and those of its cells (1 + cells, width)."""
+    with torch.no_grad():
+        return captioner.photo_features("vision", captioner.encode([image], [""])["pixel_values"])[0]
 
 
 def made(folder: Path, **shape: object) -> Captioner:
@@ -59,7 +66,7 @@ def test_features_are_the_means_of_the_photo_and_of_its_quarters(base: Path) -> 
     with torch.no_grad():
         patches = captioner.model.vision_model(pixel_values=pixels).last_hidden_state[0]
     assert patches.shape == (16, SHAPE.hidden_size)
-    features = captioner.frozen_features([photo(3)])[0]
+    features = features_of(captioner, photo(3))
     quarters = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
     expected = torch.stack([patches.mean(0), *(patches[quarter].mean(0) for quarter in quarters)])
     torch.testing.assert_close(features, expected)
@@ -73,7 +80,7 @@ def test_of_a_transformer_with_a_class_token_the_patches_count(tmp_path: Path) -
     pixels = captioner.encode([photo(3)], [""])["pixel_values"]
     with torch.no_grad():
         states = encoder.eval()(pixel_values=pixels).last_hidden_state[0]
-    torch.testing.assert_close(captioner.frozen_features([photo(3)])[0, 1:], states[1:])
+    torch.testing.assert_close(features_of(captioner, photo(3))[1:], states[1:])
     published = CLIPImageProcessorPil().image_mean
     assert captioner.processor.image_processor.image_mean == pytest.approx(published)
 
@@ -81,10 +88,10 @@ def test_of_a_transformer_with_a_class_token_the_patches_count(tmp_path: Path) -
 def test_features_in_the_place_of_photos_have_the_same_losses(base: Path) -> None:
     captioner = load_tiny(base)
     attach(captioner, Tune(connector="full", language="full"), Lora())
-    assert captioner.pooling
+    assert captioner.stored_features
     collate = CaptionCollator(captioner, "")
     with_features = [
-        {"features": captioner.frozen_features([row["image"]])[0], "caption": row["caption"]}  # type: ignore[list-item]
+        {"features": features_of(captioner, row["image"]), "caption": row["caption"]}  # type: ignore[arg-type]
         for row in rows()
     ]
     with torch.no_grad():
@@ -99,7 +106,7 @@ def test_a_frozen_encoder_is_never_in_training_mode(base: Path, vision: str, is_
     captioner.model.train()
     assert captioner.model.vision_model.training != is_frozen
     assert captioner.model.language_model.training
-    assert (captioner.pooling is not None) == is_frozen
+    assert (captioner.stored_features is not None) == is_frozen
 
 
 _BLOCK = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
@@ -152,10 +159,12 @@ def test_efficientnet_is_the_published_network(tmp_path: Path) -> None:
     network.load_state_dict(torch.load(weights, weights_only=True))
     with torch.no_grad():
         cells = network.extract_features(captioner.encode([photo(1)], [""])["pixel_values"])
-    features = captioner.frozen_features([photo(1)])[0]
+    features = features_of(captioner, photo(1))
     torch.testing.assert_close(features[0], cells[0].mean((1, 2)), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(features[1:], cells[0].flatten(1).T, rtol=1e-3, atol=1e-4)
     assert isinstance(captioner, PrefixCaptioner)
+    with pytest.raises(UserError, match=r"tune\.vision: lora: no layer of it is known to take adapters"):
+        attach(captioner, Tune(vision="lora"), Lora())
 
 
 def test_the_model_cards_program_writes_the_same_caption(

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from tiny import finetune
 from tiny_models import write_recipe
 
@@ -21,19 +20,19 @@ FULL = {"vision": "frozen", "connector": "full", "language": "full"}
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many photos the encoder was given, call after call."""
     counts: list[int] = []
-    original = PrefixCaptioner.frozen_features
+    original = PrefixCaptioner.photo_features
 
-    def features(self: PrefixCaptioner, images: Any) -> torch.Tensor:
-        counts.append(len(images))
-        return original(self, images)
+    def features(self: PrefixCaptioner, name: str, pixels: torch.Tensor) -> torch.Tensor:
+        counts.append(len(pixels))
+        return original(self, name, pixels)
 
-    monkeypatch.setattr(PrefixCaptioner, "frozen_features", features)
+    monkeypatch.setattr(PrefixCaptioner, "photo_features", features)
     return counts
 
 
 def written(root: Path, name: str = "run", **sections: Any) -> Path:
     model = {"family": "prefix", "tiny": SHAPE}
-    return write_recipe(root, name, **{"model": model, "tune": FULL} | sections)
+    return write_recipe(root, name, **{"model": model, "tune": FULL, "training": {"epochs": 1}} | sections)
 
 
 def losses(path: Path) -> list[float]:
@@ -54,9 +53,10 @@ def test_photos_are_encoded_once_and_training_is_that_on_photos(
     trained(written(tmp_path))
     (store,) = (lookbook_cache / "features").iterdir()
     assert sum(seen) == 1 + len(FeatureStore.open(store))  # the first call asks for the shape alone
+    seen.clear()
     trained(written(tmp_path, "again"))
-    assert len(seen) == len([1, *range(0, len(FeatureStore.open(store)), 32)])
-    monkeypatch.setattr(PrefixCaptioner, "pooling", None)
+    assert seen == [1]
+    monkeypatch.setattr(PrefixCaptioner, "stored_features", None)
     trained(written(tmp_path, "photos"))
     assert losses(tmp_path / "again.yaml") == losses(tmp_path / "run.yaml")
     assert losses(tmp_path / "photos.yaml") == pytest.approx(losses(tmp_path / "run.yaml"), abs=2e-3)  # float16 rows
@@ -66,17 +66,17 @@ def test_photos_are_encoded_once_and_training_is_that_on_photos(
 def test_what_an_interruption_left_is_continued_and_damage_is_one_message(
     tmp_path: Path, lookbook_cache: Path, seen: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, encode = written(tmp_path), PrefixCaptioner.frozen_features
+    path, encode = written(tmp_path), PrefixCaptioner.photo_features
 
-    def fail(self: PrefixCaptioner, images: list[Image.Image]) -> torch.Tensor:
+    def fail(self: PrefixCaptioner, name: str, pixels: torch.Tensor) -> torch.Tensor:
         if len(seen) == 2:
             raise KeyboardInterrupt
-        return encode(self, images)
+        return encode(self, name, pixels)
 
-    monkeypatch.setattr(PrefixCaptioner, "frozen_features", fail)
+    monkeypatch.setattr(PrefixCaptioner, "photo_features", fail)
     assert finetune("train", path).exit_code == 130
     assert seen == [1, 32]
-    monkeypatch.setattr(PrefixCaptioner, "frozen_features", encode)
+    monkeypatch.setattr(PrefixCaptioner, "photo_features", encode)
     trained(path, "--resume")
     (store,) = (lookbook_cache / "features").iterdir()
     assert seen[2:] == [1, len(FeatureStore.open(store)) - 32]
@@ -100,7 +100,7 @@ def test_photos_that_change_are_encoded_each_time(
 @pytest.mark.slow
 def test_an_adapter_on_the_language_model_captions_what_it_was_trained_on(tmp_path: Path) -> None:
     """From features to photos: `caption` computes them anew, by the adapter on its base."""
-    path = written(tmp_path, tune={"connector": "full", "language": "lora"}, training={"epochs": 1})
+    path = written(tmp_path, tune={"connector": "full", "language": "lora"})
     trained(path)
     out = tmp_path / "captions" / "captions.jsonl"
     model = ["--model", tmp_path / "run", "--data", path, "--out", out]
