@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LIGHT := .venv-light
+# Tests often wait for servers, Java and locks: one process more than there are cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + os.cpu_count()))')
 GRID ?= recipes/grids/published.yaml
 ABLATION ?= recipes/ablation/demo.yaml
 # What a change is checked with while it is written; `make test` runs everything.
@@ -36,11 +38,11 @@ notebooks: install  ## run the notebooks
 reproduce: install  ## all published runs, skipping finished ones, and the published figures next to ours; GRID=...
 	$(BIN)/lookbook reproduce $(GRID)
 
-test: install  ## all tests, on up to four cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+test: install  ## all tests, in up to four processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 quick: install  ## the tests that take little time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "$(QUICK)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(QUICK)"
 
 bench: install  ## time, memory and values compared with those of the official scorers, 10,000 captions
 	$(BIN)/lookbook bench-scores --stanza finetune/assets/demo-stanza

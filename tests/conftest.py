@@ -1,6 +1,7 @@
 """What tests share: a cache of their own, a browser, the model families in their turn, a FACAD folder."""
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from browsing import started_browser
+from filelock import FileLock
 
 from finetune.models.families import FAMILIES
 
@@ -111,10 +113,17 @@ def shop_recipe(shop: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with finished runs of both families, `blip2` and `llava`, and their merged models `*-merged`."""
+    """A folder with finished runs of both families, `blip2` and `llava`, and their merged models `*-merged`.
+
+    The processes of pytest-xdist share it; nothing may be changed in it.
+    """
     from pushing import make_runs
 
-    return make_runs(tmp_path_factory.mktemp("runs"))
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return make_runs(tmp_path_factory.mktemp("runs"))
+    folder = tmp_path_factory.getbasetemp().parent / "runs"
+    with FileLock(f"{folder}.lock"):
+        return folder if folder.exists() else make_runs(folder)
 
 
 @pytest.fixture

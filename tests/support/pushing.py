@@ -47,7 +47,7 @@ def command(run: Path, *options: str) -> list[str]:
 
 
 def push(hub: HubServer, run: Path, *options: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    changed = environment(hub, run.parent / "pusher", **changes)
+    changed = environment(hub, run.parent / f"pusher-{os.getpid()}", **changes)
     return subprocess.run(command(run, *options), env=changed, capture_output=True, text=True, check=False)
 
 

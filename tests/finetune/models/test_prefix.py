@@ -146,6 +146,8 @@ def test_an_encoder_of_another_kind_is_one_message(tmp_path: Path) -> None:
 
 def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    monkeypatch.delitem(sys.modules, "finetune.models.encoders.efficientnet", raising=False)
+    monkeypatch.delattr("finetune.models.encoders.efficientnet", raising=False)
     with pytest.raises(UserError, match=r"efficientnet_lite_pytorch is not installed; pip install '.\[recommend\]'"):
         made(tmp_path / "base", encoder="efficientnet-lite0")
 
