@@ -32,7 +32,7 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
     if values is None:
         raise UserError(f"{path}: the file is empty; expected the keys of the {name}")
     if not isinstance(values, dict):
-        kind = "a list" if isinstance(values, list) else f"the value {values}"
+        kind = "a list" if isinstance(values, list) else f"the value {values!s:.100}"
         raise UserError(f"{path}: expected the keys of the {name}, found {kind}")
     return values
 

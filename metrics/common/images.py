@@ -29,6 +29,10 @@ def photo_path(folder: Path, image: str) -> Path | None:
     return None if outside else folder / relative
 
 
+# What Pillow raises for a file that is damaged or no photo.
+BROKEN = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
+
+
 def load_photo(path: str | Path) -> Image.Image:
     """Read a photo of a file that anybody may have made: one of `FORMATS`, `MOST_PIXELS` at most, RGB, turned by EXIF.
 
@@ -44,7 +48,7 @@ def load_photo(path: str | Path) -> Image.Image:
         raise UserError(f"{path}: a photo in an HDF5 file; run: pip install h5py") from error
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: larger than {MOST_PIXELS / 1e6:.0f} million pixels; make it smaller") from error
-    except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
+    except BROKEN as error:
         reason = getattr(error, "strerror", None) or f"no photo, or a broken one ({error}); replace the file"
         raise UserError(f"{path}: {reason}") from error
 

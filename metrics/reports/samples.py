@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from metrics.common.images import open_photo, photo_path
+from metrics.common.images import BROKEN, open_photo, photo_path
 from metrics.common.measure_names import HEADLINE
 from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.records.captions import CaptionRecord
@@ -102,5 +100,5 @@ def _photo(folder: Path | None, image: str | None) -> Thumbnail:
         return Thumbnail(problem="photo not found")
     except ImportError:
         return Thumbnail(problem="photo in an HDF5 file: pip install h5py")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except BROKEN:
         return Thumbnail(problem="photo cannot be read")

@@ -1,6 +1,8 @@
 """The catalogue that photos and metadata come from: a folder, or what a package makes of its recipe."""
 
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import entry_points
+from multiprocessing import get_context
 from pathlib import Path
 
 from metrics.common.errors import UserError
@@ -25,8 +27,13 @@ def catalogue_of(place: Path) -> tuple[Path | None, Path | None]:
         raise UserError(
             f"--images: expected a recipe, or the folder that the photos' paths start from; found no {place}"
         )
-    readers = [*entry_points(group=GROUP)]
-    if not readers:
+    if not entry_points(group=GROUP):
         raise UserError(f"--images {place}: recipes are read by the extra train: pip install '{DISTRIBUTION}[train]'")
-    folder, table = readers[0].load()(place)
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:  # what reading a recipe takes is free again after it
+        return process.submit(_read, place).result()
+
+
+def _read(recipe: Path) -> tuple[Path | None, Path | None]:
+    [reader, *_] = entry_points(group=GROUP)
+    folder, table = reader.load()(recipe)
     return folder, table

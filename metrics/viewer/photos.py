@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from metrics.common.images import FORMATS, hdf5_row, open_photo, photo_path
+from metrics.common.images import BROKEN, FORMATS, hdf5_row, open_photo, photo_path
 from metrics.common.thumbnails import jpeg
 
 SIZES = {"small": (320, 240), "large": (1200, 1200)}
@@ -88,5 +88,5 @@ def _jpeg(path: Path, size: str) -> bytes:
             return jpeg(opened, SIZES[size])[0]
     except ImportError as error:
         raise NoPhotoError("photo in an HDF5 file: pip install h5py") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise NoPhotoError("photo cannot be read") from error

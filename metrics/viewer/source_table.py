@@ -8,14 +8,14 @@ from metrics.common.version import DISTRIBUTION
 from metrics.viewer.score_folder import ScoreFolder
 
 FILE = "items.parquet"
-_SHOWN, _SOURCE = ("role",), "source."  # beside the table's own columns, what only this file says of an item
+_ROLE, _SOURCE = "role", "source."  # what became of an item, and the columns of the catalogue's own table
 _BATCH = 5_000
 
 
 def source_table(folders: list[ScoreFolder]) -> Path | None:
     """The table of the run whose report one of the folders is, None if none is."""
-    beside = (folder.path.absolute().parent / FILE for folder in folders)
-    return next((path for path in beside if path.is_file()), None)
+    runs = (folder.path.absolute().parent for folder in folders)
+    return next((run / FILE for run in runs if (run / FILE).is_file() and (run / "recipe.json").is_file()), None)
 
 
 def source_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -30,10 +30,10 @@ def source_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         raise UserError(f"{path}: pyarrow is not installed, run: pip install '{DISTRIBUTION}[view]'") from error
     try:
         with parquet.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if name in _SHOWN or name.startswith(_SOURCE)]
-            for batch in file.iter_batches(_BATCH, columns=["id", *names]):
+            names = [name for name in file.schema_arrow.names if name.startswith(_SOURCE)]
+            for batch in file.iter_batches(_BATCH, columns=["id", _ROLE, *names]):
                 for row in batch.to_pylist():
-                    given = {name.removeprefix(_SOURCE): row[name] for name in names}
+                    given = {"Role": row[_ROLE]} | {name.removeprefix(_SOURCE): row[name] for name in names}
                     yield str(row["id"]), {name: str(cell) for name, cell in given.items() if cell not in (None, "")}
     except (ArrowException, OSError, KeyError) as error:
         problem = str(error).splitlines()[0]
