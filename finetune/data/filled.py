@@ -1,7 +1,7 @@
 """What a model filled in of a table: a record beside it, so that its words never become training text or references."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Filled:
         written: when, ISO 8601, UTC.
         filled: item id to its new description (`text`) and its `confidence` (0..1).
         withheld: the same with the `reason`.
+        earlier: the fillings of the source before this one, whose texts the table still has (`fillings`).
     """
 
     written: str
@@ -37,6 +38,7 @@ class Filled:
     table: str | None = None
     sha256: str | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Sequence[Mapping[str, Any]] = ()
 
     def write(self, path: Path) -> None:
         """Write the record; raises `UserError` if it cannot be written."""
@@ -48,21 +50,38 @@ def record_of(table: Path) -> Path:
     return table.with_name(table.name + SUFFIX)
 
 
-def filled_texts(table: Path) -> dict[str, str]:
-    """Item id to the text that was filled in there; nothing if the table was not filled by us.
+def fillings(table: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """When and by which system a table was filled, and its `filled` items, the last filling first.
 
-    Raises `UserError` if the record beside it is damaged: without it nobody knows which words are a model's.
+    Args:
+        table: the table; it has no fillings if it was not filled by us.
+        without: ids to leave out, since they are filled anew.
+
+    Raises:
+        UserError: if the record beside it is damaged: without it nobody knows which words are a model's.
     """
     path = record_of(table)
     if not path.exists():
-        return {}
-    filled = read_json_object(path, "restore it from a copy: it tells which descriptions a model wrote").get("filled")
+        return []
+    record = read_json_object(path, "restore it from a copy: it tells which descriptions a model wrote")
     try:
-        return {str(key): str(one["text"]) for key, one in filled.items()}  # type: ignore[union-attr]
+        found = [_filling(one, without) for one in (record, *record.get("earlier", ()))]
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
             f'{path}: expected "filled": ids with the "text" of each, found something else; restore it from a copy'
         ) from error
+    return [one for one in found if one["filled"]]
+
+
+def _filling(record: Mapping[str, Any], without: Collection[str]) -> dict[str, Any]:
+    entries = {key: {**entry, "text": str(entry["text"])} for key, entry in record["filled"].items()}
+    filled = {key: entry for key, entry in entries.items() if key not in without}
+    return {"written": record.get("written"), "system": record.get("system"), "filled": filled}
+
+
+def filled_texts(table: Path) -> dict[str, str]:
+    """Item id to the text that was filled in there; raises `UserError` as `fillings`."""
+    return {key: entry["text"] for one in fillings(table) for key, entry in one["filled"].items()}
 
 
 def clear_filled(rows: pd.DataFrame, table: Path) -> dict[str, list[str]]:

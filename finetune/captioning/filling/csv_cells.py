@@ -2,32 +2,36 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import TextIO
 
 from metrics.common.errors import UserError
 
-BOM = "\ufeff"
 
-
-def with_cells(source: TextIO, column: str, texts: Mapping[int, str]) -> Iterator[str]:
+def with_cells(
+    source: TextIO, column: str, texts: Mapping[int, str], header: Sequence[str] | None = None
+) -> Iterator[str]:
     """Yield the rows of `source` (opened with `newline=""`) as they are, but with `texts` in a column.
 
     Args:
-        source: a table with a header; empty lines are no rows.
+        source: a table with a header, without a byte order mark; empty lines are no rows.
         column: the column's name. If the header lacks it, it is added as the last one.
         texts: number of a row (the first below the header is 0) to its new cell.
+        header: the columns that the table had when `texts` were made for it; None: they are not compared.
 
     Raises:
-        UserError: if a row cannot be taken apart into the cells that `csv` reads.
+        UserError: if the header is another one, or a row cannot be taken apart into the cells that `csv` reads.
     """
     rows = _rows(source)
-    raw, header = next(rows)
-    names = [name.removeprefix(BOM) for name in header]
+    raw, names = next(rows, ("", []))
+    if header is not None and names != list(header):
+        raise UserError(
+            f"the header is {', '.join(names)}; it was {', '.join(header)} when the table was read: start again"
+        )
     added = column not in names
     place = len(names) if added else names.index(column)
-    yield _replaced(raw, header, place, column) if added else raw
+    yield _replaced(raw, names, place, column) if added else raw
     number = -1
     for raw, row in rows:
         number += bool(row)

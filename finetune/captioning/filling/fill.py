@@ -16,7 +16,7 @@ from finetune.captioning.filling.tables import write_filled_table
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import SourceTable
-from finetune.data.filled import Filled, record_of
+from finetune.data.filled import Filled, fillings, record_of
 from finetune.data.items import read_items
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
@@ -136,9 +136,11 @@ class Filling:
         source = self.table.path or _list_of_photos(self.prepared, draft.with_name("photos.csv"))
         numbers = {key: number for number, key in enumerate(read_items(_items(self.prepared))["id"])}
         texts = {numbers[key]: entry["text"] for key, entry in filled.filled.items()}
-        write_filled_table(source, draft, self.column, texts)
-        origin = {"path": str(self.table.path), "sha256": sha256(source)} if self.table.path else {}
-        filled = replace(filled, table=target.name, sha256=sha256(draft), source=origin)
+        write_filled_table(source, draft, self.column, texts, _header(self.prepared) if self.table.path else None)
+        filled = replace(filled, table=target.name, sha256=sha256(draft))
+        if self.table.path:
+            origin = {"path": str(source), "sha256": sha256(source)}
+            filled = replace(filled, source=origin, earlier=fillings(source, without=filled.filled))
         target.unlink(missing_ok=True)  # `check` has seen that it is ours, and unchanged
         filled.write(record_of(target))
         shutil.move(draft, target)

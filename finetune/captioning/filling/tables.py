@@ -1,7 +1,9 @@
 """A catalogue's table with new descriptions: CSV, JSON lines or Parquet, everything else as it was."""
 
-import json
-from collections.abc import Iterator, Mapping
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -9,19 +11,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finetune.captioning.filling.csv_cells import with_cells
+from finetune.captioning.filling.json_values import with_values
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_file
 
 Texts = Mapping[int, str]
 
 
-def write_filled_table(source: Path, target: Path, column: str, texts: Texts) -> None:
+def write_filled_table(
+    source: Path, target: Path, column: str, texts: Texts, header: Sequence[str] | None = None
+) -> None:
     """Write the table `source` to `target` with `texts` (number of a row to its description) in `column`.
 
-    In CSV and JSON lines all other rows stay byte for byte, in Parquet all other values; a column that is missing is
-    added as the last one. `target` appears whole or not at all. Raises `UserError` if it cannot be written.
+    In CSV and JSON lines all other values stay byte for byte, in Parquet by value; a column that is missing is added as
+    the last one. `target` appears whole or not at all. Raises `UserError` if it cannot be written, or if the columns
+    of a CSV table are no longer those of `header` (None: any).
     """
-    writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+    writers: dict[str, Callable[[Path, Path, str, Texts], None]] = {
+        ".csv": partial(_write_csv, header=header),
+        ".jsonl": _write_jsonl,
+        ".parquet": _write_parquet,
+    }
     with atomic_file(target) as draft:
         try:
             writers[source.suffix.lower()](source, draft, column, texts)
@@ -29,25 +39,26 @@ def write_filled_table(source: Path, target: Path, column: str, texts: Texts) ->
             raise UserError(f"{source}: {error}") from error
 
 
-def _write_csv(source: Path, target: Path, column: str, texts: Texts) -> None:
-    with source.open(encoding="utf-8", newline="") as lines, target.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(with_cells(lines, column, texts))
+def _write_csv(source: Path, target: Path, column: str, texts: Texts, header: Sequence[str] | None) -> None:
+    with _both(source, target) as (lines, file):
+        file.writelines(with_cells(lines, column, texts, header))
 
 
 def _write_jsonl(source: Path, target: Path, column: str, texts: Texts) -> None:
-    with source.open(encoding="utf-8", newline="") as lines, target.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(_with_values(lines, column, texts))
+    with _both(source, target) as (lines, file):
+        file.writelines(with_values(lines, column, texts))
 
 
-def _with_values(lines: TextIO, column: str, texts: Texts) -> Iterator[str]:
-    number = -1
-    for line in lines:
-        number += bool(line.strip())
-        if line.strip() and number in texts:
-            values = json.loads(line.removeprefix("\ufeff")) | {column: texts[number]}
-            yield json.dumps(values, ensure_ascii=False) + line[len(line.rstrip("\r\n")) :]
-        else:
-            yield line
+@contextmanager
+def _both(source: Path, target: Path) -> Iterator[tuple[TextIO, TextIO]]:
+    """Open a text to read and its copy to write, line ends as they are; a byte order mark is no part of the text."""
+    with source.open("rb") as start:
+        encoding = "utf-8-sig" if start.read(len(BOM_UTF8)) == BOM_UTF8 else "utf-8"
+    with (
+        source.open(encoding=encoding, newline="") as lines,
+        target.open("w", encoding=encoding, newline="") as file,
+    ):
+        yield lines, file
 
 
 def _write_parquet(source: Path, target: Path, column: str, texts: Texts) -> None:

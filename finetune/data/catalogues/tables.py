@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from metrics.common.errors import UserError
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON escapes it, in a pair or alone
 
 
 def read_table(path: Path, required: Sequence[str] = (), lists: Sequence[str] = ()) -> pd.DataFrame:
@@ -89,8 +92,22 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
                 raise UserError(f"{path}:{number}: not JSON: {error}; is the file truncated there?") from error
             if not isinstance(row, dict):
                 raise UserError(f"{path}:{number}: expected an object, found {type(row).__name__}")
+            if _SURROGATE.search(line):
+                _refuse_surrogates(row, f"{path}:{number}")
             rows.append(row)
     return pd.DataFrame(rows, dtype=object)
+
+
+def _refuse_surrogates(row: dict[str, Any], where: str) -> None:
+    """JSON can have half of a pair of surrogates; Arrow, whose texts are UTF-8, cannot."""
+    for key, value in row.items():
+        try:
+            json.dumps([key, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{where}: {key!r}: expected Unicode text, found half of a character "
+                f"({error.object[error.start]!r}, a lone surrogate); write the whole character, or remove it"
+            ) from error
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

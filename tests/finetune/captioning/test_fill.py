@@ -89,8 +89,7 @@ def test_a_model_s_words_are_no_references(catalogue: Path, base: Path, tmp_path
     fingerprint = prepare(load_recipe(path).data).account.fingerprint
     out = tmp_path / "filled"
     text = filled(path, base, out)["filled"][EMPTY]["text"]
-    for name in ("articles.csv", "articles.csv.filled.json"):
-        shutil.copy(out / name, catalogue)
+    adopt(out, catalogue)
     assert prepare(load_recipe(path).data).account.fingerprint == fingerprint  # so unfinished runs still resume
     assert "1  description filled by a model" in prepared(path)
     items = pd.read_parquet(tmp_path / "before" / "out" / "items.parquet").set_index("id")
@@ -104,10 +103,41 @@ def test_a_model_s_words_are_no_references(catalogue: Path, base: Path, tmp_path
     assert "restore it from a copy" in refusal(finetune("prepare", path))
 
 
+def test_words_of_earlier_fillings_stay_marked(base: Path, tmp_path: Path) -> None:
+    rows = [article(number) for number in range(COUNT)]
+    rows[4] |= {"detail_desc": "", "product_type_name": "Cape"}
+    rows[6]["detail_desc"] = ""
+    catalogue, path = kaggle(tmp_path / "hm", rows), hm(tmp_path / "run", tmp_path / "hm")
+    other = rows[6]["article_id"]
+    first = filled(path, base, tmp_path / "first")
+    adopt(tmp_path / "first", catalogue)
+    second = filled(path, base, tmp_path / "second", "--category", "Cape")
+    assert (set(first["filled"]), set(second["filled"])) == ({EMPTY, other}, {EMPTY})
+    assert second["earlier"] == [
+        {"written": first["written"], "system": first["system"], "filled": {other: first["filled"][other]}}
+    ]
+    adopt(tmp_path / "second", catalogue)
+    assert "2  description filled by a model" in prepared(path)
+    third = filled(path, base, tmp_path / "third", "--min-confidence", 1)
+    assert (third["filled"], set(third["withheld"])) == ({}, {EMPTY, other})
+    adopt(tmp_path / "third", catalogue)
+    assert "2  description filled by a model" in prepared(path)
+    items = pd.read_parquet(tmp_path / "run" / "out" / "items.parquet").set_index("id")
+    assert items.loc[[EMPTY, other], "role"].tolist() == ["undescribed"] * 2
+    assert items.loc[other, "description"] == first["filled"][other]["text"]
+
+
+def adopt(out: Path, catalogue: Path) -> None:
+    """As docs/captioning.md says: the new table, and its record beside it."""
+    for name in ("articles.csv", "articles.csv.filled.json"):
+        shutil.copy(out / name, catalogue)
+
+
 def test_short_descriptions_are_overwritten_on_request(catalogue: Path, base: Path, tmp_path: Path) -> None:
     record = filled(hm(tmp_path / "run", catalogue), base, tmp_path / "filled", "--overwrite-short", 2)
     assert set(record["filled"]) == {EMPTY, SHORT}
-    assert "Before: <span" in (tmp_path / "filled" / "contact-sheet.html").read_text()
+    page = (tmp_path / "filled" / "contact-sheet.html").read_text()
+    assert "Before: <span" in page and "2 articles got\n  a new description." in page
 
 
 def test_doubtful_captions_are_withheld_and_named(catalogue: Path, base: Path, tmp_path: Path) -> None:

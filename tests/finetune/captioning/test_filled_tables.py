@@ -4,6 +4,7 @@ import csv
 import json
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.captioning.filling.csv_cells import with_cells
+from finetune.captioning.filling.json_values import with_values
 from finetune.captioning.filling.rules import sentence_case
 from finetune.captioning.filling.tables import write_filled_table
+from metrics.common.errors import UserError
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8) | st.sampled_from(
     ['"', ",", "\n", "\r\n", 'a "b", c', '5" tall', "\ufeff"]
@@ -46,10 +49,40 @@ def test_one_cell_changes_and_every_other_byte_stays(
     assert list(csv.reader(StringIO("".join(written), newline=""))) == [header, *expected]
 
 
-def test_a_byte_order_mark_blank_lines_and_odd_quotes_stay() -> None:
-    source = '\ufeffid,text,note\r\n\r\na,,5" tall\r\n\nb,"",x'
+def test_blank_lines_and_odd_quotes_stay() -> None:
+    source = 'id,text,note\r\n\r\na,,5" tall\r\n\nb,"",x'
     written = "".join(with_cells(StringIO(source, newline=""), "text", {0: 'He said "hi"', 1: "plain"}))
-    assert written == '\ufeffid,text,note\r\n\r\na,"He said ""hi""",5" tall\r\n\nb,"plain",x'
+    assert written == 'id,text,note\r\n\r\na,"He said ""hi""",5" tall\r\n\nb,"plain",x'
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "expected"),
+    [
+        (
+            "a.csv",
+            '"SKU, size","photo","caption","price"\r\n"1, M",a.png,,"9,50"\r\n',
+            '"SKU, size","photo","caption","price"\r\n"1, M",a.png,New.,"9,50"\r\n',
+        ),
+        ("a.csv", '"caption","photo"\n"",a.png\n', '"caption","photo"\n"New.",a.png\n'),
+        ("a.csv", "id\n1\n", "id,caption\n1,New.\n"),
+        ("a.jsonl", '{"caption": null}\n', '{"caption": "New."}\n'),
+        ("a.jsonl", '\n{"caption": null}\n', '\n{"caption": "New."}\n'),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_stays_and_hides_no_quote(
+    tmp_path: Path, mark: str, name: str, source: str, expected: str
+) -> None:
+    (tmp_path / name).write_bytes((mark + source).encode())
+    write_filled_table(tmp_path / name, tmp_path / "new", "caption", {0: "New."})
+    assert (tmp_path / "new").read_bytes().decode() == mark + expected
+
+
+def test_a_csv_whose_columns_changed_meanwhile_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,stock,caption\n1,2,\n")
+    with pytest.raises(UserError, match=r"a.csv: the header is id, stock, caption; it was id, caption when"):
+        write_filled_table(tmp_path / "a.csv", tmp_path / "new", "caption", {0: "New."}, ["id", "caption"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_a_missing_column_is_added_last() -> None:
@@ -57,15 +90,43 @@ def test_a_missing_column_is_added_last() -> None:
     assert written == 'id,a,caption\n1,2,\n3,4,"New, and good"\n'
 
 
-def test_json_lines_keep_the_other_lines_and_keys(tmp_path: Path) -> None:
-    source = tmp_path / "items.jsonl"
-    lines = ['{"a": 1.50, "text": null}', "", '{"text":  "as it is"}', '{"b": [1, {"c": "é"}]}']
-    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    write_filled_table(source, tmp_path / "new.jsonl", "text", {0: "First.", 2: "Third."})
-    written = (tmp_path / "new.jsonl").read_text(encoding="utf-8").splitlines()
-    assert written[1:3] == lines[1:3]
-    assert json.loads(written[0]) == {"a": 1.5, "text": "First."}
-    assert json.loads(written[3]) == {"b": [1, {"c": "é"}], "text": "Third."}
+NUMBERS = '"price": 19.90, "ean":12345678901234567.89 , "big": 1e400, "n": -0, "x": "é \\u00e9 , }"'
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f'{{{NUMBERS}, "text" : null }}', f'{{{NUMBERS}, "text" : "New \\"é\\"." }}'),
+        (f'{{"text":["a", 1], {NUMBERS}}}', f'{{"text":"New \\"é\\".", {NUMBERS}}}'),
+        (f" {{ {NUMBERS} }}", f' {{ {NUMBERS}, "text": "New \\"é\\"." }}'),
+        ('{"in": {"text": 1}}', '{"in": {"text": 1}, "text": "New \\"é\\"."}'),
+        ('{"text": 1, "text": 2}', '{"text": 1, "text": "New \\"é\\"."}'),
+        ("{ }", '{ "text": "New \\"é\\"."}'),
+    ],
+)
+def test_json_lines_keep_every_other_byte(tmp_path: Path, line: str, expected: str) -> None:
+    source, others = tmp_path / "items.jsonl", '\r\n{"text":  "as it is", "n": 1.0}\n'
+    source.write_bytes(f"{line}\r\n{others}{line}".encode())
+    write_filled_table(source, tmp_path / "new.jsonl", "text", {0: 'New "é".', 2: 'New "é".'})
+    assert (tmp_path / "new.jsonl").read_bytes().decode() == f"{expected}\r\n{others}{expected}"
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4), st.text(), st.text(), st.sampled_from([None, (" ,", " :")]))
+def test_one_value_of_json_changes(
+    values: dict[str, Any], key: str, text: str, separators: tuple[str, str] | None
+) -> None:
+    [line] = with_values([json.dumps(values, separators=separators)], key, {0: text})
+    assert json.dumps(json.loads(line)) == json.dumps(values | {key: text})
+
+
+def test_a_line_that_is_no_object_is_refused() -> None:
+    with pytest.raises(UserError, match="expected a JSON object"):
+        list(with_values(["[1]"], "text", {0: "New."}))
 
 
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:

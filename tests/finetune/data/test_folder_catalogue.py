@@ -185,6 +185,13 @@ def test_a_row_without_an_id_is_refused(tmp_path: Path) -> None:
         ("list.xlsx", b"PK", "unknown table format '.xlsx'; expected one of .csv, .jsonl, .parquet"),
         ("list.jsonl", b'{"file_name": "000.png"}\n{"file_na', "list.jsonl:2: not JSON"),
         ("list.jsonl", b'{"file_name": "000.png"}\n[1]\n', "list.jsonl:2: expected an object, found list"),
+        (
+            "list.jsonl",
+            b'{"a": "\\ud83d\\ude00"}\n{"n": "x \\uD83d"}',
+            "list.jsonl:2: 'n': expected Unicode text, found half",
+        ),
+        ("list.jsonl", b'{"n": {"x\\udE00": [1]}}', "list.jsonl:1: 'n': expected Unicode text, found half"),
+        ("list.jsonl", b'{"x\\ude00": 1}', "list.jsonl:1: 'x\\ude00': expected Unicode text, found half"),
         ("list.jsonl", b"", "the file is empty; expected a table with the column(s) file_name, text, kind"),
         ("list.parquet", b"PAR1 cut off", "cannot read the table, is it complete?"),
         ("list.csv", "file_name\nä.png\n".encode("utf-16"), "not UTF-8 text"),
