@@ -95,7 +95,7 @@ def counts(summary: Mapping[str, Any]) -> list[str]:
     """Return how many ratings are left out or, of an earlier version, not known to be of these captions."""
     lines = {
         "left_out": "left out, since of other items or systems",
-        "other_captions": "left out, since of other captions than these systems' of today",
+        "other_captions": "left out, since the captions are others today",
         "unknown_captions": "counted by item and system, since an earlier version did not keep which caption was rated",
     }
     return [f"{line}: {summary[name]:,}" for name, line in lines.items() if summary[name]]

@@ -2,7 +2,6 @@
 
 import html
 import json
-import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from markupsafe import escape
+from rating_forms import captions_of, form_of
 from scored_folders import write_scored
 from typer.testing import CliRunner
 
@@ -59,28 +59,6 @@ def client(folder: Path, store: RatingStore) -> Iterator[TestClient]:
     app = build_app(open_index([folder]), Photos(None), [RatingPages(store).extension()])
     with TestClient(app, BASE) as client:
         yield client
-
-
-def form_of(page: str) -> dict[str, str]:
-    """What a browser would send of the form of ratings as it is, by its first button."""
-    form = page[page.index('<form class="rating"') :]
-    fields = {
-        html.unescape(name): html.unescape(value)
-        for name, value in re.findall(
-            r'<input type="(?:hidden|radio)" name="([^"]*)" value="([^"]*)"(?: checked)?>', form
-        )
-        if f'name="{name}" value="{value}" checked>' in form or 'type="hidden" name="' + name in form
-    }
-    notes = re.findall(r'<textarea name="([^"]*)"[^>]*>(.*?)</textarea>', form, re.S)
-    go = re.search(r'<button name="go" value="([^"]*)"', form)
-    assert go
-    return fields | {name: html.unescape(note) for name, note in notes} | {"go": html.unescape(go[1])}
-
-
-def captions_of(page: str) -> dict[str, str]:
-    """Legend to caption."""
-    found = re.findall(r"<legend>(.*?)</legend>\s*<p [^>]*>(.*?)</p>", page, re.S)
-    return {html.unescape(legend): html.unescape(caption).strip() for legend, caption in found}
 
 
 def test_a_rating_is_saved_shown_again_and_goes_on_to_the_next(client: TestClient, store: RatingStore) -> None:
