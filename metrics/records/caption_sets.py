@@ -1,5 +1,6 @@
 """The systems to be scored, and the items they are scored on."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,3 +140,8 @@ def unique_names(names: Iterable[str]) -> list[str]:
             numbered, number = f"{name} ({number})", number + 1
         unique.append(numbered)
     return unique
+
+
+def without_number(name: str) -> str:
+    """Return a name without the number that `unique_names` may have put behind it."""
+    return re.sub(r" \(\d+\)$", "", name)

@@ -121,6 +121,11 @@ class Index:
             for caption, logprob, predicted, attributes in rows
         ]
 
+    def texts(self, place: int) -> list[str | None]:
+        """The texts of `captions`."""
+        rows = self._rows("SELECT caption FROM captions WHERE place = ? ORDER BY system", int(place))
+        return [caption for (caption,) in rows]
+
     def scores(self, measure: str, system: int) -> Floats:
         """(n,) each item's own value by a measure, 0..1 (CIDEr 0..10); NaN where the measure leaves the item out.
 

@@ -15,7 +15,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def to_csv(ratings: Iterable[Rating]) -> str:
-    """Return a heading and a row a rating (RFC 4180): item, system, rater, rating, note, blind (0 or 1), time.
+    """Return a heading and a row a rating (RFC 4180): item, system, rater, rating, note, blind (0 or 1), time,
+    caption_sha256.
 
     Text that a spreadsheet would take for a formula, as it begins with = + - @, a tab or a carriage return, has an
     apostrophe in front; so has text that begins with an apostrophe, so that without its first one it is as it was.
@@ -35,15 +36,16 @@ def write_csv(ratings: Iterable[Rating], out: Path) -> None:
     Raises:
         UserError: when `out` is any other file, or cannot be read or written.
     """
-    heading = ",".join(HEADINGS).encode()
+    heading = ",".join(HEADINGS)
+    earlier = ",".join(HEADINGS[:-1])  # before captions had digests
     if out.exists():
         try:
             with out.open("rb") as file:
-                ours = file.read(len(heading) + 1).rstrip() == heading
+                first = file.readline(len(heading) + 2).rstrip()
         except OSError as error:
             raise UserError(f"cannot read {out}: {error.strerror}; give another --out") from error
-        if not ours:
-            raise UserError(f"{out}: exists, and its first line is not {heading.decode()}; give another --out")
+        if first not in (heading.encode(), earlier.encode()):
+            raise UserError(f"{out}: exists, and its first line is not {heading}; give another --out")
     with atomic_writer(out) as handle:
         handle.write(to_csv(ratings))
 

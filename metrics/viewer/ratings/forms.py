@@ -3,14 +3,14 @@
 import hashlib
 import json
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from urllib.parse import parse_qsl
 
 from metrics.common.errors import UserError
 from metrics.text.spelling import plain_spelling
-from metrics.viewer.ratings.store import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, now
+from metrics.viewer.ratings.store import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, caption_digest, now
 
 _FIELDS = 2_000  # a form has two a system
 
@@ -24,24 +24,34 @@ class Sheet:
         rater: the rater's name.
         blind: whether the page leaves out which systems they are.
         systems: A, B, C ..., by which forms name the captions, to the systems' names, in the page's order.
+        captions: the systems' names to digests of their captions.
     """
 
     item: str
     rater: str
     blind: bool
     systems: Mapping[str, str]
+    captions: Mapping[str, str]
 
     @property
     def digest(self) -> str:
-        """What tells that a form was made of the same item and systems; blind, it does not tell their order."""
-        names = self.systems.values()
-        return _hash(self.item, *(sorted(names) if self.blind else names))[:16]
+        """What tells that a form was made of the same item, systems and captions.
+
+        The captions are in the page's order; blind, the systems are not, so that it does not tell whose they are.
+        """
+        names = list(self.systems.values())
+        captions = [self.captions[name] for name in names]
+        return _hash(self.item, *(sorted(names) if self.blind else names), *captions)[:16]
 
 
-def make_sheet(item: str, rater: str, blind: bool, systems: Sequence[str]) -> Sheet:
-    """Return the sheet of an item; blind, the order is by a hash of item, rater and system: it differs, but repeats."""
-    order = sorted(systems, key=lambda name: _hash(item, rater, name)) if blind else systems
-    return Sheet(item, rater, blind, dict(zip(_letters(len(order)), order, strict=True)))
+def make_sheet(item: str, rater: str, blind: bool, captions: Mapping[str, str | None]) -> Sheet:
+    """Return the sheet of an item's captions by systems' names.
+
+    Blind, the order is by a hash of item, rater and system: it differs, but repeats.
+    """
+    order = sorted(captions, key=lambda name: _hash(item, rater, name)) if blind else list(captions)
+    digests = {name: caption_digest(caption) for name, caption in captions.items()}
+    return Sheet(item, rater, blind, dict(zip(_letters(len(order)), order, strict=True)), digests)
 
 
 def read_rater(name: str) -> str:
@@ -94,7 +104,8 @@ def _read_rating(label: str, given: Mapping[str, str], sheet: Sheet) -> Rating:
     if len(note) > LONGEST_NOTE:
         raise UserError(f"note:{label}: expected at most {LONGEST_NOTE:,} characters, found {len(note):,}")
     value = int(rating) if rating else None
-    return Rating(sheet.item, sheet.systems[label], sheet.rater, value, note, sheet.blind, now())
+    system = sheet.systems[label]
+    return Rating(sheet.item, system, sheet.rater, value, note, sheet.blind, now(), sheet.captions[system])
 
 
 def _letters(count: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The pages on which people rate captions, knowing the systems or blind, and what they said."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,8 +16,9 @@ from metrics.common.errors import UserError
 from metrics.viewer.index import Index, Places
 from metrics.viewer.listing import Neighbours
 from metrics.viewer.ratings.export import to_csv
-from metrics.viewer.ratings.forms import make_sheet, read_fields, read_rater, read_ratings
-from metrics.viewer.ratings.reports import TITLES, bounds, notes, summary_of, value
+from metrics.viewer.ratings.forms import Sheet, make_sheet, read_fields, read_rater, read_ratings
+from metrics.viewer.ratings.matching import match
+from metrics.viewer.ratings.reports import TITLES, bounds, counts, notes, summary_of, value
 from metrics.viewer.ratings.store import LONGEST_NOTE, LONGEST_RATER, RATINGS, Rating, RatingStore
 from metrics.viewer.selection import parameters
 from metrics.viewer.viewer import Extension, Viewer, viewer_of
@@ -88,7 +90,9 @@ class RatingPages:
         """What people said."""
         viewer = viewer_of(request)
         shown = {"summary": self._summary(viewer.index), "titles": TITLES, "ratings": RATINGS, "path": self.store.path}
-        return viewer.page("ratings.html.j2", shown | {"value": value, "bounds": bounds, "notes": notes})
+        return viewer.page(
+            "ratings.html.j2", shown | {"value": value, "bounds": bounds, "notes": notes, "counts": counts}
+        )
 
     def data(self, request: Request) -> Response:
         """The summary as JSON."""
@@ -107,10 +111,12 @@ class RatingPages:
         given = {**chosen, **others}
         blind = {name: value for name, value in chosen.items() if name in _BLIND}
         blind |= {"id": others["id"], "rater": others.get("rater", ""), "blind": 1}
-        said = self.store.of_item(viewer.index.item(place).id)
+        key = viewer.index.item(place).id
+        said = self.store.of_item(key)
+        ours = set(match(said, {key: _captions(viewer.index, place)}).ratings.values())
         shown: dict[str, Any] = {
             "rating": None,
-            "said": said,
+            "said": [{"rating": one, "other": one not in ours} for one in said],
             "longest": LONGEST_RATER,
             "blind_url": _url("/rate", blind),
         }
@@ -123,19 +129,25 @@ class RatingPages:
     def _form(self, index: Index, place: int, rater: str, blind: bool) -> dict[str, Any]:
         """What the template of the form has; blind, nothing of it tells the systems."""
         key = index.item(place).id
-        sheet = make_sheet(key, rater, blind, index.names)
-        said = self.store.by_rater(key, rater, blind)
-        captions = dict(zip(index.names, index.captions(place), strict=True))
+        captions = _captions(index, place)
+        sheet = make_sheet(key, rater, blind, captions)
+        said = self._said(sheet, captions)
         lines = [
             {
                 "letter": letter,
                 "system": None if blind else name,
-                "caption": captions[name].caption,
+                "caption": captions[name],
                 "said": said.get(name),
             }
             for letter, name in sheet.systems.items()
         ]
         return {"sheet": sheet, "lines": lines, "numbers": RATINGS, "longest": LONGEST_NOTE}
+
+    def _said(self, sheet: Sheet, captions: Mapping[str, str | None]) -> dict[str, Rating]:
+        """Return what the rater of a sheet has said of its captions, by the systems' names of today."""
+        said = [one for one in self.store.of_item(sheet.item) if (one.rater, one.blind) == (sheet.rater, sheet.blind)]
+        matched = match(said, {sheet.item: captions}).ratings
+        return {name: one for (_, _, _, name), one in matched.items()}
 
     def _summary(self, index: Index) -> dict[str, Any]:
         """Return the summary, the last one if nothing was said since."""
@@ -146,22 +158,33 @@ class RatingPages:
         return summary
 
     def _rated(self, index: Index, rater: str, blind: bool) -> list[int]:
-        """Return the places of the items that a rater has rated."""
-        places = map(index.place, self.store.rated(rater, blind))
-        return [place for place in places if place is not None]
+        """Return the places of the items of which a rater has rated a caption."""
+        said = self.store.by_rater(rater, blind)
+        places = {key: place for key in {one.item for one in said} if (place := index.place(key)) is not None}
+        matched = match(said, {key: _captions(index, place) for key, place in places.items()}).ratings
+        return [places[one.item] for one in matched.values() if one.rating]
 
     def _save(self, index: Index, fields: dict[str, str]) -> Response:
         form = {name: fields.pop(name, "") for name in _OF_FORM}
-        if index.place(form["item"]) is None:
+        place = index.place(form["item"])
+        if place is None:
             raise UserError(f"item: expected the id of an item, found {form['item']!r:.200}")
         if form["to"] not in _SENT_TO:
             raise UserError(f"to: expected {' or '.join(_SENT_TO)}, found {form['to']!r:.100}")
-        sheet = make_sheet(form["item"], read_rater(form["rater"]), _read_blind(form["blind"]), index.names)
+        captions = _captions(index, place)
+        sheet = make_sheet(form["item"], read_rater(form["rater"]), _read_blind(form["blind"]), captions)
         if form["sheet"] != sheet.digest:
             raise UserError("sheet: the form was made of other captions than those shown now; reload its page")
-        self.store.save(read_ratings(fields, sheet))
+        said = self._said(sheet, captions)  # perhaps stored when the system's name had another number
+        ratings = read_ratings(fields, sheet)
+        self.store.save(replace(one, system=said.get(one.system, one).system) for one in ratings)
         query = dict(parse_qsl(form["query"])) | {"id": form["go"] or form["item"]}
         return RedirectResponse(f"{_url(form['to'], query)}#rate", 303)
+
+
+def _captions(index: Index, place: int) -> dict[str, str | None]:
+    """Return the captions of an item by the systems' names."""
+    return dict(zip(index.names, index.texts(place), strict=True))
 
 
 def _is_blind(request: Request) -> bool:

@@ -29,7 +29,8 @@ def summary_of(ratings: Sequence[Rating], index: Index) -> dict[str, Any]:
         measure: np.stack([index.scores(measure, system)[places] for system in range(len(index.systems))], axis=1)
         for measure in index.measures
     }
-    return summarise(ratings, items, index.names, scores)
+    captions = [index.texts(place) for place in places]
+    return summarise(ratings, items, index.names, captions, scores)
 
 
 def report_ratings(file: Path, scores: Sequence[Path], out: Path | None, as_json: bool) -> None:
@@ -87,9 +88,17 @@ def screen_tables(summary: Mapping[str, Any]) -> list[WideTable | str]:
             clusters = f"in {rated['clusters']:,} clusters by {rated['unit'].replace('+', ', ')}"
             parts.append(f"{title}: {rated['ratings']:,} ratings of {rated['items']:,} items {clusters}; {raters}")
             parts += [_systems(rated), _pairs(rated), _agreement(rated), _measures(rated), *notes(rated)]
-    if summary["left_out"]:
-        parts.append(f"left out, since of other items or systems: {summary['left_out']:,}")
-    return parts or ["no ratings"]
+    return [*(parts or ["no ratings"]), *counts(summary)]
+
+
+def counts(summary: Mapping[str, Any]) -> list[str]:
+    """Return how many ratings are left out or, of an earlier version, not known to be of these captions."""
+    lines = {
+        "left_out": "left out, since of other items or systems",
+        "other_captions": "left out, since the captions are others today",
+        "unknown_captions": "counted by item and system, since an earlier version did not keep which caption was rated",
+    }
+    return [f"{line}: {summary[name]:,}" for name, line in lines.items() if summary[name]]
 
 
 def _systems(rated: Mapping[str, Any]) -> WideTable:

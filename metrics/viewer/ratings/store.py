@@ -1,5 +1,6 @@
 """People's ratings and notes of captions, in a SQLite file of their own, which several viewers may share."""
 
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -17,29 +18,46 @@ RATINGS = range(1, 6)
 LONGEST_NOTE, LONGEST_RATER = 2_000, 60  # characters
 
 _APPLICATION = int.from_bytes(b"LkRt")  # what tells SQLite's files apart
-_VERSION = 1  # of the schema
+_VERSION = 2  # of the schema; 1 has no caption_sha256
 _PATIENCE = 30.0  # seconds that a write waits for others
 
+_TABLE = """
+CREATE TABLE ratings (
+  item TEXT NOT NULL, system TEXT NOT NULL, rater TEXT NOT NULL, rating INTEGER CHECK (rating BETWEEN 1 AND 5),
+  note TEXT NOT NULL, blind INTEGER NOT NULL, time TEXT NOT NULL, caption_sha256 TEXT
+)
+"""
+_ONE_A_CAPTION = """
+CREATE UNIQUE INDEX one_a_caption ON ratings (item, rater, blind, system, ifnull(caption_sha256, ''))
+"""
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {_VERSION};
-CREATE TABLE ratings (
-  item TEXT NOT NULL, system TEXT NOT NULL, rater TEXT NOT NULL, rating INTEGER CHECK (rating BETWEEN 1 AND 5),
-  note TEXT NOT NULL, blind INTEGER NOT NULL, time TEXT NOT NULL,
-  PRIMARY KEY (item, rater, blind, system)
-) WITHOUT ROWID;
+{_TABLE};
+{_ONE_A_CAPTION};
 PRAGMA journal_mode = WAL;
 """
+_MIGRATION = (
+    "ALTER TABLE ratings RENAME TO earlier",
+    _TABLE,
+    _ONE_A_CAPTION,
+    "INSERT INTO ratings SELECT *, NULL FROM earlier",
+    "DROP TABLE earlier",
+    f"PRAGMA user_version = {_VERSION}",
+)
+_ADOPT = """
+UPDATE OR IGNORE ratings SET caption_sha256 = ?
+WHERE item = ? AND system = ? AND rater = ? AND blind = ? AND caption_sha256 IS NULL
+"""
 _SAVE = """
-INSERT INTO ratings (item, system, rater, rating, note, blind, time) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO ratings (item, system, rater, rating, note, blind, time, caption_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET rating = excluded.rating, note = excluded.note, time = excluded.time
 WHERE rating IS NOT excluded.rating OR note <> excluded.note
 """
-_REMOVE = "DELETE FROM ratings WHERE item = ? AND system = ? AND rater = ? AND blind = ?"
-_BY_RATER = "SELECT * FROM ratings WHERE item = ? AND rater = ? AND blind = ?"
-_OF_ITEM = "SELECT * FROM ratings WHERE item = ? ORDER BY rater, blind, system"
-_RATED = "SELECT DISTINCT item FROM ratings WHERE rater = ? AND blind = ? AND rating IS NOT NULL"
-_ALL = "SELECT * FROM ratings ORDER BY item, rater, blind, system"
+_REMOVE = "DELETE FROM ratings WHERE item = ? AND system = ? AND rater = ? AND blind = ? AND caption_sha256 IS ?"
+_BY_RATER = "SELECT * FROM ratings WHERE rater = ? AND blind = ? ORDER BY item, system, time"
+_OF_ITEM = "SELECT * FROM ratings WHERE item = ? ORDER BY rater, blind, system, time"
+_ALL = "SELECT * FROM ratings ORDER BY item, rater, blind, system, time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +72,7 @@ class Rating:
         note: free text.
         blind: whether the rater did not see which system it was.
         time: when it was last changed, UTC, ISO 8601.
+        caption_sha256: `caption_digest` of the rated caption; None in ratings that an earlier version saved.
     """
 
     item: str
@@ -63,6 +82,12 @@ class Rating:
     note: str
     blind: bool
     time: str
+    caption_sha256: str | None = None
+
+
+def caption_digest(caption: str | None) -> str:
+    """Return the first 16 hex digits of SHA-256 of a caption in UTF-8; no caption is as an empty one."""
+    return hashlib.sha256((caption or "").encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 class RatingStore:
@@ -84,36 +109,34 @@ class RatingStore:
         check_folder(self.path.parent, "give another --ratings")
 
     def save(self, ratings: Iterable[Rating]) -> None:
-        """Save ratings, all or none, each in the place of the same rater's earlier one; an empty one removes that."""
+        """Save ratings, all or none, each in the place of the same rater's earlier one; an empty one removes that.
+
+        The earlier one is of the same caption, or of a caption that is not known. A file of the earlier version becomes
+        one of this version.
+        """
         if not self.path.exists():
             _create(self.path)
         with self._connection() as connection:
+            _migrate(connection)
             for one in ratings:
-                if one.rating is None and not one.note:
-                    connection.execute(_REMOVE, (one.item, one.system, one.rater, one.blind))
-                else:
-                    connection.execute(_SAVE, astuple(one))
+                _save(connection, one)
 
-    def by_rater(self, item: str, rater: str, blind: bool) -> dict[str, Rating]:
-        """Return what a rater has said of an item, blind or not, by system."""
-        return {one.system: one for one in self._ratings(_BY_RATER, item, rater, blind)}
+    def by_rater(self, rater: str, blind: bool) -> list[Rating]:
+        """Return all that a rater has said, blind or not."""
+        return self._ratings(_BY_RATER, rater, blind)
 
     def of_item(self, item: str) -> list[Rating]:
         """Return what anybody has said of an item."""
         return self._ratings(_OF_ITEM, item)
 
-    def rated(self, rater: str, blind: bool) -> set[str]:
-        """Return the ids of the items of which a rater has rated a caption, blind or not."""
-        return {item for (item,) in self._select(_RATED, rater, blind)}
-
     def all(self) -> list[Rating]:
-        """Return all ratings and notes, sorted by item, rater, blind and system."""
+        """Return all ratings and notes, sorted by item, rater, blind, system and time."""
         return self._ratings(_ALL)
 
     def _ratings(self, statement: str, *values: str | bool) -> list[Rating]:
         return [
-            Rating(item, system, rater, rating, note, bool(blind), time)
-            for item, system, rater, rating, note, blind, time in self._select(statement, *values)
+            Rating(item, system, rater, rating, note, bool(blind), time, *digest)  # none in version 1
+            for item, system, rater, rating, note, blind, time, *digest in self._select(statement, *values)
         ]
 
     def _select(self, statement: str, *values: str | bool) -> list[tuple[Any, ...]]:
@@ -151,6 +174,24 @@ def _create(path: Path) -> None:
             connection.executescript(_SCHEMA)
 
 
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Begin a transaction for writing, in which a file of version 1 becomes one of this version."""
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+        for statement in _MIGRATION:
+            connection.execute(statement)
+
+
+def _save(connection: sqlite3.Connection, one: Rating) -> None:
+    key = (one.item, one.system, one.rater, one.blind)
+    if one.caption_sha256:
+        connection.execute(_ADOPT, (one.caption_sha256, *key))
+    if one.rating is None and not one.note:
+        connection.execute(_REMOVE, (*key, one.caption_sha256))
+    else:
+        connection.execute(_SAVE, astuple(one))
+
+
 def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
     """Raise `UserError` if a file is not one of ratings.
 
@@ -165,10 +206,10 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
             raise
         found = "no SQLite file"
     else:
-        if (application, version) == (_APPLICATION, _VERSION):
+        if application == _APPLICATION and 1 <= version <= _VERSION:
             return
         found = f"one of version {version}" if application == _APPLICATION else "another program's file"
-    expected = f"expected ratings that `lookbook view` has saved, version {_VERSION}"
+    expected = f"expected ratings that `lookbook view` has saved, of version 1 to {_VERSION}"
     raise UserError(f"{path}: {expected}, found {found}; name another file")
 
 

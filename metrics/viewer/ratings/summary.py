@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +12,7 @@ from metrics.measures.statistics import Floats, Interval, Statistics, intervals,
 from metrics.records.captions import CaptionRecord
 from metrics.scoring.clusters import FEWEST, Clusters, find_clusters
 from metrics.viewer.ratings.agreement import Distances, alpha, interval, kendall, ordinal, spearman
+from metrics.viewer.ratings.matching import match
 from metrics.viewer.ratings.store import RATINGS, Rating
 from metrics.viewer.ratings.table import RatingTable, preferences, tabulate
 
@@ -27,6 +29,7 @@ def summarise(
     ratings: Sequence[Rating],
     items: Sequence[CaptionRecord],
     systems: Sequence[str],
+    captions: Sequence[Sequence[str | None]],
     scores: Mapping[str, Floats],
 ) -> dict[str, Any]:
     """Return the summary of the ratings made `blind` and, apart, of those made knowing the systems, `open`, for JSON.
@@ -36,15 +39,23 @@ def summarise(
     None if that is fewer than `LEAST` clusters, or undefined.
 
     Args:
-        ratings: all of a file's; those of other items or systems are counted as `left_out`.
+        ratings: all of a file's. Those of other items or systems are counted as `left_out`, those of other captions as
+            `other_captions`, both are left out; those whose caption is not known, which are not, as `unknown_captions`.
         items: the rated items at least, in the test set's order.
         systems: the names of s systems.
+        captions: (items, s) their captions.
         scores: measure to its scores (items, s), NaN where it leaves the item out.
     """
     ids = [item.id for item in items]
-    known = set(ids)
-    ours = [one for one in ratings if one.item in known and one.system in systems]
-    summary: dict[str, Any] = {"left_out": len(ratings) - len(ours), "least": LEAST}
+    of_items = (dict(zip(systems, row, strict=True)) for row in captions)
+    matched = match(ratings, dict(zip(ids, of_items, strict=True)))
+    ours = [replace(one, system=name) for (_, _, _, name), one in matched.ratings.items()]
+    summary: dict[str, Any] = {
+        "left_out": matched.left_out,
+        "other_captions": matched.other_captions,
+        "unknown_captions": sum(one.caption_sha256 is None for one in ours),
+        "least": LEAST,
+    }
     for kind, blind in KINDS.items():
         of_kind = [one for one in ours if one.blind is blind]
         table = tabulate(of_kind, ids, systems)

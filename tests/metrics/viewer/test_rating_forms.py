@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from metrics import UserError
 from metrics.viewer.ratings.forms import make_sheet, read_fields, read_rater, read_ratings
 
-SYSTEMS = ["category", "pretrained", "fine-tuned", "shuffled"]
+NAMES = ["category", "pretrained", "fine-tuned", "shuffled"]
+SYSTEMS = {name: f"a dress by {name}" for name in NAMES}
 
 
 def test_blind_the_order_differs_by_item_and_rater_but_repeats() -> None:
@@ -22,10 +23,10 @@ def test_blind_the_order_differs_by_item_and_rater_but_repeats() -> None:
     assert sum(orders[item, "ann"] != orders[item, "bob"] for item in range(40)) > 30
     for place in range(4):
         assert {order[place] for order in orders.values()} == set(SYSTEMS)
-    again = make_sheet("i3", "ann", True, SYSTEMS[::-1])
+    again = make_sheet("i3", "ann", True, {name: SYSTEMS[name] for name in NAMES[::-1]})
     assert tuple(again.systems.values()) == orders[3, "ann"]
     assert again == make_sheet("i3", "ann", True, SYSTEMS)
-    assert list(make_sheet("i3", "ann", False, SYSTEMS).systems.values()) == SYSTEMS
+    assert list(make_sheet("i3", "ann", False, SYSTEMS).systems.values()) == NAMES
 
 
 def test_a_form_names_letters_and_the_sheet_knows_the_systems() -> None:
@@ -36,7 +37,7 @@ def test_a_form_names_letters_and_the_sheet_knows_the_systems() -> None:
         (order[1], 4, "long\nnote", True),
         (order[3], None, "", True),
     ]
-    assert len(make_sheet("i1", "ann", True, [str(n) for n in range(60)]).systems) == 60
+    assert len(make_sheet("i1", "ann", True, {str(n): None for n in range(60)}).systems) == 60
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,16 @@
 
 import html
 import json
-import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markupsafe import escape
+from rating_forms import captions_of, form_of
 from scored_folders import write_scored
 from typer.testing import CliRunner
 
@@ -60,28 +61,6 @@ def client(folder: Path, store: RatingStore) -> Iterator[TestClient]:
         yield client
 
 
-def form_of(page: str) -> dict[str, str]:
-    """What a browser would send of the form of ratings as it is, by its first button."""
-    form = page[page.index('<form class="rating"') :]
-    fields = {
-        html.unescape(name): html.unescape(value)
-        for name, value in re.findall(
-            r'<input type="(?:hidden|radio)" name="([^"]*)" value="([^"]*)"(?: checked)?>', form
-        )
-        if f'name="{name}" value="{value}" checked>' in form or 'type="hidden" name="' + name in form
-    }
-    notes = re.findall(r'<textarea name="([^"]*)"[^>]*>(.*?)</textarea>', form, re.S)
-    go = re.search(r'<button name="go" value="([^"]*)"', form)
-    assert go
-    return fields | {name: html.unescape(note) for name, note in notes} | {"go": html.unescape(go[1])}
-
-
-def captions_of(page: str) -> dict[str, str]:
-    """Legend to caption."""
-    found = re.findall(r"<legend>(.*?)</legend>\s*<p [^>]*>(.*?)</p>", page, re.S)
-    return {html.unescape(legend): html.unescape(caption).strip() for legend, caption in found}
-
-
 def test_a_rating_is_saved_shown_again_and_goes_on_to_the_next(client: TestClient, store: RatingStore) -> None:
     page = client.get("/rate?rater=Ann&id=i0").text
     assert list(captions_of(page)) == SYSTEMS
@@ -89,8 +68,8 @@ def test_a_rating_is_saved_shown_again_and_goes_on_to_the_next(client: TestClien
     after = client.post("/ratings", data=form)
     assert str(after.url) == f"{BASE}/rate?id=i1&rater=Ann#rate"
     assert "1 of 100 items rated" in after.text
-    said = store.by_rater("i0", "Ann", False)
-    assert {name: (one.rating, one.note) for name, one in said.items()} == {
+    said = store.by_rater("Ann", False)
+    assert {one.system: (one.rating, one.note) for one in said} == {
         SYSTEMS[1]: (5, f"{EVIL}\nsecond line"),
         SYSTEMS[2]: (1, ""),
     }
@@ -204,9 +183,13 @@ def two_viewers(folder: Path, ratings: Path) -> Iterator[list[str]]:
 @pytest.mark.slow
 def test_eight_raters_at_once_in_two_viewers_of_one_file(folder: Path, store: RatingStore) -> None:
     # Threads of two processes: reading the file by other means than SQLite would drop locks, and damage it.
+    def sheet_of(item: dict[str, Any], rater: str) -> str:
+        captions = dict(zip(SYSTEMS, ("a dress", item["references"][0], EVIL), strict=True))
+        return make_sheet(item["id"], rater, True, captions).digest
+
     def rate(url: str, rater: str) -> list[int]:
         form = {"rater": rater, "blind": "1", "to": "/rate", "note:A": "", "rating:A": "3"}
-        sheets = {item["id"]: make_sheet(item["id"], rater, True, SYSTEMS).digest for item in ITEMS}
+        sheets = {item["id"]: sheet_of(item, rater) for item in ITEMS}
         with httpx.Client(base_url=url, headers={"origin": url}) as client:
             posts = (form | {"item": key, "sheet": sheet} for key, sheet in sheets.items())
             return [client.post("/ratings", data=post).status_code for post in posts]

@@ -1,6 +1,8 @@
 """The summary of ratings against arithmetic, scipy, and simulated people."""
 
+from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from metrics import CaptionRecord
 from metrics.measures.statistics import resamples
 from metrics.viewer.ratings.store import Rating
-from metrics.viewer.ratings.summary import LEAST, summarise
+from metrics.viewer.ratings.summary import LEAST
+from metrics.viewer.ratings.summary import summarise as summarise_captions
 
 SYSTEMS = ["one", "two", "three"]
 
@@ -21,6 +24,10 @@ def items(count: int, products: int | None = None) -> list[CaptionRecord]:
 
 def said(item: int, system: str, rater: str, rating: int | None, note: str = "", blind: bool = True) -> Rating:
     return Rating(f"i{item}", system, rater, rating, note, blind, "2026-01-01T00:00:00+00:00")
+
+
+def summarise(ratings: Sequence[Rating], of: Sequence[CaptionRecord], systems: Sequence[str], scores: Any) -> Any:
+    return summarise_captions(ratings, of, systems, [["a dress"] * len(systems)] * len(of), scores)
 
 
 def test_means_wins_and_preferences_of_three_raters() -> None:

@@ -34,8 +34,8 @@ def test_the_last_of_a_rater_is_kept_blind_and_open_ones_apart(store: RatingStor
     store.save([later])
     assert store.all() == store.of_item("0001") == [later, blind, other]
     assert store.of_item("0002") == []
-    assert store.by_rater("0001", "Ann", True) == {"fine-tuned": blind}
-    assert RatingStore(store.path).by_rater("0001", "Ann", False) == {"fine-tuned": later}
+    assert store.by_rater("Ann", True) == [blind]
+    assert RatingStore(store.path).by_rater("Ann", False) == [later]
 
 
 def test_the_time_is_that_of_the_last_change_and_an_empty_rating_removes(store: RatingStore) -> None:
@@ -105,7 +105,11 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampl
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.lists(st.builds(Rating, texts, texts, texts, st.none() | st.integers(1, 5), texts, st.booleans(), st.just("t")))
+    st.lists(
+        st.builds(
+            Rating, texts, texts, texts, st.none() | st.integers(1, 5), texts, st.booleans(), st.just("t"), st.none()
+        )
+    )
 )
 def test_the_table_is_harmless_and_gives_all_back(ratings: list[Rating]) -> None:
     rows = list(csv.reader(io.StringIO(to_csv(ratings), newline=""), strict=True))
@@ -119,10 +123,12 @@ def test_the_table_is_harmless_and_gives_all_back(ratings: list[Rating]) -> None
 
 def test_only_an_earlier_export_is_replaced(tmp_path: Path) -> None:
     out = tmp_path / "ratings.csv"
+    out.write_text("item,system,rater,rating,note,blind,time\n")  # of the version before
     write_csv([], out)
     write_csv([ONE], out)
     assert out.read_bytes() == (
-        b"item,system,rater,rating,note,blind,time\r\n0001,fine-tuned,Ann,4,good,0,2026-01-02T03:04:05+00:00\r\n"
+        b"item,system,rater,rating,note,blind,time,caption_sha256\r\n"
+        b"0001,fine-tuned,Ann,4,good,0,2026-01-02T03:04:05+00:00,\r\n"
     )
     out.write_text("item,system,rater,rating,note,blind,time,mine\n")
     with pytest.raises(UserError, match=r"ratings.csv: exists, and its first line is not item,system"):
