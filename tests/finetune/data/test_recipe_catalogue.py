@@ -20,8 +20,8 @@ def test_its_photos_and_its_table(tmp_path: Path) -> None:
     assert rows["0100000003"]["colour_group_name"] == "Red"
 
 
-def test_a_recipe_that_is_wrong_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_that_is_wrong_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         catalogue_of(recipe(tmp_path, {"catalogue": "hm", "folder": str(tmp_path / "no")}))
     assert ended.value.code == 2
-    assert str(tmp_path / "no") in capsys.readouterr().err
+    assert str(tmp_path / "no") in capfd.readouterr().err
