@@ -36,6 +36,9 @@ def run(request: EmbedRequest, recipe: Recipe | None) -> None:
         raise UserError(f"--text and --captions: encoder {request.encoder} reads photos; leave them out")
     work = described(parts, request.choice) if reads_text else photos_of(parts)
     encoder.fit(work.texts)
+    ids = list(work.sources)
+    unknown = [ids[place] for place in encoder.without_row(work.texts)]
+    work.leave_out(unknown, f"no word in the text that {encoder.name} knows")
     about = about_of(encoder, work, ", ".join(parts), _folder(parts), request.choice.called if reads_text else None)
     out = unreduced(request.out) if request.pca else request.out
     shard, dtype = Shard.parse(request.shard), cast(Dtype, request.dtype)

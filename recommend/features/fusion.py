@@ -136,6 +136,6 @@ def _unit(features: Rows, mean: Rows, names: Sequence[str], store: FeatureStore)
         what = "is all zeros" if (plain[without] == 0).any() else "equals the mean of all items (try --no-centre)"
         raise UserError(
             f"{store.path}: the vector of {without.sum():,} items ({named}) {what}, so that it has no cosine; "
-            "leave these items out when you embed"
+            "embed again, which leaves out texts without a known word, or remove the items from the catalogue"
         )
     return np.asarray(centred / lengths[:, None], dtype=np.float32)

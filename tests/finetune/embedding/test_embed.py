@@ -316,3 +316,16 @@ def test_a_run_is_encoded_with_its_adapter_on(tmp_path: Path, modules: str, own:
     assert equal != own
     assert (tuned.about().note is None) == own and tuned.about().adapter
     assert (tuned.about().weights == untuned.about().weights) != own
+
+
+def test_a_text_without_a_word_has_no_row(tmp_path: Path) -> None:
+    """It is counted and named, and every row of the store has a direction."""
+    rows = captioned(tmp_path / "shop", 6)
+    rows[2]["text"] = rows[4]["text"] = "X"
+    write_csv(tmp_path / "shop" / "metadata.csv", rows)
+    result = embed(tmp_path / "shop", "--encoder", "tfidf", "--out", tmp_path / "store")
+    assert "2  left out: no word in the text that tfidf knows (002.png, 004.png)" in result.stdout
+    found = FeatureStore.open(tmp_path / "store")
+    assert (len(found), found.about.items) == (4, 4)
+    assert found.rows().any(axis=1).all()
+    assert [row["id"] for row in lines(tmp_path / "store" / "texts.jsonl")] == found.ids
