@@ -69,6 +69,11 @@ class FeatureStore:
     def __contains__(self, key: object) -> bool:
         return key in self._places
 
+    def refuse_other_dtype(self, expected: str, remedy: str) -> None:
+        """Raise `UserError` unless its numbers are `expected` on disk."""
+        if self.dtype != expected:
+            raise UserError(f"{self.path}: expected numbers of --dtype {expected}, found {self.dtype}; {remedy}")
+
     def places(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """The row of each id. Raises `UserError` naming ids that the store lacks."""
         unknown = [key for key in ids if key not in self._places]

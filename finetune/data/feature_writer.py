@@ -41,7 +41,7 @@ class FeatureWriter:
     """
 
     def __init__(self, path: Path, about: About, shape: tuple[int, ...], dtype: Dtype = "float16") -> None:
-        _refuse_existing(path)
+        refuse_existing(path)
         self.path, self.about, self.shape, self.dtype = path, about, shape, dtype
         self.draft = path.with_name(f".{path.name}.partial")
         self.ids: list[str] = []
@@ -51,7 +51,7 @@ class FeatureWriter:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(alone(self.draft, f"waiting for another process that writes {self.path}"))
-            _refuse_existing(self.path)  # once more: that process may have finished it
+            refuse_existing(self.path)  # once more: that process may have finished it
             make_folder(self.draft)
             self._claim()
             self.ids = self._recover()
@@ -148,7 +148,8 @@ class FeatureWriter:
             )
 
 
-def _refuse_existing(path: Path) -> None:
+def refuse_existing(path: Path) -> None:
+    """Raise `UserError` if there is something at the path of a new store."""
     if path.exists():
         raise UserError(f"{path}: exists already; give another --out, or remove it")
 
