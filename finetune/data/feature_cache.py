@@ -22,7 +22,7 @@ from finetune.data.feature_files import (
     to_float32,
 )
 from metrics.common.errors import UserError
-from metrics.common.files import json_lines, read_json_object
+from metrics.common.files import json_lines, read_json_object, sha256
 from metrics.records.json_reader import JsonReader
 
 _PIECE = 1 << 26  # bytes on disk that are read at once
@@ -60,6 +60,9 @@ class FeatureStore:
         size = (path / ROWS).stat().st_size if (path / ROWS).is_file() else 0
         if size != count * bytes_each:
             raise UserError(f"{path / ROWS}: expected {count * bytes_each:,} bytes, found {size:,}; {REMEDY}")
+        written = reader.text("ids_digest")  # None of stores of earlier versions
+        if written is not None and written != sha256(path / IDS):
+            raise UserError(f"{path / IDS}: the ids, or their order, were changed after the store was made; {REMEDY}")
         about = About.from_json(reader.inside("about"))
         return cls(path, about, ids, shape, cast(Dtype, dtype), reader.text("digest") or "")
 

@@ -26,7 +26,7 @@ from finetune.data.feature_files import (
     to_stored,
 )
 from metrics.common.errors import UserError
-from metrics.common.files import json_lines, make_folder, one_line, read_json_object, write_text
+from metrics.common.files import json_lines, make_folder, one_line, read_json_object, sha256, write_text
 from metrics.common.locks import alone
 from metrics.common.version import installed_version
 from metrics.records.json_reader import JsonReader
@@ -92,11 +92,9 @@ class FeatureWriter:
         """Write what the features are, and give the draft its name."""
         if not self.ids:
             raise UserError(f"{self.path}: no item has features; nothing is written")
-        digest = hashlib.sha256()
-        for name in (IDS, ROWS):
-            with (self.draft / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        self._write_about(rows=len(self.ids), digest=digest.hexdigest())
+        ids, rows = (sha256(self.draft / name) for name in (IDS, ROWS))
+        digest = hashlib.sha256(bytes.fromhex(ids + rows)).hexdigest()
+        self._write_about(rows=len(self.ids), digest=digest, ids_digest=ids)
         self.draft.rename(self.path)
 
     def _claim(self) -> None:
@@ -106,7 +104,7 @@ class FeatureWriter:
         if not file.is_file():
             if any(self.draft.iterdir()):
                 raise UserError(f"{self.draft}: holds files that are no unfinished features; move them away")
-            self._write_about(rows=None, digest=None)
+            self._write_about()
             return
         reader = JsonReader(read_json_object(file, remedy), str(file), remedy)
         self.about.refuse_other(About.from_json(reader.inside("about")), str(self.draft), remedy)
@@ -114,13 +112,14 @@ class FeatureWriter:
         if found != (self.shape, self.dtype):
             raise UserError(f"{self.draft}: expected rows of {self.shape} {self.dtype}, found {found}; {remedy}")
 
-    def _write_about(self, rows: int | None, digest: str | None) -> None:
+    def _write_about(self, rows: int | None = None, digest: str | None = None, ids_digest: str | None = None) -> None:
         values = {
             "lookbook": installed_version(),
             "rows": rows,
             "shape": list(self.shape),
             "dtype": self.dtype,
             "digest": digest,
+            "ids_digest": ids_digest,
             "about": self.about.to_json(),
         }
         write_text(self.draft / ABOUT, json.dumps(values, indent=1) + "\n")

@@ -1,11 +1,12 @@
 """Encoders by name, those of fine-tuned captioners among them, and the encoder that made a store."""
 
 from finetune.data.feature_cache import FeatureStore
-from finetune.embedding.captioner import FEATURES, CaptionerEncoder
 from finetune.embedding.pca import PCA, Projected
 from finetune.models.encoders import load_encoder
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
+
+FEATURES = ("queries", "vision")  # of a captioner
 
 
 def named_encoder(name: str, resolution: int | None = None, pooling: str | None = None) -> Encoder:
@@ -17,6 +18,8 @@ def named_encoder(name: str, resolution: int | None = None, pooling: str | None 
         return load_encoder(name, resolution=resolution, pooling=pooling or "pooled")
     if resolution is not None:
         raise UserError(f"--resolution {resolution}: a captioner has one of its own; leave it out")
+    from finetune.embedding.captioner import CaptionerEncoder  # noqa: PLC0415  # imports PyTorch
+
     return CaptionerEncoder(name, pooling)
 
 
