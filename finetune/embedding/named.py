@@ -26,6 +26,11 @@ def named_encoder(name: str, resolution: int | None = None, pooling: str | None 
 def encoder_of(store: FeatureStore) -> Encoder:
     """The encoder that made a store, for queries. Raises `UserError` if it cannot be loaded, or is another now."""
     about = store.about
+    if about.reads == "both":
+        raise UserError(
+            f"{store.path}: its vectors are joined of two stores ({about.encoder}); for a query that is no item give "
+            "these two stores"
+        )
     name, pinned = about.encoder, about.revision and ":" not in about.encoder and "@" not in about.encoder
     resolution = about.resolution if name == "efficientnet-lite0" else None
     encoder = named_encoder(f"{name}@{about.revision}" if pinned else name, resolution, about.pooling.partition(",")[0])
