@@ -17,6 +17,8 @@ def write_joined(vectors: UnitVectors, centred: bool, path: Path) -> None:
 
     Raises `UserError` if `path` exists or cannot be written, or an item has no direction.
     """
+    for _ in vectors.batches():
+        pass  # an item without direction is found before anything is written
     with FeatureWriter(path, _about(vectors, centred), (vectors.dimension,), "float32") as writer:
         for start in range(len(writer.ids), len(vectors), _BATCH):
             ids = vectors.ids[start : start + _BATCH]

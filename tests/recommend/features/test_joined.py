@@ -49,3 +49,10 @@ def test_other_commands_take_it(stores: tuple[Path, Path], tmp_path: Path) -> No
     assert "exists already" in refused_by("join-features", *stores, "--out", tmp_path / "both")
     message = refused_by("similar", tmp_path / "both", "--sentence", "a red dress")
     assert "joined of two stores (resnet50 + a-bert); for a query that is no item give these two stores" in message
+
+
+def test_an_item_without_direction_leaves_nothing_behind(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    zeros = write_store(tmp_path / "zeros", IDS, [*TEXT[:-1], np.zeros(6)])
+    message = refused_by("join-features", stores[0], zeros, "--out", tmp_path / "both")
+    assert f"zeros: the vector of 1 items ({IDS[-1]}) is all zeros" in message
+    assert not list(tmp_path.glob("*both*"))
