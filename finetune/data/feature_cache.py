@@ -22,7 +22,7 @@ from finetune.data.feature_files import (
     to_float32,
 )
 from metrics.common.errors import UserError
-from metrics.common.files import json_lines, read_json_object
+from metrics.common.files import json_lines, read_json_object, sha256
 from metrics.records.json_reader import JsonReader
 
 _PIECE = 1 << 26  # bytes on disk that are read at once
@@ -60,6 +60,9 @@ class FeatureStore:
         size = (path / ROWS).stat().st_size if (path / ROWS).is_file() else 0
         if size != count * bytes_each:
             raise UserError(f"{path / ROWS}: expected {count * bytes_each:,} bytes, found {size:,}; {REMEDY}")
+        written = reader.text("ids_digest")  # None of stores of earlier versions
+        if written is not None and written != sha256(path / IDS):
+            raise UserError(f"{path / IDS}: the ids, or their order, were changed after the store was made; {REMEDY}")
         about = About.from_json(reader.inside("about"))
         return cls(path, about, ids, shape, cast(Dtype, dtype), reader.text("digest") or "")
 
@@ -68,6 +71,11 @@ class FeatureStore:
 
     def __contains__(self, key: object) -> bool:
         return key in self._places
+
+    def refuse_other_dtype(self, expected: str, remedy: str) -> None:
+        """Raise `UserError` unless its numbers are `expected` on disk."""
+        if self.dtype != expected:
+            raise UserError(f"{self.path}: expected numbers of --dtype {expected}, found {self.dtype}; {remedy}")
 
     def places(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """The row of each id. Raises `UserError` naming ids that the store lacks."""

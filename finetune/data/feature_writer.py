@@ -26,7 +26,7 @@ from finetune.data.feature_files import (
     to_stored,
 )
 from metrics.common.errors import UserError
-from metrics.common.files import json_lines, make_folder, one_line, read_json_object, write_text
+from metrics.common.files import json_lines, make_folder, one_line, read_json_object, sha256, write_text
 from metrics.common.locks import alone
 from metrics.common.version import installed_version
 from metrics.records.json_reader import JsonReader
@@ -41,7 +41,7 @@ class FeatureWriter:
     """
 
     def __init__(self, path: Path, about: About, shape: tuple[int, ...], dtype: Dtype = "float16") -> None:
-        _refuse_existing(path)
+        refuse_existing(path)
         self.path, self.about, self.shape, self.dtype = path, about, shape, dtype
         self.draft = path.with_name(f".{path.name}.partial")
         self.ids: list[str] = []
@@ -51,7 +51,7 @@ class FeatureWriter:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(alone(self.draft, f"waiting for another process that writes {self.path}"))
-            _refuse_existing(self.path)  # once more: that process may have finished it
+            refuse_existing(self.path)  # once more: that process may have finished it
             make_folder(self.draft)
             self._claim()
             self.ids = self._recover()
@@ -92,11 +92,9 @@ class FeatureWriter:
         """Write what the features are, and give the draft its name."""
         if not self.ids:
             raise UserError(f"{self.path}: no item has features; nothing is written")
-        digest = hashlib.sha256()
-        for name in (IDS, ROWS):
-            with (self.draft / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        self._write_about(rows=len(self.ids), digest=digest.hexdigest())
+        ids, rows = (sha256(self.draft / name) for name in (IDS, ROWS))
+        digest = hashlib.sha256(bytes.fromhex(ids + rows)).hexdigest()
+        self._write_about(rows=len(self.ids), digest=digest, ids_digest=ids)
         self.draft.rename(self.path)
 
     def _claim(self) -> None:
@@ -106,7 +104,7 @@ class FeatureWriter:
         if not file.is_file():
             if any(self.draft.iterdir()):
                 raise UserError(f"{self.draft}: holds files that are no unfinished features; move them away")
-            self._write_about(rows=None, digest=None)
+            self._write_about()
             return
         reader = JsonReader(read_json_object(file, remedy), str(file), remedy)
         self.about.refuse_other(About.from_json(reader.inside("about")), str(self.draft), remedy)
@@ -114,13 +112,14 @@ class FeatureWriter:
         if found != (self.shape, self.dtype):
             raise UserError(f"{self.draft}: expected rows of {self.shape} {self.dtype}, found {found}; {remedy}")
 
-    def _write_about(self, rows: int | None, digest: str | None) -> None:
+    def _write_about(self, rows: int | None = None, digest: str | None = None, ids_digest: str | None = None) -> None:
         values = {
             "lookbook": installed_version(),
             "rows": rows,
             "shape": list(self.shape),
             "dtype": self.dtype,
             "digest": digest,
+            "ids_digest": ids_digest,
             "about": self.about.to_json(),
         }
         write_text(self.draft / ABOUT, json.dumps(values, indent=1) + "\n")
@@ -148,7 +147,8 @@ class FeatureWriter:
             )
 
 
-def _refuse_existing(path: Path) -> None:
+def refuse_existing(path: Path) -> None:
+    """Raise `UserError` if there is something at the path of a new store."""
     if path.exists():
         raise UserError(f"{path}: exists already; give another --out, or remove it")
 

@@ -18,7 +18,6 @@ from metrics.common.errors import UserError
 from metrics.common.files import sha256
 from metrics.encoders.pretrained import weights_digest
 
-FEATURES = ("queries", "vision")
 POOLINGS = ("mean", "flat", "grid")
 UNCHANGED = "its training changes nothing that these features come from: they equal the untuned model's"
 

@@ -24,7 +24,9 @@ def embed(
     captions: Annotated[Path | None, typer.Option(help="encode the captions of this file instead")] = None,
     fill: Annotated[bool, typer.Option("--fill", help="captions only where there is no description")] = False,
     pca: Annotated[int | None, typer.Option(min=1, help="reduce the rows to so many dimensions")] = None,
-    dtype: Annotated[str, typer.Option(help="of the stored numbers: float16, float32 or bfloat16")] = "float16",
+    dtype: Annotated[
+        str | None, typer.Option(help="of the stored numbers: float16 (the default), float32 or bfloat16")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="photos that are encoded at once")] = 32,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="encode one of N shares, to be joined")] = None,
     join: Annotated[bool, typer.Option("--join", help="put the parts that --shard wrote together")] = False,
@@ -36,7 +38,22 @@ def embed(
     from finetune.embedding.request import EmbedRequest, check
 
     request = EmbedRequest(
-        places, out, encoder, resolution, pooling, text, captions, fill, pca, dtype, batch_size, shard, join, catalogue
+        places,
+        out,
+        encoder,
+        resolution,
+        pooling,
+        text,
+        captions,
+        fill,
+        pca,
+        dtype,
+        batch_size,
+        shard,
+        join,
+        catalogue,
+        limit,
+        change or [],
     )
     check(request)
 
@@ -47,4 +64,4 @@ def embed(
         return
     from finetune.runs.place import catalogue_recipe
 
-    run(request, catalogue_recipe(places[0], change or [], catalogue, limit))
+    run(request, catalogue_recipe(places[0], request.change, catalogue, limit))

@@ -47,13 +47,18 @@ def embed(
 
     Each process of `accelerate launch` encodes its share into a part in a hidden folder beside `out`; the first joins
     them. Parts of a killed run are kept, and continued by any number of processes. All processes return the store.
-    Raises `UserError` if `out` holds something else.
+    Raises `UserError` if `out`, or what an interrupted run left, holds something else, or if the share is empty.
     """
     state, ids = PartialState(), (shard or Shard()).of(work.sources)
+    if shard and not ids:
+        raise UserError(
+            f"--shard {shard.number}/{shard.count}: no item is left for it, since there are {len(work.sources):,}; "
+            "leave this share out, and join the others"
+        )
     parts = Parts(out, about, encoder.shape, dtype)
     with parts.locked() if state.is_main_process else nullcontext():
         state.wait_for_everyone()  # the first may have waited for another run, which has made the store
-        stands = _stands(out, about, ids)
+        stands = _stands(out, about, ids, dtype)
         if not stands:
             _encode_missing(encoder, work, ids, parts, batch_size)
             state.wait_for_everyone()
@@ -65,12 +70,13 @@ def embed(
     return FeatureStore.open(out)
 
 
-def _stands(out: Path, about: About, ids: Sequence[str]) -> bool:
+def _stands(out: Path, about: About, ids: Sequence[str], dtype: Dtype) -> bool:
     """Whether `out` holds these features; all processes look before any writes."""
     stands = out.exists()
     if stands:
         store = FeatureStore.open(out)
         about.refuse_other(store.about, str(out), "give another --out, or remove it")
+        store.refuse_other_dtype(dtype, "give another --out, or remove it")
         if set(store.ids) != set(ids):
             raise UserError(f"{out}: has features of other items of the catalogue; give another --out, or remove it")
     PartialState().wait_for_everyone()
@@ -80,7 +86,7 @@ def _stands(out: Path, about: About, ids: Sequence[str]) -> bool:
 def _encode_missing(encoder: Encoder, work: Work, ids: Sequence[str], parts: Parts, batch_size: int) -> None:
     """Encode this process's share of the items that no part has yet, into a new part."""
     state = PartialState()
-    done, number = parts.recover()
+    done, number = parts.recover(ids)
     missing = [key for key in ids if key not in done]
     share = missing[state.process_index :: state.num_processes]
     if not share:

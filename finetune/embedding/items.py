@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,14 @@ class Work:
     def texts(self) -> list[str]:
         """All texts."""
         return [one.text for one in self.sources.values() if isinstance(one, Text)]
+
+    def leave_out(self, keys: Sequence[str], reason: str) -> None:
+        """Take these items out, counted under the reason and some of the ids."""
+        for key in keys:
+            del self.sources[key]
+        if keys:
+            named = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
+            self.left_out[f"{reason} ({named})"] += len(keys)
 
     @property
     def digest(self) -> str:

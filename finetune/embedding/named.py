@@ -1,11 +1,12 @@
 """Encoders by name, those of fine-tuned captioners among them, and the encoder that made a store."""
 
 from finetune.data.feature_cache import FeatureStore
-from finetune.embedding.captioner import FEATURES, CaptionerEncoder
 from finetune.embedding.pca import PCA, Projected
 from finetune.models.encoders import load_encoder
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
+
+FEATURES = ("queries", "vision")  # of a captioner
 
 
 def named_encoder(name: str, resolution: int | None = None, pooling: str | None = None) -> Encoder:
@@ -17,12 +18,19 @@ def named_encoder(name: str, resolution: int | None = None, pooling: str | None 
         return load_encoder(name, resolution=resolution, pooling=pooling or "pooled")
     if resolution is not None:
         raise UserError(f"--resolution {resolution}: a captioner has one of its own; leave it out")
+    from finetune.embedding.captioner import CaptionerEncoder  # noqa: PLC0415  # imports PyTorch
+
     return CaptionerEncoder(name, pooling)
 
 
 def encoder_of(store: FeatureStore) -> Encoder:
     """The encoder that made a store, for queries. Raises `UserError` if it cannot be loaded, or is another now."""
     about = store.about
+    if about.reads == "both":
+        raise UserError(
+            f"{store.path}: its vectors are joined of two stores ({about.encoder}); for a query that is no item give "
+            "these two stores"
+        )
     name, pinned = about.encoder, about.revision and ":" not in about.encoder and "@" not in about.encoder
     resolution = about.resolution if name == "efficientnet-lite0" else None
     encoder = named_encoder(f"{name}@{about.revision}" if pinned else name, resolution, about.pooling.partition(",")[0])

@@ -13,6 +13,7 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About, Dtype
 from finetune.data.feature_writer import FeatureWriter
 from finetune.embedding.join import copy_rows
+from metrics.common.errors import UserError
 from metrics.common.locks import alone
 
 WriteBeside = Callable[[Path, Sequence[str]], None]
@@ -33,16 +34,17 @@ class Parts:
         """Where a part is."""
         return self.folder / str(number)
 
-    def recover(self) -> tuple[set[str], int]:
+    def recover(self, ids: Sequence[str]) -> tuple[set[str], int]:
         """The ids that parts of earlier runs have, and the number of the next part; the first process finds out.
 
-        Raises `UserError` if the parts are of other features.
+        Raises `UserError` if the parts are of other features, or of items that are not among `ids`.
         """
         found: list[Any] = [None]
         if PartialState().is_main_process:
             for draft in self.folder.glob(".*.partial"):
                 self._finish(self.folder / draft.name.removeprefix(".").removesuffix(".partial"))
             done = {key for part in self._finished() for key in part.ids}
+            self._refuse_others(done.difference(ids))
             found = [(done, max((int(part.path.name) for part in self._finished()), default=0) + 1)]
         done, number = broadcast_object_list(found)[0]
         return done, number
@@ -73,9 +75,19 @@ class Parts:
             else:
                 shutil.rmtree(writer.draft)
 
+    def _refuse_others(self, others: set[str]) -> None:
+        if others:
+            raise UserError(
+                f"{self.folder}: an interrupted run has left features of {len(others):,} items that are not of this "
+                f"share, such as {min(others)}; finish that run with its own --shard, remove the folder, or give "
+                "another --out"
+            )
+
     def _finished(self) -> list[FeatureStore]:
         numbers = sorted(int(path.name) for path in self.folder.glob("[0-9]*"))
         parts = [FeatureStore.open(self.path(number)) for number in numbers]
+        remedy = f"remove {self.folder}, or give another --out"
         for part in parts:
-            self.about.refuse_other(part.about, str(part.path), f"remove {self.folder}, or give another --out")
+            self.about.refuse_other(part.about, str(part.path), remedy)
+            part.refuse_other_dtype(self.dtype, remedy)
         return parts

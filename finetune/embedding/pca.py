@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.decomposition import IncrementalPCA
 from sklearn.utils import gen_batches
 
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.feature_files import REMEDY
+from finetune.data.feature_files import REMEDY, About
 from finetune.data.feature_writer import FeatureWriter
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
@@ -66,14 +67,11 @@ def reduce_store(store: FeatureStore, encoder: Encoder, dimensions: int, out: Pa
 
     Raises `UserError` if there are fewer rows or numbers in a row than `dimensions`.
     """
+    check_dimensions(dimensions, len(store), store.shape)
     fitted = _fit(store, dimensions)
     projected = Projected(encoder, fitted.mean_, fitted.components_)
     kept = f"{dimensions} principal components keep {fitted.explained_variance_ratio_.sum():.1%} of the variance"
-    about = replace(
-        store.about,
-        pooling=f"{store.about.pooling}, pca {dimensions}",
-        note="; ".join(filter(None, (store.about.note, kept))),
-    )
+    about = replace(reduced_about(store.about, dimensions), note="; ".join(filter(None, (store.about.note, kept))))
     with FeatureWriter(out, about, (dimensions,), store.dtype) as writer:
         for some in gen_batches(len(store), _BATCH):
             if store.ids[some.start] not in writer:
@@ -84,13 +82,21 @@ def reduce_store(store: FeatureStore, encoder: Encoder, dimensions: int, out: Pa
     return FeatureStore.open(out)
 
 
-def _fit(store: FeatureStore, dimensions: int) -> Any:
-    width = int(np.prod(store.shape))
-    if dimensions > min(len(store), width):
+def reduced_about(about: About, dimensions: int) -> About:
+    """What the features that `about` describes are once they are reduced."""
+    return replace(about, pooling=f"{about.pooling}, pca {dimensions}")
+
+
+def check_dimensions(dimensions: int, items: int, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` if there are fewer items, or fewer numbers in a row of `shape`, than `dimensions`."""
+    width = prod(shape)
+    if dimensions > min(items, width):
         raise UserError(
-            f"--pca {dimensions}: expected at most the number of items ({len(store):,}) and of numbers of each "
-            f"({width:,})"
+            f"--pca {dimensions}: expected at most the number of items ({items:,}) and of numbers of each ({width:,})"
         )
+
+
+def _fit(store: FeatureStore, dimensions: int) -> Any:
     pca = IncrementalPCA(dimensions)
     for some in gen_batches(len(store), max(_BATCH, dimensions), min_batch_size=dimensions):
         rows = store.rows(np.arange(some.start, some.stop))

@@ -10,6 +10,12 @@ from finetune.embedding.texts import DESCRIPTION, TextChoice
 from metrics.common.errors import UserError
 from metrics.common.files import check_folder
 
+_SAID_BY_PARTS = {
+    **{f"--{name}": name for name in ("encoder", "text", "captions", "fill", "shard", "resolution", "pooling")},
+    **{f"--{name}": name for name in ("dtype", "catalogue", "limit")},
+    "--set": "change",
+}
+
 
 @dataclass(frozen=True)
 class EmbedRequest:
@@ -24,11 +30,13 @@ class EmbedRequest:
     captions: Path | None
     fill: bool
     pca: int | None
-    dtype: str
+    dtype: str | None
     batch_size: int
     shard: str | None
     join: bool
     catalogue: str | None
+    limit: int | None = None
+    change: Sequence[str] = ()
 
     @property
     def choice(self) -> TextChoice:
@@ -43,16 +51,14 @@ class EmbedRequest:
 
 def check(request: EmbedRequest) -> None:
     """Raise `UserError` if the request lacks something, contradicts itself or names a file that is missing."""
-    if request.dtype not in STORED:
+    if request.dtype is not None and request.dtype not in STORED:
         raise UserError(f"--dtype {request.dtype}: expected one of {', '.join(STORED)}")
     Shard.parse(request.shard)
     check_folder(request.out.absolute().parent)
     if request.join:
-        given = [
-            name for name in ("encoder", "text", "captions", "shard", "resolution", "pooling") if getattr(request, name)
-        ]
+        given = [option for option, name in _SAID_BY_PARTS.items() if getattr(request, name)]
         if given:
-            raise UserError(f"--{given[0]}: the parts that --join is given say that; leave it out")
+            raise UserError(f"{given[0]}: the parts that --join is given say that; leave it out")
         return
     if not request.encoder:
         raise UserError("--encoder is missing: such as efficientnet-lite0, or a Hub id or folder of a model")

@@ -10,13 +10,14 @@ import numpy as np
 from finetune.config.recipe import Recipe
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import Dtype
+from finetune.data.feature_writer import refuse_existing
 from finetune.data.mixture import prepare_all, prepare_one
 from finetune.data.preparation import Prepared, prepare
 from finetune.embedding.embed import about_of, embed
 from finetune.embedding.items import Work, described, photos_of
 from finetune.embedding.join import join_shards
 from finetune.embedding.named import encoder_of, named_encoder
-from finetune.embedding.pca import reduce_store
+from finetune.embedding.pca import check_dimensions, reduce_store, reduced_about
 from finetune.embedding.request import EmbedRequest
 from finetune.embedding.shard import Shard
 from finetune.models.encoders.base import Encoder
@@ -36,9 +37,18 @@ def run(request: EmbedRequest, recipe: Recipe | None) -> None:
         raise UserError(f"--text and --captions: encoder {request.encoder} reads photos; leave them out")
     work = described(parts, request.choice) if reads_text else photos_of(parts)
     encoder.fit(work.texts)
+    ids = list(work.sources)
+    unknown = [ids[place] for place in encoder.without_row(work.texts)]
+    work.leave_out(unknown, f"no word in the text that {encoder.name} knows")
     about = about_of(encoder, work, ", ".join(parts), _folder(parts), request.choice.called if reads_text else None)
-    out = unreduced(request.out) if request.pca else request.out
-    shard, dtype = Shard.parse(request.shard), cast(Dtype, request.dtype)
+    out = request.out
+    if request.pca:
+        check_dimensions(request.pca, len(work.sources), encoder.shape)
+        if out.exists():
+            about = reduced_about(about, request.pca)
+        else:
+            out = unreduced(out)
+    shard, dtype = Shard.parse(request.shard), cast(Dtype, request.dtype or "float16")
     store = embed(encoder, work, about, out, shard, dtype, request.batch_size)
     if state.is_main_process:
         print(summary(_reduced(store, encoder, request), encoder, work))
@@ -48,6 +58,10 @@ def join_parts(request: EmbedRequest) -> None:
     """Join the parts that `--shard` wrote, and say what was done."""
     if not distributed().is_main_process:
         return
+    if request.pca:
+        refuse_existing(request.out)
+        stores = [FeatureStore.open(path) for path in request.places]
+        check_dimensions(request.pca, sum(map(len, stores)), stores[0].shape)
     store = join_shards(request.places, unreduced(request.out) if request.pca else request.out)
     print(_line(_reduced(store, encoder_of(store), request) if request.pca else store))
 
@@ -58,7 +72,7 @@ def unreduced(out: Path) -> Path:
 
 
 def _reduced(store: FeatureStore, encoder: Encoder, request: EmbedRequest) -> FeatureStore:
-    if request.pca is None:
+    if request.pca is None or store.path == request.out:
         return store
     reduced = reduce_store(store, encoder, request.pca, request.out)
     shutil.rmtree(store.path)

@@ -1,4 +1,4 @@
-"""The commands reduce and map-photos."""
+"""The commands join-features, reduce and map-photos."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +12,32 @@ app = typer.Typer(rich_help_panel="Recommendation")
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="a store of features, one vector an item")]
 MethodName = Literal["pca", "kernel-pca", "isomap", "umap", "tsne"]
+
+
+@app.command()
+@needs_train
+@user_errors()
+def join_features(
+    first: Annotated[Path, typer.Argument(metavar="STORE", help="a store of features, such as of photos")],
+    second: Annotated[Path, typer.Argument(metavar="STORE", help="another of the same items, such as of texts")],
+    out: Annotated[Path, typer.Option(help="the new store")],
+    weight: Annotated[float, typer.Option(help="the first store's share of the cosine")] = 0.5,
+    centre: Annotated[bool, typer.Option(help="subtract each store's mean vector")] = True,
+) -> None:
+    """Write a store whose vectors are those of two stores, each of length one, joined."""
+    from finetune.data.feature_cache import FeatureStore
+    from finetune.data.feature_writer import refuse_existing
+    from recommend.features.fusion import UnitVectors
+    from recommend.features.joined import write_joined
+
+    refuse_existing(out)
+    stores = [FeatureStore.open(first), FeatureStore.open(second)]
+    vectors = UnitVectors(stores, weight, centre)
+    write_joined(vectors, centre, out)
+    print(f"{out}: {len(vectors):,} rows of {vectors.dimension:,} (float32)")
+    for store, count in zip(stores, vectors.left_out, strict=True):
+        if count:
+            print(f"  {count:>9,}  left out of {store.path}: the other store lacks them")
 
 
 @app.command()

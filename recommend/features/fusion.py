@@ -133,9 +133,11 @@ def _unit(features: Rows, mean: Rows, names: Sequence[str], store: FeatureStore)
     without = (plain == 0) | (lengths <= _SMALLEST * np.maximum(plain, np.linalg.norm(mean)))
     if without.any():
         named = ", ".join(names[place] for place in np.flatnonzero(without)[:5])
-        what = "is all zeros" if (plain[without] == 0).any() else "equals the mean of all items (try --no-centre)"
+        what, remedy = "equals the mean of all items (try --no-centre)", ""
+        if (plain[without] == 0).any():
+            what, remedy = "is all zeros", "embed again to leave out texts without a known word, or "
         raise UserError(
             f"{store.path}: the vector of {without.sum():,} items ({named}) {what}, so that it has no cosine; "
-            "leave these items out when you embed"
+            f"{remedy}remove these items from the catalogue and embed it again"
         )
     return np.asarray(centred / lengths[:, None], dtype=np.float32)

@@ -27,9 +27,7 @@ def load_encoder(
         UserError: when there is no such encoder, or it has no such resolution or pooling.
         ModuleNotFoundError: when a package is missing; commands name its extra.
     """
-    from finetune.models.loading import default_device  # noqa: PLC0415
-
-    device = device or default_device()
+    device = device or _default_device(name)
     if name == "efficientnet-lite0":
         from finetune.models.encoders.efficientnet import EfficientNetLite0  # noqa: PLC0415
 
@@ -44,6 +42,15 @@ def load_encoder(
     if pooling != encoder.about().pooling:
         raise UserError(f"--pooling {pooling}: encoder {name} gives a vector an item; leave it out")
     return encoder
+
+
+def _default_device(name: str) -> str:
+    """Where an encoder runs unless told otherwise; PyTorch is not imported for one that does not use it."""
+    if name == "tfidf":
+        return "cpu"
+    from finetune.models.loading import default_device  # noqa: PLC0415
+
+    return default_device()
 
 
 def _of_vectors(name: str, device: str) -> Encoder | None:

@@ -49,6 +49,10 @@ class Encoder:
         """How many of the texts it reads only the beginning of."""
         return 0
 
+    def without_row(self, texts: Sequence[str]) -> list[int]:
+        """The places of texts in which it knows nothing, so that their rows would be zeros; most encoders have none."""
+        return []
+
     def pixels(self, photo: Image.Image) -> Any:
         """What it takes of one RGB photo; threads may call this. Raises `UserError` if it reads texts alone."""
         raise UserError(f"encoder {self.name} reads {self.reads}s; name an encoder of photos")

@@ -60,6 +60,11 @@ class TfidfEncoder(Encoder):
             raise UserError(f"{folder / LEARNT}: expected words with their weights, found none; {REMEDY}")
         self._use(list(values), list(values.values()))
 
+    def without_row(self, texts: Sequence[str]) -> list[int]:
+        """The places of texts without any of its words; `fit` or `restore` was called before."""
+        words = self._vectorizer.transform(texts).getnnz(axis=1)
+        return [int(place) for place in np.flatnonzero(words == 0)]
+
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors (n, words); `fit` or `restore` was called before."""
         return np.asarray(self._vectorizer.transform(texts).toarray(), dtype=np.float32)

@@ -1,6 +1,7 @@
 """Feature stores: what is written is read, aligned by id; what is damaged is refused; what was interrupted continues."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,11 @@ def lose_id(store: Path) -> None:
     (store / "ids.jsonl").write_text('"a"\n')
 
 
+def swap_ids(store: Path) -> None:
+    first, second, *rest = (store / "ids.jsonl").read_text().splitlines(keepends=True)
+    (store / "ids.jsonl").write_text("".join([second, first, *rest]))
+
+
 def number_id(store: Path) -> None:
     (store / "ids.jsonl").write_text("1\n")
 
@@ -100,6 +106,7 @@ def lose_encoder(store: Path) -> None:
         (cut_rows, "rows.bin: expected 48 bytes, found 47"),
         (repeat_id, "ids.jsonl:3: the id a is there twice"),
         (lose_id, "ids.jsonl: expected 4 ids, found 1"),
+        (swap_ids, "ids.jsonl: the ids, or their order, were changed"),
         (number_id, "ids.jsonl:1: expected an id as a JSON string, found 1"),
         (spoil_shape, 'expected a "shape"'),
         (flatten_shape, 'expected a "shape"'),
@@ -114,6 +121,14 @@ def test_damaged_stores_are_refused(store: Path, damage: object, message: str) -
     damage(store)  # type: ignore[operator]
     with pytest.raises(UserError, match=message):
         FeatureStore.open(store)
+
+
+def test_a_store_of_an_earlier_version_opens(store: Path) -> None:
+    """It has no hash of its ids."""
+    values = json.loads((store / "features.json").read_text())
+    assert values.pop("ids_digest") == sha256((store / "ids.jsonl").read_bytes()).hexdigest()
+    (store / "features.json").write_text(json.dumps(values))
+    assert FeatureStore.open(store).ids == IDS
 
 
 def test_nan_is_refused_where_it_lies(store: Path) -> None:

@@ -140,11 +140,14 @@ def test_shards_are_joined_to_the_whole(place: Path, tmp_path: Path) -> None:
     assert len(lines(tmp_path / "joined" / "texts.jsonl")) == 22
     assert encoder_of(joined).encode_texts(["a dress"]).any()
 
-    def joining(*some: Path) -> str:
+    def joining(*some: Any) -> str:
         return refusal(embed("--join", *some, "--out", tmp_path / "not"))
 
     assert "the parts have 15 of the 22 items" in joining(*parts[:2])
     assert "is in" in joining(*parts, parts[0])
+    said = ("--fill",), ("--dtype", "float32"), ("--catalogue", "x"), ("--limit", 3), ("--set", "training.seed=1")
+    for option in said:
+        assert f"{option[0]}: the parts that --join is given say that" in joining(*parts, *option)
     store(place, tmp_path / "other", "--encoder", "tfidf", "--text", "columns:prod_name", "--shard", "3/3")
     assert "expected features with weights of hash" in joining(*parts[:2], tmp_path / "other")
     assert "found no features.json" in joining(parts[0], tmp_path)
@@ -179,6 +182,7 @@ BAD_INPUT = [
     (("--encoder", "tfidf", "--dtype", "int8"), "--dtype int8: expected one of float16, float32, bfloat16"),
     (("--encoder", "tfidf", "--shard", "3/2"), "--shard 3/2: expected i/n with i from 1 to n"),
     (("--encoder", "tfidf", "--shard", "1/2", "--pca", 2), "--pca: is fitted on all items"),
+    (("--encoder", "tfidf", "--shard", "23/40"), "--shard 23/40: no item is left for it, since there are 22"),
     (("--encoder", "tfidf", "--text", "title"), "--text title: expected description or columns:A,B"),
     (
         ("--encoder", "tfidf", "--text", "columns:size"),
@@ -204,7 +208,7 @@ def test_bad_input(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     write_records(Path("others.jsonl"), [CaptionRecord(id="x", caption="a hat")])
     for options, message in BAD_INPUT:
         assert message in refusal(embed(place, "--out", "store", *options))
-        assert not Path("store").exists()
+        assert not list(Path().glob("*store*"))
 
 
 def test_photos_that_cannot_be_read_any_more_stop_it_with_their_id(
@@ -316,3 +320,50 @@ def test_a_run_is_encoded_with_its_adapter_on(tmp_path: Path, modules: str, own:
     assert equal != own
     assert (tuned.about().note is None) == own and tuned.about().adapter
     assert (tuned.about().weights == untuned.about().weights) != own
+
+
+def test_a_text_without_a_word_has_no_row(tmp_path: Path) -> None:
+    """It is counted and named, and every row of the store has a direction."""
+    rows = captioned(tmp_path / "shop", 6)
+    rows[2]["text"] = rows[4]["text"] = "X"
+    write_csv(tmp_path / "shop" / "metadata.csv", rows)
+    result = embed(tmp_path / "shop", "--encoder", "tfidf", "--out", tmp_path / "store")
+    assert "2  left out: no word in the text that tfidf knows (002.png, 004.png)" in result.stdout
+    found = FeatureStore.open(tmp_path / "store")
+    assert (len(found), found.about.items) == (4, 4)
+    assert found.rows().any(axis=1).all()
+    assert [row["id"] for row in lines(tmp_path / "store" / "texts.jsonl")] == found.ids
+
+
+def test_an_interrupted_share_does_not_get_into_another(place: Path, tmp_path: Path) -> None:
+    """Its parts are refused with another --shard and continued with their own."""
+    out, left = tmp_path / "store", tmp_path / ".store.parts"
+    store(place, out, "--encoder", "tfidf", "--shard", "1/2")
+    left.mkdir()
+    out.rename(left / "1")
+    message = refusal(embed(place, "--encoder", "tfidf", "--shard", "2/2", "--out", out))
+    assert f"{left}: an interrupted run has left features of 11 items that are not of this share" in message
+    assert not out.exists()
+    other = refusal(embed(place, "--encoder", "tfidf", "--shard", "1/2", "--dtype", "float32", "--out", out))
+    assert f"{left / '1'}: expected numbers of --dtype float32, found float16" in other
+    assert len(store(place, out, "--encoder", "tfidf")) == 22
+
+
+def test_a_store_of_other_numbers_is_not_taken(place: Path, tmp_path: Path) -> None:
+    store(place, tmp_path / "store", "--encoder", "tfidf")
+    message = refusal(embed(place, "--encoder", "tfidf", "--dtype", "float32", "--out", tmp_path / "store"))
+    assert "store: expected numbers of --dtype float32, found float16; give another --out, or remove it" in message
+
+
+def test_reduced_a_second_time_nothing_is_done(place: Path, tmp_path: Path) -> None:
+    """The store stands; one of other components is refused, and nothing is left beside it."""
+    found = store(place, tmp_path / "store", "--encoder", "tfidf", "--pca", 3)
+    written = (tmp_path / "store" / "rows.bin").stat().st_mtime_ns
+    assert store(place, tmp_path / "store", "--encoder", "tfidf", "--pca", 3).digest == found.digest
+    assert (tmp_path / "store" / "rows.bin").stat().st_mtime_ns == written
+    other = refusal(embed(place, "--encoder", "tfidf", "--pca", 2, "--out", tmp_path / "store"))
+    assert "expected features with pooling pooled, pca 2, found pooled, pca 3; give another --out" in other
+    assert "exists already" in refusal(embed("--join", tmp_path / "store", "--pca", 2, "--out", tmp_path / "store"))
+    too_many = refusal(embed("--join", tmp_path / "store", "--pca", 4, "--out", tmp_path / "less"))
+    assert "--pca 4: expected at most the number of items (22) and of numbers of each (3)" in too_many
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -1,5 +1,7 @@
 """What every encoder must do, and what single ones do."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +156,8 @@ def test_how_a_captioner_prepares_photos_is_part_of_what_its_features_are(tmp_pa
 
     assert about("pad") != about("crop")
     assert about("pad") == about("pad")
+
+
+def test_tfidf_needs_no_pytorch() -> None:
+    program = "import sys; from finetune.embedding.named import named_encoder as named; named('tfidf')"
+    subprocess.run([sys.executable, "-c", f"{program}; sys.exit('torch' in sys.modules)"], check=True)
