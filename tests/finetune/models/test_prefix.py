@@ -1,6 +1,7 @@
 """What is the prefix captioner's own: the shape of its prefix, features in the place of photos, named parts."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from transformers import (
     AutoModelForCausalLM,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
+    GenerationMixin,
     LlamaConfig,
     ResNetConfig,
 )
@@ -83,6 +85,26 @@ def test_of_a_transformer_with_a_class_token_the_patches_count(tmp_path: Path) -
     torch.testing.assert_close(features_of(captioner, photo(3))[1:], states[1:])
     published = CLIPImageProcessorPil().image_mean
     assert captioner.processor.image_processor.image_mean == pytest.approx(published)
+
+
+@pytest.mark.parametrize("encoder", [None, "efficientnet-lite0"])
+def test_photos_in_float32_are_read_by_an_encoder_in_bfloat16(tmp_path: Path, encoder: str | None) -> None:
+    if encoder:
+        pytest.importorskip("efficientnet_lite_pytorch")
+    made(tmp_path / "base", encoder=encoder, image_size=64)
+    captioner = load_tiny(tmp_path / "base", dtype="bfloat16")
+    assert features_of(captioner, photo(1)).dtype == torch.bfloat16
+    assert torch.isfinite(caption_losses(captioner.model, CaptionCollator(captioner, "")(rows()))[0]).all()
+
+
+def test_each_photo_is_read_once_however_many_beams(base: Path) -> None:
+    captioner, photos, read = load_tiny(base), [photo(1), photo(2)], []
+    captioner.model.vision_model.register_forward_hook(lambda _, __, states: read.append(len(states[0])))
+    once = captions_of(captioner, photos, beams=3, max_new_tokens=8)
+    assert read == [2]
+    captioner.model.generate = partial(GenerationMixin.generate, captioner.model)
+    assert captions_of(captioner, photos, beams=3, max_new_tokens=8) == once
+    assert read == [2, 6]
 
 
 def test_features_in_the_place_of_photos_have_the_same_losses(base: Path) -> None:
