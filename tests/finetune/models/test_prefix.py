@@ -240,7 +240,7 @@ def test_an_encoder_without_parts_that_are_not_used_is_taken(tmp_path: Path) -> 
     ("shape", "message"),
     [
         ({"grid": 5}, r"model.tiny.grid: expected at most 4, .* found 5"),
-        ({"image_size": 184, "grid": 23}, r"533 tokens a photo, of the 512 tokens .*: no room for a caption"),
+        ({"image_size": 184, "grid": 23}, r"533 tokens a photo, of the 512 that .*: no room for a caption"),
     ],
 )
 def test_a_prefix_that_does_not_fit_is_one_message(tmp_path: Path, shape: dict[str, int], message: str) -> None:
