@@ -20,8 +20,8 @@ class Family:
     """A family's class, in the file of its name, and what a model card needs to know.
 
     `licences`: of published bases and parts of bases, the licence as the Hub spells it and a note on it. `stop_token`
-    (an expression), `in_float32` (lines, if the dtype is another) and `registered_by` (a module, of a model that transformers lacks) are
-    Python for the card's usage program: as the class does it.
+    (an expression), `in_float32` (lines, if the dtype is another) and `registered_by` (a module, of a model that
+    transformers lacks) are Python for the card's usage program: as the class does it.
     """
 
     captioner: str
