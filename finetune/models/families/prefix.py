@@ -12,7 +12,7 @@ from finetune.config.recipe import Model, Tiny
 from finetune.models.families.base import IMAGE_TOKEN, Batch, BatchShape, Captioner
 from finetune.models.loading import load_pretrained
 from finetune.models.prefix.network import PrefixCaptioningModel, PrefixConfig
-from finetune.models.prefix.parts import check_prefix, is_unused, language_model, photo_encoder
+from finetune.models.prefix.parts import check_prefix, language_model, photo_encoder
 from metrics.common.errors import UserError
 
 
@@ -140,5 +140,6 @@ class PrefixCaptioner(Captioner):
         return pattern
 
     def is_idle(self, parameter: str) -> bool:
-        """What the encoder does beside the patches that are used."""
-        return parameter.startswith("vision_model.") and is_unused(parameter)
+        """What encoders do behind the patches that are used, or only where patches are masked."""
+        unused = (".post_layernorm.", ".pooler.", ".mask_token")
+        return parameter.startswith("vision_model.") and any(part in f".{parameter}" for part in unused)
