@@ -42,7 +42,7 @@ class Tiny(Section):
 
     image_size: PositiveInt = 48
     patch_size: PositiveInt = 8
-    hidden_size: PositiveInt = 128
+    hidden_size: Annotated[PositiveInt, Field(multiple_of=4)] = 128  # a layer has 4 heads
     layers: PositiveInt = 3
     queries: PositiveInt = 8
     vocabulary: Annotated[int, Field(ge=300)] = 1000
@@ -51,6 +51,12 @@ class Tiny(Section):
     encoder: str | None = None
     decoder: str | None = None
     grid: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.encoder is None and self.image_size < self.patch_size:
+            raise ValueError(f"image_size: expected patch_size ({self.patch_size}) or more")
+        return self
 
     @model_serializer(mode="wrap")
     def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

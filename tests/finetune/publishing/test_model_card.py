@@ -254,6 +254,16 @@ def _change_record(run: Path, **changes: Any) -> None:
     (run / "training.json").write_text(json.dumps(record | changes))
 
 
+def test_the_terms_of_a_bases_published_parts_are_named(card_of: Callable[..., str]) -> None:
+    tiny = {"encoder": "efficientnet-lite0", "decoder": "/home/me/smol"}
+    card = card_of(model={"family": "prefix", "base": "/home/me/base", "tiny": tiny})
+    assert "put together from efficientnet-lite0 and smol" in card
+    assert "test of the tool" not in card
+    terms = card.partition("## Terms")[2]
+    assert "- efficientnet-lite0, a part of the base: licence apache-2.0; of the package efficientnet-lite0-" in terms
+    assert "- smol, a part of the base: a folder, no model of the Hub." in terms
+
+
 def test_each_catalogue_of_a_mixture_has_its_results(card_of: Callable[..., str], tmp_path: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(tmp_path / "run" / "report", tmp_path / "run" / name / "report")
