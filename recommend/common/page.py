@@ -9,6 +9,7 @@ from metrics.common.charts import Chart, curves_with_intervals
 from metrics.common.files import write_text
 from metrics.common.templates import render
 from metrics.common.version import installed_version
+from recommend.common.own_files import refuse_other_page
 from recommend.common.scatter import Scatter
 
 
@@ -44,8 +45,14 @@ class PageSection:
     plots: Sequence[Scatter] = field(default=())
 
 
+def page_mark(title: str) -> str:
+    """What only a page of ours with this title begins with."""
+    return f'<p class="eyebrow">Lookbook</p>\n<h1>{title}</h1>'
+
+
 def write_page(path: Path, title: str, lede: str, sections: Sequence[PageSection], signature: str) -> None:
-    """Write the page to `path`; raises `UserError` if it cannot be written."""
+    """Write the page to `path`; raises `UserError` if it cannot be written, or would replace any but such a page."""
+    refuse_other_page(path, page_mark(title), f"page titled {title}")
     view = {
         "title": title,
         "lede": lede,

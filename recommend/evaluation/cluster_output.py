@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from metrics.common.files import atomic_file, make_folder, write_text
 from metrics.common.tables import WideTable
-from recommend.common.page import PageSection, PageTable, curves, write_page
+from recommend.common.own_files import check_results, refuse_other_table
+from recommend.common.page import PageSection, PageTable, curves, page_mark, write_page
 from recommend.evaluation.attributes import MEAN
 from recommend.evaluation.cluster_study import ClusterStudy
 from recommend.evaluation.figures import percentage, with_intervals
 from recommend.items.clusters import Clustering
 
-NAME = "clusters"
+NAME, TITLE = "clusters", "Clusters"
+_MARK = b"lookbook.clusters"
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,20 @@ def _chosen(study: ClusterStudy) -> str:
     return f"The inertia bends most at k = {study.elbow}{best}."
 
 
+def check_files(folder: Path) -> None:
+    """Raise `UserError` if `write_files` could not write to `folder`, or would replace files that it did not write."""
+    check_results(folder, NAME, page_mark(TITLE), "result of clusters")
+    refuse_other_table(folder / f"{NAME}.parquet", _MARK, "table of clusters")
+
+
 def write_files(result: ClusterResult, folder: Path) -> list[Path]:
     """Write `clusters.parquet` (id, cluster), `.json` and, with a study, `.html`. Raises `UserError` if it cannot."""
+    check_files(folder)
     make_folder(folder)
     paths = [folder / f"{NAME}.{suffix}" for suffix in ("parquet", "json", "html")]
     with atomic_file(paths[0]) as draft:
-        pd.DataFrame({"id": list(result.ids), "cluster": result.made.labels}).to_parquet(draft, index=False)
+        table = pa.table({"id": list(result.ids), "cluster": result.made.labels})
+        pq.write_table(table.replace_schema_metadata({_MARK: result.signature.encode()}), draft)
     values = {
         "method": result.made.method,
         "vectors": result.vectors,
@@ -68,7 +79,7 @@ def write_files(result: ClusterResult, folder: Path) -> list[Path]:
     if result.study is None:
         return paths[:2]
     sections = _sections(result, result.study)
-    write_page(paths[2], "Clusters", f"{result.made.method} on {result.vectors}", sections, result.signature)
+    write_page(paths[2], TITLE, f"{result.made.method} on {result.vectors}", sections, result.signature)
     return paths
 
 

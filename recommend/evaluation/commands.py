@@ -47,9 +47,11 @@ def attribute_precision(
     from finetune.data.feature_cache import FeatureStore
     from metrics.common.tables import print_tables
     from recommend.evaluation.precision import measure
-    from recommend.evaluation.precision_output import screen_tables, write_files
+    from recommend.evaluation.precision_output import check_files, screen_tables, write_files
     from recommend.evaluation.request import attributes_of, distinct_names, draw_queries, read_setting
 
+    if out:
+        check_files(out)
     opened = [FeatureStore.open(path) for path in stores]
     distinct_names(opened)
     setting = read_setting(opened, items, attributes_of(items, attribute or ()), group)
@@ -88,9 +90,10 @@ def clusters(
     """Put a store's items into clusters; how many is told by --try with --items."""
     from finetune.data.feature_cache import FeatureStore
     from metrics.common.tables import print_tables
-    from recommend.evaluation.cluster_output import screen_tables, write_files
+    from recommend.evaluation.cluster_output import check_files, screen_tables, write_files
     from recommend.evaluation.run_clusters import cluster_counts, run_clusters
 
+    check_files(out)
     ks = cluster_counts(attempts) if attempts else []
     result = run_clusters(
         FeatureStore.open(store), k, method, dimensions, ks, nprobe, items, attribute or (), group, queries, siblings
@@ -124,10 +127,11 @@ def compare_methods(
     from finetune.data.feature_cache import FeatureStore
     from metrics.common.tables import print_tables
     from recommend.evaluation.methods import chosen_methods, compare
-    from recommend.evaluation.methods_output import screen_tables, write_files
+    from recommend.evaluation.methods_output import check_files, screen_tables, write_files
     from recommend.evaluation.request import attributes_of, group_of, read_setting
     from recommend.features.fusion import UnitVectors
 
+    check_files(out)
     wanted = chosen_methods(method or ())
     opened = FeatureStore.open(store)
     setting = read_setting([opened], items, attributes_of(items, attribute or ()), group_of(items, group))

@@ -67,9 +67,11 @@ def reduce(
 
     from finetune.data.feature_cache import FeatureStore
     from recommend.features.fusion import UnitVectors
-    from recommend.features.pages import write_elbow
+    from recommend.features.pages import check_elbow, write_elbow
     from recommend.features.reduce import reduce_vectors, write_reduced
 
+    if elbow:
+        check_elbow(elbow)
     vectors = UnitVectors([FeatureStore.open(store)])
     wanted = None if variance is not None else dimensions or 100
     reduced = reduce_vectors(vectors, method, wanted, variance, kernel, gamma)
@@ -101,8 +103,9 @@ def map_photos(
     from finetune.data.feature_cache import FeatureStore
     from recommend.common.columns import category_columns
     from recommend.features.fusion import UnitVectors
-    from recommend.features.pages import map_methods, write_map
+    from recommend.features.pages import check_map, map_methods, write_map
 
+    check_map(out)
     methods = map_methods(method or ())
     columns = colour_by or category_columns(items)
     vectors = UnitVectors([FeatureStore.open(store)])

@@ -8,7 +8,8 @@ import numpy as np
 from metrics.common.errors import UserError
 from metrics.common.version import installed_version
 from recommend.common.columns import read_columns
-from recommend.common.page import PageSection, PageTable, curves, write_page
+from recommend.common.own_files import check_page
+from recommend.common.page import PageSection, PageTable, curves, page_mark, write_page
 from recommend.common.scatter import coloured_map
 from recommend.features.fusion import UnitVectors
 from recommend.features.reduce import Reduced, draw_sample, reduce_vectors
@@ -16,7 +17,18 @@ from recommend.features.reducers import FIT_ON, Floats, Method
 
 MARKS = (1, 2, 5, 10, 20, 50, 100, 150, 200, 500, 1000)
 MOST_DOTS = 5000
+_ELBOW, _MAP = "Variance explained", "Map of photos"
 _POINTS = 200  # of the elbow's curve
+
+
+def check_elbow(path: Path) -> None:
+    """Raise `UserError` if the elbow's page could not be written to `path`, or another file is there."""
+    check_page(path, page_mark(_ELBOW), "page of an elbow", "--elbow")
+
+
+def check_map(path: Path) -> None:
+    """Raise `UserError` if a map's page could not be written to `path`, or another file is there."""
+    check_page(path, page_mark(_MAP), "map of photos")
 
 
 def write_elbow(reduced: Reduced, variance: Floats, vectors: UnitVectors, path: Path) -> None:
@@ -32,7 +44,7 @@ def write_elbow(reduced: Reduced, variance: Floats, vectors: UnitVectors, path: 
     )
     chart = curves("Variance explained, in percent", {"variance": points}, "dimensions", "percent")
     section = PageSection(f"{kept} dimensions explain {total[kept - 1]:.1%}", reduced.method, [table], chart)
-    write_page(path, "Variance explained", reduced.method, [section], _signature(reduced.method, vectors))
+    write_page(path, _ELBOW, reduced.method, [section], _signature(reduced.method, vectors))
 
 
 def map_methods(names: Sequence[str]) -> list[Method]:
@@ -64,7 +76,7 @@ def write_map(
         sections.append(PageSection(reduced.method, "", plots=plots))
     drawn = "" if len(shown) == len(vectors) else f", {len(shown):,} of them drawn"
     lede = f"{len(vectors):,} items of {vectors.stores[0].path.name}{drawn}: near to each other is what looks alike"
-    write_page(path, "Map of photos", lede, sections, _signature("; ".join(done), vectors))
+    write_page(path, _MAP, lede, sections, _signature("; ".join(done), vectors))
     return done
 
 

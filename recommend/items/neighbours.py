@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from metrics.common.errors import UserError
 from metrics.common.files import atomic_file
+from recommend.common.own_files import refuse_other_table
 from recommend.items.catalogue import Filters, pairs
 from recommend.items.exact import Found, Pairs, all_nearest
 from recommend.items.index import check_k
@@ -30,7 +30,7 @@ def write_neighbours(items: SimilarItems, k: int, filters: Filters, out: Path) -
         UserError: when `out` is another file or cannot be written, k is more than there are other items, or a filter
             needs a table.
     """
-    _refuse_other(out)
+    refuse_other_table(out, _MARK, "table of neighbours")
     view = items.views.all[-1]
     schema = _SCHEMA.with_metadata({_MARK: items.views.signature(view, "exact").encode()})
     catalogue = items.table_for(filters)
@@ -60,14 +60,3 @@ def _table(ids: list[str], start: int, found: Found, schema: pa.Schema) -> pa.Ta
     names = np.array(ids, dtype=object)
     columns = [names[start + row], (rank + 1).astype(np.int32), names[found.places[present]], found.scores[present]]
     return pa.table(columns, schema=schema)
-
-
-def _refuse_other(path: Path) -> None:
-    if not path.exists():
-        return
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError):
-        metadata = {}
-    if _MARK not in metadata:
-        raise UserError(f"{path}: exists and is no table of neighbours; give another --out, or move it away")

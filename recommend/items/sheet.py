@@ -13,6 +13,7 @@ from metrics.common.images import load_photo, photo_path
 from metrics.common.templates import render
 from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.common.version import installed_version
+from recommend.common.own_files import check_page
 from recommend.items.catalogue import Catalogue, Filters
 from recommend.items.similar import Query, SimilarItems
 from recommend.items.tendency import tendencies
@@ -24,14 +25,13 @@ _CATEGORIES = 30  # in the plot; the others are one bar
 def check_sheet(items: SimilarItems, path: Path, images: Path | None) -> Catalogue:
     """The table of the items.
 
-    Raises `UserError` if there is none, no such folder of photos, or `path` is a file that is no such page.
+    Raises `UserError` if there is none, no such folder of photos, or as `own_files.check_page`.
     """
     if items.catalogue is None:
         raise UserError("--html: a page needs the items' table; give --items, the items.parquet that `prepare` wrote")
     if images is not None and not images.is_dir():
         raise UserError(f"--images: expected a folder, found {images}; give the one that the photos' paths start from")
-    if path.exists() and (not path.is_file() or _MARK not in path.read_text(encoding="utf-8", errors="replace")):
-        raise UserError(f"{path}: exists and is no page of similar items; give another --html, or move it away")
+    check_page(path, _MARK, "page of similar items", "--html")
     return items.catalogue
 
 

@@ -27,12 +27,12 @@ def report_features(
         raise UserError(f"{recipe}: mixes several catalogues; give a recipe of one")
 
     from metrics.common.files import make_folder
-    from recommend.report.page import check_page, write_joined
+    from recommend.report.page import check_joined, write_joined
     from recommend.report.steps import run, stores, studies
 
     folder = out or loaded.output / "features"
     page = folder / "features.html"
-    check_page(page)
+    check_joined(page)
     make_folder(folder)
     before, steps = stores(recipe, folder, photo, text, resolution), studies(folder, loaded.output / "items.parquet")
     for step in [*before, *steps]:

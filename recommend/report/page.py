@@ -8,15 +8,15 @@ from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
 from metrics.common.templates import render
 from metrics.common.version import installed_version
+from recommend.common.own_files import refuse_other_page
 from recommend.report.steps import Step
 
 _MARK = '<p class="eyebrow">Lookbook features</p>'
 
 
-def check_page(path: Path) -> None:
-    """Raise `UserError` if `path` is a file that is no such page."""
-    if path.exists() and (not path.is_file() or _MARK not in path.read_text(encoding="utf-8", errors="replace")):
-        raise UserError(f"{path}: exists and is no page of features; move it away, or give another --out")
+def check_joined(path: Path) -> None:
+    """Raise `UserError` if there is something at `path` that is no such page."""
+    refuse_other_page(path, _MARK, "page of features")
 
 
 def write_joined(path: Path, name: str, before: Sequence[Step], steps: Sequence[Step]) -> None:

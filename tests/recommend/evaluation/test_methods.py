@@ -101,3 +101,24 @@ def test_bad_input_is_refused(store: Path, table: Path, tmp_path: Path) -> None:
     assert "lower --k" in refused_by(*arguments, "--method", "exact", "--k", 120)
     assert "--dimensions 100: expected 1 to 8" in refused_by(*arguments, "--method", "pca")
     assert not (tmp_path / "out").exists()
+
+
+def test_other_people_s_files_stay(store: Path, table: Path, tmp_path: Path) -> None:
+    measured = ("--items", table, "--attribute", "kind")
+    commands = {
+        "clusters": ("clusters", store, "--k", 2, "--try", "2,3"),
+        "methods": ("compare-methods", store, *measured, "--method", "exact"),
+        "attribute-precision": ("attribute-precision", store, *measured, "--queries", 9),
+    }
+    for name, command in commands.items():
+        files = [f"{name}.html", f"{name}.json"] + (["clusters.parquet"] if name == "clusters" else [])
+        for file in files:
+            theirs = tmp_path / file / file
+            theirs.parent.mkdir()
+            theirs.write_text('{"signature": "mine"}')
+            assert f"{file}: exists and is no" in refused_by(*command, "--out", theirs.parent)
+            assert [path.name for path in theirs.parent.iterdir()] == [file]
+            assert theirs.read_text() == '{"signature": "mine"}'
+        for _ in range(2):  # our own are replaced
+            done(*command, "--out", tmp_path / "out")
+        assert {path.name for path in (tmp_path / "out").iterdir()} >= set(files)

@@ -145,3 +145,18 @@ def test_bad_input_is_refused(store: Path, tmp_path: Path) -> None:
     arguments = ("map-photos", store, "--items", table, "--out", out)
     assert "name yours by --colour-by" in refused_by(*arguments)
     assert "--method lda: expected one of pca" in refused_by(*arguments, "--method", "lda", "--colour-by", "kind")
+
+
+def test_other_people_s_pages_stay(store: Path, tmp_path: Path) -> None:
+    table = items_table(tmp_path / "items.parquet", IDS, IDS, kind=GROUPS)
+    theirs, out = tmp_path / "theirs.html", tmp_path / "out"
+    theirs.write_text("<h1>Map of photos</h1>")
+    draw = ("map-photos", store, "--items", table, "--colour-by", "kind", "--method", "pca", "--out")
+    elbow = ("reduce", store, "--dimensions", 2, "--out", out, "--elbow")
+    assert "theirs.html: exists and is no map of photos" in refused_by(*draw, theirs)
+    assert "theirs.html: exists and is no page of an elbow; give another --elbow" in refused_by(*elbow, theirs)
+    assert theirs.read_text() == "<h1>Map of photos</h1>"
+    assert "to be a folder that can be written to" in refused_by(*elbow, tmp_path / "none" / "elbow.html")
+    assert not out.exists()
+    for _ in range(2):  # ours is replaced
+        done(*draw, tmp_path / "map.html")

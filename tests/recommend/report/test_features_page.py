@@ -7,7 +7,7 @@ from recommending import refused_by
 from tiny import photo as save_photo
 
 from metrics.common.errors import UserError
-from recommend.report.page import check_page, write_joined
+from recommend.report.page import check_joined, write_joined
 from recommend.report.steps import Step, run, stores, studies
 
 
@@ -25,7 +25,7 @@ def test_pages_are_joined_in_order(tmp_path: Path) -> None:
     steps = [Step("recommend", (name, "<x>"), title=name, page=tmp_path / f"{name}.html") for name in ("one", "two")]
     page = tmp_path / "features.html"
     for _ in range(2):  # our own page is replaced
-        check_page(page)
+        check_joined(page)
         write_joined(page, "<b>shop</b>", [Step("finetune", ("embed",))], steps)
     text = page.read_text(encoding="utf-8")
     assert text.index("lookbook embed") < text.index("<p>part one</p>") < text.index("<p>part two</p>")
@@ -36,7 +36,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs.html"
     theirs.write_text("<main>")
     with pytest.raises(UserError, match="exists and is no page of features"):
-        check_page(theirs)
+        check_joined(theirs)
     with pytest.raises(UserError, match="expected a page of Lookbook, found another file"):
         write_joined(tmp_path / "out.html", "shop", [], [Step("recommend", ("similar",), title="x", page=theirs)])
 
