@@ -24,12 +24,20 @@ def named_encoder(name: str, resolution: int | None = None, pooling: str | None 
 
 
 def encoder_of(store: FeatureStore) -> Encoder:
-    """The encoder that made a store, for queries. Raises `UserError` if it cannot be loaded, or is another now."""
+    """The encoder that made a store, for queries.
+
+    Raises `UserError` if the store is of `join-features` or of `reduce`, or the encoder cannot be loaded, or is another now.
+    """
     about = store.about
     if about.reads == "both":
         raise UserError(
             f"{store.path}: its vectors are joined of two stores ({about.encoder}); for a query that is no item give "
             "these two stores"
+        )
+    if ";" in about.pooling:
+        raise UserError(
+            f"{store.path}: is reduced ({about.pooling.partition('; ')[2]}), which is not"
+            " repeated for a new photo or sentence; search it by --id, or search the store that it was reduced from"
         )
     name, pinned = about.encoder, about.revision and ":" not in about.encoder and "@" not in about.encoder
     resolution = about.resolution if name == "efficientnet-lite0" else None

@@ -39,11 +39,22 @@ def column_names(path: Path) -> list[str]:
 
 def category_columns(path: Path) -> list[str]:
     """The columns of category and sub category of a table that is known. Raises `UserError` for any other."""
-    names = {name.removeprefix(SOURCE) for name in column_names(path)}
-    for known in CATEGORIES:
-        if names.issuperset(known):
-            return list(known)
+    if known := known_categories(path):
+        return list(known)
     raise UserError(f"{path}: has no columns {' or '.join(map(' and '.join, CATEGORIES))}; name yours by --colour-by")
+
+
+def known_categories(path: Path) -> tuple[str, ...]:
+    """The columns of category and sub category of a table that is known, else none."""
+    names = {name.removeprefix(SOURCE) for name in column_names(path)}
+    return next((known for known in CATEGORIES if names.issuperset(known)), ())
+
+
+def check_columns(path: Path, columns: Sequence[str]) -> None:
+    """Raise `UserError` if there is no such table, or if it lacks a column."""
+    known = column_names(path)
+    for column in columns:
+        _named(column, known, path)
 
 
 def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) -> ItemColumns:

@@ -44,14 +44,18 @@ def attributes_of(table: Path, wanted: Sequence[str]) -> tuple[str, ...]:
         if len(set(wanted)) != len(wanted):
             raise UserError(f"--attribute: {', '.join(wanted)}: name each column once")
         return tuple(wanted)
-    names = {name.removeprefix(SOURCE) for name in column_names(table)}
-    for known in (HM, FASHION_PRODUCT):
-        if set(known) <= names:
-            return known
+    if known := known_attributes(table):
+        return known
     raise UserError(
         f"{table}: has the columns neither of H&M ({', '.join(HM)}) nor of the fashion-product data set "
         f"({', '.join(FASHION_PRODUCT)}); name yours by --attribute COLUMN"
     )
+
+
+def known_attributes(table: Path) -> tuple[str, ...]:
+    """The columns of H&M or of the fashion-product data set, if the table has them, else none."""
+    names = {name.removeprefix(SOURCE) for name in column_names(table)}
+    return next((known for known in (HM, FASHION_PRODUCT) if names.issuperset(known)), ())
 
 
 def group_of(table: Path, wanted: str | None) -> str | None:

@@ -61,8 +61,10 @@ def fit(
 ) -> Fitted:
     """Fit a method on rows (m, d); of `dimensions` and `variance` (the share to be explained) one is given.
 
-    Raises `UserError` if there are too few rows or numbers, or if the method explains no variance.
+    Raises `UserError` if there are too few rows or numbers, if the method explains no variance, or takes no gamma.
     """
+    if gamma is not None and (method != "kernel-pca" or kernel == "cosine"):
+        raise UserError(f"--gamma: {'a cosine kernel' if method == 'kernel-pca' else method} takes none; leave it out")
     if method == "pca":
         return _pca(rows, dimensions, variance)
     if method == "kernel-pca":
@@ -134,10 +136,16 @@ def _isomap(rows: Rows, dimensions: int) -> Fitted:
     from sklearn.manifold import Isomap  # noqa: PLC0415
 
     neighbours = min(NEIGHBOURS, len(rows) - 1)
-    model = Isomap(n_neighbors=neighbours, n_components=dimensions)
+    # `auto` may take ARPACK, which starts from random numbers; the sample is small enough for the dense solver.
+    model = Isomap(n_neighbors=neighbours, n_components=dimensions, eigen_solver="dense")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        embedded = model.fit_transform(rows)
+        try:
+            embedded = model.fit_transform(rows)
+        except ValueError as error:  # geodesic distances need not be those of points: some eigenvalues are negative
+            raise UserError(
+                f"--dimensions {dimensions}: isomap finds fewer among {len(rows):,} items; lower it ({error})"
+            ) from error
     parts = any("connected components" in str(one.message) for one in told)
     joined = ", its graph joined from several parts" if parts else ""
     method = f"Isomap {dimensions}, {neighbours} neighbours{joined}"

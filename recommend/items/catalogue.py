@@ -93,7 +93,10 @@ def allowed(catalogue: Catalogue, filters: Filters, place: int | None) -> NDArra
 
 
 def pairs(catalogue: Catalogue, filters: Filters) -> Pairs:
-    """Which pairs of items count when all are searched for all. Raises `UserError` for a filter by a fixed value."""
+    """Which pairs of items count when all are searched for all; an item without a category or colour finds none by it.
+
+    Raises `UserError` for a filter by a fixed value.
+    """
     for what, wanted in (("category", filters.category), ("colour", filters.colour)):
         if wanted not in (None, SAME):
             raise UserError(f"--{what} {wanted}: with --all expected `{SAME}`, the category or colour of each item")
@@ -102,7 +105,10 @@ def pairs(catalogue: Catalogue, filters: Filters) -> Pairs:
     kept = [what for what in ("category", "colour") if getattr(filters, what)]
     if not kept:
         return Pairs(_codes(apart))
-    alike = numbered(["\0".join(values) for values in zip(*(_values(catalogue, what) for what in kept), strict=True)])
+    values = np.column_stack([_values(catalogue, what) for what in kept])
+    alike = numbered(["\0".join(row) for row in values])
+    without = (values == "").any(axis=1)
+    alike[without] = count + np.arange(count)[without]  # alike to none
     return Pairs(_codes(apart), _codes(alike))
 
 
@@ -110,6 +116,8 @@ def _matching(values: NDArray[np.str_], wanted: str, what: str, place: int | Non
     if wanted == SAME:
         if place is None:
             raise UserError(f"--{what} {SAME}: a photo or a sentence has none; name the {what}")
+        if not values[place]:
+            raise UserError(f"--{what} {SAME}: the item searched for has no {what}; name one, or leave the filter out")
         return np.asarray(values == values[place])
     mask = np.asarray(np.char.lower(values) == wanted.lower())
     if not mask.any():

@@ -20,22 +20,38 @@ def report_features(
     photo: Annotated[str, typer.Option(help="encoder of the photos")] = "efficientnet-lite0",
     text: Annotated[str, typer.Option(help="encoder of the descriptions")] = "tfidf",
     resolution: Annotated[int | None, typer.Option(help="pixels of a side, of efficientnet-lite0")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="a column to compare; repeatable; default: H&M's or fashion-product's five")
+    ] = None,
+    colour_by: Annotated[
+        list[str] | None,
+        typer.Option(help="a column that colours maps; repeatable; default: categories, or attributes"),
+    ] = None,
 ) -> None:
     """Embed a catalogue and write one page: similar items, precision, reduction, maps, clusters, methods of search."""
     loaded = load(recipe)
     if len(loaded.catalogues) > 1:
         raise UserError(f"{recipe}: mixes several catalogues; give a recipe of one")
 
+    from finetune.data.feature_cache import FeatureStore
     from metrics.common.files import make_folder
     from recommend.report.page import check_joined, write_joined
-    from recommend.report.steps import run, stores, studies
+    from recommend.report.steps import PHOTO, prepare, run, stores, studies
+    from recommend.report.table import chosen_columns
 
     folder = out or loaded.output / "features"
     page = folder / "features.html"
     check_joined(page)
     make_folder(folder)
-    before, steps = stores(recipe, folder, photo, text, resolution), studies(folder, loaded.output / "items.parquet")
-    for step in [*before, *steps]:
+    before, items = [prepare(recipe), *stores(recipe, folder, photo, text, resolution)], loaded.output / "items.parquet"
+    run(before[0])
+    columns = chosen_columns(items, attribute or (), colour_by or ())
+    for step in before[1:]:
         run(step)
-    write_joined(page, loaded.output.name, before, steps)
+    steps = studies(folder, items, columns, len(FeatureStore.open(folder / PHOTO)))
+    for step in steps:
+        run(step)
+    write_joined(page, loaded.output.name, before, steps, columns.left_out)
+    if columns.left_out:
+        print(f"left out: {columns.left_out}")
     print(page)

@@ -19,11 +19,15 @@ def check_joined(path: Path) -> None:
     refuse_other_page(path, _MARK, "page of features")
 
 
-def write_joined(path: Path, name: str, before: Sequence[Step], steps: Sequence[Step]) -> None:
-    """Write one page with the pages of `steps` in their order, below the commands that came before."""
+def write_joined(path: Path, name: str, before: Sequence[Step], steps: Sequence[Step], left_out: str = "") -> None:
+    """Write one page with the pages of `steps` in their order, below the commands that came before.
+
+    `left_out` says which parts are missing, and why.
+    """
     view = {
         "name": name,
         "before": [step.command for step in before],
+        "left_out": left_out,
         "parts": [{"title": step.title, "command": step.command, "body": _body(step.page)} for step in steps],
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "lookbook": installed_version(),

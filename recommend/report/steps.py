@@ -1,14 +1,19 @@
 """The commands that a report runs, each in a process of its own: what imports faiss must not import PyTorch."""
 
+import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from finetune.data.feature_cache import FeatureStore
+from finetune.data.feature_files import ABOUT, IDS, ROWS
 from metrics.common.errors import UserError
 from metrics.common.processes import child_environment, python_module
+from recommend.report.table import MAPS, METHODS, PRECISION, Columns
 
 PHOTO, TEXT = "photo", "text"
+_DIMENSIONS, _SAMPLE, _CLUSTERS = 100, 8, (2, 5, 10, 20)
 
 
 @dataclass(frozen=True)
@@ -18,13 +23,15 @@ class Step:
     Attributes:
         package: whose command line has it.
         arguments: of the command.
-        made: what it writes that need not be made again, None if it is run each time.
+        source, made: the store that it reduces, and the one that it writes, which is kept while it is of the same
+            features; None of a command that is run each time.
         title: of its part of the page, empty if it has none.
         page: the page that it writes, None if it writes none.
     """
 
     package: str
     arguments: Sequence[str]
+    source: Path | None = None
     made: Path | None = None
     title: str = ""
     page: Path | None = None
@@ -35,32 +42,55 @@ class Step:
         return " ".join(["lookbook", *self.arguments])
 
 
+def prepare(recipe: Path) -> Step:
+    """Prepare the catalogue, which writes the table of its items."""
+    return Step("finetune", ("prepare", str(recipe)))
+
+
 def stores(recipe: Path, out: Path, photo: str, text: str, resolution: int | None) -> list[Step]:
-    """Prepare the catalogue, and embed its photos and texts into `out`."""
+    """Embed the catalogue's photos and texts into `out`; `embed` keeps a store of the same features, refuses others."""
     embed = ("embed", str(recipe), "--encoder")
     side = ("--resolution", str(resolution)) if resolution else ()
     return [
-        Step("finetune", ("prepare", str(recipe))),
-        Step("finetune", (*embed, photo, *side, "--out", str(out / PHOTO)), out / PHOTO),
-        Step("finetune", (*embed, text, "--out", str(out / TEXT)), out / TEXT),
+        Step("finetune", (*embed, photo, *side, "--out", str(out / PHOTO))),
+        Step("finetune", (*embed, text, "--out", str(out / TEXT))),
     ]
 
 
-def studies(out: Path, items: Path) -> list[Step]:
-    """What the stores in `out` are good for; each step writes a page."""
+def studies(out: Path, items: Path, columns: Columns, count: int) -> list[Step]:
+    """What the stores in `out`, of `count` items, are good for; each step writes a page.
+
+    Those that need columns which the table lacks are left out.
+    """
     photo, both, table = str(out / PHOTO), (str(out / PHOTO), str(out / TEXT)), ("--items", str(items))
-    pages = {name: out / f"{name}.html" for name in ("similar", "elbow", "map")}
+    similar, page = out / "similar.html", out / "map.html"
     precision, clusters, methods = (out / name for name in ("attribute-precision", "clusters", "methods"))
-    reduced, elbow = out / "photo-pca", pages["elbow"]
-    reduce = ("reduce", photo, "--dimensions", "100", "--elbow", str(elbow), "--out", str(reduced))
-    return [
-        _study("Similar items", pages["similar"], "similar", *both, "--sample", "8", "--no-siblings", *table, "--html"),
-        _study("Attribute precision", precision, "attribute-precision", *both, *table, "--join", "--out"),
-        Step("recommend", reduce, reduced, "Reduction", elbow),
-        _study("Maps", pages["map"], "map-photos", photo, *table, "--out"),
-        _study("Clusters", clusters, "clusters", photo, *table, "--try", "2,5,10,20", "--out"),
-        _study("Methods of search", methods, "compare-methods", photo, *table, "--out"),
-    ]
+    sample = ("--sample", str(min(_SAMPLE, count)))
+    few = ("--dimensions", str(max(1, min(_DIMENSIONS, count // 4))))  # of few items Isomap finds fewer
+    attributes = _repeated("--attribute", columns.attributes)
+    compared = (*table, *attributes) if attributes else ()
+    tried = ("--try", ",".join(str(k) for k in _CLUSTERS if k <= count))
+    colours = _repeated("--colour-by", columns.colours)
+    steps = [_study("Similar items", similar, "similar", *both, *sample, "--no-siblings", *table, "--html")]
+    if attributes:
+        steps.append(_study(PRECISION, precision, "attribute-precision", *both, *compared, "--join", "--out"))
+    steps.append(_reduction(out, few))
+    if colours:
+        steps.append(_study(MAPS, page, "map-photos", photo, *table, *colours, "--out"))
+    steps.append(_study("Clusters", clusters, "clusters", photo, *compared, *few, *tried, "--out"))
+    if attributes:
+        steps.append(_study(METHODS, methods, "compare-methods", photo, *compared, *few, "--out"))
+    return steps
+
+
+def _repeated(option: str, values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in (option, value))
+
+
+def _reduction(out: Path, dimensions: Sequence[str]) -> Step:
+    photo, reduced, elbow = out / PHOTO, out / f"{PHOTO}-pca", out / "elbow.html"
+    arguments = ("reduce", str(photo), *dimensions, "--elbow", str(elbow), "--out", str(reduced))
+    return Step("recommend", arguments, photo, reduced, "Reduction", elbow)
 
 
 def _study(title: str, out: Path, *arguments: str) -> Step:
@@ -69,12 +99,36 @@ def _study(title: str, out: Path, *arguments: str) -> Step:
 
 
 def run(step: Step) -> None:
-    """Run a step, unless what it makes is there. Raises `UserError` naming the command that failed."""
+    """Run a step, unless the store that it makes is of the features of its source; an older one is removed first.
+
+    Raises `UserError` naming the command that failed, or the folder to remove if it is no store that we wrote.
+    """
     print(f"$ {step.command}", flush=True)
-    if step.made is not None and step.made.exists() and (step.page is None or step.page.exists()):
-        print(f"{step.made} is there already")
-        return
+    if step.source and step.made and step.made.exists():
+        if step.page and step.page.exists() and _is_of(step.made, step.source):
+            print(f"{step.made} is there already")
+            return
+        _remove(step.made)
+        print(f"{step.made} is not of {step.source}, or lacks its page; it is made again", flush=True)
     command = python_module(step.package, *step.arguments)
     code = subprocess.run(command, env=child_environment(), check=False).returncode  # noqa: S603
     if code:
         raise UserError(f"`{step.command}` failed with exit code {code}; its message is above")
+
+
+def _is_of(made: Path, source: Path) -> bool:
+    """Whether `reduce` has made a store of the features that are in `source`."""
+    ours, theirs = FeatureStore.open(made).about, FeatureStore.open(source).about
+    return ours.pooling.startswith(f"{theirs.pooling}; ") and ours == replace(
+        theirs, pooling=ours.pooling, items=ours.items
+    )
+
+
+def _remove(path: Path) -> None:
+    """Remove a store, if nothing else is in its folder."""
+    FeatureStore.open(path)
+    others = sorted({file.name for file in path.iterdir()} - {ABOUT, IDS, ROWS})
+    if path.is_symlink() or others:
+        found = others[0] if others else "a link"
+        raise UserError(f"{path}: expected a store alone, found {found}; move it away, and run again")
+    shutil.rmtree(path)

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from feature_stores import write_store
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from recommending import clustered, done, items_table, refused_by
 from sklearn.decomposition import PCA, KernelPCA
 
 from finetune.data.feature_cache import FeatureStore
+from finetune.embedding.named import encoder_of
+from metrics.common.errors import UserError
 from recommend.features import reducers
 from recommend.features.fusion import UnitVectors
 from recommend.features.reduce import Reduced, reduce_vectors
@@ -96,7 +98,7 @@ def test_what_is_fitted_on_a_sample_is_applied_to_all(
     assert "fitted on a sample of 30 items" in reduced.method
     assert reduced.ids == IDS
     assert share_of_group(reduced, GROUPS) > 0.9  # by chance 0.23
-    assert_allclose(reduce_vectors(vectors(store), method, dimensions).rows, reduced.rows)
+    assert_array_equal(reduce_vectors(vectors(store), method, dimensions).rows, reduced.rows)
 
 
 def test_t_sne_above_two_dimensions_keeps_its_sample(
@@ -136,8 +138,11 @@ def test_bad_input_is_refused(store: Path, tmp_path: Path) -> None:
     assert "--dimensions 9: expected 1 to 8" in message(store, "--dimensions", 9)
     assert "--dimensions and --variance" in message(store, "--dimensions", 2, "--variance", 0.5)
     assert "--variance: tsne explains no variance" in message(store, "--method", "tsne", "--variance", 0.5)
+    assert "--gamma: pca takes none" in message(store, "--gamma", 7)
+    assert "a cosine kernel takes none" in message(store, "--method", "kernel-pca", "--kernel", "cosine", "--gamma", 7)
     assert "--elbow: isomap" in message(store, "--method", "isomap", "--elbow", tmp_path / "elbow.html")
     assert "isomap needs at least 41 items" in message(store, "--method", "isomap", "--dimensions", 39)
+    assert "isomap finds fewer among 40 items" in message(store, "--method", "isomap", "--dimensions", 38)
     grids = write_store(tmp_path / "grids", IDS, ROWS.reshape(40, 2, 4))
     assert "expected a vector an item" in message(grids)
     assert "exists already" in refused_by("reduce", store, "--out", store)
@@ -160,3 +165,15 @@ def test_other_people_s_pages_stay(store: Path, tmp_path: Path) -> None:
     assert not out.exists()
     for _ in range(2):  # ours is replaced
         done(*draw, tmp_path / "map.html")
+
+
+def test_a_reduced_store_encodes_no_new_photo(store: Path, tmp_path: Path) -> None:
+    done("reduce", store, "--dimensions", 2, "--out", tmp_path / "out")
+    with pytest.raises(UserError, match=r"out: is reduced \(PCA 2; fitted on all 40 items\).*search it by --id"):
+        encoder_of(FeatureStore.open(tmp_path / "out"))
+
+
+def test_isomap_of_many_items_is_the_same_each_time() -> None:
+    rows = np.random.default_rng(1).normal(size=(210, 8)).astype(np.float32)
+    first, second = (reducers.fit("isomap", rows, 2).embedded for _ in range(2))
+    assert_array_equal(first, second)

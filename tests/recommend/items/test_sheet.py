@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from feature_stores import write_store
-from recommending import done, items_table
+from recommending import done, items_table, refused_by
 from tiny import photo as save_photo
 
 from finetune.data.feature_files import About
@@ -78,3 +78,23 @@ def test_the_distribution_of_categories() -> None:
     assert bars[-1] == ("3 others", 1 + 1 + 2, 4 / 32)
     assert sum(count for _, count, _ in bars) == len(names) + 1
     assert np.all(np.diff([count for _, count, _ in bars[:-1]]) <= 0)
+
+
+def test_no_category_is_the_same_as_none(shop: Path, tmp_path: Path) -> None:
+    table = items_table(tmp_path / "some.parquet", IDS, IDS, kind=["Hat", "Hat", "", ""])
+    arguments = (
+        "similar",
+        shop / "photo",
+        "--items",
+        table,
+        "--category-column",
+        "kind",
+        "--category",
+        "same",
+        "--k",
+        1,
+    )
+    assert "the item searched for has no category" in refused_by(*arguments, "--id", "c")
+    assert "2 neighbours of 4 items; 2 items have fewer than 1" in done(
+        *arguments, "--all", "--out", tmp_path / "all.parquet"
+    )

@@ -1,22 +1,64 @@
 """The report of a catalogue's features: commands in a row, their pages on one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
-from recommending import refused_by
-from tiny import photo as save_photo
+from feature_stores import write_store
+from recommending import clustered, done, items_table, refused_by
 
+from finetune.data.feature_cache import FeatureStore
+from finetune.data.feature_files import About
 from metrics.common.errors import UserError
+from recommend.evaluation.attributes import HM
 from recommend.report.page import check_joined, write_joined
 from recommend.report.steps import Step, run, stores, studies
+from recommend.report.table import Columns, chosen_columns
 
 
-def test_each_step_but_the_catalogues_writes_a_page_or_a_store(tmp_path: Path) -> None:
+def table_of(path: Path, **columns: list[str]) -> Path:
+    return items_table(path / "items.parquet", ["a", "b"], ["a", "b"], **columns)
+
+
+def titles(table: Path, attributes: tuple[str, ...] = (), count: int = 1000) -> list[str]:
+    columns = chosen_columns(table, attributes, ())
+    return [step.title for step in studies(table.parent, table, columns, count)]
+
+
+def test_each_study_writes_a_page(tmp_path: Path) -> None:
     before = stores(Path("shop.yaml"), tmp_path, "efficientnet-lite0", "tfidf", 128)
-    assert before[1].command.startswith("lookbook embed shop.yaml --encoder efficientnet-lite0 --resolution 128 --out")
-    for step in studies(tmp_path, Path("items.parquet")):
-        assert step.title and step.page is not None
+    assert before[0].command.startswith("lookbook embed shop.yaml --encoder efficientnet-lite0 --resolution 128 --out")
+    steps = studies(tmp_path, Path("items.parquet"), Columns(("kind",), ("shade",)), 12)
+    assert [step.title for step in steps] == [
+        "Similar items",
+        "Attribute precision",
+        "Reduction",
+        "Maps",
+        "Clusters",
+        "Methods of search",
+    ]
+    for step in steps:
+        assert step.page is not None
         assert any(str(step.page).startswith(argument) for argument in step.arguments)
+        assert ("--attribute kind" in step.command) == (
+            step.title in ("Attribute precision", "Clusters", "Methods of search")
+        )
+    assert "--colour-by shade" in steps[3].command
+    assert "--try 2,5,10 " in steps[4].command  # no more clusters than items
+    assert "--dimensions 3 " in steps[5].command
+
+
+def test_what_an_unknown_table_lacks_is_left_out_and_named(tmp_path: Path) -> None:
+    table = table_of(tmp_path, kind=["hat", "coat"])
+    assert titles(table) == ["Similar items", "Reduction", "Clusters"]
+    left_out = chosen_columns(table, (), ()).left_out
+    assert left_out.startswith("Attribute precision, Methods of search, Maps: ") and "--attribute COLUMN" in left_out
+    assert len(titles(table, ("kind",))) == 6
+    assert chosen_columns(table, ("kind",), ()).left_out == ""
+    with pytest.raises(UserError, match=r"no column shade; found .*kind"):
+        chosen_columns(table, ("kind",), ("shade",))
+    known = table_of(tmp_path, **{name: ["x", "y"] for name in (*HM, "product_group_name")})
+    assert chosen_columns(known, (), ()) == Columns(HM, ("product_group_name", "product_type_name"))
 
 
 def test_pages_are_joined_in_order(tmp_path: Path) -> None:
@@ -41,9 +83,28 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         write_joined(tmp_path / "out.html", "shop", [], [Step("recommend", ("similar",), title="x", page=theirs)])
 
 
-def test_what_is_there_is_not_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(Step("recommend", ("no-such-command",), made=save_photo(tmp_path / "made.png")))
+def test_a_reduced_store_is_kept_only_while_it_is_of_its_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids, rows, _ = clustered(20)
+    source, made, page = tmp_path / "photo", tmp_path / "photo-pca", tmp_path / "elbow.html"
+    write_store(source, ids, rows, About("some", "photo", source="one"))
+    reduce = ("reduce", source, "--dimensions", "2", "--elbow", page, "--out", made)
+    step = Step("recommend", tuple(map(str, reduce)), source, made, page=page)
+    done(*reduce)
+    first = FeatureStore.open(made).about
+    run(step)
     assert "is there already" in capsys.readouterr().out
+
+    shutil.rmtree(source)
+    write_store(source, ids, rows, About("some", "photo", source="two"))
+    (made / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"photo-pca: expected a store alone, found notes.txt"):
+        run(step)
+    assert FeatureStore.open(made).about == first
+    (made / "notes.txt").unlink()
+    run(step)
+    assert FeatureStore.open(made).about.source == "two"
 
 
 @pytest.mark.processes
