@@ -26,7 +26,7 @@ def named_encoder(name: str, resolution: int | None = None, pooling: str | None 
 def encoder_of(store: FeatureStore) -> Encoder:
     """The encoder that made a store, for queries.
 
-    Raises `UserError` if the store is of `join-features` or `reduce`, or the encoder cannot be loaded, or is another now.
+    Raises `UserError` if `join-features` or `reduce` made the store, or the encoder cannot be loaded or is another now.
     """
     about = store.about
     if about.reads == "both":
