@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def test_a_store_brings_its_encoder_back(encoder: Encoder, tmp_path: Path) -> No
     method, three = inputs(encoder)[0]
     rows = getattr(encoder, method)(three)
     about = encoder.about()
-    path = write_store(tmp_path / "store", ["a", "b", "c"], rows, about, "float32")
+    embedded = replace(about, reads="photo" if method == "encode_photos" else "text")
+    path = write_store(tmp_path / "store", ["a", "b", "c"], rows, embedded, "float32")
     encoder.save(path)
     again = encoder_of(FeatureStore.open(path))
     assert again.about() == about and about.weights

@@ -43,6 +43,8 @@ def said(browser: Any) -> tuple[list[str], str]:
 
 
 def test_two_raters_open_blind_again_and_the_table(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
     captions = [["a dress"] * 3, [item["references"][0] for item in ITEMS]]
     scores = {"CIDEr": [[0.1] * 3, [0.9] * 3]}
     folder = write_scored(tmp_path / "scores", ITEMS, dict(zip(SYSTEMS, captions, strict=True)), scores)
@@ -64,7 +66,8 @@ def test_two_raters_open_blind_again_and_the_table(browser: Any, tmp_path: Path)
         rate(browser, {letter["a dress"]: 2, letter["a long red dress 0"]: 5}, "")
         browser.switch_to.window(ann)
         rate(browser, {"A": 1, "B": 4}, NOTE)
-        assert browser.current_url == f"{base}/item?id=i1&rater=Ann#rate"
+        following = f"{base}/item?id=i1&rater=Ann#rate"
+        WebDriverWait(browser, 20).until(lambda page: page.current_url == following)
         browser.get(f"{base}/item?id=i0&rater=Ann")
         for _ in range(2):
             assert said(browser) == (["1", "4"], NOTE)
