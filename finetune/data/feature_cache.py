@@ -120,7 +120,7 @@ class FeatureStore:
         return max(1, _PIECE // (prod(self.shape) * STORED[self.dtype].itemsize))
 
     def _read(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Rows of one piece; the file is mapped anew each time, so that what was read does not stay in memory."""
+        """Rows of one piece; the file is mapped again each time, so that what was read does not stay in memory."""
         stored = np.memmap(self.path / ROWS, STORED[self.dtype], mode="r", shape=(len(self), *self.shape))
         rows = to_float32(stored[places], self.dtype)
         finite = finite_rows(rows)

@@ -55,7 +55,7 @@ def fillings(table: Path, without: Collection[str] = ()) -> list[dict[str, Any]]
 
     Args:
         table: the table; it has no fillings if it was not filled by us.
-        without: ids to leave out, since they are filled anew.
+        without: ids to leave out, since they are filled again.
 
     Raises:
         UserError: if the record beside it is damaged: without it nobody knows which words are a model's.
