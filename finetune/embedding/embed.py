@@ -43,7 +43,7 @@ def embed(
     dtype: Dtype = "float16",
     batch_size: int = 64,
 ) -> FeatureStore:
-    """Write the store `out` of a shard of the work; if it stands there already, it is only read.
+    """Write the store `out` of a shard of the work; if it is there already, it is only read.
 
     Each process of `accelerate launch` encodes its share into a part in a hidden folder beside `out`; the first joins
     them. Parts of a killed run are kept, and continued by any number of processes. All processes return the store.
@@ -58,11 +58,11 @@ def embed(
     parts = Parts(out, about, encoder.shape, dtype)
     with parts.locked() if state.is_main_process else nullcontext():
         state.wait_for_everyone()  # the first may have waited for another run, which has made the store
-        stands = _stands(out, about, ids, dtype)
-        if not stands:
+        there = _is_there(out, about, ids, dtype)
+        if not there:
             _encode_missing(encoder, work, ids, parts, batch_size)
             state.wait_for_everyone()
-        if state.is_main_process and not stands:
+        if state.is_main_process and not there:
             parts.join(lambda folder, kept: _write_beside(encoder, work, folder, kept))
         if state.is_main_process:
             parts.remove()
@@ -70,17 +70,17 @@ def embed(
     return FeatureStore.open(out)
 
 
-def _stands(out: Path, about: About, ids: Sequence[str], dtype: Dtype) -> bool:
+def _is_there(out: Path, about: About, ids: Sequence[str], dtype: Dtype) -> bool:
     """Whether `out` holds these features; all processes look before any writes."""
-    stands = out.exists()
-    if stands:
+    there = out.exists()
+    if there:
         store = FeatureStore.open(out)
         about.refuse_other(store.about, str(out), "give another --out, or remove it")
         store.refuse_other_dtype(dtype, "give another --out, or remove it")
         if set(store.ids) != set(ids):
             raise UserError(f"{out}: has features of other items of the catalogue; give another --out, or remove it")
     PartialState().wait_for_everyone()
-    return stands
+    return there
 
 
 def _encode_missing(encoder: Encoder, work: Work, ids: Sequence[str], parts: Parts, batch_size: int) -> None:
