@@ -1,0 +1,71 @@
+"""Purchases as arrays of integers, and what a split makes of them."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+NOT_A_CANDIDATE = -1
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """n purchases, in the order of the file, by U customers of I articles.
+
+    Customers and articles are places: a customer's among all customers sorted by id, an article's in `article_ids`. An
+    article of `NOT_A_CANDIDATE` is one that no recommender can name; only a test part has it.
+    """
+
+    customers: NDArray[np.int32]
+    """(n,)"""
+    articles: NDArray[np.int32]
+    """(n,)"""
+    days: NDArray[np.int32]
+    """(n,) days since 1970-01-01."""
+    customer_count: int
+    article_ids: list[str]
+    """(I,) sorted; texts, with their zeros."""
+
+    def __len__(self) -> int:
+        return len(self.customers)
+
+    def taken(self, keep: NDArray[np.bool_]) -> "Purchases":
+        """The purchases that `keep` (n,) names, with the same customers and articles."""
+        return replace(self, customers=self.customers[keep], articles=self.articles[keep], days=self.days[keep])
+
+    @cached_property
+    def matrix(self) -> scipy.sparse.csr_matrix:
+        """(U, I) float32, 1 where a customer bought an article, however often; columns sorted in each row."""
+        known = self.articles != NOT_A_CANDIDATE
+        places = np.unique(self.customers[known].astype(np.int64) * len(self.article_ids) + self.articles[known])
+        customers, articles = np.divmod(places, max(len(self.article_ids), 1))
+        starts = np.searchsorted(customers, np.arange(self.customer_count + 1))
+        shape = (self.customer_count, len(self.article_ids))
+        ones = np.ones(len(places), dtype=np.float32)
+        return scipy.sparse.csr_matrix((ones, articles.astype(np.int32), starts), shape=shape)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Parts of the same purchases: all number the same customers and the same articles alike."""
+
+    train: Purchases
+    validation: Purchases | None
+    test: Purchases
+
+    def restricted(self) -> "Split":
+        """The same with only the articles bought in training as candidates, as the paper's protocol has it.
+
+        A purchase of another article stays in its part, as `NOT_A_CANDIDATE`.
+        """
+        bought = np.bincount(self.train.articles, minlength=len(self.train.article_ids)) > 0
+        places = np.where(bought, np.cumsum(bought, dtype=np.int32) - 1, NOT_A_CANDIDATE).astype(np.int32)
+        ids = [self.train.article_ids[place] for place in np.flatnonzero(bought)]
+
+        def renumbered(part: Purchases) -> Purchases:
+            return replace(part, articles=places[part.articles], article_ids=ids)
+
+        validation = None if self.validation is None else renumbered(self.validation)
+        return Split(renumbered(self.train), validation, renumbered(self.test))
