@@ -16,6 +16,12 @@ app = typer.Typer(rich_help_panel="Experiments")
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
+    from finetune.config.other_recipes import check_of
+
+    check = check_of(recipe)
+    if check:
+        check(recipe, with_limit(overrides, limit))
+        return
     loaded = load(recipe, overrides, limit)
 
     from finetune.data.mixture import prepare_all
