@@ -1,0 +1,124 @@
+"""The data sets of a recipe: purchases divided, what may be recommended, what is relevant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.data.feature_cache import FeatureStore
+from metrics.common.errors import UserError
+from recommend.experiments.recipe import Dataset
+from recommend.interactions.interactions import NOT_A_CANDIDATE, Purchases, Split
+from recommend.interactions.purchases import PurchasesFolder
+from recommend.interactions.splits import SplitFacts, split, split_facts
+from recommend.ranking.relevant import Relevant, relevant
+from recommend.ranking.slices import by_activity
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is learnt from and what is to be found: training and test, or training without validation and that.
+
+    Attributes:
+        train: its articles are the candidates.
+        later: the purchases after it, those of articles that are no candidates among them.
+        relevant: the distinct articles of these, of the customers that are measured.
+    """
+
+    train: Purchases
+    later: Purchases
+    relevant: Relevant
+
+    @property
+    def cold(self) -> Mask:
+        """(I,) which candidates nobody bought in training."""
+        return np.bincount(self.train.articles, minlength=len(self.train.article_ids)) == 0
+
+    @cached_property
+    def history(self) -> NDArray[np.int64]:
+        """(m,) how many distinct articles each measured customer bought in training."""
+        return np.diff(self.train.matrix.indptr)[self.relevant.customers].astype(np.int64)
+
+    @property
+    def by_activity(self) -> dict[str, Mask]:
+        """Which of the measured customers bought how much in training."""
+        return by_activity(self.history)
+
+
+@dataclass(frozen=True)
+class OpenDataset:
+    """A data set of the recipe, read.
+
+    Attributes:
+        section: what the recipe says of it.
+        purchases: all of its setting.
+        facts: of training and test.
+        test: what is measured.
+        only: what is left of the setting, if `only` is given, else empty.
+    """
+
+    section: Dataset
+    purchases: Purchases
+    facts: SplitFacts
+    test: Part
+    only: str = ""
+
+    def validation(self) -> Part:
+        """Training without its end, and that end, cut by the same rule; the test part is no part of it."""
+        parts = split(self.purchases, self.section.split, validation=True)
+        if parts.validation is None:
+            raise ValueError("a split with a validation part has one")
+        return _part(self.section, Split(parts.train, None, parts.validation))
+
+
+def open_dataset(section: Dataset) -> OpenDataset:
+    """Read and divide the purchases. Raises `UserError` if a folder or a store is missing or nothing is left to measure."""
+    purchases = PurchasesFolder.open(section.purchases).purchases(section.setting)
+    whole, only = purchases, ""
+    if section.only:
+        purchases = _only(whole, FeatureStore.open(section.only).ids)
+        if not len(purchases):
+            raise UserError(f"datasets: {section.name}: no purchase is of an article that {section.only} has")
+        only = (
+            f"articles that {section.only.name} has: {_bought(purchases):,} of {_bought(whole):,} bought articles, "
+            f"{len(purchases):,} of {len(whole):,} purchases"
+        )
+    parts = split(purchases, section.split)
+    test = _part(section, parts)
+    if not len(test.relevant.customers):
+        raise UserError(
+            f"datasets: {section.name}: no customer has purchases in both training and test; choose another split, or "
+            "customers: all"
+        )
+    return OpenDataset(section, purchases, split_facts(parts), test, only)
+
+
+def _bought(purchases: Purchases) -> int:
+    return len(np.unique(purchases.articles))
+
+
+def _part(section: Dataset, parts: Split) -> Part:
+    later = parts.test
+    if section.candidates == "trained":
+        parts = parts.restricted()
+        # Each article that is no candidate has a number of its own, since as many stay in the ideal list.
+        unreachable = parts.test.articles == NOT_A_CANDIDATE
+        articles = np.where(unreachable, -1 - later.articles, parts.test.articles)
+        later = replace(parts.test, articles=articles)
+    history = np.bincount(parts.train.customers, minlength=parts.train.customer_count) > 0
+    counted = history if section.customers == "with-history" else np.ones_like(history)
+    return Part(parts.train, later, relevant(later.customers, later.articles, counted))
+
+
+def _only(purchases: Purchases, ids: Sequence[str]) -> Purchases:
+    """The purchases of the articles `ids`, which become all."""
+    wanted = set(ids)
+    members = np.array([key in wanted for key in purchases.article_ids], dtype=bool)
+    kept = purchases.taken(members[purchases.articles])
+    places = (np.cumsum(members) - 1).astype(np.int32)
+    left = [key for key in purchases.article_ids if key in wanted]
+    return replace(kept, articles=places[kept.articles], article_ids=left)
