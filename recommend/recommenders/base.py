@@ -2,7 +2,6 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -151,7 +150,7 @@ class Recommender(ABC):
         """What it has learned, beside `history`."""
         return {name: getattr(self, name) for name in self.learned}
 
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def _restore(self, arrays: Arrays) -> None:
         """Take back what `_arrays` gave; raises `KeyError` or `ValueError` for anything else."""
         for name in self.learned:
             setattr(self, name, arrays[name])

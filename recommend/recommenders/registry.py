@@ -1,0 +1,40 @@
+"""All recommenders by name."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from metrics.common.errors import UserError
+from recommend.recommenders.base import Recommender
+from recommend.recommenders.files import read_settings
+from recommend.recommenders.popular import MostPopular, Random, Repurchase
+
+RECOMMENDERS: dict[str, type[Recommender]] = {one.name: one for one in (Random, MostPopular, Repurchase)}
+
+
+def load_recommender(settings: Mapping[str, Any]) -> Recommender:
+    """The recommender called `recommender`, not fitted, with the other settings.
+
+    Raises `UserError` if there is none of that name, or if it does not have a setting.
+    """
+    given = dict(settings)
+    kind = _kind(given.pop("recommender", None), "recipe")
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    unknown = ", ".join(sorted(given.keys() - set(known)))
+    if unknown:
+        allowed = ", ".join(known) or "none"
+        raise UserError(f"{kind.name}: expected settings among {allowed}; found {unknown}; leave out what it lacks")
+    return kind(**given)
+
+
+def saved_recommender(folder: Path) -> Recommender:
+    """The recommender that was saved to a folder. Raises `UserError` if there is none."""
+    return _kind(read_settings(folder).get("recommender"), str(folder)).load(folder)
+
+
+def _kind(name: object, where: str) -> type[Recommender]:
+    if not isinstance(name, str) or name not in RECOMMENDERS:
+        known = ", ".join(RECOMMENDERS)
+        raise UserError(f"{where}: expected a recommender among {known}; found {name}; name one of these")
+    return RECOMMENDERS[name]
