@@ -115,7 +115,7 @@ def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[li
 
 def _by_tag(sections: Iterable[type[BaseModel]]) -> dict[str, type[BaseModel]]:
     """The parts of a union by the value that their discriminator, a literal that each must give, may have."""
-    parts = {}
+    parts: dict[str, type[BaseModel]] = {}
     for section in sections:
         for field in section.model_fields.values():
             if field.is_required() and get_origin(field.annotation) is Literal:

@@ -1,13 +1,11 @@
 """The data sets of a recipe: purchases divided, what may be recommended, what is relevant."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.feature_cache import FeatureStore
 from metrics.common.errors import UserError
 from recommend.experiments.recipe import Dataset
 from recommend.interactions.interactions import NOT_A_CANDIDATE, Purchases, Split
@@ -58,14 +56,17 @@ class OpenDataset:
         purchases: all of its setting.
         facts: of training and test.
         test: what is measured.
-        only: what is left of the setting, if `only` is given, else empty.
     """
 
     section: Dataset
     purchases: Purchases
     facts: SplitFacts
     test: Part
-    only: str = ""
+
+    @property
+    def bought(self) -> int:
+        """How many articles anybody bought, in any part."""
+        return len(np.unique(self.purchases.articles))
 
     def validation(self) -> Part:
         """Training without its end, and that end, cut by the same rule; the test part is no part of it."""
@@ -76,17 +77,8 @@ class OpenDataset:
 
 
 def open_dataset(section: Dataset) -> OpenDataset:
-    """Read and divide the purchases. Raises `UserError` if a folder or a store is missing or nothing is left to measure."""
+    """Read and divide the purchases. Raises `UserError` if the folder is missing or nothing is left to measure."""
     purchases = PurchasesFolder.open(section.purchases).purchases(section.setting)
-    whole, only = purchases, ""
-    if section.only:
-        purchases = _only(whole, FeatureStore.open(section.only).ids)
-        if not len(purchases):
-            raise UserError(f"datasets: {section.name}: no purchase is of an article that {section.only} has")
-        only = (
-            f"articles that {section.only.name} has: {_bought(purchases):,} of {_bought(whole):,} bought articles, "
-            f"{len(purchases):,} of {len(whole):,} purchases"
-        )
     parts = split(purchases, section.split)
     test = _part(section, parts)
     if not len(test.relevant.customers):
@@ -94,11 +86,7 @@ def open_dataset(section: Dataset) -> OpenDataset:
             f"datasets: {section.name}: no customer has purchases in both training and test; choose another split, or "
             "customers: all"
         )
-    return OpenDataset(section, purchases, split_facts(parts), test, only)
-
-
-def _bought(purchases: Purchases) -> int:
-    return len(np.unique(purchases.articles))
+    return OpenDataset(section, purchases, split_facts(parts), test)
 
 
 def _part(section: Dataset, parts: Split) -> Part:
@@ -112,13 +100,3 @@ def _part(section: Dataset, parts: Split) -> Part:
     history = np.bincount(parts.train.customers, minlength=parts.train.customer_count) > 0
     counted = history if section.customers == "with-history" else np.ones_like(history)
     return Part(parts.train, later, relevant(later.customers, later.articles, counted))
-
-
-def _only(purchases: Purchases, ids: Sequence[str]) -> Purchases:
-    """The purchases of the articles `ids`, which become all."""
-    wanted = set(ids)
-    members = np.array([key in wanted for key in purchases.article_ids], dtype=bool)
-    kept = purchases.taken(members[purchases.articles])
-    places = (np.cumsum(members) - 1).astype(np.int32)
-    left = [key for key in purchases.article_ids if key in wanted]
-    return replace(kept, articles=places[kept.articles], article_ids=left)

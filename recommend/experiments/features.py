@@ -9,6 +9,14 @@ from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import ItemFeatures
 from recommend.recommenders.features import item_features, random_features, without_features
 
+RANDOM_DIMENSIONS = 64
+
+
+def stores_of(model: Model) -> list[str]:
+    """The stores that a model reads, or `random`."""
+    given = (getattr(model, "features", None), getattr(model, "captions", None))
+    return [str(one) for one in given if one is not None]
+
 
 def features_of(model: Model, train: Purchases, seed: int) -> ItemFeatures | None:
     """Those of the articles of `train`; None for a model that reads none. Raises `UserError` as `item_features`."""
@@ -17,7 +25,7 @@ def features_of(model: Model, train: Purchases, seed: int) -> ItemFeatures | Non
         return None
     ids, dimensions = train.article_ids, model.pca  # type: ignore[union-attr]
     if store == RANDOM:
-        return random_features(len(ids), *([dimensions] if dimensions else []), seed=seed)
+        return random_features(len(ids), dimensions or RANDOM_DIMENSIONS, seed)
     return item_features(FeatureStore.open(Path(store)), ids, dimensions)
 
 

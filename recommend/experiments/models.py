@@ -41,7 +41,7 @@ class _Model(Section):
         for key in self.tune:
             if key not in known:
                 raise ValueError(f"tune: expected settings of {self.kind}, {', '.join(known)}; found {key}")
-        for values in product(*self.tune.values()):
+        for values in product(*self.tune.values()) if self.tune else ():
             self.with_settings(dict(zip(self.tune, values, strict=True)))
         return self
 

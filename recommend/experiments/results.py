@@ -7,8 +7,8 @@ earlier one alone, and a result is never taken for another's.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, read_json_object, write_text
-from recommend.ranking.hits import Lists
+from recommend.experiments.measured import ALL, COLD, Slice
+from recommend.ranking.hits import Hits, grouped
 
-_RESULT, _CUSTOMERS = "result.json", "customers.parquet"
+_RESULT = "result.json"
 _FORMAT = 1
 
 
@@ -30,7 +31,7 @@ class Place:
     """Where the result of one model on one data set lies, and what went into it."""
 
     folder: Path
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Any] = field(compare=False)
 
     @classmethod
     def of(cls, output: Path, title: str, inputs: Mapping[str, Any]) -> "Place":
@@ -61,26 +62,41 @@ class Place:
             raise UserError(f"{self.folder / _RESULT}: expected inputs and estimates, found neither; {remedy}")
         return result
 
-    def lists(self) -> Lists:
-        """The articles of each measured customer, (m, k). Raises `UserError` if the file is damaged."""
-        path = self.folder / _CUSTOMERS
+    def hits(self) -> dict[str, Hits]:
+        """The hits of each slice's customers. Raises `UserError` if a file is damaged."""
+        names = [name for name in (ALL, COLD) if (self.folder / _file(name)).exists()]
+        return {name: self._hits(self.folder / _file(name)) for name in names}
+
+    def _hits(self, path: Path) -> Hits:
         try:
-            column = pq.read_table(path, columns=["articles"])["articles"].combine_chunks()
-            return np.asarray(column.flatten().to_numpy().reshape(len(column), -1), dtype=np.int32)
+            table = pq.read_table(path, columns=["hits", "relevant"])
+            marks = table["hits"].combine_chunks()
+            rows = marks.flatten().to_numpy(zero_copy_only=False).reshape(len(marks), -1)
+            return grouped(rows, table["relevant"].to_numpy().astype(np.int64))
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise UserError(f"{path}: cannot read it ({error}); remove {self.folder}, and fit again") from error
 
-    def write(
-        self,
-        result: Mapping[str, Any],
-        customers: NDArray[np.int64],
-        lists: Lists,
-        values: Mapping[str, NDArray[np.float32]],
-    ) -> None:
-        """Write the result of m customers, whole or not at all. Raises `UserError` if it cannot be written."""
-        columns = {name: pa.array(column) for name, column in values.items()}
-        articles = pa.FixedSizeListArray.from_arrays(pa.array(lists.ravel()), lists.shape[1])
-        table = pa.table({"customer": pa.array(customers.astype(np.int32)), "articles": articles, **columns})
+    def write(self, result: Mapping[str, Any], slices: Mapping[str, Slice], ks: Sequence[int]) -> None:
+        """Write a result, whole or not at all. Raises `UserError` if it cannot be written."""
         with atomic_folder(self.folder) as draft:
-            pq.write_table(table, draft / _CUSTOMERS, compression="zstd")
+            for name, one in slices.items():
+                pq.write_table(_table(one, ks), draft / _file(name), compression="zstd")
             write_text(draft / _RESULT, json.dumps({"inputs": self.inputs, **result}, indent=1, allow_nan=False) + "\n")
+
+
+def _table(one: Slice, ks: Sequence[int]) -> pa.Table:
+    columns = {
+        "customer": pa.array(one.customers.astype(np.int32)),
+        "articles": _lists(one.lists),
+        "hits": _lists(one.marks),
+        "relevant": pa.array(one.sizes.astype(np.int32)),
+    }
+    return pa.table({**columns, **{name: pa.array(values) for name, values in one.values(ks).items()}})
+
+
+def _lists(rows: NDArray[Any]) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
+
+
+def _file(name: str) -> str:
+    return f"customers-{name}.parquet"

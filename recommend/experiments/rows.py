@@ -1,0 +1,110 @@
+"""A row of a recipe: one model on one data set, from what goes in to its result on disk."""
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from finetune.data.feature_cache import FeatureStore
+from metrics.common.version import installed_version
+from recommend.experiments.data import OpenDataset, Part
+from recommend.experiments.features import described, features_of, stores_of
+from recommend.experiments.fitting import choose, fit
+from recommend.experiments.measured import measured, slices_of
+from recommend.experiments.models import RANDOM, Model
+from recommend.experiments.recipe import Dataset, Recipe
+from recommend.experiments.results import Place
+from recommend.interactions.purchases import PurchasesFolder
+from recommend.ranking.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model on a data set, and where its result lies."""
+
+    dataset: Dataset
+    model: Model
+    place: Place
+
+    @property
+    def title(self) -> str:
+        """On the screen."""
+        return f"{self.dataset.name}: {self.model.title}"
+
+
+def plan(recipe: Recipe) -> list[Row]:
+    """All rows, data set by data set. Raises `UserError` if purchases or features are missing or damaged."""
+    return [Row(dataset, model, _place(recipe, dataset, model)) for dataset, model in recipe.rows()]
+
+
+def _place(recipe: Recipe, dataset: Dataset, model: Model) -> Place:
+    inputs = {
+        "dataset": dataset.model_dump(mode="json", exclude={"name", "purchases", "published"}),
+        "purchases": _purchases_digest(dataset.purchases),
+        "model": model.model_dump(mode="json", exclude={"name", "datasets", "published", "features", "captions"}),
+        "features": [_store_digest(store) for store in stores_of(model)],
+        "ks": list(recipe.ks),
+        "seed": recipe.seed,
+    }
+    return Place.of(recipe.output, f"{dataset.name} {model.title}", inputs)
+
+
+@cache
+def _purchases_digest(folder: Path) -> str:
+    return PurchasesFolder.open(folder).digest
+
+
+@cache
+def _store_digest(store: str) -> str:
+    return store if store == RANDOM else FeatureStore.open(Path(store)).digest
+
+
+class _Laps:
+    """Seconds between calls, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    def __call__(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name], self._start = round(now - self._start, 3), now
+
+
+def finish(row: Row, data: OpenDataset, recipe: Recipe) -> None:
+    """Choose, fit, recommend, measure, and write the result. Raises `UserError` if any of that cannot be done."""
+    part, unfinished, lap = data.test, row.place.unfinished, _Laps()
+    chosen, trials = choose(row.model, data, recipe.seed, recipe.k, unfinished)
+    lap("choose")
+    features = features_of(chosen, part.train, recipe.seed)
+    recommender = fit(chosen, part, features, recipe.seed, unfinished / "final")
+    lap("fit")
+    lists = recommender.recommend(part.relevant.customers, recipe.k, not recommender.only_repeats)
+    lap("recommend")
+    slices = slices_of(lists.ids, part)
+    result = {
+        "settings": recommender.settings(),
+        "features": described(features, part.train),
+        "trials": [asdict(trial) for trial in trials],
+        "protocol": asdict(_protocol(row.dataset, part, recommender.only_repeats, recipe.seed)),
+        "facts": data.facts.as_dict() | {"bought": data.bought, "candidates": len(part.train.article_ids)},
+        "short_lists": lists.short,
+        **measured(slices, part, recipe.ks),
+        "lookbook": installed_version(),
+    }
+    lap("measure")
+    row.place.write({**result, "seconds": lap.seconds}, slices, recipe.ks)
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _protocol(dataset: Dataset, part: Part, repeats: bool, seed: int) -> Protocol:
+    return Protocol(
+        split=dataset.split,
+        candidates=dataset.candidates,
+        articles=len(part.train.article_ids),
+        seen="included" if repeats else "excluded",
+        customers="in both parts" if dataset.customers == "with-history" else "in the test part",
+        seed=seed,
+    )
