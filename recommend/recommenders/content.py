@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, Floats, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.files import Arrays
-from recommend.recommenders.products import best_products
+from recommend.recommenders.products import best_candidates
 
 _SMALLEST = 1e-6  # of a centred vector, relative to the mean's length: below it only rounding is left
 
@@ -35,14 +34,12 @@ class Content(Recommender):
     def _recommend(self, customers: Customers, k: int, exclude_seen: bool) -> Recommendations:
         return self.among(customers, k, exclude_seen, self._known)
 
-    def among(
-        self, customers: Customers, k: int, exclude_seen: bool, candidates: NDArray[np.bool_]
-    ) -> Recommendations:
+    def among(self, customers: Customers, k: int, exclude_seen: bool, candidates: NDArray[np.bool_]) -> Recommendations:
         """The k best of the `candidates` (I,) for at most `batch` customers."""
         bought = self.history[customers]
         counted = bought @ self._known.astype(np.float32)
         profiles: Floats = (bought @ self._units) / np.maximum(counted, 1)[:, None]
-        return best_products(profiles, self._units, k, bought if exclude_seen else None, ~(candidates & self._known))
+        return best_candidates(profiles, self._units, k, bought if exclude_seen else None, candidates & self._known)
 
     def _arrays(self) -> Arrays:
         return {"units": self._units, "known": self._known}

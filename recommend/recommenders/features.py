@@ -52,7 +52,7 @@ def random_features(articles: int, dimensions: int = 64, seed: int = 42) -> Item
 
 def without_features(features: ItemFeatures, article_ids: Sequence[str]) -> str | None:
     """A sentence that counts and names the articles without features; None if all have some."""
-    lacking = [article_ids[place] for place in np.flatnonzero(~features.known)]
+    lacking = [key for key, known in zip(article_ids, features.known, strict=True) if not known]
     if not lacking:
         return None
     named = ", ".join(lacking[:_NAMED]) + (", ..." if len(lacking) > _NAMED else "")

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -99,12 +101,12 @@ class Checkpoint:
             )
 
 
-def identity(settings: Mapping[str, Any], arrays: Sequence[Any]) -> str:
+def identity(settings: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> str:
     """A hash of the settings and the bytes of arrays."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(memoryview(array).cast("B"))
+        digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
     return digest.hexdigest()
 
 

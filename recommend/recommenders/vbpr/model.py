@@ -12,7 +12,7 @@ from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, Floats, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.files import Arrays
-from recommend.recommenders.products import best_products
+from recommend.recommenders.products import best_candidates
 from recommend.recommenders.vbpr.settings import PaperSettings, VBPRSettings
 from recommend.recommenders.vbpr.validation import Validation
 
@@ -58,12 +58,12 @@ class VBPR(VBPRSettings, Recommender):
         from recommend.recommenders.vbpr.run import train  # noqa: PLC0415  # PyTorch
 
         used = features if self.needs_features else None
-        self._hidden = np.bincount(self.history.indices, minlength=self.history.shape[1]) == 0
+        self._candidates = np.bincount(self.history.indices, minlength=self.history.shape[1]) > 0
         if used is not None:
-            self._hidden &= ~used.known
+            self._candidates |= used.known
         validation = None
         if self._validation is not None:
-            validation = Validation.of(self._validation, self.history, self._hidden, self.validated, self.seed)
+            validation = Validation.of(self._validation, self.history, self._candidates, self.validated, self.seed)
         rows = None if used is None else standardised(used)
         self._customers, self._articles, self.epochs_trained = train(
             self, self.history, rows, validation, self._checkpoint
@@ -71,15 +71,17 @@ class VBPR(VBPRSettings, Recommender):
 
     def _recommend(self, customers: Customers, k: int, exclude_seen: bool) -> Recommendations:
         seen = self.history[customers] if exclude_seen else None
-        return best_products(self._customers[customers], self._articles, k, seen, self._hidden)
+        return best_candidates(self._customers[customers], self._articles, k, seen, self._candidates)
 
     def _arrays(self) -> Arrays:
-        return {"customers": self._customers, "articles": self._articles, "hidden": self._hidden}
+        return {"customers": self._customers, "articles": self._articles, "candidates": self._candidates}
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._customers, self._articles, self._hidden = (arrays[name] for name in ("customers", "articles", "hidden"))
+        self._customers, self._articles, self._candidates = (
+            arrays[name] for name in ("customers", "articles", "candidates")
+        )
         shapes = (len(self._customers), len(self._articles))
-        if shapes != self.history.shape or self._hidden.shape != shapes[1:]:
+        if shapes != self.history.shape or self._candidates.shape != shapes[1:]:
             raise ValueError(f"rows of {shapes} for a history of {self.history.shape}")
 
 

@@ -14,8 +14,8 @@ class VBPRSettings:
     """Settings of VBPR; the defaults are those of Ducho meets Elliot (Attimonelli et al., 2024).
 
     sisinflab's VBPRModel differs: its Adam is dense and moves every factor in every step, ours those of the batch; its
-    theta_u begin as N(0, 1), since it draws gamma_u twice, ours as Xavier has them; and the squares of vectors of length
-    one add a constant to its loss.
+    theta_u begin as N(0, 1), since it draws gamma_u twice, ours as Xavier has them; and the squares of its vectors of
+    length one add a constant to the loss.
 
     Attributes:
         factors: of a customer and an article.
