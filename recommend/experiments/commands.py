@@ -12,11 +12,11 @@ app = typer.Typer(rich_help_panel="Recommendation")
 @needs_recommend
 @user_errors()
 def recommend(recipe: RecipePath, overrides: Overrides = None) -> None:
-    """Fit and measure the recommenders of a recipe, and write their table beside the paper's. Resumes where it stopped."""
+    """Fit and measure the recommenders of a recipe; their table beside the paper's. Resumes where it stopped."""
     from recommend.experiments.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides or ())
 
     from recommend.experiments.run import run
 
-    run(loaded)
+    run(loaded, str(recipe))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from metrics.common.version import installed_version
@@ -43,7 +44,7 @@ def content_of(recipe: Recipe, places: Mapping[tuple[str, str], Place]) -> Conte
         "source": SOURCE,
         "method": {
             "interval": f"95%, percentile bootstrap over customers, {SAMPLES:,} samples",
-            "difference": f"paired over customers; p by approximate randomisation, {TRIALS:,} trials, corrected by Holm",
+            "difference": f"paired over customers; p by randomisation, {TRIALS:,} trials, below it Holm's correction",
         },
         "ks": list(recipe.ks),
         "measures": main_measures(recipe.ks),
@@ -109,11 +110,11 @@ def _differences(recipe: Recipe, rows: Sequence[Content], finished: Mapping[str,
     """Each model less the next one in the order of nDCG, and less each of `against`; p corrected for all of them."""
     by = f"nDCG@{recipe.k}"
     ordered = sorted(finished, key=lambda title: -_value(rows, title, by))
-    pairs = [(one, other, "next") for one, other in zip(ordered, ordered[1:], strict=False)]
+    pairs = [(one, other, "next") for one, other in pairwise(ordered)]
     pairs += [
         (one, other, "against") for other in recipe.against if other in finished for one in ordered if one != other
     ]
-    found = [
+    found: list[Content] = [
         {"model": one, "from": other, "kind": kind, "slice": name, "differences": values}
         for one, other, kind in pairs
         for name, values in _compared(finished[one], finished[other], tuple(recipe.ks)).items()

@@ -34,12 +34,14 @@ class Part:
     @property
     def cold(self) -> Mask:
         """(I,) which candidates nobody bought in training."""
-        return np.bincount(self.train.articles, minlength=len(self.train.article_ids)) == 0
+        buyers = np.bincount(self.train.articles, minlength=len(self.train.article_ids))
+        return np.asarray(buyers == 0)
 
     @cached_property
     def history(self) -> NDArray[np.int64]:
         """(m,) how many distinct articles each measured customer bought in training."""
-        return np.diff(self.train.matrix.indptr)[self.relevant.customers].astype(np.int64)
+        bought = np.diff(self.train.matrix.indptr).astype(np.int64)
+        return np.asarray(bought[self.relevant.customers])
 
     @property
     def by_activity(self) -> dict[str, Mask]:
@@ -64,9 +66,10 @@ class OpenDataset:
     test: Part
 
     @property
-    def bought(self) -> int:
-        """How many articles anybody bought, in any part."""
-        return len(np.unique(self.purchases.articles))
+    def account(self) -> dict[str, float]:
+        """The facts, and how many articles anybody bought and how many are candidates, for JSON."""
+        articles = {"bought": len(np.unique(self.purchases.articles)), "candidates": len(self.test.train.article_ids)}
+        return self.facts.as_dict() | articles
 
     def validation(self) -> Part:
         """Training without its end, and that end, cut by the same rule; the test part is no part of it."""

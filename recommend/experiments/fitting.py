@@ -11,6 +11,7 @@ from recommend.experiments.features import features_of
 from recommend.experiments.measured import mean_value
 from recommend.experiments.models import Model
 from recommend.recommenders.base import ItemFeatures, Recommender
+from recommend.recommenders.missing.imputation import without_unknown
 from recommend.recommenders.registry import RECOMMENDERS, load_recommender
 from recommend.recommenders.vbpr.model import VBPR
 
@@ -43,11 +44,13 @@ def fit(
     validation: Part | None = None,
 ) -> Recommender:
     """Fit on a part; a model that can is stopped early on `validation`, and keeps a checkpoint."""
-    recommender = recommender_of(model, seed)
+    recommender, train = recommender_of(model, seed), part.train
+    if features is not None and getattr(model, "missing", None) == "drop":
+        train = without_unknown(train, features)
     if isinstance(recommender, VBPR):
-        recommender.fit(part.train, features, validation.later if validation else None, checkpoint)
+        recommender.fit(train, features, validation.later if validation else None, checkpoint)
     else:
-        recommender.fit(part.train, features)
+        recommender.fit(train, features)
     return recommender
 
 

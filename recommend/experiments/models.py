@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from finetune.config.errors import nearest
-from finetune.config.section import Section, Share, expanded
+from finetune.config.section import Section, expanded
 from recommend.experiments.published import published_rows
 
 RANDOM = "random"
-_OURS = ("recommender", "name", "datasets", "published", "tune", "features", "pca", "missing", "captions")
+# What a recipe says of a model that is no setting of the recommender.
+_OURS = ("recommender", "name", "datasets", "published", "tune", "early_stopping")
+_OF_FEATURES = ("features", "pca", "missing", "captions")
 _PUBLISHED = tuple(dict.fromkeys(row.setting for row in published_rows()))
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -33,11 +35,11 @@ class _Model(Section):
     name: Annotated[str, Field(min_length=1)] | None = None
     datasets: tuple[str, ...] = ()
     published: Annotated[str, AfterValidator(_is_published)] | None = None
-    tune: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
+    tune: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default={})
 
     @model_validator(mode="after")
     def _tunable(self) -> Self:
-        known = [key for key in type(self).model_fields if key not in _OURS]
+        known = [key for key in type(self).model_fields if key not in (*_OURS, *_OF_FEATURES)]
         for key in self.tune:
             if key not in known:
                 raise ValueError(f"tune: expected settings of {self.kind}, {', '.join(known)}; found {key}")
@@ -57,7 +59,7 @@ class _Model(Section):
 
     def settings(self) -> dict[str, Any]:
         """What the recipe says of the recommender's own settings."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude=set(_OURS))
+        return self.model_dump(mode="json", exclude_unset=True, exclude={*_OURS, *_OF_FEATURES})
 
     def with_settings(self, changes: dict[str, Any]) -> Self:
         """The same with other settings, and nothing left to tune. Raises `ValueError` if one is of a wrong kind."""
@@ -73,17 +75,17 @@ def _store(place: str) -> str:
     return place if place == RANDOM else str(expanded(Path(place)))
 
 
-class _WithFeatures(_Model):
+class WithFeatures(_Model):
     """A model that reads features.
 
-    `features`: a store that `lookbook embed` wrote, or `random`: as many random numbers, which tell nothing, as a
-    control. `pca`: reduce them to so many numbers. `missing`: what an article has that the store lacks.
-    `captions`: the store that `missing: captions` takes them from.
+    `features`: a store that `lookbook embed` wrote, or `random`: random numbers, which say nothing of an article, as a
+    control. `pca`: reduce them to so many numbers. `missing`: how the features of articles that the store lacks are
+    filled in (`recommend.recommenders.missing`); default: not at all. `captions`: the store of `missing: captions`.
     """
 
     features: Annotated[str, Field(min_length=1), AfterValidator(_store)]
     pca: PositiveInt | None = None
-    missing: Literal["zeros", "mean", "random", "neighbours", "pagerank", "captions"] = "zeros"
+    missing: Literal["zeros", "mean", "random", "neighbours", "pagerank", "captions", "drop"] | None = None
     captions: Annotated[Path, AfterValidator(expanded)] | None = None
 
     @model_validator(mode="after")
@@ -91,6 +93,27 @@ class _WithFeatures(_Model):
         if (self.missing == "captions") != (self.captions is not None):
             raise ValueError("captions: give a store with missing: captions, and only then")
         return self
+
+
+class _Trained(_Model):
+    """A model that is trained in epochs.
+
+    `early_stopping`: the number of epochs, at most `epochs`, is chosen on the validation part. The other settings:
+    `recommend.recommenders.vbpr.settings`.
+    """
+
+    early_stopping: bool = False
+    factors: PositiveInt | None = None
+    regularization: NotNegative | None = None
+    optimizer: Literal["sgd", "adagrad", "sparse-adam"] | None = None
+    learning_rate: PositiveFloat | None = None
+    batch_size: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    draw: Literal["purchases", "customers"] | None = None
+    article_bias: bool | None = None
+    validate_every: PositiveInt | None = None
+    patience: PositiveInt | None = None
+    validated: PositiveInt | None = None
 
 
 class Random(_Model):
@@ -107,7 +130,7 @@ class MostPopular(_Model):
 
 
 class Repurchase(_Model):
-    """What the customer bought, the latest first; those articles are not left out of its lists."""
+    """What the customer bought, the latest first; such articles are not left out of its lists."""
 
     recommender: Literal["repurchase"]
 
@@ -128,56 +151,74 @@ class ItemKNN(_Model):
 
 
 class ALS(_Model):
-    """Factors by alternating least squares."""
+    """Factors by alternating least squares (Hu, Koren and Volinsky 2008)."""
 
     recommender: Literal["als"]
     factors: PositiveInt | None = None
     regularization: NotNegative | None = None
     alpha: PositiveFloat | None = None
-    epochs: PositiveInt | None = None
+    iterations: PositiveInt | None = None
 
 
 class BPR(_Model):
-    """Factors by Bayesian personalised ranking."""
+    """Factors by Bayesian personalised ranking (Rendle et al. 2009), as `implicit` trains them."""
 
     recommender: Literal["bpr"]
     factors: PositiveInt | None = None
     learning_rate: PositiveFloat | None = None
     regularization: NotNegative | None = None
-    epochs: PositiveInt | None = None
+    iterations: PositiveInt | None = None
 
 
-class Content(_WithFeatures):
+class Content(WithFeatures):
     """Articles whose features are like those of what the customer bought."""
 
     recommender: Literal["content"]
 
 
-class VBPR(_WithFeatures):
-    """BPR with features; `preset` is a published variant, the other settings change it."""
+class NeighbourContent(_Model):
+    """The same by the `table` of nearest items that `lookbook similar --all` wrote."""
 
-    recommender: Literal["vbpr"]
-    preset: Literal["ducho-meets-elliot", "paper"] | None = None
-    factors: PositiveInt | None = None
+    recommender: Literal["content-neighbours"]
+    table: Annotated[Path, AfterValidator(expanded)]
+
+
+class VBPR(WithFeatures, _Trained):
+    """BPR with features; `vbpr` has the defaults of Ducho meets Elliot, `vbpr-paper` those of He and McAuley."""
+
+    recommender: Literal["vbpr", "vbpr-paper"]
     feature_factors: PositiveInt | None = None
-    regularization: NotNegative | None = None
-    optimizer: Literal["sgd", "adagrad", "sparse-adam"] | None = None
-    learning_rate: PositiveFloat | None = None
-    batch_size: PositiveInt | None = None
-    epochs: PositiveInt | None = None
-    draw: Literal["purchases", "customers"] | None = None
-    validate_every: PositiveInt | None = None
-    patience: PositiveInt | None = None
+    feature_bias: bool | None = None
+    normalised: bool | None = None
 
 
-class Hybrid(_WithFeatures):
-    """ItemKNN for the articles that were bought, content for the others, a `share` of the list."""
+class BPRMF(_Trained):
+    """VBPR without features, to compare it with."""
+
+    recommender: Literal["bpr-mf"]
+
+
+class Hybrid(WithFeatures):
+    """Another recommender's list, a `share` of it given to cold articles that content ranks."""
 
     recommender: Literal["hybrid"]
-    share: Share | None = None
+    warm: str | None = None
+    settings_of_warm: dict[str, Any] | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 Model = Annotated[
-    Random | MostPopular | Repurchase | UserKNN | ItemKNN | ALS | BPR | Content | VBPR | Hybrid,
+    Random
+    | MostPopular
+    | Repurchase
+    | UserKNN
+    | ItemKNN
+    | ALS
+    | BPR
+    | Content
+    | NeighbourContent
+    | VBPR
+    | BPRMF
+    | Hybrid,
     Field(discriminator="recommender"),
 ]

@@ -42,8 +42,8 @@ class Dataset(Section):
     `name`: in tables. `purchases`: the folder that `lookbook purchases` wrote. `setting`: of Table 1. `split`: see
     `recommend.interactions.splits`. `candidates`: the articles bought in training, as in the paper, or the whole
     catalogue, so that articles nobody has bought yet can be recommended. `customers`: who is measured: those with
-    purchases in training and test, as in the paper, or all of the test part. `published`: the data set of Table 5 that is
-    shown beside it.
+    purchases in training and test, as in the paper, or all of the test part. `published`: the data set of Table 5 that
+    is shown beside it.
     """
 
     name: Annotated[str, Field(min_length=1)]

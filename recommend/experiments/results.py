@@ -1,7 +1,7 @@
 """Finished models on disk: what went in, the lists, every customer's values, the estimates.
 
-Each has a folder `rows/NAME-HASH`, where the hash is of what went in, so that a changed recipe leaves the results of the
-earlier one alone, and a result is never taken for another's.
+Each has a folder `rows/NAME-HASH`, where the hash is of what went in, so that a changed recipe leaves the results of
+the earlier one alone, and a result is never taken for another's.
 """
 
 import hashlib

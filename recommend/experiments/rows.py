@@ -5,13 +5,13 @@ import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from finetune.data.feature_cache import FeatureStore
+from finetune.experiments.cells import CellErrors
 from metrics.common.version import installed_version
 from recommend.experiments.data import OpenDataset, Part
 from recommend.experiments.features import described, features_of, stores_of
-from recommend.experiments.fitting import choose, fit
+from recommend.experiments.fitting import choose, fit, recommender_of
 from recommend.experiments.measured import measured, slices_of
 from recommend.experiments.models import RANDOM, Model
 from recommend.experiments.recipe import Dataset, Recipe
@@ -34,9 +34,15 @@ class Row:
         return f"{self.dataset.name}: {self.model.title}"
 
 
-def plan(recipe: Recipe) -> list[Row]:
-    """All rows, data set by data set. Raises `UserError` if purchases or features are missing or damaged."""
-    return [Row(dataset, model, _place(recipe, dataset, model)) for dataset, model in recipe.rows()]
+def plan(recipe: Recipe, source: str) -> list[Row]:
+    """All rows, data set by data set. Raises `UserError` with all purchases, features and settings that are missing."""
+    errors, rows = CellErrors(source), []
+    for dataset, model in recipe.rows():
+        with errors.collect(f"{dataset.name}, {model.title}"):
+            recommender_of(model, recipe.seed)
+            rows.append(Row(dataset, model, _place(recipe, dataset, model)))
+    errors.refuse()
+    return rows
 
 
 def _place(recipe: Recipe, dataset: Dataset, model: Model) -> Place:
@@ -89,7 +95,7 @@ def finish(row: Row, data: OpenDataset, recipe: Recipe) -> None:
         "features": described(features, part.train),
         "trials": [asdict(trial) for trial in trials],
         "protocol": asdict(_protocol(row.dataset, part, recommender.only_repeats, recipe.seed)),
-        "facts": data.facts.as_dict() | {"bought": data.bought, "candidates": len(part.train.article_ids)},
+        "facts": data.account,
         "short_lists": lists.short,
         **measured(slices, part, recipe.ks),
         "lookbook": installed_version(),

@@ -17,13 +17,13 @@ from recommend.experiments.recipe import Recipe
 from recommend.experiments.rows import Row, finish, plan
 
 
-def run(recipe: Recipe) -> None:
+def run(recipe: Recipe, source: str) -> None:
     """Fit and measure every row that is not finished, and write the table after each.
 
     Raises `UserError` before anything is fitted if purchases or features are missing, and if another process is at it.
     """
     check_output(recipe.output)
-    rows = plan(recipe)
+    rows = plan(recipe, source)
     make_folder(recipe.output)
     with only_here(recipe.output):
         _finish_all(recipe, rows)

@@ -11,9 +11,9 @@ from recommend.experiments.measured import ALL, COLD
 FURTHER = ("MAP@{k}", "MAP@{k} (Kaggle)", "recall@{k}", "precision@{k}", "hit@{k}")
 SHOWN = ".5f"
 NOTE = (
-    "Means over customers; below them 95% bootstrap intervals over customers. MAP is the mean of precision@1..k, as Elliot "
-    "computes it and the paper prints it; it falls as k grows whatever the order of the list. The standard MAP and "
-    "Kaggle’s are further below."
+    "Means over customers; below them 95% bootstrap intervals over customers. MAP is the mean of precision@1..k, as "
+    "Elliot computes it and the paper prints it; it falls as k grows whatever the order of the list. The standard MAP "
+    "and Kaggle’s are further below."
 )
 
 
@@ -66,7 +66,7 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
         yield PageSection(dataset["name"], "No model is finished.")
         return
     names = content["measures"]
-    note = " ".join([*described(dataset), *([dataset["warning"]] if dataset["warning"] else [])])
+    note = " ".join([*sentences(dataset, dataset["facts"]), *([dataset["warning"]] if dataset["warning"] else [])])
     tables = [
         PageTable(["Model", *map(published_name, names)], [_intervals(row, ALL, names) for row in finished], "Means"),
         _further(content, finished),
@@ -87,17 +87,18 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
         yield PageSection(f"{dataset['name']}: differences", content["method"]["difference"] + ".", differing)
 
 
-def described(dataset: Content) -> list[str]:
+def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
     """Sentences on what a data set is: parts, customers, candidates, cold articles, baskets that are cut."""
-    facts = dataset["facts"]
     return [
         f"Split {dataset['split']}: {facts['train']:,} purchases of training, {facts['test']:,} of test.",
         f"Of {facts['test_customers']:,} test customers {facts['with_history']:,} have purchases in training; "
         f"{facts['single_purchase']:,} customers have a single purchase.",
-        f"Candidates: {dataset['candidates']}, {facts['candidates']:,} articles. Of the {facts['test_articles']:,} articles "
-        f"bought in the test part nobody bought {facts['cold_articles']:,} in training ({facts['cold_purchases']:,} purchases).",
-        f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for them "
-        "it is measured whether the rest of that basket is found.",
+        f"Candidates: {dataset['candidates']}, {facts['candidates']:,} articles; {facts['bought']:,} articles were "
+        "bought.",
+        f"Of the {facts['test_articles']:,} articles bought in the test part nobody bought {facts['cold_articles']:,} "
+        f"in training ({facts['cold_purchases']:,} purchases).",
+        f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
+        "them it is measured whether the rest of that basket is found.",
     ]
 
 
