@@ -35,8 +35,11 @@ def published_name(measure: str) -> str:
     return measure.removesuffix(" (mean precision)")
 
 
-def content_of(recipe: Recipe, places: Mapping[tuple[str, str], Place]) -> Content:
-    """All that is known of the rows so far; `places` has those that are finished, by data set and model."""
+def content_of(recipe: Recipe, places: Mapping[tuple[str, str], Place], masking: Place | None = None) -> Content:
+    """All that is known of the rows so far; `places` has those that are finished, by data set and model.
+
+    `masking`: the place of the study of missing features, if the recipe has one.
+    """
     return {
         "title": TITLE,
         "lookbook": installed_version(),
@@ -49,6 +52,7 @@ def content_of(recipe: Recipe, places: Mapping[tuple[str, str], Place]) -> Conte
         "ks": list(recipe.ks),
         "measures": main_measures(recipe.ks),
         "datasets": [_dataset(recipe, dataset, places) for dataset in recipe.datasets],
+        "masking": _without_inputs(masking.read()) if masking and masking.is_finished() else None,
     }
 
 
@@ -85,10 +89,14 @@ def _row(dataset: Dataset, title: str, published: str | None, places: Mapping[tu
         "model": title,
         "published_as": published,
         "published": scores.get(published or ""),
-        "result": {key: value for key, value in result.items() if key != "inputs"} if result else None,
+        "result": _without_inputs(result) if result else None,
         "signatures": signatures,
         "folder": place.folder.name if place else None,
     }
+
+
+def _without_inputs(result: Mapping[str, Any]) -> Content:
+    return {key: value for key, value in result.items() if key != "inputs"}
 
 
 def _unlike_published(dataset: Dataset, facts: Mapping[str, Any]) -> str | None:

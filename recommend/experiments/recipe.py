@@ -11,9 +11,11 @@ from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
 from finetune.config.section import Section, expanded
 from metrics.common.errors import UserError
-from recommend.experiments.models import Model
+from recommend.experiments.models import Model, WithFeatures
 from recommend.experiments.published import published_rows
 from recommend.interactions.splits import PER_USER, check_protocol
+
+File = Annotated[Path, AfterValidator(expanded)]
 
 
 def _known(values: Iterable[str]) -> Callable[[str], str]:
@@ -47,12 +49,28 @@ class Dataset(Section):
     """
 
     name: Annotated[str, Field(min_length=1)]
-    purchases: Annotated[Path, AfterValidator(expanded)]
+    purchases: File
     setting: Literal["original", "filtered", "augmented"] = "original"
     split: Annotated[str, AfterValidator(_protocol)] = PER_USER
     candidates: Literal["trained", "catalogue"] = "trained"
     customers: Literal["with-history", "all"] = "with-history"
     published: Annotated[str, AfterValidator(_known(row.dataset for row in published_rows()))] | None = None
+
+
+class Masking(Section):
+    """A study of missing features: known ones are hidden, filled in by each method, and what is recommended compared.
+
+    `dataset`, `models`: names of one of the data sets, and of models that read features. `features`: a store of
+    descriptions. `captions`: of the test split of a captioner's run, whose items.parquet is `items`; only those of
+    articles stand in whose product and description the run did not train on. `shares`: of the descriptions, hidden.
+    """
+
+    dataset: str
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    features: File
+    captions: File
+    items: File
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (0.2, 0.5)
 
 
 class Recipe(Section):
@@ -68,13 +86,21 @@ class Recipe(Section):
     ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (5, 12)
     seed: Annotated[int, Field(ge=0)] = 42
     against: tuple[str, ...] = ()
+    masking: Masking | None = None
 
     @model_validator(mode="after")
     def _names(self) -> Self:
         datasets = _distinct("datasets", [one.name for one in self.datasets])
         models = _distinct("models", [one.title for one in self.models])
-        named = [(f"models.{place}.datasets", one.datasets) for place, one in enumerate(self.models)]
-        for key, names, known in (*((key, names, datasets) for key, names in named), ("against", self.against, models)):
+        named = [(f"models.{place}.datasets", one.datasets, datasets) for place, one in enumerate(self.models)]
+        named.append(("against", self.against, models))
+        if self.masking:
+            reading = [one.title for one in self.models if isinstance(one, WithFeatures)]
+            named += [
+                ("masking.dataset", (self.masking.dataset,), datasets),
+                ("masking.models", self.masking.models, reading),
+            ]
+        for key, names, known in named:
             for name in names:
                 if name not in known:
                     raise ValueError(f"{key}: expected one of {', '.join(known)}{nearest(name, known)}")
@@ -84,6 +110,10 @@ class Recipe(Section):
     def k(self) -> int:
         """The length of the lists that are made."""
         return max(self.ks)
+
+    def dataset(self, name: str) -> Dataset:
+        """The data set of this name."""
+        return next(one for one in self.datasets if one.name == name)
 
     def rows(self) -> list[tuple[Dataset, Model]]:
         """What is measured, data set by data set."""

@@ -12,8 +12,9 @@ from metrics.common.files import make_folder
 from metrics.common.formatting import duration
 from recommend.experiments.content import Content, content_of
 from recommend.experiments.data import OpenDataset, open_dataset
+from recommend.experiments.masking import masking_place, study
 from recommend.experiments.output import check_output, show, write_output
-from recommend.experiments.recipe import Recipe
+from recommend.experiments.recipe import Masking, Recipe
 from recommend.experiments.rows import Row, finish, plan
 
 
@@ -27,6 +28,8 @@ def run(recipe: Recipe, source: str) -> None:
     make_folder(recipe.output)
     with only_here(recipe.output):
         _finish_all(recipe, rows)
+        if recipe.masking:
+            _finish_masking(recipe, recipe.masking)
         content = _written(recipe, rows)
     show(content)
     print(recipe.output / "recommend.html")
@@ -48,9 +51,20 @@ def _finish_all(recipe: Recipe, rows: Sequence[Row]) -> None:
         print(f"{name}: {duration(time.perf_counter() - start)}", flush=True)
 
 
+def _finish_masking(recipe: Recipe, masking: Masking) -> None:
+    place = masking_place(recipe, masking)
+    if place.is_finished():
+        print("masking: finished already", flush=True)
+        return
+    start = time.perf_counter()
+    place.write(study(recipe, masking, open_dataset(recipe.dataset(masking.dataset))), {}, recipe.ks)
+    print(f"masking: {duration(time.perf_counter() - start)}", flush=True)
+
+
 def _written(recipe: Recipe, rows: Sequence[Row]) -> Content:
+    study_place = masking_place(recipe, recipe.masking) if recipe.masking else None
     finished = {(row.dataset.name, row.model.title): row.place for row in rows if row.place.is_finished()}
-    content = content_of(recipe, finished)
+    content = content_of(recipe, finished, study_place)
     write_output(content, recipe.output)
     return content
 

@@ -19,7 +19,8 @@ NOTE = (
 
 def sections(content: Content) -> list[PageSection]:
     """All sections of the page."""
-    return [_together(content), *(section for one in content["datasets"] for section in _of_dataset(content, one))]
+    of_datasets = [section for one in content["datasets"] for section in _of_dataset(content, one)]
+    return [_together(content), *of_datasets, *([_masking(content["masking"])] if content["masking"] else [])]
 
 
 def together(content: Content) -> tuple[list[str], list[list[str]]]:
@@ -172,3 +173,27 @@ def _difference(one: Content, names: Sequence[str], by: str) -> list[str]:
         f"{found[name]['value']:+{SHOWN}}\n{found[name]['low']:+.5f} to {found[name]['high']:+.5f}" for name in names
     ]
     return [one["model"], one["from"], *cells, f"{found[by]['p']:.4f}\n{one['p_holm']:.4f} by Holm"]
+
+
+def _masking(study: Content) -> PageSection:
+    """The study of missing features: its sentences, and a table for each recommender."""
+    title = f"Missing features, on {study['dataset']}"
+    note = " ".join([*study["sentences"], *(f"{note[:1].upper()}{note[1:]}." for note in study["notes"])])
+    head = ["Filled in by", "hidden", "to find", f"nDCG@{study['k']}", "less mean imputation", "given the mean"]
+    models = dict.fromkeys(row["model"] for row in study["rows"])
+    tables = [
+        PageTable(head, [_masked(row) for row in study["rows"] if row["model"] == model], model) for model in models
+    ]
+    return PageSection(title, note, tables)
+
+
+def _masked(row: Content) -> list[str]:
+    gain = row["gain"]
+    return [
+        row["method"],
+        f"{row['hidden']:,} ({row['share']:.0%})",
+        f"articles: {row['articles']}",
+        _with_interval(row["ndcg"]),
+        f"{gain['value']:+{SHOWN}}\n{gain['low']:+{SHOWN}} to {gain['high']:+{SHOWN}}" if gain else "–",
+        f"{row['by_mean']:,}",
+    ]
