@@ -7,10 +7,14 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from recommend.recommenders.base import Recommender
+from recommend.recommenders.factors import ALS, BPR
 from recommend.recommenders.files import read_settings
+from recommend.recommenders.knn import ItemKNN, UserKNN
 from recommend.recommenders.popular import MostPopular, Random, Repurchase
 
-RECOMMENDERS: dict[str, type[Recommender]] = {one.name: one for one in (Random, MostPopular, Repurchase)}
+RECOMMENDERS: dict[str, type[Recommender]] = {
+    one.name: one for one in (Random, MostPopular, Repurchase, UserKNN, ItemKNN, ALS, BPR)
+}
 
 
 def load_recommender(settings: Mapping[str, Any]) -> Recommender:
