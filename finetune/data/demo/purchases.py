@@ -27,7 +27,7 @@ POPULARITY = 0.9
 FRESH_DAYS = 45.0
 """After so many days on sale the odds to be bought are 1/e of those at first."""
 REPURCHASE = 0.08
-_CELLS = 1 << 21  # of a block of customers x articles
+_CELLS = 1 << 18  # of a block of customers x articles
 _VALUES = {"type": list(CUTS), "colour": list(COLOURS), "pattern": list(APPEARANCES), "index": list(INDEXES)}
 
 
@@ -111,7 +111,7 @@ class _Shelf:
         odds: Floats = self.odds * np.exp(-PRICE_SENSITIVITY * fit**2)
         for name, (liked, weight) in TASTE.items():
             ranks = rng.random((customers, len(_VALUES[name]))).argsort(axis=1).argsort(axis=1)
-            odds *= np.where(ranks < liked, np.exp(weight), 1.0)[:, self.codes[name]]
+            odds *= np.where(ranks < liked, np.exp(weight), 1.0).take(self.codes[name], axis=1)
         return odds
 
 
