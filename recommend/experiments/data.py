@@ -1,6 +1,6 @@
 """The data sets of a recipe: purchases divided, what may be recommended, what is relevant."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
 from recommend.experiments.recipe import Dataset
-from recommend.interactions.interactions import NOT_A_CANDIDATE, Purchases, Split
+from recommend.interactions.interactions import Purchases, Split
 from recommend.interactions.purchases import PurchasesFolder
 from recommend.interactions.splits import SplitFacts, split, split_facts
 from recommend.ranking.relevant import Relevant, relevant
@@ -93,13 +93,8 @@ def open_dataset(section: Dataset) -> OpenDataset:
 
 
 def _part(section: Dataset, parts: Split) -> Part:
-    later = parts.test
     if section.candidates == "trained":
         parts = parts.restricted()
-        # Each article that is no candidate has a number of its own, since as many stay in the ideal list.
-        unreachable = parts.test.articles == NOT_A_CANDIDATE
-        articles = np.where(unreachable, -1 - later.articles, parts.test.articles)
-        later = replace(parts.test, articles=articles)
     history = np.bincount(parts.train.customers, minlength=parts.train.customer_count) > 0
     counted = history if section.customers == "with-history" else np.ones_like(history)
-    return Part(parts.train, later, relevant(later.customers, later.articles, counted))
+    return Part(parts.train, parts.test, relevant(parts.test.customers, parts.test.articles, counted))

@@ -136,18 +136,18 @@ class Repurchase(_Model):
 
 
 class UserKNN(_Model):
-    """What the `k` most similar customers bought; `elliot_compat`: as Elliot computes it."""
+    """What the `neighbours` most similar customers bought; `elliot_compat`: as Elliot computes it."""
 
     recommender: Literal["user-knn"]
-    k: PositiveInt | None = None
+    neighbours: PositiveInt | None = None
     elliot_compat: bool | None = None
 
 
 class ItemKNN(_Model):
-    """Articles that are bought by the same customers; each is compared with its `k` most similar ones."""
+    """Articles that are bought by the same customers; each is compared with its `neighbours` most similar ones."""
 
     recommender: Literal["item-knn"]
-    k: PositiveInt | None = None
+    neighbours: PositiveInt | None = None
 
 
 class ALS(_Model):
@@ -168,6 +168,7 @@ class BPR(_Model):
     learning_rate: PositiveFloat | None = None
     regularization: NotNegative | None = None
     iterations: PositiveInt | None = None
+    threads: PositiveInt | None = None
 
 
 class Content(WithFeatures):
@@ -184,9 +185,10 @@ class NeighbourContent(_Model):
 
 
 class VBPR(WithFeatures, _Trained):
-    """BPR with features; `vbpr` has the defaults of Ducho meets Elliot, `vbpr-paper` those of He and McAuley."""
+    """BPR with features, with the defaults of a `preset`; default: that of Ducho meets Elliot."""
 
-    recommender: Literal["vbpr", "vbpr-paper"]
+    recommender: Literal["vbpr"]
+    preset: Literal["ducho-meets-elliot", "paper"] | None = None
     feature_factors: PositiveInt | None = None
     feature_bias: bool | None = None
     normalised: bool | None = None

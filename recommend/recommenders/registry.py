@@ -34,6 +34,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
         Hybrid,
     )
 }
+PRESETS: dict[str, type[Recommender]] = {"ducho-meets-elliot": VBPR, "paper": PaperVBPR}
 
 
 def load_recommender(settings: Mapping[str, Any]) -> Recommender:
