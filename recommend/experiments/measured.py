@@ -12,10 +12,15 @@ from recommend.experiments.data import Part
 from recommend.ranking.estimates import estimates
 from recommend.ranking.hits import Hits, Lists, grouped, marks_of
 from recommend.ranking.lists import list_values
-from recommend.ranking.measures import pattern_values
+from recommend.ranking.measures import MEAN_PRECISION, pattern_values
 from recommend.ranking.relevant import Relevant
 
 ALL, COLD = "all", "cold"
+
+
+def main_measures(ks: Sequence[int]) -> list[str]:
+    """The measures of the paper's table at each k: nDCG, and MAP as Elliot computes it."""
+    return [form.format(k=k) for form in ("nDCG@{k}", MEAN_PRECISION) for k in ks]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from recommend.experiments.published import published_rows
 
 RANDOM = "random"
 # What a recipe says of a model that is no setting of the recommender.
-_OURS = ("recommender", "name", "datasets", "published", "tune", "early_stopping")
-_OF_FEATURES = ("features", "pca", "missing", "captions")
+_OF_RECIPE = ("recommender", "name", "datasets", "published", "tune", "early_stopping")
+NOT_SETTINGS = (*_OF_RECIPE, "features", "pca", "missing", "captions")
 _PUBLISHED = tuple(dict.fromkeys(row.setting for row in published_rows()))
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -39,7 +39,7 @@ class _Model(Section):
 
     @model_validator(mode="after")
     def _tunable(self) -> Self:
-        known = [key for key in type(self).model_fields if key not in (*_OURS, *_OF_FEATURES)]
+        known = [key for key in type(self).model_fields if key not in NOT_SETTINGS]
         for key in self.tune:
             if key not in known:
                 raise ValueError(f"tune: expected settings of {self.kind}, {', '.join(known)}; found {key}")
@@ -59,7 +59,7 @@ class _Model(Section):
 
     def settings(self) -> dict[str, Any]:
         """What the recipe says of the recommender's own settings."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={*_OURS, *_OF_FEATURES})
+        return self.model_dump(mode="json", exclude_unset=True, exclude=set(NOT_SETTINGS))
 
     def with_settings(self, changes: dict[str, Any]) -> Self:
         """The same with other settings, and nothing left to tune. Raises `ValueError` if one is of a wrong kind."""

@@ -36,35 +36,33 @@ class Row:
 
 def plan(recipe: Recipe, source: str) -> list[Row]:
     """All rows, data set by data set. Raises `UserError` with all purchases, features and settings that are missing."""
-    errors, rows = CellErrors(source), []
+    errors, rows, digests = CellErrors(source), [], _Digests()
     for dataset, model in recipe.rows():
         with errors.collect(f"{dataset.name}, {model.title}"):
             recommender_of(model, recipe.seed)
-            rows.append(Row(dataset, model, _place(recipe, dataset, model)))
+            rows.append(Row(dataset, model, _place(recipe, dataset, model, digests)))
     errors.refuse()
     return rows
 
 
-def _place(recipe: Recipe, dataset: Dataset, model: Model) -> Place:
+class _Digests:
+    """What purchases and stores are, each read once."""
+
+    def __init__(self) -> None:
+        self.purchases = cache(lambda folder: PurchasesFolder.open(folder).digest)
+        self.store = cache(lambda store: store if store == RANDOM else FeatureStore.open(Path(store)).digest)
+
+
+def _place(recipe: Recipe, dataset: Dataset, model: Model, digests: _Digests) -> Place:
     inputs = {
         "dataset": dataset.model_dump(mode="json", exclude={"name", "purchases", "published"}),
-        "purchases": _purchases_digest(dataset.purchases),
+        "purchases": digests.purchases(dataset.purchases),
         "model": model.model_dump(mode="json", exclude={"name", "datasets", "published", "features", "captions"}),
-        "features": [_store_digest(store) for store in stores_of(model)],
+        "features": [digests.store(store) for store in stores_of(model)],
         "ks": list(recipe.ks),
         "seed": recipe.seed,
     }
     return Place.of(recipe.output, f"{dataset.name} {model.title}", inputs)
-
-
-@cache
-def _purchases_digest(folder: Path) -> str:
-    return PurchasesFolder.open(folder).digest
-
-
-@cache
-def _store_digest(store: str) -> str:
-    return store if store == RANDOM else FeatureStore.open(Path(store)).digest
 
 
 class _Laps:

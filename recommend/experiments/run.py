@@ -1,7 +1,7 @@
 """All rows of a recipe, one after the other; interrupted and started again, it continues with what is unfinished."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,63 +10,75 @@ from filelock import FileLock, Timeout
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder
 from metrics.common.formatting import duration
+from recommend.experiments.comparisons import Comparisons
 from recommend.experiments.content import Content, content_of
 from recommend.experiments.data import OpenDataset, open_dataset
 from recommend.experiments.masking import masking_place, study
 from recommend.experiments.output import check_output, show, write_output
-from recommend.experiments.recipe import Masking, Recipe
-from recommend.experiments.rows import Row, finish, plan
+from recommend.experiments.recipe import Dataset, Recipe
+from recommend.experiments.rows import finish, plan
 
 
 def run(recipe: Recipe, source: str) -> None:
-    """Fit and measure every row that is not finished, and write the table after each.
+    """Make every row that is not finished, and write the table after each.
 
     Raises `UserError` before anything is fitted if purchases or features are missing, and if another process is at it.
     """
     check_output(recipe.output)
-    rows = plan(recipe, source)
+    rows = _Rows(recipe, source)
     make_folder(recipe.output)
     with only_here(recipe.output):
-        _finish_all(recipe, rows)
-        if recipe.masking:
-            _finish_masking(recipe, recipe.masking)
-        content = _written(recipe, rows)
+        rows.finish()
+        rows.finish_masking()
+        content = rows.write_table()
     show(content)
     print(recipe.output / "recommend.html")
 
 
-def _finish_all(recipe: Recipe, rows: Sequence[Row]) -> None:
-    opened: OpenDataset | None = None
-    for number, row in enumerate(rows, 1):
-        name = f"[{number}/{len(rows)}] {row.title}"
-        if row.place.is_finished():
-            print(f"{name}: finished already", flush=True)
-            continue
-        if opened is None or opened.section != row.dataset:
-            opened = None  # so that the purchases of one data set alone are in memory
-            opened = open_dataset(row.dataset)
-        start = time.perf_counter()
-        finish(row, opened, recipe)
-        _written(recipe, rows)
-        print(f"{name}: {duration(time.perf_counter() - start)}", flush=True)
+class _Rows:
+    """The rows of a recipe, and the one data set that is in memory."""
 
+    def __init__(self, recipe: Recipe, source: str) -> None:
+        self._recipe = recipe
+        self._rows = plan(recipe, source)
+        self._masking = masking_place(recipe, recipe.masking) if recipe.masking else None
+        self._comparisons = Comparisons(recipe.ks)
+        self._opened: OpenDataset | None = None
 
-def _finish_masking(recipe: Recipe, masking: Masking) -> None:
-    place = masking_place(recipe, masking)
-    if place.is_finished():
-        print("masking: finished already", flush=True)
-        return
-    start = time.perf_counter()
-    place.write(study(recipe, masking, open_dataset(recipe.dataset(masking.dataset))), {}, recipe.ks)
-    print(f"masking: {duration(time.perf_counter() - start)}", flush=True)
+    def finish(self) -> None:
+        """Make what is not finished."""
+        for number, row in enumerate(self._rows, 1):
+            name = f"[{number}/{len(self._rows)}] {row.title}"
+            if row.place.is_finished():
+                print(f"{name}: finished already", flush=True)
+                continue
+            data, start = self._open(row.dataset), time.perf_counter()
+            finish(row, data, self._recipe)
+            self.write_table()
+            print(f"{name}: {duration(time.perf_counter() - start)}", flush=True)
 
+    def finish_masking(self) -> None:
+        """Make the study of missing features, if there is one and it is not finished."""
+        masking, place = self._recipe.masking, self._masking
+        if masking is None or place is None or place.is_finished():
+            return
+        data, start = self._open(self._recipe.dataset(masking.dataset)), time.perf_counter()
+        place.write(study(self._recipe, masking, data), {}, self._recipe.ks)
+        print(f"masking: {duration(time.perf_counter() - start)}", flush=True)
 
-def _written(recipe: Recipe, rows: Sequence[Row]) -> Content:
-    study_place = masking_place(recipe, recipe.masking) if recipe.masking else None
-    finished = {(row.dataset.name, row.model.title): row.place for row in rows if row.place.is_finished()}
-    content = content_of(recipe, finished, study_place)
-    write_output(content, recipe.output)
-    return content
+    def write_table(self) -> Content:
+        """Write the table of what is finished."""
+        finished = {(row.dataset.name, row.model.title): row.place for row in self._rows if row.place.is_finished()}
+        masking = self._masking if self._masking and self._masking.is_finished() else None
+        content = content_of(self._recipe, finished, self._comparisons, masking)
+        write_output(content, self._recipe.output)
+        return content
+
+    def _open(self, dataset: Dataset) -> OpenDataset:
+        if self._opened is None or self._opened.section != dataset:
+            self._opened = None  # so that the purchases of one data set alone are in memory
+            self._opened = open_dataset(dataset)
+        return self._opened
 
 
 @contextmanager
