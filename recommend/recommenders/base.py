@@ -18,7 +18,7 @@ from recommend.recommenders.files import Arrays, matrix_arrays, matrix_from, rea
 Floats = NDArray[np.float32]
 Customers = NDArray[np.int64]
 PAD = -1
-BATCH = 4096  # customers whose scores are held at once
+BATCH = 1024  # customers whose scores are held at once, few enough for a processor's cache
 
 
 @dataclass(frozen=True, slots=True)

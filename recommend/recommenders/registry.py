@@ -9,8 +9,10 @@ from metrics.common.errors import UserError
 from recommend.recommenders.base import Recommender
 from recommend.recommenders.content import Content
 from recommend.recommenders.content_table import NeighbourContent
+from recommend.recommenders.factors import ALS, BPR
 from recommend.recommenders.files import read_settings
 from recommend.recommenders.hybrid import Hybrid
+from recommend.recommenders.knn import ItemKNN, UserKNN
 from recommend.recommenders.popular import MostPopular, Random, Repurchase
 from recommend.recommenders.vbpr.model import BPRMF, VBPR, PaperVBPR
 
@@ -20,6 +22,10 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
         Random,
         MostPopular,
         Repurchase,
+        UserKNN,
+        ItemKNN,
+        ALS,
+        BPR,
         Content,
         NeighbourContent,
         VBPR,
