@@ -1,15 +1,13 @@
 """Content-based recommenders: articles whose features are near to those of what a customer bought."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, Floats, ItemFeatures, Recommendations, Recommender
-from recommend.recommenders.files import Arrays
 from recommend.recommenders.products import best_candidates
 
 _SMALLEST = 1e-6  # of a centred vector, relative to the mean's length: below it only rounding is left
@@ -21,33 +19,30 @@ class Content(Recommender):
 
     The sum would rank alike. The mean of all features is subtracted first. An article without features is in no list
     and counts in no mean; a customer who bought nothing with features gets an empty list.
+
+    Attributes:
+        units: (I, d) centred features of length one.
+        known: (I,) which articles have features.
     """
 
     name: ClassVar[str] = "content"
     needs_features: ClassVar[bool] = True
     batch: ClassVar[int] = 1024
+    learned: ClassVar[tuple[str, ...]] = ("units", "known")
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         assert features is not None  # noqa: S101  # `fit` has refused that
-        self._units, self._known = unit_rows(features), features.known
+        self.units, self.known = unit_rows(features), features.known
 
     def _recommend(self, customers: Customers, k: int, exclude_seen: bool) -> Recommendations:
-        return self.among(customers, k, exclude_seen, self._known)
+        return self.among(customers, k, exclude_seen, self.known)
 
     def among(self, customers: Customers, k: int, exclude_seen: bool, candidates: NDArray[np.bool_]) -> Recommendations:
         """The k best of the `candidates` (I,) for at most `batch` customers."""
         bought = self.history[customers]
-        counted = bought @ self._known.astype(np.float32)
-        profiles: Floats = (bought @ self._units) / np.maximum(counted, 1)[:, None]
-        return best_candidates(profiles, self._units, k, bought if exclude_seen else None, candidates & self._known)
-
-    def _arrays(self) -> Arrays:
-        return {"units": self._units, "known": self._known}
-
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._units, self._known = arrays["units"], arrays["known"]
-        if len(self._units) != self.history.shape[1] or self._known.shape != (len(self._units),):
-            raise ValueError(f"{len(self._units)} vectors for {self.history.shape[1]} articles")
+        counted = bought @ self.known.astype(np.float32)
+        profiles: Floats = (bought @ self.units) / np.maximum(counted, 1)[:, None]
+        return best_candidates(profiles, self.units, k, bought if exclude_seen else None, candidates & self.known)
 
 
 def unit_rows(features: ItemFeatures) -> Floats:

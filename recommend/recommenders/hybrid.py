@@ -11,11 +11,14 @@ from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import PAD, Customers, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.content import Content
+from recommend.recommenders.factors import ALS, BPR
 from recommend.recommenders.files import Arrays
+from recommend.recommenders.knn import ItemKNN, UserKNN
 from recommend.recommenders.popular import MostPopular
 from recommend.recommenders.vbpr.model import BPRMF, VBPR, PaperVBPR
 
-WARM: Mapping[str, type[Recommender]] = {one.name: one for one in (MostPopular, VBPR, PaperVBPR, BPRMF)}
+_WARM: tuple[type[Recommender], ...] = (ItemKNN, UserKNN, MostPopular, ALS, BPR, BPRMF, VBPR, PaperVBPR)
+WARM = {one.name: one for one in _WARM}
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Hybrid(Recommender):
     name: ClassVar[str] = "hybrid"
     needs_features: ClassVar[bool] = True
     batch: ClassVar[int] = 1024
-    warm: str = MostPopular.name
+    warm: str = ItemKNN.name
     settings_of_warm: dict[str, Any] = field(default_factory=dict)
     share: float = 0.25
 

@@ -68,10 +68,10 @@ def held_out(captions: Path, items: Path, store: FeatureStore, article_ids: Sequ
     rows = np.zeros((len(article_ids), encoded.shape[1]), dtype=np.float32)
     rows[used] = encoded
     notes = [f"{len(written):,} captions, of {len(used):,} articles that the model has seen nothing of"]
-    wordless = int((~rows[used].any(axis=1)).sum())
-    if wordless:
+    known = np.asarray(rows.any(axis=1))
+    if wordless := len(used) - int(known.sum()):
         notes.append(f"{wordless:,} of these captions have no word that {store.about.encoder} knows")
-    features = ItemFeatures(rows, rows.any(axis=1), f"captions by {store.about.encoder}")
+    features = ItemFeatures(rows, known, f"captions by {store.about.encoder}")
     return HeldOut(features, _groups(table, article_ids, items), notes)
 
 

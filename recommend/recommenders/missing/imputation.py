@@ -47,10 +47,9 @@ def impute(
     """Fill in the features of the articles that are not known.
 
     - zeros; mean: of the known ones; random: normal, each number with the mean and the deviation of the known ones;
-    - neighbours: the mean of the known ones among the 20 articles most often bought by the same customers (cosine),
-      weighted by it;
-    - pagerank: the mean of the known ones, weighted by how often a random walk on that graph that starts at the article,
-      and returns there with probability 0.15, visits them;
+    - neighbours: the mean of the known ones among the 20 articles that share most customers, weighted by the cosine;
+    - pagerank: the mean of the known ones, weighted by how often a random walk on that graph visits them, which starts
+      at the article and returns there with probability 0.15;
     - captions: the rows of `captions`, features of generated captions by the same encoder;
     - drop: nothing; they stay unknown, and `without_unknown` takes their purchases out of training.
 
@@ -114,14 +113,14 @@ def _of_captions(features: ItemFeatures, captions: ItemFeatures | None) -> tuple
         raise UserError("missing: captions: expected features of captions, found none; name their store")
     if captions.rows.shape != features.rows.shape:
         raise UserError(
-            f"features {captions.name}: expected {' x '.join(map(str, features.rows.shape))} numbers, as {features.name} "
-            f"has, found {' x '.join(map(str, captions.rows.shape))}; embed the captions by the same encoder"
+            f"features {captions.name}: expected rows of shape {features.rows.shape}, as {features.name} has, found "
+            f"{captions.rows.shape}; embed the captions by the same encoder"
         )
     return captions.rows, captions.known
 
 
 def article_graph(history: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
-    """(I, I) the cosine of each article to the 20 others that most often share its customers; rows sum to 1, or to 0."""
+    """(I, I) the cosines of each article's buyers to those of its 20 nearest; a row sums to 1, or is empty."""
     from implicit.nearest_neighbours import CosineRecommender  # noqa: PLC0415  # in the extra `recommend`
 
     model = CosineRecommender(K=NEIGHBOURS + 1)
@@ -135,17 +134,18 @@ def article_graph(history: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
 
 def _walked(graph: scipy.sparse.csr_matrix, features: ItemFeatures) -> tuple[Floats, NDArray[np.bool_]]:
     """Personalised PageRank of all articles at once: it is linear, so that the walk is done on the rows themselves."""
-    rows = np.column_stack([_known_rows(features), features.known.astype(np.float32)])
-    total, here = RESTART * rows, rows
+    rows: Floats = np.column_stack([_known_rows(features), features.known]).astype(np.float32)
+    total, here = np.float32(RESTART) * rows, rows
     for step in range(1, STEPS + 1):
         here = graph @ here
-        total += RESTART * (1 - RESTART) ** step * here
+        total += np.float32(RESTART * (1 - RESTART) ** step) * here
     return _weighted(total[:, :-1], total[:, -1])
 
 
 def _weighted(sums: Floats, weights: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     there = weights > 0
-    return sums / np.where(there, weights, 1)[:, None], there
+    rows: Floats = sums / np.where(there, weights, 1).astype(np.float32)[:, None]
+    return rows, there
 
 
 def _known_rows(features: ItemFeatures) -> Floats:

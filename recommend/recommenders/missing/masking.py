@@ -127,17 +127,17 @@ class _Setting:
         methods: Sequence[Method],
         whole: Lists,
     ) -> Iterator[MaskedRow]:
-        """Every method, the reference first, and the lists `whole` of a model from which nothing was hidden."""
-        masked = replace(features, rows=np.where(hidden[:, None], 0, features.rows), known=features.known & ~hidden)
-        reference: dict[str, Hits] = {}
-        for method in (*methods, KNOWN):
-            lists, by_mean = (whole, 0) if method == KNOWN else self._filled(fit, masked, method)
-            found = self._hits(lists, hidden)
-            reference = reference or found
-            for articles, one in found.items():
-                name = f"nDCG@{self.k}"
-                gain = None if method == REFERENCE else differences(one, reference[articles], [self.k])[name]
-                ndcg = estimates(one, [self.k])[name]
+        """Every method, and at last the lists `whole` of the model from which nothing is hidden."""
+        rows = features.rows.copy()
+        rows[hidden] = 0
+        masked = replace(features, rows=rows, known=features.known & ~hidden)
+        made: dict[str, tuple[Lists, int]] = {method: self._filled(fit, masked, method) for method in methods}
+        reference = self._hits(made[REFERENCE][0], hidden)
+        name = f"nDCG@{self.k}"
+        for method, (lists, by_mean) in (made | {KNOWN: (whole, 0)}).items():
+            for articles, found in self._hits(lists, hidden).items():
+                ndcg = estimates(found, [self.k])[name]
+                gain = None if method == REFERENCE else differences(found, reference[articles], [self.k])[name]
                 yield MaskedRow(model, share, int(hidden.sum()), method, articles, ndcg, gain, by_mean)
 
     def lists(self, fitted: Recommender) -> Lists:

@@ -106,7 +106,7 @@ def identity(settings: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> str
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -1,17 +1,14 @@
 """VBPR, and BPR without features, as recommenders."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, Floats, ItemFeatures, Recommendations, Recommender
-from recommend.recommenders.files import Arrays
 from recommend.recommenders.products import best_candidates
 from recommend.recommenders.vbpr.settings import PaperSettings, VBPRSettings
 from recommend.recommenders.vbpr.validation import Validation
@@ -26,12 +23,16 @@ class VBPR(VBPRSettings, Recommender):
     without purchases gets the articles of the largest biases, or an empty list if there are no biases.
 
     Attributes:
+        customers: (U, r) and
+        articles: (I, r) rows whose dot product is the score.
+        candidates: (I,) articles that are ranked.
         epochs_trained: what each epoch came to, after `fit`.
     """
 
     name: ClassVar[str] = "vbpr"
     needs_features: ClassVar[bool] = True
     batch: ClassVar[int] = 1024
+    learned: ClassVar[tuple[str, ...]] = ("customers", "articles", "candidates")
 
     def fit(
         self,
@@ -58,31 +59,20 @@ class VBPR(VBPRSettings, Recommender):
         from recommend.recommenders.vbpr.run import train  # noqa: PLC0415  # PyTorch
 
         used = features if self.needs_features else None
-        self._candidates = np.bincount(self.history.indices, minlength=self.history.shape[1]) > 0
+        self.candidates = np.bincount(self.history.indices, minlength=self.history.shape[1]) > 0
         if used is not None:
-            self._candidates |= used.known
+            self.candidates |= used.known
         validation = None
         if self._validation is not None:
-            validation = Validation.of(self._validation, self.history, self._candidates, self.validated, self.seed)
+            validation = Validation.of(self._validation, self.history, self.candidates, self.validated, self.seed)
         rows = None if used is None else standardised(used)
-        self._customers, self._articles, self.epochs_trained = train(
+        self.customers, self.articles, self.epochs_trained = train(
             self, self.history, rows, validation, self._checkpoint
         )
 
     def _recommend(self, customers: Customers, k: int, exclude_seen: bool) -> Recommendations:
         seen = self.history[customers] if exclude_seen else None
-        return best_candidates(self._customers[customers], self._articles, k, seen, self._candidates)
-
-    def _arrays(self) -> Arrays:
-        return {"customers": self._customers, "articles": self._articles, "candidates": self._candidates}
-
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._customers, self._articles, self._candidates = (
-            arrays[name] for name in ("customers", "articles", "candidates")
-        )
-        shapes = (len(self._customers), len(self._articles))
-        if shapes != self.history.shape or self._candidates.shape != shapes[1:]:
-            raise ValueError(f"rows of {shapes} for a history of {self.history.shape}")
+        return best_candidates(self.customers[customers], self.articles, k, seen, self.candidates)
 
 
 @dataclass

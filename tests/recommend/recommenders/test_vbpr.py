@@ -216,7 +216,7 @@ def test_early_stopping_keeps_the_best_epoch(data: Tastes) -> None:
     assert len(values) == best + 1 + 3 < 40
     again = BPRMF(**{**asdict(stopped), "epochs": best + 1})
     again.fit(data.train)
-    np.testing.assert_array_equal(again._articles, stopped._articles)
+    np.testing.assert_array_equal(again.articles, stopped.articles)
     assert ndcg(stopped, data, np.ones(60, bool)) == pytest.approx(max(values), abs=1e-6)
 
 
@@ -254,8 +254,8 @@ def test_killed_it_resumes_to_the_same_result(
             kills += 1
     assert kills >= 2
     assert [asdict(one) for one in resumed.epochs_trained] == [asdict(one) for one in whole.epochs_trained]
-    np.testing.assert_array_equal(resumed._customers, whole._customers)
-    np.testing.assert_array_equal(resumed._articles, whole._articles)
+    np.testing.assert_array_equal(resumed.customers, whole.customers)
+    np.testing.assert_array_equal(resumed.articles, whole.articles)
 
 
 def test_a_checkpoint_of_another_training_is_refused(data: Tastes, tmp_path: Path) -> None:
