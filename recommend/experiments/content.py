@@ -1,6 +1,6 @@
 """What the table of a recipe says, as plain values: `recommend.json`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
