@@ -53,7 +53,7 @@ def read_table(path: Path, article_ids: Sequence[str], customers_csv: Path | Non
             cannot be read, ids that lost their zeros, or no purchase of a known article.
     """
     columns = _header(path)
-    _require_last_line_break(path)
+    require_last_line_break(path)
     lines = _scan(path)
     customer_ids = _customer_ids(path, lines, customers_csv)
     known = pl.Series(article_ids, dtype=pl.String)
@@ -74,9 +74,11 @@ def _header(path: Path) -> list[str]:
     return columns
 
 
-def _require_last_line_break(path: Path) -> None:
+def require_last_line_break(path: Path) -> None:
+    """Raise `UserError` if a table does not end in a line break, as one that is cut short."""
     with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 1))
         if file.read() != b"\n":
             raise UserError(f"{path}: the last line does not end in a line break: is the file cut short? {_REMEDY}")
 
@@ -96,6 +98,7 @@ def _reading(path: Path, read: Callable[[], Result]) -> Result:
 def _customer_ids(path: Path, lines: pl.LazyFrame, customers_csv: Path | None) -> pl.Series:
     found = [_distinct_customers(path, lines)]
     if customers_csv is not None:
+        require_last_line_break(customers_csv)
         found.append(_distinct_customers(customers_csv, _scan(customers_csv)))
     return pl.concat(found).unique().sort()
 
