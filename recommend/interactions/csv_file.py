@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 CUSTOMER, ARTICLE, DAY, PRICE = "customer_id", "article_id", "t_dat", "price"
 REQUIRED = (DAY, CUSTOMER, ARTICLE)
 _LONGEST_HEADER = 1 << 16  # bytes
-_NAMED = 5  # unknown articles in a message
+NAMED = 5
+"""How many unknown articles are named."""
 _REMEDY = "use the file as Kaggle ships it"
 
 
@@ -161,14 +162,15 @@ def _whole(
         raise UserError(f"{path}: row {row + 2}: expected a date like 2020-09-22 in {DAY}, found {text!r}; {_REMEDY}")
     kept = places.drop_nulls([CUSTOMER, ARTICLE])
     if kept.is_empty():
-        named = ", ".join(list(unknown)[:_NAMED]) or "none"
+        named = ", ".join(list(unknown)[:NAMED]) or "none"
         raise UserError(f"{path}: no purchase of a customer and an article of this catalogue; found articles {named}")
     days, customers, articles = (kept[name].to_numpy() for name in (DAY, CUSTOMER, ARTICLE))
+    of_unknown = places[ARTICLE].null_count()
     counts = {
         "rows": len(places),
         "purchases": len(kept),
-        "without_customer": places[CUSTOMER].null_count(),
-        "of_unknown_articles": places[ARTICLE].null_count(),
+        "of_unknown_articles": of_unknown,
+        "without_customer": len(places) - len(kept) - of_unknown,
         "without_price": int(kept[PRICE].sum()),
         "repeated": _repeated(customers, articles, days),
         "out_of_order": int((days[1:] < days[:-1]).sum()),
