@@ -16,7 +16,7 @@ app = typer.Typer(rich_help_panel="Recommendation")
 @user_errors()
 def purchases(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="folder of transactions_train.csv, as Kaggle ships it")],
-    out: Annotated[Path, typer.Option(help="the new folder")],
+    out: Annotated[Path, typer.Option(help="the folder to make; kept if it was made of these files")],
     items: Annotated[
         Path | None, typer.Option(help="items.parquet, which prepare wrote; without it: only setting original")
     ] = None,

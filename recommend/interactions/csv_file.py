@@ -64,8 +64,6 @@ def read_table(path: Path, article_ids: Sequence[str], customers_csv: Path | Non
 
 
 def _header(path: Path) -> list[str]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected Kaggle's table of purchases in this folder")
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
     columns = next(csv.reader([line]), [])

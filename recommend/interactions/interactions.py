@@ -8,14 +8,14 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 NOT_A_CANDIDATE = -1
+"""An article of this number or below is none that a recommender can name; `Split.restricted` makes such numbers."""
 
 
 @dataclass(frozen=True)
 class Purchases:
     """n purchases, in the order of the file, by U customers of I articles.
 
-    Customers and articles are places: a customer's among all customers sorted by id, an article's in `article_ids`. An
-    article of `NOT_A_CANDIDATE` or below is one that no recommender can name; only a test part has it.
+    Customers and articles are places: a customer's among all customers sorted by id, an article's in `article_ids`.
     """
 
     customers: NDArray[np.int32]
@@ -58,12 +58,12 @@ class Split:
     def restricted(self) -> "Split":
         """The same with only the articles bought in training as candidates, as the paper's protocol has it.
 
-        A purchase of another article stays in its part, as `NOT_A_CANDIDATE` less its former place: two such articles
-        are two, which measures must know.
+        A purchase of another article stays in its part: article p becomes -1 - p, `NOT_A_CANDIDATE` or below, since
+        each of them counts in the ideal list.
         """
-        bought = np.bincount(self.train.articles, minlength=len(self.train.article_ids)) > 0
-        unreachable = NOT_A_CANDIDATE - np.arange(len(bought))
-        places = np.where(bought, np.cumsum(bought) - 1, unreachable).astype(np.int32)
+        before = np.arange(len(self.train.article_ids))
+        bought = np.bincount(self.train.articles, minlength=len(before)) > 0
+        places = np.where(bought, np.cumsum(bought) - 1, NOT_A_CANDIDATE - before).astype(np.int32)
         ids = [self.train.article_ids[place] for place in np.flatnonzero(bought)]
 
         def renumbered(part: Purchases) -> Purchases:

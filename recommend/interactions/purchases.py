@@ -18,6 +18,7 @@ from recommend.interactions.settings import ARTICLES_CSV, ORIGINAL, SETTINGS, Ar
 
 PURCHASES_CSV, CUSTOMERS_CSV = "transactions_train.csv", "customers.csv"
 _PURCHASES, _CUSTOMERS, _ARTICLES = "purchases.parquet", "customers.parquet", "articles.parquet"
+_TABLES = (_PURCHASES, _CUSTOMERS, _ARTICLES)
 _ABOUT = "purchases.json"
 _FORMAT = 1
 _REMEDY = "make it again by `lookbook purchases`, into another folder"
@@ -42,7 +43,7 @@ class PurchasesFolder:
         about = read_json_object(path / _ABOUT, "name a folder that `lookbook purchases` made")
         if about.get("format") != _FORMAT:
             raise UserError(f"{path / _ABOUT}: expected format {_FORMAT}, found {about.get('format')}; {_REMEDY}")
-        for name in (_PURCHASES, _CUSTOMERS, _ARTICLES):
+        for name in _TABLES:
             if sha256(path / name) != about.get("files", {}).get(name):
                 raise UserError(f"{path / name}: is not as it was written; {_REMEDY}")
         return cls(path, about)
@@ -87,39 +88,50 @@ def write_purchases(data: Path, out: Path, items: Path | None = None) -> Purchas
     Args:
         data: has transactions_train.csv, articles.csv unless `items` is given, and perhaps customers.csv, which names
             the customers without a purchase.
-        out: the new folder: purchases.parquet (int32 `customer`, `article`, `day`, in the order of the file),
+        out: the folder: purchases.parquet (int32 `customer`, `article`, `day`, in the order of the file),
             customers.parquet and articles.parquet (`id`, sorted; the settings of Table 1) and purchases.json.
         items: the catalogue's items.parquet, from which the settings of Table 1 are known.
 
+    Where `out` has been made of these very files, nothing is done.
+
     Raises:
-        UserError: if a file is missing, damaged or no such table, or `out` exists or cannot be written.
+        UserError: if a file is missing, damaged or no such table, or `out` is anything else or cannot be written.
     """
-    if out.exists():
-        raise UserError(f"{out}: exists already; give another --out, or remove it")
     customers_csv = data / CUSTOMERS_CSV if (data / CUSTOMERS_CSV).exists() else None
+    named = [data / PURCHASES_CSV, items or data / ARTICLES_CSV, *([customers_csv] if customers_csv else [])]
+    sources = {path.name: sha256(path) for path in named}
+    if out.exists():
+        return _made_before(out, sources)
     articles = read_articles(data, items)
     table = read_table(data / PURCHASES_CSV, articles.ids, customers_csv)
-    sources = [data / PURCHASES_CSV, data / ARTICLES_CSV if items is None else items]
     about = {
         "format": _FORMAT,
-        "sources": {path.name: sha256(path) for path in [*sources, *([customers_csv] if customers_csv else [])]},
+        "sources": sources,
         "counts": {**table.counts, "filled": articles.filled, "undescribed": articles.undescribed},
         "unknown_articles": table.unknown,
         "settings": list(articles.members),
     }
     with atomic_folder(out) as draft:
-        _write_tables(draft, table, articles)
-        about["files"] = {name: sha256(draft / name) for name in (_PURCHASES, _CUSTOMERS, _ARTICLES)}
+        about["files"] = _write_tables(draft, table, articles)
         write_text(draft / _ABOUT, json.dumps(about, indent=1) + "\n")
     return PurchasesFolder(out, about)
 
 
-def _write_tables(folder: Path, table: Table, articles: Articles) -> None:
+def _made_before(path: Path, sources: dict[str, str]) -> PurchasesFolder:
+    folder = PurchasesFolder.open(path)
+    if folder.about["sources"] != sources:
+        raise UserError(f"{path}: was made of other files; give another --out, or remove it")
+    return folder
+
+
+def _write_tables(folder: Path, table: Table, articles: Articles) -> dict[str, str]:
+    """Write them; the SHA-256 of each."""
     columns = {"customer": table.customers, "article": table.articles, "day": table.days}
     pq.write_table(pa.table(columns), folder / _PURCHASES, compression="zstd", use_dictionary=False)
     pq.write_table(pa.table({"id": table.customer_ids.to_list()}), folder / _CUSTOMERS)
     settings = {name: places for name, places in articles.members.items() if name != ORIGINAL}
     pq.write_table(pa.table({"id": articles.ids, **settings}), folder / _ARTICLES)
+    return {name: sha256(folder / name) for name in _TABLES}
 
 
 def _only(purchases: Purchases, members: NDArray[np.bool_]) -> Purchases:

@@ -135,6 +135,13 @@ class Recommender(ABC):
             raise UserError(f"{folder / 'arrays.npz'}: not what {cls.name} saves ({error}); fit it again") from error
         return made
 
+    def check_counts(self, *names: str) -> None:
+        """Raise `UserError` if one of these settings is not a whole number of 1 or more."""
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"{self.name}: {name}: expected a whole number from 1, found {value!r}; change it")
+
     def settings(self) -> dict[str, Any]:
         """The settings it was made with, as JSON has them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

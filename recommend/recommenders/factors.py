@@ -44,6 +44,9 @@ class ALS(_Factors):
     seed: int = 42
     name: ClassVar[str] = "als"
 
+    def __post_init__(self) -> None:
+        self.check_counts("factors", "iterations")
+
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         check_installed()
         from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415
@@ -76,6 +79,9 @@ class BPR(_Factors):
     seed: int = 42
     threads: int = 1
     name: ClassVar[str] = "bpr"
+
+    def __post_init__(self) -> None:
+        self.check_counts("factors", "iterations", "threads")
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         check_installed()

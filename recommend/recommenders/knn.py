@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse
 
-from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.files import Arrays, matrix_arrays, matrix_from
@@ -29,7 +28,7 @@ class ItemKNN(Recommender):
     name: ClassVar[str] = "item-knn"
 
     def __post_init__(self) -> None:
-        _check_neighbours(self.name, self.neighbours)
+        self.check_counts("neighbours")
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         self.weights = most_similar(self.history, self.neighbours).T.tocsr()
@@ -69,7 +68,7 @@ class UserKNN(Recommender):
     name: ClassVar[str] = "user-knn"
 
     def __post_init__(self) -> None:
-        _check_neighbours(self.name, self.neighbours)
+        self.check_counts("neighbours")
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         if self.elliot_compat:
@@ -102,8 +101,3 @@ def _others(similarity: scipy.sparse.csr_matrix, k: int) -> scipy.sparse.csr_mat
     kept &= ranks[1:] - ranks[similarity.indptr[rows]] <= k
     places = (rows[kept], similarity.indices[kept])
     return scipy.sparse.csr_matrix((similarity.data[kept], places), shape=similarity.shape)
-
-
-def _check_neighbours(name: str, neighbours: int) -> None:
-    if neighbours < 1:
-        raise UserError(f"{name}: neighbours: expected 1 or more, found {neighbours}")

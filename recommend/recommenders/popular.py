@@ -7,7 +7,6 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import PAD, Customers, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.files import Arrays, matrix_arrays, matrix_from
@@ -19,7 +18,8 @@ class Random(Recommender):
     """Articles in an order of each customer's own.
 
     Article (a j + b) mod p is at place j, for a prime p of at least I and numbers a and b drawn for each customer
-    (Carter and Wegman, 1979): any two places are equally likely to have any two articles, and no order is stored.
+    (Carter and Wegman, 1979), places without an article left out. If I is prime, any two places are equally likely to have
+    any two articles, else nearly; and no order is stored.
     """
 
     seed: int = 42
@@ -62,8 +62,8 @@ class MostPopular(Recommender):
     learned: ClassVar[tuple[str, ...]] = ("buyers",)
 
     def __post_init__(self) -> None:
-        if self.days is not None and self.days < 1:
-            raise UserError(f"{self.name}: days: expected 1 or more, found {self.days}; leave it out for all days")
+        if self.days is not None:
+            self.check_counts("days")
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         if self.days is not None:

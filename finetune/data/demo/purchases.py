@@ -20,14 +20,14 @@ ON_SALE_AT_FIRST, LAUNCHED_IN_LAST_WEEK = 0.4, 0.1
 MEAN_PURCHASES = 30.0
 PIECES_A_VISIT = 3.0
 PRICE_UNIT = 590.0
-TASTE = {"type": (3, 2.2), "colour": (3, 2.0), "pattern": (2, 1.6), "index": (1, 2.5)}
+TASTE = {"type": (2, 3.0), "colour": (3, 2.5), "pattern": (2, 2.0), "index": (1, 1.5)}
 """Attribute -> how many of its values a customer likes, and how much (added to the log of the odds to buy)."""
 PRICE_SENSITIVITY = 1.5
-POPULARITY = 0.9
-FRESH_DAYS = 45.0
+POPULARITY = 0.8
+FRESH_DAYS = 60.0
 """After so many days on sale the odds to be bought are 1/e of those at first."""
 REPURCHASE = 0.08
-_CELLS = 1 << 21  # of a block of customers x articles
+_CELLS = 1 << 18  # of a block of customers x articles
 _VALUES = {"type": list(CUTS), "colour": list(COLOURS), "pattern": list(APPEARANCES), "index": list(INDEXES)}
 
 
@@ -111,7 +111,7 @@ class _Shelf:
         odds: Floats = self.odds * np.exp(-PRICE_SENSITIVITY * fit**2)
         for name, (liked, weight) in TASTE.items():
             ranks = rng.random((customers, len(_VALUES[name]))).argsort(axis=1).argsort(axis=1)
-            odds *= np.where(ranks < liked, np.exp(weight), 1.0)[:, self.codes[name]]
+            odds *= np.where(ranks < liked, np.exp(weight), 1.0).take(self.codes[name], axis=1)
         return odds
 
 

@@ -150,7 +150,7 @@ def test_bad_files_are_refused(data: Path, tmp_path: Path) -> None:
     table.write_text(whole.replace("bea", '"bea'))
     assert "cannot read the table" in refused_by("purchases", data, "--out", out)
     table.unlink()
-    assert "no such file" in refused_by("purchases", data, "--out", out)
+    assert f"cannot read {table}: No such file" in refused_by("purchases", data, "--out", out)
     kaggle_purchases(data, LINES, ["7"])
     assert "found articles 0100000001, 0100000002, 0100000003" in refused_by("purchases", data, "--out", out)
     assert not out.exists()
@@ -159,7 +159,12 @@ def test_bad_files_are_refused(data: Path, tmp_path: Path) -> None:
 def test_other_folders_are_kept_and_damage_is_noticed(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done("purchases", data, "--out", out)
-    assert "exists already" in refused_by("purchases", data, "--out", out)
+    first = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert "6 rows, 6 purchases" in done("purchases", data, "--out", out)
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == first
+    (data / "customers.csv").write_text("customer_id\nann\nbea\n")
+    assert "was made of other files; give another --out" in refused_by("purchases", data, "--out", out)
+    assert "name a folder that `lookbook purchases` made" in refused_by("purchases", data, "--out", data)
     with pytest.raises(UserError, match="expected one of original, filtered, augmented"):
         open_purchases(out, "all")
     with (out / "purchases.parquet").open("ab") as file:

@@ -55,7 +55,7 @@ def test_only_articles_of_training_are_candidates() -> None:
     parts = split(SHOP, "per-user-80-20").restricted()
     assert parts.train.article_ids == [SHOP.article_ids[place] for place in (0, 1, 2, 4)]
     assert parts.train.articles.tolist() == [0, 1, 1, 2, 3]
-    assert parts.test.articles.tolist() == [-1, -1, 0]
+    assert parts.test.articles.tolist() == [-4, -4, 0]  # article 3 twice
     assert parts.test.matrix.toarray().tolist() == [[0] * 4, [1, 0, 0, 0], [0] * 4, [0] * 4]
 
 
