@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Floats, ItemFeatures
+from recommend.recommenders.implicit_models import most_similar
 
 Method = Literal["zeros", "mean", "random", "neighbours", "pagerank", "captions", "drop"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -121,11 +122,7 @@ def _of_captions(features: ItemFeatures, captions: ItemFeatures | None) -> tuple
 
 def article_graph(history: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
     """(I, I) the cosines of each article's buyers to those of its 20 nearest; a row sums to 1, or is empty."""
-    from implicit.nearest_neighbours import CosineRecommender  # noqa: PLC0415  # in the extra `recommend`
-
-    model = CosineRecommender(K=NEIGHBOURS + 1)
-    model.fit(history, show_progress=False)
-    graph = model.similarity.tocsr().astype(np.float32)
+    graph = most_similar(history, NEIGHBOURS + 1).astype(np.float32)
     graph.setdiag(0)
     graph.eliminate_zeros()
     sums = np.asarray(graph.sum(axis=1)).ravel()
