@@ -11,10 +11,7 @@ from recommend.report import commands as report
 
 app = assemble(
     "Find similar items by features of photos and texts, recommend them, and measure how good both are.",
-    {
-        module.__name__: module.app
-        for module in (features, items, evaluation, interactions, experiments, report, bench)
-    },
+    {module.__name__: module.app for module in (features, items, evaluation, interactions, experiments, report, bench)},
 )
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from metrics.bench.table import processor
 from metrics.common.formatting import duration
 from metrics.common.tables import WideTable, print_tables
+from recommend.bench.purchase_times import purchase_times
 from recommend.bench.search_times import PairsTime, QueryTime, pairs_time, query_times
 
 _WIDE, _NARROW = 2_048, 256
@@ -21,6 +23,19 @@ def print_bench(rows: int, million: int, queries: int) -> None:
     for measured in query_times(million, _NARROW, ("fp16", "ivf")):
         _add(table, measured)
     print_tables(table, _described(pairs_time(rows, _WIDE, queries)), _load())
+
+
+def print_purchases(sizes: Sequence[int]) -> None:
+    """Run every step at each size and print each as it is measured."""
+    print_tables(_environment())
+    for rows in sizes:
+        table = WideTable(["made-up purchases"], ["rows", "s", "CPU s", "GB", "CPU us a row"], f"{rows:,} purchases")
+        table.add_column("")
+        for one in purchase_times(rows):
+            figures = (f"{one.seconds:.1f}", f"{one.cpu:.1f}", f"{one.gigabytes:.2f}", f"{1e6 * one.cpu / rows:.2f}")
+            table.add_row(one.name, f"{rows:,}", *figures, one.note)
+            print(f"{one.name}: {one.seconds:.1f} s", flush=True)
+        print_tables(table, _load())
 
 
 def _add(table: WideTable, one: QueryTime) -> None:

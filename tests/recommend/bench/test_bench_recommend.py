@@ -15,5 +15,21 @@ def test_it_prints_queries_and_all_pairs_side_by_side() -> None:
     assert "the bare matrix products: " in printed and "load " in printed
 
 
+@pytest.mark.slow
+def test_it_prints_every_step_on_purchases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, and without VBPR, whose epochs take long."""
+    pytest.importorskip("polars")
+    from recommend.bench import purchase_times
+    from recommend.bench.purchase_steps import steps
+
+    known = {name: step for name, step in steps().items() if "VBPR" not in name and "the same" not in name}
+    monkeypatch.setattr(purchase_times, "steps", lambda: known)
+    monkeypatch.setattr(purchase_times, "in_own_process", lambda work, *arguments: work(*arguments))
+    printed = done("bench-recommend", "--part", "purchases", "--purchases", 10_000)
+    rows = {name: [line for line in printed.splitlines() if line.startswith(f"{name} ")] for name in known}
+    assert all(len(lines) == 1 and "10,000" in lines[0] for lines in rows.values())
+    assert "nDCG@12 0." in rows["evaluation"][0]
+
+
 def test_the_ratio() -> None:
     assert PairsTime(10, 2, 10, ours=2.6, products=2.0).ratio == pytest.approx(1.3)

@@ -234,7 +234,10 @@ def test_a_wrong_model_is_one_message(shop: Path, tmp_path: Path, model: dict[st
         ({"against": ["x"]}, "against: expected one of random"),
         ({"models": MODELS[:1] * 2}, "two entries are called random"),
         ({"datasets": [{"name": "a", "purchases": "none"}]}, "none/purchases.json: no such file"),
-        ({"datasets": [{"name": "a", "purchases": "x", "split": "weekly"}]}, "datasets.0.split: split 'weekly': expected"),
+        (
+            {"datasets": [{"name": "a", "purchases": "x", "split": "weekly"}]},
+            "datasets.0.split: split 'weekly': expected",
+        ),
         ({"datasets": [{"name": "a", "purchases": "x", "published": "Origin"}]}, "did you mean 'Original'?"),
         ({"dataset": []}, "dataset: unknown key; did you mean 'datasets'?"),
     ],
