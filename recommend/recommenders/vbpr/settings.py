@@ -81,7 +81,7 @@ class PaperSettings(VBPRSettings):
     article_bias: bool = True
     feature_bias: bool = True
     normalised: bool = False
-    regularization: float = 0.01
+    regularization: float = 0.1
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.05
     draw: Draw = "purchases"
