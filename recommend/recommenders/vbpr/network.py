@@ -25,8 +25,8 @@ class Network(nn.Module):
         super().__init__()
         random = torch.Generator().manual_seed(settings.seed)
         self.settings = settings
-        self.gamma_customers = _factors(customers, settings.factors, random)
-        self.gamma_articles = _factors(articles, settings.factors, random)
+        self.gamma_customers = _factors(customers, settings.factors, settings.deviation, random)
+        self.gamma_articles = _factors(articles, settings.factors, settings.deviation, random)
         self.article_bias = nn.Embedding(articles, 1, sparse=True) if settings.article_bias else None
         if self.article_bias is not None:
             nn.init.zeros_(self.article_bias.weight)
@@ -34,7 +34,7 @@ class Network(nn.Module):
         self.theta_customers, self.projection, self.feature_bias = None, None, None
         if features is not None:
             width = features.shape[1]
-            self.theta_customers = _factors(customers, settings.feature_factors, random)
+            self.theta_customers = _factors(customers, settings.feature_factors, settings.deviation, random)
             self.projection = _linear(width, settings.feature_factors, settings.normalised, random)
             self.feature_bias = _linear(width, 1, False, random) if settings.feature_bias else None
 
@@ -102,12 +102,14 @@ class Network(nn.Module):
         return self.article_bias is not None or self.feature_bias is not None
 
 
-def _factors(count: int, width: int, random: torch.Generator) -> nn.Embedding:
-    """Xavier's uniform first values, as the reference has them: their range shrinks with the number of rows."""
+def _factors(count: int, width: int, deviation: float | None, random: torch.Generator) -> nn.Embedding:
     factors: nn.Embedding = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Embedding, count, width, sparse=True
     )
-    nn.init.xavier_uniform_(factors.weight, generator=random)
+    if deviation is None:
+        nn.init.xavier_uniform_(factors.weight, generator=random)
+    else:
+        nn.init.normal_(factors.weight, std=deviation, generator=random)
     return factors
 
 

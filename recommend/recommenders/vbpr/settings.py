@@ -23,6 +23,8 @@ class VBPRSettings:
         article_bias: whether each article has a bias.
         feature_bias: whether a bias is learnt from the features.
         normalised: whether the projection has an offset, and its result length one.
+        deviation: of the first factors, normal; None: Xavier's uniform ones, whose range shrinks with the number of
+            customers, so that SGD starts slowly.
         regularization: l in (l/2) * (sum of the squares of the batch's factors and biases) / batch size.
         optimizer: of factors and biases, whose gradients are sparse: `sgd`, whose learning rate is that of a single
             purchase whatever the batch size, `adagrad` or `sparse-adam`.
@@ -45,6 +47,7 @@ class VBPRSettings:
     article_bias: bool = False
     feature_bias: bool = False
     normalised: bool = True
+    deviation: float | None = None
     regularization: float = 1e-5
     optimizer: Optimizer = "sparse-adam"
     learning_rate: float = 1e-3
@@ -60,6 +63,7 @@ class VBPRSettings:
         for name in ("factors", "feature_factors", "batch_size", "epochs", "validate_every", "patience", "validated"):
             self._expect(name, "a whole number of at least 1", getattr(self, name) >= 1)
         self._expect("learning_rate", "a number above 0", self.learning_rate > 0)
+        self._expect("deviation", "a number above 0, or none", self.deviation is None or self.deviation > 0)
         self._expect("regularization", "a number of at least 0", self.regularization >= 0)
         for name, allowed in (("optimizer", get_args(Optimizer)), ("draw", get_args(Draw))):
             self._expect(name, f"one of {', '.join(allowed)}", getattr(self, name) in allowed)
@@ -81,6 +85,7 @@ class PaperSettings(VBPRSettings):
     article_bias: bool = True
     feature_bias: bool = True
     normalised: bool = False
+    deviation: float | None = 0.1
     regularization: float = 0.1
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.05

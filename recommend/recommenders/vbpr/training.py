@@ -1,5 +1,6 @@
 """Training a network on batches of purchases: optimizers, epochs, validation, checkpoints."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, Optimizer, SparseAdam
 from tqdm import tqdm
 
+from metrics.common.errors import UserError
 from recommend.recommenders.vbpr.checkpoint import Checkpoint, Epoch, Progress
 from recommend.recommenders.vbpr.network import Network
 from recommend.recommenders.vbpr.sampling import Sampler, Triples
@@ -20,24 +22,19 @@ _PATIENCE = 5.0  # seconds before the bar appears
 
 
 def optimizers_of(network: Network, settings: VBPRSettings) -> list[Optimizer]:
-    """One for the factors and biases, whose gradients are sparse, and one for what is the same for all articles.
+    """The first has the factors and biases, whose gradients are sparse; some need another for the projection's.
 
-    SGD steps along the sum over the batch, so that a purchase moves its factors as far in a batch of any size; what is
-    the same for all articles would leap by such a sum, and has Adagrad beside it.
+    SGD steps along the sum over the batch, so that a purchase moves its factors as far in a batch of any size; the
+    projection, which every purchase moves, would leap by such a sum, and has Adagrad.
     """
-    rate, kind = settings.learning_rate, settings.optimizer
+    rate = settings.learning_rate
     rows = [one for name, one in network.named_parameters() if not _dense(name)]
     dense = [one for name, one in network.named_parameters() if _dense(name)]
-    made: list[Optimizer] = [
-        SGD(rows, rate * settings.batch_size)
-        if kind == "sgd"
-        else Adagrad(rows, rate)
-        if kind == "adagrad"
-        else SparseAdam(rows, rate)
-    ]
-    if dense:
-        made.append(Adam(dense, rate) if kind == "sparse-adam" else Adagrad(dense, rate))
-    return made
+    if settings.optimizer == "sgd":
+        return [SGD(rows, rate * settings.batch_size), *([Adagrad(dense, rate)] if dense else [])]
+    if settings.optimizer == "adagrad":
+        return [Adagrad([*rows, *dense], rate)]
+    return [SparseAdam(rows, rate), *([Adam(dense, rate)] if dense else [])]
 
 
 def _dense(name: str) -> bool:
@@ -112,6 +109,8 @@ class Training:
 
     def _end_epoch(self) -> None:
         progress, number = self.progress, self.progress.epoch + 1
+        if not math.isfinite(progress.loss):
+            raise UserError(f"vbpr: the loss of epoch {number} is not finite; lower learning_rate, or take adagrad")
         validation = None
         if self.validate and (number % self.settings.validate_every == 0 or number == self.settings.epochs):
             earlier = [one.validation for one in progress.history if one.validation is not None]

@@ -269,6 +269,12 @@ def test_a_checkpoint_of_another_training_is_refused(data: Tastes, tmp_path: Pat
         VBPR(**short).fit(data.train, data.features, checkpoint=tmp_path)
 
 
+def test_a_training_that_diverges_is_one_message(data: Tastes) -> None:
+    model = VBPR(**{**QUICK, "optimizer": "sgd", "learning_rate": 1e30})
+    with pytest.raises(UserError, match="the loss of epoch 1 is not finite; lower learning_rate"):
+        model.fit(data.train, data.features)
+
+
 def test_impossible_settings_are_refused() -> None:
     for wrong in ({"factors": 0}, {"learning_rate": 0.0}, {"optimizer": "adam"}, {"draw": "items"}, {"patience": 0}):
         [(name, value)] = wrong.items()
