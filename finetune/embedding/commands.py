@@ -27,7 +27,9 @@ def embed(
     dtype: Annotated[
         str | None, typer.Option(help="of the stored numbers: float16 (the default), float32 or bfloat16")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="photos that are encoded at once")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="photos that are encoded at once; default: 32, or 4 on a CPU")
+    ] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="encode one of N shares, to be joined")] = None,
     join: Annotated[bool, typer.Option("--join", help="put the parts that --shard wrote together")] = False,
     catalogue: Annotated[str | None, typer.Option(help="only this one of a recipe with several catalogues")] = None,
