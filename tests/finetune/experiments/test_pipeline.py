@@ -25,7 +25,7 @@ SYSTEMS = [
     "sibling's caption",
     "category's most frequent caption",
     "nearest photo's caption (vision tower of base)",
-    "consensus of the 10 nearest photos' captions (vision tower of base)",
+    "consensus of the 10 nearest items' captions (vision tower of base)",
     "fine-tuned, photos shuffled",
     "pretrained",
     "fine-tuned",
