@@ -92,7 +92,8 @@ def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, recipe: Re
     near = nearest_items(store, train, test, recipe.baselines.neighbours)
     found = [[train[place].references[0] for place in places] for places in near]
     name, k = _shown(encoder.name, recipe.model), len(near[0])
-    facts = {"encoder": name, "features": features_digest(store.about), "about": store.about.to_json()}
+    about = store.about.to_json() | {"encoder": store.about.encoder_shown}
+    facts = {"encoder": name, "features": features_digest(store.about), "about": about}
     nearest = write_baseline(
         prepared,
         folder / "nearest",

@@ -38,7 +38,7 @@ def photo_features(
     source = hashlib.sha256("\n".join(sorted(photos)).encode()).hexdigest()
     about = replace(encoder.about(), source=source, items=len(photos))
     path = (folder or cache_folder("features")) / f"{features_digest(about)}-{dtype}"
-    with alone(path, f"waiting for another process that encodes the same photos into {path}"):
+    with alone(path, f"waiting for another process that uses {path}"):
         found = _whole(path) if path.exists() else None
         if found is None:
             make_folder(path.parent)
