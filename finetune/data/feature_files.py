@@ -5,6 +5,7 @@ A store is a folder: `features.json` says what the rows are, `ids.jsonl` has the
 """
 
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -64,6 +65,12 @@ class About:
     items: int | None = None
     note: str | None = field(default=None, compare=False)
     folder: str | None = field(default=None, compare=False)
+
+    @property
+    def encoder_shown(self) -> str:
+        """`encoder` as reports name it: of a model in a folder of this machine without the folder's path."""
+        names = self.encoder.split(" + ")  # of joined stores
+        return " + ".join(Path(name).name if Path(name).is_absolute() else name for name in names)
 
     def to_json(self) -> dict[str, Any]:
         """The values that are known."""
