@@ -58,9 +58,9 @@ def _photos(prepared: Prepared) -> dict[str, Source]:
 
 
 def _whole(path: Path) -> FeatureStore | None:
-    """The store in the cache; None, and removed, if it is damaged."""
+    """The store in the cache, every row of which is read; None, and removed, if it is damaged."""
     try:
-        return FeatureStore.open(path)
+        return FeatureStore.open(path, "it is not used").check()
     except UserError as error:
         print(f"note: {error}; these cached features are made again", file=sys.stderr)
     try:

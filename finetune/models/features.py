@@ -15,7 +15,6 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About
 from finetune.data.feature_writer import FeatureWriter
 from finetune.models.families.base import Captioner
-from metrics.common.errors import UserError
 from metrics.common.files import make_folder
 from metrics.common.images import to_rgb
 from metrics.encoders.pretrained import weights_digest
@@ -52,10 +51,7 @@ def store_features(captioner: Captioner, splits: Sequence[Any], folder: Path) ->
     if not path.exists():
         make_folder(folder)
         _write(captioner, photos, FeatureWriter(path, about, shape))
-    try:
-        return FeatureStore.open(path)
-    except UserError as error:
-        raise UserError(f"{error}; here: remove {path}, and start again") from error
+    return FeatureStore.open(path, f"remove {path}, and start again: it is made anew").check()
 
 
 def _write(captioner: Captioner, photos: Mapping[str, tuple[Any, int]], store: FeatureWriter) -> None:
