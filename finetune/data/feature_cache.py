@@ -57,9 +57,7 @@ class FeatureStore:
     ) -> None:
         self.path, self.about, self.ids, self.shape, self.dtype, self.digest = path, about, ids, shape, dtype, digest
         self.pieces, self.remedy = pieces, remedy
-        self._unread = np.ones(
-            len(pieces.digests), dtype=np.bool_
-        )  # pieces that were not compared with their hashes yet
+        self._unread = np.ones(len(pieces.digests), dtype=np.bool_)  # pieces not yet compared with their hashes
 
     @classmethod
     def open(cls, path: Path, remedy: str = REMEDY) -> Self:
