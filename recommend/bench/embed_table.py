@@ -18,6 +18,7 @@ def print_embed(photos: int, rows: Sequence[int]) -> None:
     table = WideTable(["efficientnet-lite0, JPEGs of"], headings)
     for size, side, limit in PHOTOS:
         table.add_row(*_cells(encoding_time(size, side, photos), limit))
+    print_tables(table, load())
     memory = WideTable(["rows by embed"], ["peak MB", "limit", "s"])
     for count in rows:
         measured = embed_memory(count)
@@ -25,7 +26,7 @@ def print_embed(photos: int, rows: Sequence[int]) -> None:
     note = (
         "of 1,280 numbers: one batch of photos is encoded by efficientnet-lite0 at 224 px, then its rows are repeated"
     )
-    print_tables(table, memory, note, load())
+    print_tables(memory, note, load())
 
 
 def _cells(time: EncodingTime, limit: int | None) -> tuple[str, ...]:
