@@ -53,7 +53,7 @@ bench-full: install  ## the same on 101,225 captions, a whole catalogue
 bench-recipe: install  ## the published recipe against ours, and each correction alone; ABLATION=...
 	$(BIN)/lookbook bench-recipe $(ABLATION)
 
-bench-recommend: install  ## time of search among 105,000 and a million items, beside the bare matrix products
+bench-recommend: install  ## search among 105,000 and a million items beside the bare matrix products; time and memory of embed
 	$(BIN)/lookbook bench-recommend
 
 lint: install  ## ruff

@@ -53,7 +53,11 @@ def check_lookup(recipe: Recipe) -> None:
 
 
 def _named_encoder(name: str) -> Encoder:
-    encoder = named_encoder(name)
+    try:
+        encoder = named_encoder(name)
+    except UserError as error:
+        reason = str(error).removeprefix(f"--encoder {name}: ").removeprefix("model.base: ")  # its keys elsewhere
+        raise UserError(f"baselines.encoder: {name}: {reason}") from error
     if encoder.reads == "text" or len(encoder.shape) != 1:
         raise UserError(f"baselines.encoder: {name}: gives no vector of a photo; name an encoder of photos")
     return encoder

@@ -1,6 +1,5 @@
 """Features of a captioner's own towers, its adapter on."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from finetune.models.families.base import Captioner
 from finetune.runs.captioning_system import CaptioningSystem, load_system
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
-from metrics.encoders.pretrained import weights_digest
+from metrics.encoders.pretrained import settings_digest, weights_digest
 
 POOLINGS = ("mean", "flat", "grid")
 UNCHANGED = "its training changes nothing that these features come from: they equal the untuned model's"
@@ -44,7 +43,7 @@ class TowerEncoder(Encoder):
             super().about(),
             pooling=self._pooling,
             weights=weights_digest({key: one for key, one in state.items() if key.startswith(self._modules)}),
-            processor=hashlib.sha256(settings.encode()).hexdigest()[:8],
+            processor=settings_digest(settings),
         )
 
     @property

@@ -18,7 +18,9 @@ def embed(
     places: Annotated[list[Path], typer.Argument(metavar="CATALOGUE", help="a recipe or a folder; parts with --join")],
     out: Annotated[Path, typer.Option(help="the folder of the store")],
     encoder: Annotated[str, typer.Option(help="such as efficientnet-lite0, fashion-clip, tfidf, RUN:queries")] = "",
-    resolution: Annotated[int | None, typer.Option(min=1, help="pixels of a side, of efficientnet-lite0")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="pixels of a side, of efficientnet-lite0 or a ResNet")
+    ] = None,
     pooling: Annotated[str | None, typer.Option(help="pooled or grid; of RUN:queries mean, flat or grid")] = None,
     text: Annotated[str, typer.Option(help="description, or columns:A,B,... of the catalogue's table")] = "",
     captions: Annotated[Path | None, typer.Option(help="encode the captions of this file instead")] = None,

@@ -65,10 +65,7 @@ def _photos(splits: Iterable[Any]) -> dict[str, Source]:
 def _whole(path: Path) -> FeatureStore | None:
     """The store at `path`, every row of which is read once; None, and removed, if it is damaged."""
     try:
-        store = FeatureStore.open(path)
-        for _ in store.batches():
-            pass
-        return store
+        return FeatureStore.open(path, "nothing is to be done").check()
     except UserError as error:
         print(f"note: {error}; here: these stored features are made again", file=sys.stderr)
     try:

@@ -15,7 +15,7 @@ from metrics.bench.synthetic import made_up_captions
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer, make_folder, write_text
 from metrics.common.measure_names import MAXIMUM
-from metrics.common.processes import child_environment, python_module
+from metrics.common.processes import child_environment, peak_megabytes, python_module
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.version import DISTRIBUTION
 from metrics.records.captions import CaptionRecord, write_records
@@ -56,12 +56,12 @@ def print_viewer_bench(items: int) -> None:
         table = WideTable(["what"], ["worst s", "limit s"])
         with _serving(folder) as (_, seconds, process):
             table.add_row("start with the index to be made", f"{seconds:.2f}", str(_INDEX_SECONDS))
-            building = _peak_megabytes(process.pid)
+            building = peak_megabytes(process.pid)
         with _serving(folder) as (url, seconds, process):
             table.add_row("start with the index there", f"{seconds:.2f}", "")
             for name, (path, limit) in PAGES.items():
                 table.add_row(name, f"{max(_times(url + path, items)):.2f}", str(limit))
-            serving = _peak_megabytes(process.pid)
+            serving = peak_megabytes(process.pid)
         [index] = (folder / "cache" / "viewer").iterdir()
         print_tables(
             f"{items:,} items, {len(_SYSTEMS)} systems, {len(_MEASURES)} measures, a table of "
@@ -152,15 +152,6 @@ def _times(url: str, items: int, rounds: int = _ROUNDS) -> list[float]:
             page.read()
         seconds.append(time.perf_counter() - start)
     return seconds
-
-
-def _peak_megabytes(pid: int) -> float:
-    """The most memory that a process has had, 0 if the system has no /proc."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0.0
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))
 
 
 def _megabytes(folder: Path) -> str:

@@ -162,6 +162,29 @@ def test_interrupted_features_are_continued_then_shared_and_made_again_if_damage
     assert "are made again" in capsys.readouterr().err
 
 
+def test_cached_features_of_which_a_byte_is_damaged_are_made_again(
+    prepared: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, again = photo_features([prepared.splits[split] for split in SPLITS], Means()), Means()
+    rows = store.rows()
+    spoilt = rows.copy()
+    spoilt[3] = np.nan
+    (store.path / "rows.bin").write_bytes(spoilt.tobytes())
+    assert np.array_equal(photo_features([prepared.splits[split] for split in SPLITS], again).rows(), rows)
+    assert again.encoded == len(rows)
+    message = capsys.readouterr().err
+    assert "something was changed after the store was made" in message and "are made again" in message
+    assert "lookbook embed" not in message
+
+
+def test_an_encoder_that_is_none_is_called_by_the_key_that_names_it(tmp_path: Path) -> None:
+    path = shop(tmp_path)
+    for name, reason in (("none:queries", "none: no such folder"), (str(tmp_path), "cannot load it as an encoder")):
+        message = finetune("baselines", path, tmp_path / "out", f"baselines.encoder={name}").stderr
+        assert message.startswith(f"error: baselines.encoder: {name}: ") and reason in message
+        assert "model.base" not in message and "--encoder" not in message
+
+
 def brute_force(
     vectors: NDArray[np.float64], queries: Sequence[int], rows: Sequence[int], owners: Sequence[int], k: int
 ) -> list[list[int]]:
