@@ -23,7 +23,18 @@ ROOMS = {
         "experiments",
         "publishing",
     ),
-    "recommend": ("common", "features", "items", "evaluation", "report", "bench"),
+    "recommend": (
+        "common",
+        "ranking",
+        "features",
+        "items",
+        "evaluation",
+        "interactions",
+        "recommenders",
+        "experiments",
+        "report",
+        "bench",
+    ),
 }
 FORBIDDEN = {"metrics": {"finetune", "recommend", "datasets", "pandas"}, "finetune": {"recommend"}}
 Names = tuple[str, ...]

@@ -8,10 +8,12 @@ import numpy as np
 from tqdm import tqdm
 
 from finetune.data.demo.drawing import draw
-from finetune.data.demo.marked_folder import require_numbers, write_whole
-from finetune.data.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, purchases, stock
+from finetune.data.demo.marked_folder import MARK, require_numbers, write_whole
+from finetune.data.demo.purchases import purchase_rows
+from finetune.data.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, stock
+from metrics.common.files import read_json_object
 
-VERSION = 1
+VERSION = 2
 MOST_ARTICLES = LAST_CODE - FIRST_CODE + 1
 JPEG_QUALITY = 88
 CUSTOMER_COLUMNS = ("customer_id", "FN", "Active", "club_member_status", "fashion_news_frequency", "age", "postal_code")
@@ -19,15 +21,23 @@ TRANSACTION_COLUMNS = ("t_dat", "customer_id", "article_id", "price", "sales_cha
 
 
 def write_demo(folder: Path, articles: int, seed: int) -> None:
-    """Write a demo catalogue of `articles` articles and half as many customers into `folder`.
+    """Write a demo catalogue of `articles` articles and as many customers into `folder`.
 
     The same `articles` and `seed` give the same bytes. The folder appears whole or not at all; where it already holds
-    this very catalogue, nothing is done. Raises `UserError` if it holds anything else, or if `articles` or `seed`
-    is out of range.
+    this very catalogue, nothing is done, nor where an earlier version did: its articles and photos are the same, its
+    purchases fewer and without taste enough to learn from. Raises `UserError` if it holds anything else, or if
+    `articles` or `seed` is out of range.
     """
     require_numbers(articles, 1, MOST_ARTICLES, seed)
     mark = {"articles": articles, "seed": seed, "version": VERSION}
-    write_whole(folder, mark, lambda draft: _write(draft, articles, seed))
+    earlier = [{**mark, "version": version} for version in range(1, VERSION)]
+    write_whole(folder, mark, lambda draft: _write(draft, articles, seed), earlier)
+
+
+def is_of_earlier_version(folder: Path) -> bool:
+    """Whether `folder` is a demo catalogue that an earlier version wrote; raises `UserError` if its mark is damaged."""
+    path = folder / MARK
+    return path.is_file() and read_json_object(path, "remove the folder to draw it anew").get("version") != VERSION
 
 
 def image_path(article_id: str) -> Path:
@@ -38,10 +48,10 @@ def image_path(article_id: str) -> Path:
 def _write(folder: Path, articles: int, seed: int) -> None:
     shelf = stock(articles, seed)
     rows = [article_row(article) for article in shelf]
-    customers = customer_rows(articles // 2, seed)
+    customers = customer_rows(articles, seed)
     _write_csv(folder / "articles.csv", list(rows[0]), rows)
     _write_csv(folder / "customers.csv", CUSTOMER_COLUMNS, customers)
-    bought = purchases(shelf, [row["customer_id"] for row in customers], seed)
+    bought = purchase_rows(shelf, [row["customer_id"] for row in customers], seed)
     _write_csv(folder / "transactions_train.csv", TRANSACTION_COLUMNS, bought)
     for article in tqdm(shelf, desc="drawing the demo catalogue", unit="photo"):
         _write_image(folder / image_path(article.article_id), article, seed)

@@ -1,7 +1,7 @@
 """A demo catalogue's folder: there as a whole or not at all, and marked with what made it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from metrics.common.errors import UserError
@@ -11,26 +11,27 @@ MARK = "demo.json"
 Mark = Mapping[str, object]
 
 
-def write_whole(folder: Path, mark: Mark, write: Callable[[Path], None]) -> None:
+def write_whole(folder: Path, mark: Mark, write: Callable[[Path], None], earlier: Collection[Mark] = ()) -> None:
     """Have `write` fill `folder`, which appears whole or not at all, unless it bears this `mark` already.
 
-    Raises `UserError` if the folder holds anything else or cannot be written.
+    A folder with one of the `earlier` marks is kept as it is. Raises `UserError` if the folder holds anything else or
+    cannot be written.
     """
-    if _holds(folder, mark):
+    if _holds(folder, mark, earlier):
         return
     with atomic_folder(folder) as draft:
         write(draft)
         (draft / MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
 
 
-def _holds(folder: Path, mark: Mark) -> bool:
+def _holds(folder: Path, mark: Mark, earlier: Collection[Mark]) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     path = folder / MARK
     existing = read_json_object(path, "name another data.folder, or remove this one") if path.is_file() else None
     if existing is None:
         raise UserError(f"{folder}: contains files that are no demo catalogue; name another data.folder")
-    if existing != mark:
+    if existing != mark and existing not in earlier:
         changed = [key for key in {**mark, **existing} if existing.get(key) != mark.get(key)]
         raise UserError(
             f"{folder}: contains a demo catalogue of {_listed(existing, changed)}, "

@@ -1,13 +1,10 @@
-"""The shop around the garments: rows of articles.csv, and customers who buy by taste."""
+"""The shop around the garments: rows of articles.csv and of customers.csv."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 import numpy as np
 
-from finetune.data.demo.cuts import CUTS
 from finetune.data.demo.departments import APPEARANCES, INDEXES, TYPES, Department
 from finetune.data.demo.garments import Garment, recolour, sample_garment
 from finetune.data.demo.palette import COLOURS
@@ -18,14 +15,6 @@ FIRST_CODE, LAST_CODE = 100_000, 999_999
 COLOURWAYS = (0.66, 0.13, 0.09, 0.07, 0.05)
 """Shares of the products with 1, 2, ... 5 colourways. So many single ones, that a third of the captions is unseen."""
 MISSING_DESCRIPTIONS = 0.04
-FIRST_DAY, DAYS = date(2020, 6, 24), 91
-MEAN_PURCHASES = 8.0
-PRICE_UNIT = 590.0
-TASTE = {"type": (3, 2.2), "colour": (3, 2.0), "pattern": (2, 1.6), "index": (1, 2.5)}
-"""Attribute -> how many of its values a customer likes, and how much (added to the log of the odds to buy)."""
-PRICE_SENSITIVITY = 1.5
-POPULARITY = 0.9
-REPURCHASE = 0.08
 
 
 @dataclass(frozen=True)
@@ -167,75 +156,3 @@ def _customer(customer_id: str, rng: np.random.Generator) -> Row:
         "age": str(int(np.clip(rng.normal(centre, 6), 16, 90))),
         "postal_code": hashlib.sha256(f"post {rng.integers(5000)}".encode()).hexdigest(),
     }
-
-
-def purchases(articles: list[Article], customer_ids: list[str], seed: int) -> list[Row]:
-    """Return the lines of transactions_train.csv, ordered by day, then customer.
-
-    A customer's odds to buy an article are exp(taste for its attributes + fit of its price + its popularity).
-    """
-    shelf = _Shelf(articles, np.random.default_rng([seed, 3]))
-    rows = [row for number, customer in enumerate(customer_ids) for row in _bought(shelf, customer, [seed, 4, number])]
-    return sorted(rows, key=lambda row: (row["t_dat"], row["customer_id"]))
-
-
-class _Shelf:
-    """All articles as columns of numbers, for quick odds."""
-
-    def __init__(self, articles: list[Article], rng: np.random.Generator) -> None:
-        self.articles = articles
-        self.codes = {name: self._coded(name) for name in TASTE}
-        self.price = np.log([article.price for article in articles])
-        self.price -= self.price.mean()
-        self.popularity = rng.normal(0, POPULARITY, len(articles))
-
-    def _coded(self, name: str) -> np.ndarray:
-        values = [a.index if name == "index" else getattr(a.garment, name) for a in self.articles]
-        return np.array([VALUES[name].index(value) for value in values])
-
-    def odds(self, rng: np.random.Generator) -> np.ndarray:
-        """Return the chances of every article for a customer with a taste drawn at random."""
-        score = self.popularity - PRICE_SENSITIVITY * (self.price - rng.normal(0, 0.4)) ** 2
-        for name, (liked, weight) in TASTE.items():
-            values = VALUES[name]
-            taste = np.zeros(len(values))
-            taste[rng.choice(len(values), min(liked, len(values)), replace=False)] = weight
-            score = score + taste[self.codes[name]]
-        chances = np.exp(score - score.max())
-        shares: np.ndarray = chances / chances.sum()
-        return shares
-
-
-VALUES: dict[str, list[str]] = {
-    "type": list(CUTS),
-    "colour": list(COLOURS),
-    "pattern": list(APPEARANCES),
-    "index": list(INDEXES),
-}
-
-
-def _bought(shelf: _Shelf, customer: str, seed: list[int]) -> Iterator[Row]:
-    rng = np.random.default_rng(seed)
-    count = 1 + int(rng.geometric(1 / MEAN_PURCHASES) - 1)
-    picks = rng.choice(len(shelf.articles), count, p=shelf.odds(rng))
-    days = _visits(count, rng)
-    channel = rng.choice([1, 2], p=[0.3, 0.7])
-    for place in range(count):
-        if place and rng.random() < REPURCHASE:
-            picks[place] = picks[int(rng.integers(place))]
-        article = shelf.articles[int(picks[place])]
-        sale = 0.8 if rng.random() < 0.15 else 1.0
-        yield {
-            "t_dat": (FIRST_DAY + timedelta(days=int(days[place]))).isoformat(),
-            "customer_id": customer,
-            "article_id": article.article_id,
-            "price": f"{article.price * sale / PRICE_UNIT:.9f}",
-            "sales_channel_id": str(int(channel if rng.random() < 0.9 else 3 - channel)),
-        }
-
-
-def _visits(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the days of `count` purchases: several fall on one visit."""
-    visits = rng.integers(0, DAYS, max(1, round(count / 2)))
-    days: np.ndarray = np.sort(rng.choice(visits, count))
-    return days

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import replace
+from datetime import date
 from itertools import combinations
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from finetune.data.demo.cuts import CUTS
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import SAMPLED, Garment, recolour, sample_garment
 from finetune.data.demo.palette import COLOURS
+from finetune.data.demo.purchases import DAYS, FIRST_DAY, MEAN_PURCHASES, launch_days
 from finetune.data.demo.shop import MISSING_DESCRIPTIONS, article_row, stock
 from finetune.data.demo.wording import alt_text, description
 from metrics.common.errors import UserError
@@ -72,13 +74,29 @@ def test_customers_and_purchases_fit_the_articles(shop: Path) -> None:
     ids = {row["article_id"] for row in read(shop / "articles.csv")}
     customers = {row["customer_id"] for row in read(shop / "customers.csv")}
     bought = read(shop / "transactions_train.csv")
-    assert len(customers) == ARTICLES // 2
+    assert len(customers) == ARTICLES
     assert list(bought[0]) == ["t_dat", "customer_id", "article_id", "price", "sales_channel_id"]
     assert {row["article_id"] for row in bought} <= ids
     assert {row["customer_id"] for row in bought} == customers
     assert [row["t_dat"] for row in bought] == sorted(row["t_dat"] for row in bought)
     assert {row["sales_channel_id"] for row in bought} == {"1", "2"}
     assert all(0 < float(row["price"]) < 1 for row in bought)
+
+
+def test_articles_are_bought_once_they_are_launched(shop: Path) -> None:
+    launched = launch_days(stock(ARTICLES, SEED), SEED)
+    days = {row["article_id"]: day for row, day in zip(read(shop / "articles.csv"), launched.tolist(), strict=True)}
+    bought = read(shop / "transactions_train.csv")
+    ages = [(date.fromisoformat(row["t_dat"]) - FIRST_DAY).days - days[row["article_id"]] for row in bought]
+    assert min(ages) == 0
+    assert np.mean(launched >= DAYS - 7) == pytest.approx(0.1, abs=0.03)
+    assert np.mean(launched == 0) == pytest.approx(0.4, abs=0.03)
+    assert len(bought) / ARTICLES == pytest.approx(MEAN_PURCHASES, rel=0.2)
+
+
+def test_customers_buy_again(shop: Path) -> None:
+    pairs = Counter((row["customer_id"], row["article_id"]) for row in read(shop / "transactions_train.csv"))
+    assert max(pairs.values()) > 1
 
 
 def test_same_seed_same_bytes(shop: Path, tmp_path: Path) -> None:
@@ -96,6 +114,12 @@ def test_an_existing_folder_is_kept_or_refused(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     with pytest.raises(UserError, match=re.escape(str(folder))):
         write_demo(folder, 6, 1)
+    # Version 1 had other purchases and the same articles and photos: runs that began on it go on.
+    (folder / "demo.json").write_text('{"articles": 5, "seed": 1, "version": 1}')
+    write_demo(folder, 5, 1)
+    (folder / "demo.json").write_text('{"articles": 5, "seed": 1, "version": 0}')
+    with pytest.raises(UserError, match="a demo catalogue of version 0, and not of version 2"):
+        write_demo(folder, 5, 1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
     with pytest.raises(UserError, match="contains files that are no demo catalogue; name another data"):

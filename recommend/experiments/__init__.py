@@ -1,0 +1,1 @@
+"""Tables of recommenders from one recipe, beside the published rows."""

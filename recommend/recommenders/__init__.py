@@ -1,0 +1,1 @@
+"""Models that rank articles for customers, under one contract."""
