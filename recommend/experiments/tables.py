@@ -15,6 +15,10 @@ NOTE = (
     "Elliot computes it and the paper prints it; it falls as k grows whatever the order of the list. The standard MAP "
     "and Kaggle’s are further below."
 )
+SLICES = (
+    "Cold: articles that nobody had bought in training, of the customers who then bought one; no others count as hits. "
+    "Customers: by how many articles they bought in training, in brackets their number."
+)
 
 
 def sections(content: Content) -> list[PageSection]:
@@ -74,15 +78,7 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
         _costs(finished),
     ]
     yield PageSection(dataset["name"], note, tables)
-    parts = [name for name in finished[0]["result"]["estimates"] if name != ALL]
-    by_slice = [_slice_table(content, finished, name) for name in parts]
-    if by_slice:
-        note = "Customers by how many articles they bought in training" + (
-            f"; {COLD}: articles that nobody had bought in training, of the customers who then bought one."
-            if COLD in parts
-            else "."
-        )
-        yield PageSection(f"{dataset['name']}: by customers and articles", note, by_slice)
+    yield PageSection(f"{dataset['name']}: by customers and articles", SLICES, [*_slices(content, finished)])
     differing = [*_differences(content, dataset)]
     if differing:
         yield PageSection(f"{dataset['name']}: differences", content["method"]["difference"] + ".", differing)
@@ -148,11 +144,17 @@ def _chosen(trials: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{key} {value}" for key, value in best["settings"].items())
 
 
-def _slice_table(content: Content, rows: Sequence[Content], part: str) -> PageTable:
-    names = content["measures"]
-    customers = next(iter(rows[0]["result"]["estimates"][part].values()))["customers"]
-    cells = [_intervals(row, part, names) for row in rows]
-    return PageTable(["Model", *map(published_name, names)], cells, f"{part}: {customers:,} customers")
+def _slices(content: Content, rows: Sequence[Content]) -> Iterator[PageTable]:
+    """The cold articles, if there are any; customers by how many articles they bought in training."""
+    names, found = content["measures"], rows[0]["result"]["estimates"]
+    counts = {part: next(iter(of_part.values()))["customers"] for part, of_part in found.items()}
+    if COLD in found:
+        cold = [_intervals(row, COLD, names) for row in rows]
+        yield PageTable(["Model", *map(published_name, names)], cold, f"Cold articles: {counts[COLD]:,} customers")
+    by = f"nDCG@{max(content['ks'])}"
+    groups = [part for part in found if part not in (ALL, COLD)]
+    cells = [[row["model"], *(_with_interval(row["result"]["estimates"][part][by]) for part in groups)] for row in rows]
+    yield PageTable(["Model", *(f"{part} ({counts[part]:,})" for part in groups)], cells, f"{by} by customers")
 
 
 def _differences(content: Content, dataset: Content) -> Iterator[PageTable]:
