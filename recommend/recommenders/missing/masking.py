@@ -60,7 +60,7 @@ class MaskingStudy:
     Attributes:
         k: length of the lists.
         rows: by recommender, share, method and articles.
-        sentences: of each recommender, whether captions beat mean imputation on the hidden articles.
+        sentences: of each recommender, whether captions beat mean imputation.
         notes: what the captions are of, and what the intervals do not cover.
     """
 
@@ -189,27 +189,32 @@ def _hidden(order: Places, groups: Places, features: ItemFeatures, share: float)
 
 
 def _sentence(model: str, rows: Sequence[MaskedRow], k: int) -> str:
-    gains = {
-        row.share: row.gain
-        for row in rows
-        if row.model == model and row.method == "captions" and row.articles == OF_HIDDEN and row.gain
-    }
-    if not gains:
-        return f"{model}: captions were not compared with mean imputation."
-    figures = "; ".join(
-        f"nDCG@{k} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] with {share:.0%} hidden"
-        for share, gain in gains.items()
-    )
-    above, below = ([gain.low > 0 for gain in gains.values()], [gain.high < 0 for gain in gains.values()])
-    if all(above):
-        verdict = "on the hidden articles captions beat mean imputation"
-    elif all(below):
-        verdict = "on the hidden articles mean imputation beats captions"
-    elif any(above) or any(below):
-        verdict = "on the hidden articles captions differ from mean imputation for some shares alone"
-    else:
-        verdict = "no effect of captions over mean imputation was found on the hidden articles"
-    return f"{model}: {verdict}: {figures}."
+    """Whether captions beat mean imputation, by the intervals, on the hidden articles and on all."""
+    parts = []
+    for articles in (OF_HIDDEN, OF_ALL):
+        gains = {
+            row.share: row.gain
+            for row in rows
+            if (row.model, row.method) == (model, "captions") and row.articles == articles and row.gain
+        }
+        if not gains:
+            return f"{model}: captions were not compared with mean imputation."
+        shown = (
+            f"{share:.0%} hidden: {one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]" for share, one in gains.items()
+        )
+        verdict = _verdict(list(gains.values()))
+        parts.append(f"for purchases of {articles} articles {verdict} (nDCG@{k}, {'; '.join(shown)})")
+    return f"{model}: {', '.join(parts)}."
+
+
+def _verdict(gains: Sequence[Difference]) -> str:
+    if all(gain.low > 0 for gain in gains):
+        return "captions beat mean imputation"
+    if all(gain.high < 0 for gain in gains):
+        return "mean imputation beats captions"
+    if any(gain.low > 0 or gain.high < 0 for gain in gains):
+        return "captions differ from mean imputation at some shares alone"
+    return "no effect of captions over mean imputation was found"
 
 
 def _notes(captions: HeldOut, hidden: Mapping[float, Mask]) -> list[str]:
