@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
+from recommend.interactions.csv_file import NAMED
 from recommend.interactions.purchases import PurchasesFolder
 from recommend.interactions.settings import AUGMENTED
-
-_NAMED = 5
 
 
 def account(folder: PurchasesFolder) -> Iterator[str]:
@@ -13,7 +12,7 @@ def account(folder: PurchasesFolder) -> Iterator[str]:
     counts, unknown = folder.about["counts"], folder.about["unknown_articles"]
     yield f"{counts['rows']:,} rows, {counts['purchases']:,} purchases"
     if unknown:
-        named = ", ".join(list(unknown)[:_NAMED]) + (", ..." if len(unknown) > _NAMED else "")
+        named = ", ".join(list(unknown)[:NAMED]) + (", ..." if len(unknown) > NAMED else "")
         rows = f"{counts['of_unknown_articles']:,} rows of {len(unknown):,} articles"
         yield f"left out: {rows} that the catalogue does not have: {named}"
     if counts["without_customer"]:

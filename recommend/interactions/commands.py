@@ -22,11 +22,14 @@ def purchases(
     ] = None,
 ) -> None:
     """Read purchases into a folder of Parquet files, and print the paper's Table 1 beside theirs."""
+    from finetune.data.demo.catalogue import is_of_earlier_version
     from metrics.common.tables import print_tables
     from recommend.interactions.account import account
     from recommend.interactions.purchases import write_purchases
     from recommend.interactions.table1 import NOTES, table1
 
+    if is_of_earlier_version(data):
+        print(f"{data}: an earlier version drew this demo, with fewer purchases; remove it to have it drawn anew")
     folder = write_purchases(data, out, items)
     print_tables(*account(folder), table1(folder), *NOTES)
     print(out)

@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 CUSTOMER, ARTICLE, DAY, PRICE = "customer_id", "article_id", "t_dat", "price"
 REQUIRED = (DAY, CUSTOMER, ARTICLE)
 _LONGEST_HEADER = 1 << 16  # bytes
-_NAMED = 5  # unknown articles in a message
+NAMED = 5
+"""How many unknown articles are named."""
 _REMEDY = "use the file as Kaggle ships it"
 
 
@@ -53,7 +54,7 @@ def read_table(path: Path, article_ids: Sequence[str], customers_csv: Path | Non
             cannot be read, ids that lost their zeros, or no purchase of a known article.
     """
     columns = _header(path)
-    _require_last_line_break(path)
+    require_last_line_break(path)
     lines = _scan(path)
     customer_ids = _customer_ids(path, lines, customers_csv)
     known = pl.Series(article_ids, dtype=pl.String)
@@ -74,9 +75,11 @@ def _header(path: Path) -> list[str]:
     return columns
 
 
-def _require_last_line_break(path: Path) -> None:
+def require_last_line_break(path: Path) -> None:
+    """Raise `UserError` if a table does not end in a line break, as one that is cut short."""
     with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 1))
         if file.read() != b"\n":
             raise UserError(f"{path}: the last line does not end in a line break: is the file cut short? {_REMEDY}")
 
@@ -96,6 +99,7 @@ def _reading(path: Path, read: Callable[[], Result]) -> Result:
 def _customer_ids(path: Path, lines: pl.LazyFrame, customers_csv: Path | None) -> pl.Series:
     found = [_distinct_customers(path, lines)]
     if customers_csv is not None:
+        require_last_line_break(customers_csv)
         found.append(_distinct_customers(customers_csv, _scan(customers_csv)))
     return pl.concat(found).unique().sort()
 
@@ -158,14 +162,15 @@ def _whole(
         raise UserError(f"{path}: row {row + 2}: expected a date like 2020-09-22 in {DAY}, found {text!r}; {_REMEDY}")
     kept = places.drop_nulls([CUSTOMER, ARTICLE])
     if kept.is_empty():
-        named = ", ".join(list(unknown)[:_NAMED]) or "none"
+        named = ", ".join(list(unknown)[:NAMED]) or "none"
         raise UserError(f"{path}: no purchase of a customer and an article of this catalogue; found articles {named}")
     days, customers, articles = (kept[name].to_numpy() for name in (DAY, CUSTOMER, ARTICLE))
+    of_unknown = places[ARTICLE].null_count()
     counts = {
         "rows": len(places),
         "purchases": len(kept),
-        "without_customer": places[CUSTOMER].null_count(),
-        "of_unknown_articles": places[ARTICLE].null_count(),
+        "of_unknown_articles": of_unknown,
+        "without_customer": len(places) - len(kept) - of_unknown,
         "without_price": int(kept[PRICE].sum()),
         "repeated": _repeated(customers, articles, days),
         "out_of_order": int((days[1:] < days[:-1]).sum()),

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_folder, read_json_object, sha256, write_text
+from metrics.common.files import atomic_folder, check_folder, read_json_object, sha256, write_text
 from recommend.interactions.csv_file import Table, read_table
 from recommend.interactions.interactions import NOT_A_CANDIDATE, Purchases
 from recommend.interactions.settings import ARTICLES_CSV, ORIGINAL, SETTINGS, Articles, read_articles
@@ -102,6 +102,7 @@ def write_purchases(data: Path, out: Path, items: Path | None = None) -> Purchas
     sources = {path.name: sha256(path) for path in named}
     if out.exists():
         return _made_before(out, sources)
+    check_folder(out)
     articles = read_articles(data, items)
     table = read_table(data / PURCHASES_CSV, articles.ids, customers_csv)
     about = {

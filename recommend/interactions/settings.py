@@ -11,6 +11,7 @@ from pyarrow.lib import ArrowException
 
 from metrics.common.errors import UserError
 from recommend.common.columns import check_columns
+from recommend.interactions.csv_file import require_last_line_break
 
 ORIGINAL, FILTERED, AUGMENTED = "original", "filtered", "augmented"
 SETTINGS = (ORIGINAL, FILTERED, AUGMENTED)
@@ -73,6 +74,7 @@ def _articles_csv(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{path}: no such file; name the items.parquet of `lookbook prepare` by --items")
     try:
+        require_last_line_break(path)
         table = pd.read_csv(path, dtype=str, usecols=["article_id"], keep_default_na=False)
     except (ValueError, OSError) as error:
         raise UserError(

@@ -6,7 +6,7 @@ import numpy as np
 
 from metrics.common.tables import WideTable
 from recommend.interactions.interactions import Purchases
-from recommend.interactions.purchases import PurchasesFolder
+from recommend.interactions.purchases import CUSTOMERS_CSV, PurchasesFolder
 from recommend.interactions.settings import AUGMENTED, FILTERED, ORIGINAL
 
 
@@ -62,7 +62,8 @@ def table1(folder: PurchasesFolder) -> WideTable:
             table.add_row(setting, name, f"{here:,}", "-" if published is None else f"{published:,}")
         if setting == ORIGINAL:
             counts = folder.about["counts"]
-            without = counts["customers_without_purchase"]
-            table.add_row(setting, "customers without a purchase", f"{without:,}", f"{PUBLISHED_WITHOUT_PURCHASE:,}")
-            table.add_row(setting, "customers in all", f"{counts['customers']:,}", "see below")
+            known = CUSTOMERS_CSV in folder.about["sources"]
+            without = f"{counts['customers_without_purchase']:,}" if known else "-"
+            table.add_row(setting, "customers without a purchase", without, f"{PUBLISHED_WITHOUT_PURCHASE:,}")
+            table.add_row(setting, "customers in all", f"{counts['customers']:,}" if known else "-", "see below")
     return table

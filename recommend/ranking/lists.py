@@ -27,7 +27,7 @@ def list_values(ids: Lists, buyers: NDArray[np.integer], customers: int, ks: Seq
 
 def coverage(ids: Lists, articles: int) -> float:
     """The share of all candidates that are in any list (Ge, Delgado-Battenfeld and Jannach, 2010)."""
-    return len(np.unique(ids[ids >= 0])) / articles
+    return int((np.bincount(ids[ids >= 0], minlength=articles) > 0).sum()) / articles
 
 
 def novelty(ids: Lists, buyers: NDArray[np.integer], customers: int) -> Values:

@@ -43,6 +43,14 @@ def relevant(customers: NDArray[np.integer], articles: NDArray[np.integer], coun
     Customers without a purchase here have no row. Numbers below 0 are articles that are no candidates, each its own.
     """
     keep = counted[customers]
-    pairs = np.unique(np.column_stack([customers[keep], articles[keep]]).astype(np.int64), axis=0)
-    who, owners = np.unique(pairs[:, 0], return_inverse=True)
-    return Relevant(who, owners, pairs[:, 1])
+    lowest = min(int(articles.min(initial=0)), 0)
+    width = int(articles.max(initial=0)) - lowest + 1
+    pairs = np.sort(customers[keep].astype(np.int64) * width + (articles[keep].astype(np.int64) - lowest))
+    who, bought = np.divmod(pairs[_changes(pairs)], width)
+    first = _changes(who)
+    return Relevant(who[first], first.cumsum() - 1, bought + lowest)
+
+
+def _changes(values: Places) -> NDArray[np.bool_]:
+    """Where sorted values differ from the one before; `numpy.unique` takes a hundred times as long for millions."""
+    return np.append(np.ones(min(len(values), 1), dtype=bool), values[1:] != values[:-1])

@@ -18,8 +18,8 @@ class Random(Recommender):
     """Articles in an order of each customer's own.
 
     Article (a j + b) mod p is at place j, for a prime p of at least I and numbers a and b drawn for each customer
-    (Carter and Wegman, 1979), places without an article left out. If I is prime, any two places are equally likely to have
-    any two articles, else nearly; and no order is stored.
+    (Carter and Wegman, 1979), places without an article left out. If I is prime, any two places are equally likely to
+    have any two articles, else nearly; and no order is stored.
     """
 
     seed: int = 42

@@ -8,9 +8,10 @@ import numpy as np
 from tqdm import tqdm
 
 from finetune.data.demo.drawing import draw
-from finetune.data.demo.marked_folder import require_numbers, write_whole
+from finetune.data.demo.marked_folder import MARK, require_numbers, write_whole
 from finetune.data.demo.purchases import purchase_rows
 from finetune.data.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, stock
+from metrics.common.files import read_json_object
 
 VERSION = 2
 MOST_ARTICLES = LAST_CODE - FIRST_CODE + 1
@@ -31,6 +32,12 @@ def write_demo(folder: Path, articles: int, seed: int) -> None:
     mark = {"articles": articles, "seed": seed, "version": VERSION}
     earlier = [{**mark, "version": version} for version in range(1, VERSION)]
     write_whole(folder, mark, lambda draft: _write(draft, articles, seed), earlier)
+
+
+def is_of_earlier_version(folder: Path) -> bool:
+    """Whether `folder` is a demo catalogue that an earlier version wrote; raises `UserError` if its mark is damaged."""
+    path = folder / MARK
+    return path.is_file() and read_json_object(path, "remove the folder to draw it anew").get("version") != VERSION
 
 
 def image_path(article_id: str) -> Path:

@@ -23,6 +23,7 @@ from metrics.records.captions import read_captions
 from metrics.scoring.clusters import find_clusters
 from metrics.scoring.registry import choose_measures
 from metrics.scoring.suite import score_captions
+from recommend.interactions.settings import read_articles
 
 HM_DIR = os.environ.get("HM_DIR")
 pytestmark = [
@@ -103,6 +104,16 @@ def test_published_counts(full: Prepared) -> None:
     sizes = full.account.split.sizes
     assert [sizes[split] for split in ("train", "validation", "test")] == [83_385, 10_423, 10_424]
     assert len(full.splits["train"].features["category"].names) == 89
+
+
+def test_articles_of_the_papers_table_1(full: Prepared, real: Path) -> None:
+    articles = read_articles(real, full.items)
+    assert {name: int(members.sum()) for name, members in articles.members.items()} == {
+        "original": 105_542,
+        "filtered": 104_232,
+        "augmented": 105_100,
+    }
+    assert (articles.filled, articles.undescribed) == (0, 404)
 
 
 def test_published_text_statistics(full: Prepared) -> None:

@@ -151,6 +151,16 @@ def test_bad_files_are_refused(data: Path, tmp_path: Path) -> None:
     assert "cannot read the table" in refused_by("purchases", data, "--out", out)
     table.unlink()
     assert f"cannot read {table}: No such file" in refused_by("purchases", data, "--out", out)
+    kaggle_purchases(data, LINES, ARTICLES)
+    for name, text in (("customers.csv", "customer_id\nann\nbe"), ("articles.csv", "article_id\n0100")):
+        (data / name).write_text(text)
+        assert f"{name}: the last line does not end" in refused_by("purchases", data, "--out", out)
+    (data / "customers.csv").write_text("id\nann\n")
+    kaggle_purchases(data, LINES, ARTICLES)
+    assert "customers.csv: cannot read the table (" in refused_by("purchases", data, "--out", out)
+    (data / "customers.csv").unlink()
+    (data / "articles.csv").write_text("id\n0100\n")
+    assert "articles.csv: cannot read the column article_id" in refused_by("purchases", data, "--out", out)
     kaggle_purchases(data, LINES, ["7"])
     assert "found articles 0100000001, 0100000002, 0100000003" in refused_by("purchases", data, "--out", out)
     assert not out.exists()
@@ -173,6 +183,11 @@ def test_other_folders_are_kept_and_damage_is_noticed(data: Path, tmp_path: Path
         open_purchases(out)
     with pytest.raises(UserError, match="name a folder that `lookbook purchases` made"):
         open_purchases(data)
+
+
+def test_a_demo_of_an_earlier_version_is_said_to_be_one(data: Path, tmp_path: Path) -> None:
+    (data / "demo.json").write_text('{"articles": 4, "seed": 0, "version": 1}')
+    assert "an earlier version drew this demo" in done("purchases", data, "--out", tmp_path / "out")
 
 
 def test_rows_are_read_as_csv(tmp_path: Path) -> None:
