@@ -32,7 +32,7 @@ class Relevant:
 
         Articles that no list can name are left out.
         """
-        keep = (self.articles >= 0) & wanted[self.articles]
+        keep = (self.articles >= 0) & wanted[np.maximum(self.articles, 0)]
         rows, owners = np.unique(self.owners[keep], return_inverse=True)
         return Relevant(self.customers[rows], owners, self.articles[keep])
 

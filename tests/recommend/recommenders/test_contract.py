@@ -1,9 +1,11 @@
 """What every recommender must do. A new one adds itself to `CASES`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_purchases import ARTICLES, CUSTOMERS, drawn_purchases
 
@@ -11,6 +13,7 @@ from metrics.common.errors import UserError
 from recommend.recommenders.base import PAD, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.registry import RECOMMENDERS, load_recommender, saved_recommender
 
+VBPR = {"factors": 4, "feature_factors": 3, "epochs": 2, "batch_size": 100}
 CASES: dict[str, dict[str, Any]] = {
     "random": {"recommender": "random"},
     "most-popular": {"recommender": "most-popular"},
@@ -21,9 +24,29 @@ CASES: dict[str, dict[str, Any]] = {
     "item-knn": {"recommender": "item-knn", "neighbours": 8},
     "als": {"recommender": "als", "factors": 4, "iterations": 3},
     "bpr": {"recommender": "bpr", "factors": 4, "iterations": 5},
+    "content": {"recommender": "content"},
+    "content of a table": {"recommender": "content-neighbours", "table": "neighbours.parquet"},
+    "vbpr": {"recommender": "vbpr", **VBPR},
+    "vbpr as in the paper": {"recommender": "vbpr-paper", **VBPR},
+    "vbpr without features": {"recommender": "bpr-mf", **VBPR},
+    "hybrid": {"recommender": "hybrid", "settings_of_warm": {"neighbours": 8}},
 }
 EVERYBODY = np.arange(CUSTOMERS)
 NOBODY = CUSTOMERS - 1  # the customer who has bought nothing
+
+
+@pytest.fixture(autouse=True, scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The table of neighbours that one of the cases reads: each article's next three."""
+    pairs = [(one, (one + step) % ARTICLES, 1 / (1 + step)) for one in range(ARTICLES) for step in (1, 2, 3)]
+    folder = tmp_path_factory.mktemp("table")
+    columns = pd.DataFrame(pairs, columns=["id", "neighbour", "cosine"])
+    columns.assign(
+        id=columns["id"].map("{:010d}".format), neighbour=columns["neighbour"].map("{:010d}".format)
+    ).to_parquet(folder / "neighbours.parquet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield
 
 
 def features() -> ItemFeatures:

@@ -1,0 +1,59 @@
+"""The features of articles, aligned with the articles of purchases."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from finetune.data.feature_cache import FeatureStore
+from metrics.common.errors import UserError
+from recommend.features.fusion import UnitVectors
+from recommend.features.reduce import reduce_vectors
+from recommend.recommenders.base import ItemFeatures
+
+_BATCH = 8192
+_NAMED = 5
+
+
+def item_features(store: FeatureStore, article_ids: Sequence[str], dimensions: int | None = None) -> ItemFeatures:
+    """The row of each article, or of all zeros where the store has none, which `without_features` names.
+
+    Args:
+        store: any that `lookbook embed`, `join-features` or `reduce` wrote, with a vector an item.
+        article_ids: I articles.
+        dimensions: reduce the store's unit vectors by PCA, fitted on all its items, to so many; None: as they are.
+
+    Raises:
+        UserError: the store has none of the articles, its rows are no vectors or not finite, or PCA cannot have so many
+            dimensions.
+    """
+    places = {key: place for place, key in enumerate(store.ids)}
+    found = np.array([places.get(key, -1) for key in article_ids], dtype=np.int64)
+    known = np.flatnonzero(found >= 0)
+    if not len(known):
+        raise UserError(
+            f"{store.path}: expected features of the articles that were bought, such as {article_ids[0]}, found other "
+            f"items, such as {store.ids[0]}; embed the catalogue of these purchases"
+        )
+    vectors = UnitVectors([store])
+    reduced = None if dimensions is None else reduce_vectors(vectors, "pca", dimensions)
+    rows = np.zeros((len(article_ids), dimensions or vectors.dimension), dtype=np.float32)
+    for start in range(0, len(known), _BATCH):
+        part = known[start : start + _BATCH]
+        rows[part] = store.rows(found[part]) if reduced is None else reduced.rows[found[part]]
+    name = store.path.name if dimensions is None else f"{store.path.name} PCA {dimensions}"
+    return ItemFeatures(rows, found >= 0, name)
+
+
+def random_features(articles: int, dimensions: int = 64, seed: int = 42) -> ItemFeatures:
+    """Vectors drawn from N(0, 1): the control that says nothing of an article."""
+    rows = np.random.default_rng(seed).standard_normal((articles, dimensions), dtype=np.float32)
+    return ItemFeatures(rows, np.ones(articles, dtype=bool), f"random {dimensions}")
+
+
+def without_features(features: ItemFeatures, article_ids: Sequence[str]) -> str | None:
+    """A sentence that counts and names the articles without features; None if all have some."""
+    lacking = [key for key, known in zip(article_ids, features.known, strict=True) if not known]
+    if not lacking:
+        return None
+    named = ", ".join(lacking[:_NAMED]) + (", ..." if len(lacking) > _NAMED else "")
+    return f"{features.name}: {len(lacking):,} of {len(article_ids):,} articles have no features ({named})"
