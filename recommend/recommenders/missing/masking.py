@@ -13,61 +13,18 @@ from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
-from recommend.ranking.estimates import Difference, Estimate, differences, estimates
+from recommend.ranking.estimates import differences, estimates
 from recommend.ranking.hits import Hits, Lists, hits
 from recommend.ranking.relevant import Places, Relevant
 from recommend.recommenders.base import ItemFeatures, Recommender
 from recommend.recommenders.missing.held_out import HeldOut
 from recommend.recommenders.missing.imputation import METHODS, Method, impute, without_unknown
+from recommend.recommenders.missing.result import KNOWN, OF_ALL, OF_HIDDEN, MaskedRow, MaskingStudy, sentence
 
 Mask = NDArray[np.bool_]
 Fit = Callable[[Purchases, ItemFeatures], Recommender]
 SHARES = (0.2, 0.5)
-KNOWN = "nothing hidden"
 REFERENCE: Method = "mean"
-OF_ALL, OF_HIDDEN = "all", "hidden"
-
-
-@dataclass(frozen=True)
-class MaskedRow:
-    """One recommender on features with one method of imputation.
-
-    Attributes:
-        model: the recommender.
-        share: of the descriptions that is hidden.
-        hidden: how many articles that is.
-        method: of imputation; `nothing hidden` is the recommender with all descriptions.
-        articles: which purchases of the test part are to be found: `all`, or those of `hidden` articles.
-        ndcg: mean nDCG@k.
-        gain: how much more than by mean imputation, paired; None for that itself.
-        by_mean: articles that the method had to give the mean.
-    """
-
-    model: str
-    share: float
-    hidden: int
-    method: str
-    articles: str
-    ndcg: Estimate
-    gain: Difference | None
-    by_mean: int
-
-
-@dataclass(frozen=True)
-class MaskingStudy:
-    """The result of `masking_study`.
-
-    Attributes:
-        k: length of the lists.
-        rows: by recommender, share, method and articles.
-        sentences: of each recommender, whether captions beat mean imputation on the hidden articles.
-        notes: what the captions are of, and what the intervals do not cover.
-    """
-
-    k: int
-    rows: Sequence[MaskedRow]
-    sentences: Sequence[str]
-    notes: Sequence[str]
 
 
 def masking_study(
@@ -106,7 +63,7 @@ def masking_study(
         whole = setting.lists(fit(train, features))
         for share, mask in hidden.items():
             rows += setting.compare(model, fit, share, features, mask, used, whole)
-    return MaskingStudy(k, rows, [_sentence(model, rows, k) for model in models], _notes(captions, hidden))
+    return MaskingStudy(k, rows, [sentence(model, rows, k) for model in models], _notes(captions, hidden))
 
 
 @dataclass(frozen=True)
@@ -186,30 +143,6 @@ def _hidden(order: Places, groups: Places, features: ItemFeatures, share: float)
     mask = np.zeros(len(groups), dtype=bool)
     mask[order[:count]] = True
     return mask
-
-
-def _sentence(model: str, rows: Sequence[MaskedRow], k: int) -> str:
-    gains = {
-        row.share: row.gain
-        for row in rows
-        if row.model == model and row.method == "captions" and row.articles == OF_HIDDEN and row.gain
-    }
-    if not gains:
-        return f"{model}: captions were not compared with mean imputation."
-    figures = "; ".join(
-        f"nDCG@{k} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] with {share:.0%} hidden"
-        for share, gain in gains.items()
-    )
-    above, below = ([gain.low > 0 for gain in gains.values()], [gain.high < 0 for gain in gains.values()])
-    if all(above):
-        verdict = "on the hidden articles captions beat mean imputation"
-    elif all(below):
-        verdict = "on the hidden articles mean imputation beats captions"
-    elif any(above) or any(below):
-        verdict = "on the hidden articles captions differ from mean imputation for some shares alone"
-    else:
-        verdict = "no effect of captions over mean imputation was found on the hidden articles"
-    return f"{model}: {verdict}: {figures}."
 
 
 def _notes(captions: HeldOut, hidden: Mapping[float, Mask]) -> list[str]:
