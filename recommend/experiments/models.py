@@ -111,6 +111,7 @@ class _Trained(_Model):
     epochs: PositiveInt | None = None
     draw: Literal["purchases", "customers"] | None = None
     article_bias: bool | None = None
+    deviation: PositiveFloat | None = None
     validate_every: PositiveInt | None = None
     patience: PositiveInt | None = None
     validated: PositiveInt | None = None
