@@ -29,8 +29,10 @@ spice: install  ## the jars of SPICE (387 MB); without network the demo continue
 demo: spice  ## the whole path on the built-in catalogue: train, caption, score, report
 	$(BIN)/lookbook run recipes/demo.yaml
 
-demo-recommend: install  ## features of the built-in catalogue on one page: similar items, precision, maps, clusters
+demo-recommend: install  ## features of the built-in catalogue on one page, and recommenders on its purchases
 	$(BIN)/lookbook report-features recipes/demo.yaml --resolution 128
+	$(BIN)/lookbook purchases data/demo-catalogue --items runs/demo/items.parquet --out runs/demo/purchases
+	$(BIN)/lookbook recommend recipes/recommend/demo.yaml
 
 notebooks: install  ## run the notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist --nbmake --nbmake-timeout=1200 notebooks
@@ -53,7 +55,7 @@ bench-full: install  ## the same on 101,225 captions, a whole catalogue
 bench-recipe: install  ## the published recipe against ours, and each correction alone; ABLATION=...
 	$(BIN)/lookbook bench-recipe $(ABLATION)
 
-bench-recommend: install  ## time of search among 105,000 and a million items, beside the bare matrix products
+bench-recommend: install  ## search among a million items beside the bare products; embed; recommenders on 31.8 million purchases
 	$(BIN)/lookbook bench-recommend
 
 lint: install  ## ruff

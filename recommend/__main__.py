@@ -3,6 +3,7 @@
 from metrics.cli import assemble
 from recommend.bench import commands as bench
 from recommend.evaluation import commands as evaluation
+from recommend.experiments import commands as experiments
 from recommend.features import commands as features
 from recommend.interactions import commands as interactions
 from recommend.items import commands as items
@@ -10,7 +11,7 @@ from recommend.report import commands as report
 
 app = assemble(
     "Find similar items by features of photos and texts, recommend them, and measure how good both are.",
-    {module.__name__: module.app for module in (features, items, evaluation, interactions, report, bench)},
+    {module.__name__: module.app for module in (features, items, evaluation, interactions, experiments, report, bench)},
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Two systems that look captions up: that of the most similar training photo, and the consensus of several."""
+"""Two systems that look captions up: that of the most similar training photo, and the consensus of several items'."""
 
 import gc
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
@@ -12,13 +13,14 @@ import torch
 
 from finetune.captioning.baselines import described_splits, write_baseline, write_baselines
 from finetune.captioning.neighbours import nearest_items
-from finetune.captioning.photo_features import features_digest, photo_features
-from finetune.config.baselines import BASE, NONE, Baselines
-from finetune.config.recipe import Recipe
+from finetune.config.baselines import BASE, NONE
+from finetune.config.catalogues import SPLITS
+from finetune.config.recipe import Model, Recipe
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared
 from finetune.embedding.captioner import CaptionerEncoder
 from finetune.embedding.named import named_encoder
+from finetune.embedding.photo_features import features_digest, photo_features
 from finetune.models.encoders.base import Encoder
 from finetune.models.loading import base_name
 from finetune.runs.captioning_system import CaptioningSystem, load_system
@@ -51,7 +53,11 @@ def check_lookup(recipe: Recipe) -> None:
 
 
 def _named_encoder(name: str) -> Encoder:
-    encoder = named_encoder(name)
+    try:
+        encoder = named_encoder(name)
+    except UserError as error:
+        reason = str(error).removeprefix(f"--encoder {name}: ").removeprefix("model.base: ")  # its keys elsewhere
+        raise UserError(f"baselines.encoder: {name}: {reason}") from error
     if encoder.reads == "text" or len(encoder.shape) != 1:
         raise UserError(f"baselines.encoder: {name}: gives no vector of a photo; name an encoder of photos")
     return encoder
@@ -75,22 +81,23 @@ def write_all(recipe: Recipe, parts: Sequence[tuple[Prepared, Path]]) -> list[Pa
     for part, folder in parts:
         files += write_baselines(part, folder)
         if encoder:
-            files += write_lookups(part, folder, encoder, recipe.baselines)
+            files += write_lookups(part, folder, encoder, recipe)
     return files
 
 
-def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, baselines: Baselines) -> list[Path]:
+def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, recipe: Recipe) -> list[Path]:
     """Write both systems' captions of the test split, each in a folder of its own with its `run.json`.
 
-    An item gets the (first) reference of a training item. Raises `UserError` if there is nothing to look up, or if a
-    file cannot be written.
+    An item gets the (first) reference of a training item. Of a single training item there is no consensus: it is left
+    out, and a line says so. Raises `UserError` if there is nothing to look up, or if a file cannot be written.
     """
     train, test = described_splits(prepared)
-    store = photo_features(prepared, encoder)
-    near = nearest_items(store, train, test, baselines.neighbours)
+    store = photo_features((prepared.splits[split] for split in SPLITS), encoder)
+    near = nearest_items(store, train, test, recipe.baselines.neighbours)
     found = [[train[place].references[0] for place in places] for places in near]
-    name, k = _shown(encoder.name), len(near[0])
-    facts = {"encoder": name, "features": features_digest(store.about), "about": store.about.to_json()}
+    name, k = _shown(encoder.name, recipe.model), len(near[0])
+    about = store.about.to_json() | {"encoder": store.about.encoder_shown}
+    facts = {"encoder": name, "features": features_digest(store.about), "about": about}
     nearest = write_baseline(
         prepared,
         folder / "nearest",
@@ -98,19 +105,27 @@ def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, baselines:
         [captions[0] for captions in found],
         {"rule": "nearest", "k": 1} | facts,
     )
+    if k == 1:
+        print("note: training has one item, so no consensus of several is written", file=sys.stderr)
+        return [nearest]
     consensus = write_baseline(
         prepared,
         folder / "consensus",
-        f"consensus of the {k} nearest photos' captions ({name})",
+        f"consensus of the {k} nearest items' captions ({name})",
         [consensus_of(captions) for captions in found],
         {"rule": "consensus", "k": k} | facts,
     )
     return [nearest, consensus]
 
 
-def _shown(encoder: str) -> str:
+def _shown(encoder: str, model: Model) -> str:
+    """An encoder as tables name it; a base that was put together here is its named photo encoder to the user."""
     source, _, features = encoder.rpartition(":")
-    return f"vision tower of {base_name(source)}" if features == _VISION else base_name(encoder)
+    if features != _VISION:
+        return base_name(encoder)
+    if source == model.base and model.tiny and model.tiny.encoder:
+        return f"vision tower {base_name(model.tiny.encoder)}"
+    return f"vision tower of {base_name(source)}"
 
 
 def consensus_of(captions: Sequence[str]) -> str:

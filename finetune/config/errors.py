@@ -3,11 +3,10 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from finetune.config.catalogues import CatalogueConfig
 from finetune.config.section import Section
 from metrics.common.errors import UserError
 
@@ -50,17 +49,17 @@ def _only_follows(error: Any) -> bool:
 
 def _explain(kind: type[BaseModel], error: Any) -> str:
     """One line for one of pydantic's errors, with the nearest known key for an unknown one."""
-    section, keys = _located(kind, error["loc"])
+    sections, keys = _located(kind, error["loc"])
     where = ".".join(keys) or kind.__name__.lower()
     if error["type"].startswith("union_tag"):
-        found = error["ctx"].get("tag", "nothing")
-        known = list(_catalogues())
-        return f"{where}.catalogue: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
+        key, found = error["ctx"]["discriminator"].strip("'"), error["ctx"].get("tag", "nothing")
+        known = list(_by_tag(sections))
+        return f"{where}.{key}: expected one of {', '.join(known)}; found {found}{nearest(found, known)}"
     if error["type"] == "missing":
         return f"{where}: missing; the {kind.__name__.lower()} must give it"
     if error["type"] != "extra_forbidden":
         return f"{where}: {_expected(error)}, found {_shown(error['input'])}{_remedy(error)}"
-    known = list(section.model_fields)
+    known = list(sections[0].model_fields)
     return f"{where}: unknown key{nearest(keys[-1], known) or '; known: ' + ', '.join(known)}"
 
 
@@ -98,27 +97,30 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
-def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[type[BaseModel], list[str]]:
-    """The section that an error is in, and its key as the file has it.
+def _located(kind: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[type[BaseModel]], list[str]]:
+    """The section that an error is in, and its key as the file has it; the parts of a union whose tag is wrong.
 
-    Pydantic puts `ONE` or `SEVERAL` after `data`, and the catalogue after that or after the place in the list.
+    Pydantic puts the tag of a union's part after its key or its place in a list, and `ONE` or `SEVERAL` after `data`.
     """
-    section = kind
-    keys = [str(part) for part in location]
-    rest = keys[:-1]
-    if keys[:1] == ["data"] and len(keys) > 1:
-        catalogue = 2 if keys.pop(1) == SEVERAL else 1
-        if len(keys) > catalogue:
-            section = _catalogues()[keys.pop(catalogue)]
-        rest = keys[catalogue:-1]
-    for key in rest:
-        inner = _models(section.model_fields[key].annotation) if key in section.model_fields else []
-        section = inner[0] if inner else section
-    return section, keys
+    sections, keys = [kind], []
+    for key in location:
+        if len(sections) > 1 and isinstance(key, str):
+            sections = [_by_tag(sections)[key]] if key not in (ONE, SEVERAL) else sections
+            continue
+        keys.append(str(key))
+        field = sections[0].model_fields.get(str(key))
+        sections = (_models(field.annotation) if field else []) or sections
+    return sections, keys
 
 
-def _catalogues() -> dict[str, type[BaseModel]]:
-    return {get_args(model.model_fields["catalogue"].annotation)[0]: model for model in _models(CatalogueConfig)}
+def _by_tag(sections: Iterable[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """The parts of a union by the value that their discriminator, a literal that each must give, may have."""
+    parts: dict[str, type[BaseModel]] = {}
+    for section in sections:
+        for field in section.model_fields.values():
+            if field.is_required() and get_origin(field.annotation) is Literal:
+                parts |= dict.fromkeys(get_args(field.annotation), section)
+    return parts
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

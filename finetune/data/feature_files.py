@@ -2,9 +2,13 @@
 
 A store is a folder: `features.json` says what the rows are, `ids.jsonl` has the id of each as a JSON string a line, and
 `rows.bin` the rows one after another, little-endian. bfloat16, which numpy lacks, is the upper half of a float32.
+`features.json` also has the hash of each piece of `rows.bin`, so that damage is found where it is read.
 """
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -21,6 +25,8 @@ _CALLED = {
     "adapter": "an adapter of hash",
     "items": "a number of items of",
 }
+_NEWLY_RECORDED = ("revision", "processor")  # earlier versions left them out for some encoders
+_PIECE = 1 << 22  # bytes
 Dtype = Literal["float16", "float32", "bfloat16"]
 STORED: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),
@@ -65,6 +71,12 @@ class About:
     note: str | None = field(default=None, compare=False)
     folder: str | None = field(default=None, compare=False)
 
+    @property
+    def encoder_shown(self) -> str:
+        """`encoder` as reports name it: of a model in a folder of this machine without the folder's path."""
+        names = self.encoder.split(" + ")  # of joined stores
+        return " + ".join(Path(name).name if Path(name).is_absolute() else name for name in names)
+
     def to_json(self) -> dict[str, Any]:
         """The values that are known."""
         return {name: value for name, value in asdict(self).items() if value is not None}
@@ -85,7 +97,8 @@ class About:
         mine, theirs = self.to_json(), other.to_json()
         compared = [one.name for one in fields(self) if one.compare]
         for name in compared:
-            if mine.get(name) != theirs.get(name):
+            unknown = name in _NEWLY_RECORDED and (name not in mine or name not in theirs)
+            if mine.get(name) != theirs.get(name) and not unknown:
                 raise UserError(
                     f"{where}: expected features with {_CALLED.get(name, name)} {mine.get(name)}, found "
                     f"{theirs.get(name)}; {remedy}"
@@ -98,6 +111,37 @@ def read_shape(reader: JsonReader) -> tuple[int, ...]:
     if not isinstance(sides, list) or not all(type(side) is int and side > 0 for side in sides):
         return ()
     return tuple(sides)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The hash of each piece of `rows.bin`; a piece has so many `rows`, the last one may have fewer.
+
+    Stores of earlier versions have no digests: their rows are not checked.
+    """
+
+    rows: int
+    digests: Sequence[str]
+
+    @classmethod
+    def of(cls, path: Path, bytes_each: int) -> Self:
+        """Read the file `path`, whose rows have so many bytes, in pieces of 4 MiB, or of a row if that is longer."""
+        rows = max(1, _PIECE // bytes_each)
+        with path.open("rb") as file:
+            return cls(rows, [piece_digest(piece) for piece in iter(lambda: file.read(rows * bytes_each), b"")])
+
+    @classmethod
+    def from_json(cls, reader: JsonReader, count: int) -> Self:
+        """Read the hashes of `count` rows. Raises `UserError` if there are more or fewer than of that many."""
+        rows, digests = reader.whole("rows") or 1, reader.texts("digests")
+        if rows < 1 or len(digests) not in (0, -(-count // rows)):
+            raise reader.error(f"expected a hash of every {rows:,} of {count:,} rows, found {len(digests):,}")
+        return cls(rows, digests)
+
+
+def piece_digest(piece: Any) -> str:
+    """The hash of a piece's bytes, 16 hexadecimal digits."""
+    return hashlib.sha256(piece).hexdigest()[:16]
 
 
 def to_stored(rows: NDArray[np.float32], dtype: str) -> NDArray[Any]:

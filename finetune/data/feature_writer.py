@@ -6,9 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from math import prod
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from finetune.data.feature_files import (
     STORED,
     About,
     Dtype,
+    Pieces,
     finite_rows,
     read_shape,
     to_float32,
@@ -94,7 +96,8 @@ class FeatureWriter:
             raise UserError(f"{self.path}: no item has features; nothing is written")
         ids, rows = (sha256(self.draft / name) for name in (IDS, ROWS))
         digest = hashlib.sha256(bytes.fromhex(ids + rows)).hexdigest()
-        self._write_about(rows=len(self.ids), digest=digest, ids_digest=ids)
+        pieces = asdict(Pieces.of(self.draft / ROWS, self._bytes_each))
+        self._write_about(rows=len(self.ids), digest=digest, ids_digest=ids, pieces=pieces)
         self.draft.rename(self.path)
 
     def _claim(self) -> None:
@@ -112,17 +115,19 @@ class FeatureWriter:
         if found != (self.shape, self.dtype):
             raise UserError(f"{self.draft}: expected rows of {self.shape} {self.dtype}, found {found}; {remedy}")
 
-    def _write_about(self, rows: int | None = None, digest: str | None = None, ids_digest: str | None = None) -> None:
+    def _write_about(self, **finished: Any) -> None:
         values = {
             "lookbook": installed_version(),
-            "rows": rows,
             "shape": list(self.shape),
             "dtype": self.dtype,
-            "digest": digest,
-            "ids_digest": ids_digest,
             "about": self.about.to_json(),
+            **finished,
         }
         write_text(self.draft / ABOUT, json.dumps(values, indent=1) + "\n")
+
+    @property
+    def _bytes_each(self) -> int:
+        return prod(self.shape) * STORED[self.dtype].itemsize
 
     def _recover(self) -> list[str]:
         """The ids whose rows are whole; what an interruption cut off is removed."""
@@ -130,12 +135,11 @@ class FeatureWriter:
             (self.draft / name).touch()
         _cut_last_line(self.draft / IDS)
         ids = [str(key) for _, key in json_lines(self.draft / IDS)]
-        bytes_each = prod(self.shape) * STORED[self.dtype].itemsize
-        rows = (self.draft / ROWS).stat().st_size // bytes_each
+        rows = (self.draft / ROWS).stat().st_size // self._bytes_each
         if len(ids) > rows:
             ids = ids[:rows]
             write_text(self.draft / IDS, "".join(one_line(json.dumps(key)) + "\n" for key in ids))
-        os.truncate(self.draft / ROWS, len(ids) * bytes_each)
+        os.truncate(self.draft / ROWS, len(ids) * self._bytes_each)
         return ids
 
     def _check_finite(self, ids: Sequence[str], rows: NDArray[np.float32]) -> None:

@@ -53,24 +53,27 @@ class Prepared:
                 yield _record(row, names, split)
 
 
-def prepare(config: CatalogueSection) -> Prepared:
+def prepare(config: CatalogueSection, divided: bool = True) -> Prepared:
     """Load, split, check every photo and cache; a second call with unchanged data reads the cache.
 
-    The cache is in `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`).
+    If it is not to be `divided`, all described items are in `train`, however few they are. The cache is in
+    `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`).
     Raises `UserError` if a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
     """
     catalogue = loader_of(config).load()
     check_catalogue(catalogue)
-    _set_aside_unsplittable(catalogue)
-    parts = _limited_parts(catalogue, config)
+    if divided:
+        _set_aside_unsplittable(catalogue)
+    _refuse_empty(catalogue)
+    parts = _limited_parts(catalogue, config, divided)
     _check_captions(parts, config.max_caption_words)
     fingerprint = f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
     folder = cache_folder() / f"{fingerprint}-{cache.source_digest(catalogue)}-{cache.LAYOUT_VERSION}"
     if not cache.is_whole(folder):
         cache.remove_damaged(folder)
         usable = _without_bad_images(catalogue, parts, config)
-        divided = _limited(usable | keep_photos_together(usable, config.split), config.limit)
-        cache.write(folder, fingerprint, catalogue, divided, config)
+        together = keep_photos_together(usable, config.split) if divided else usable
+        cache.write(folder, fingerprint, catalogue, _limited(usable | together, config.limit), config)
     splits, account = cache.read(folder, catalogue.folder)
     return Prepared(splits, replace(account, name=config.called, title=config.title), folder / ITEMS)
 
@@ -97,16 +100,19 @@ def _set_aside_unsplittable(catalogue: Catalogue) -> None:
     if 0 < len(few) < len(SPLITS):
         catalogue.undescribed = pd.concat([few, catalogue.undescribed], ignore_index=True)
         catalogue.drop("too few captions to split", few["id"] == "", "in splits")
+
+
+def _refuse_empty(catalogue: Catalogue) -> None:
     if catalogue.described.empty and catalogue.undescribed.empty:
         steps = "; ".join(f"{articles:,} {step}" for step, articles in catalogue.counts)
         raise UserError(f"{catalogue.folder or catalogue.name}: no article is left to use: {steps}")
 
 
-def _limited_parts(catalogue: Catalogue, config: CatalogueSection) -> dict[str, pd.DataFrame]:
-    if catalogue.described.empty:
-        parts = dict.fromkeys(SPLITS, catalogue.described)
-    else:
+def _limited_parts(catalogue: Catalogue, config: CatalogueSection, divided: bool) -> dict[str, pd.DataFrame]:
+    if divided and not catalogue.described.empty:
         parts = split_articles(catalogue.described, config.split)
+    else:
+        parts = dict.fromkeys(SPLITS, catalogue.described.head(0)) | {"train": catalogue.described}
     parts["undescribed"] = catalogue.undescribed
     return _limited(parts, config.limit)
 

@@ -18,7 +18,9 @@ def embed(
     places: Annotated[list[Path], typer.Argument(metavar="CATALOGUE", help="a recipe or a folder; parts with --join")],
     out: Annotated[Path, typer.Option(help="the folder of the store")],
     encoder: Annotated[str, typer.Option(help="such as efficientnet-lite0, fashion-clip, tfidf, RUN:queries")] = "",
-    resolution: Annotated[int | None, typer.Option(min=1, help="pixels of a side, of efficientnet-lite0")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="pixels of a side, of efficientnet-lite0 or a ResNet")
+    ] = None,
     pooling: Annotated[str | None, typer.Option(help="pooled or grid; of RUN:queries mean, flat or grid")] = None,
     text: Annotated[str, typer.Option(help="description, or columns:A,B,... of the catalogue's table")] = "",
     captions: Annotated[Path | None, typer.Option(help="encode the captions of this file instead")] = None,
@@ -27,7 +29,9 @@ def embed(
     dtype: Annotated[
         str | None, typer.Option(help="of the stored numbers: float16 (the default), float32 or bfloat16")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="photos that are encoded at once")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="photos that are encoded at once; default: 32, or 4 on a CPU")
+    ] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="encode one of N shares, to be joined")] = None,
     join: Annotated[bool, typer.Option("--join", help="put the parts that --shard wrote together")] = False,
     catalogue: Annotated[str | None, typer.Option(help="only this one of a recipe with several catalogues")] = None,

@@ -19,6 +19,9 @@ from finetune.embedding.texts import TEXTS, Text, write_texts
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
 
+_BATCH = 32
+_CPU_BATCH = 4  # photos; the C library hands memory of tensors above 32 MB back after each use, which costs a third
+
 
 def about_of(encoder: Encoder, work: Work, catalogue: str, folder: str | None, text: str | None) -> About:
     """What the features of `work` by `encoder` are; `text` says which texts they are of, None for photos."""
@@ -41,12 +44,13 @@ def embed(
     out: Path,
     shard: Shard | None = None,
     dtype: Dtype = "float16",
-    batch_size: int = 64,
+    batch_size: int | None = None,
 ) -> FeatureStore:
     """Write the store `out` of a shard of the work; if it is there already, it is only read.
 
     Each process of `accelerate launch` encodes its share into a part in a hidden folder beside `out`; the first joins
     them. Parts of a killed run are kept, and continued by any number of processes. All processes return the store.
+    By default a batch is 32 items, or 4 photos on a CPU.
     Raises `UserError` if `out`, or what an interrupted run left, holds something else, or if the share is empty.
     """
     state, ids = PartialState(), (shard or Shard()).of(work.sources)
@@ -83,7 +87,7 @@ def _is_there(out: Path, about: About, ids: Sequence[str], dtype: Dtype) -> bool
     return there
 
 
-def _encode_missing(encoder: Encoder, work: Work, ids: Sequence[str], parts: Parts, batch_size: int) -> None:
+def _encode_missing(encoder: Encoder, work: Work, ids: Sequence[str], parts: Parts, batch_size: int | None) -> None:
     """Encode this process's share of the items that no part has yet, into a new part."""
     state = PartialState()
     done, number = parts.recover(ids)
@@ -91,7 +95,8 @@ def _encode_missing(encoder: Encoder, work: Work, ids: Sequence[str], parts: Par
     share = missing[state.process_index :: state.num_processes]
     if not share:
         return
-    size = batch_size if work.of_photos else batch_size * 16  # texts are batched by length, of which these are few
+    size = batch_size or (_CPU_BATCH if state.device.type == "cpu" and work.of_photos else _BATCH)
+    size *= 1 if work.of_photos else 16  # texts are batched by length, of which these are few
     with (
         FeatureWriter(parts.path(number + state.process_index), parts.about, parts.shape, parts.dtype) as writer,
         tqdm(total=len(share), desc="encoding", unit="item", disable=not state.is_main_process, leave=False) as bar,

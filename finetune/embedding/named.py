@@ -3,7 +3,7 @@
 from finetune.data.feature_cache import FeatureStore
 from finetune.embedding.pca import PCA, Projected
 from finetune.models.encoders import load_encoder
-from finetune.models.encoders.base import Encoder
+from finetune.models.encoders.base import STRETCHED, Encoder
 from metrics.common.errors import UserError
 
 FEATURES = ("queries", "vision")  # of a captioner
@@ -40,7 +40,8 @@ def encoder_of(store: FeatureStore) -> Encoder:
             " repeated for a new photo or sentence; search it by --id, or search the store that it was reduced from"
         )
     name, pinned = about.encoder, about.revision and ":" not in about.encoder and "@" not in about.encoder
-    resolution = about.resolution if name == "efficientnet-lite0" else None
+    chosen = name == "efficientnet-lite0" or (about.processor or "").startswith(STRETCHED)
+    resolution = about.resolution if chosen else None
     encoder = named_encoder(f"{name}@{about.revision}" if pinned else name, resolution, about.pooling.partition(",")[0])
     encoder.restore(store.path)
     if encoder.about().weights != about.weights:

@@ -31,7 +31,7 @@ class EmbedRequest:
     fill: bool
     pca: int | None
     dtype: str | None
-    batch_size: int
+    batch_size: int | None
     shard: str | None
     join: bool
     catalogue: str | None

@@ -1,7 +1,7 @@
 """The work of the command `embed`: from a recipe or a folder to a store, from parts to a store."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,7 @@ from finetune.data.mixture import prepare_all, prepare_one
 from finetune.data.preparation import Prepared, prepare
 from finetune.embedding.embed import about_of, embed
 from finetune.embedding.items import Work, described, photos_of
-from finetune.embedding.join import join_shards
+from finetune.embedding.join import check_parts, join_shards
 from finetune.embedding.named import encoder_of, named_encoder
 from finetune.embedding.pca import check_dimensions, reduce_store, reduced_about
 from finetune.embedding.request import EmbedRequest
@@ -58,12 +58,13 @@ def join_parts(request: EmbedRequest) -> None:
     """Join the parts that `--shard` wrote, and say what was done."""
     if not distributed().is_main_process:
         return
-    if request.pca:
-        refuse_existing(request.out)
-        stores = [FeatureStore.open(path) for path in request.places]
-        check_dimensions(request.pca, sum(map(len, stores)), stores[0].shape)
-    store = join_shards(request.places, unreduced(request.out) if request.pca else request.out)
-    print(_line(_reduced(store, encoder_of(store), request) if request.pca else store))
+    if request.pca is None:
+        print(_line(join_shards(request.places, request.out)))
+        return
+    _remove_left(request.out)
+    refuse_existing(request.out)
+    store = _joined(request.places, unreduced(request.out), request.pca)
+    print(_line(_reduced(store, encoder_of(store), request)))
 
 
 def unreduced(out: Path) -> Path:
@@ -71,12 +72,36 @@ def unreduced(out: Path) -> Path:
     return out.with_name(f".{out.name}.unreduced")
 
 
+def _joined(paths: Sequence[Path], whole: Path, dimensions: int) -> FeatureStore:
+    """The store `whole` of all parts, which a killed join may have written already."""
+    stores = [FeatureStore.open(path) for path in paths]
+    check_dimensions(dimensions, sum(map(len, stores)), stores[0].shape)
+    if not whole.exists():
+        return join_shards(paths, whole)
+    check_parts(stores)
+    left, remedy = FeatureStore.open(whole), f"remove {whole}, which a killed join left, or give another --out"
+    stores[0].about.refuse_other(left.about, str(whole), remedy)
+    left.refuse_other_dtype(stores[0].dtype, remedy)
+    if set(left.ids) != {key for store in stores for key in store.ids}:
+        raise UserError(f"{whole}: expected the items of these parts, found others; {remedy}")
+    return left
+
+
 def _reduced(store: FeatureStore, encoder: Encoder, request: EmbedRequest) -> FeatureStore:
-    if request.pca is None or store.path == request.out:
-        return store
-    reduced = reduce_store(store, encoder, request.pca, request.out)
-    shutil.rmtree(store.path)
-    return reduced
+    if request.pca and store.path != request.out:
+        store = reduce_store(store, encoder, request.pca, request.out)
+    _remove_left(request.out)
+    return store
+
+
+def _remove_left(out: Path) -> None:
+    """Remove the rows that the store `out` was reduced from, also those that a run left which was killed after that."""
+    left = unreduced(out)
+    if not (out.exists() and left.exists()):
+        return
+    reduced, whole = FeatureStore.open(out), FeatureStore.open(left)
+    if whole.ids == reduced.ids and reduced_about(whole.about, reduced.shape[0]) == reduced.about:
+        shutil.rmtree(left)
 
 
 def summary(store: FeatureStore, encoder: Encoder, work: Work) -> str:
@@ -110,7 +135,7 @@ def _zeros(store: FeatureStore) -> list[str]:
 def _parts(request: EmbedRequest, recipe: Recipe | None) -> Mapping[str, Prepared]:
     """The catalogues that are embedded, by name."""
     if recipe is None:
-        prepared = prepare(folder_section(request.places[0]))
+        prepared = prepare(folder_section(request.places[0]), divided=False)
         return {prepared.account.name: prepared}
     if request.catalogue is not None or len(recipe.catalogues) == 1:
         prepared = prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue)

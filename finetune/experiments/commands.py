@@ -16,6 +16,12 @@ app = typer.Typer(rich_help_panel="Experiments")
 @user_errors()
 def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None) -> None:
     """Check recipe, data, base model, tracker and disk before anything is spent."""
+    from finetune.config.other_recipes import check_of
+
+    check = check_of(recipe)
+    if check:
+        check(recipe, with_limit(overrides, limit))
+        return
     loaded = load(recipe, overrides, limit)
 
     from finetune.data.mixture import prepare_all
@@ -23,6 +29,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     from finetune.models.memory import estimate as memory
     from finetune.runs.claim import as_begun, is_finished
     from finetune.training.preflight import check_recipe, check_splits
+    from finetune.training.stored_features import show_disk
 
     loaded = as_begun(loaded)
     trained = is_finished(loaded, resume=True)
@@ -30,7 +37,9 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     check_scoring(loaded.scoring)
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     print(prepared.describe())
-    memory.show(memory.estimate(loaded))
+    estimated = memory.estimate(loaded)
+    memory.show(estimated)
+    show_disk(estimated.stored, prepared.whole)
     check_splits(prepared.whole)
     print(f"{recipe}: trained already, in {loaded.output}" if trained else f"{recipe}: ready to train")
 

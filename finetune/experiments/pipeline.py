@@ -102,7 +102,7 @@ def _caption(recipe: Recipe, parts: list[tuple[Prepared, Path]], fillings: list[
         encoder = lookup_encoder(recipe, system) if name == SYSTEMS[0] else None
         for (part, folder), written in zip(parts, files, strict=True):
             if encoder:
-                written.extend(write_lookups(part, folder / "captions", encoder, recipe.baselines))
+                written.extend(write_lookups(part, folder / "captions", encoder, recipe))
             written.append(RunFolder(folder).captions(name))
             caption_catalogue(system, part, Selection(), written[-1])
         for filling in fillings if name == SYSTEMS[-1] else ():

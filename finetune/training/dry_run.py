@@ -15,7 +15,7 @@ from accelerate.utils import broadcast_object_list
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers.trainer_utils import SaveStrategy
 
-from finetune.config.recipe import CaptionEvaluation, Decoding, Recipe, Training
+from finetune.config.recipe import Augmentation, CaptionEvaluation, Decoding, Recipe, Training
 from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared
 from finetune.models.families.base import Captioner
@@ -26,6 +26,7 @@ from finetune.runs.processes import distributed
 from finetune.training.arguments import training_arguments
 from finetune.training.callbacks import ResumableEarlyStopping, StepClock
 from finetune.training.preflight import check_recipe, check_splits
+from finetune.training.stored_features import photos_to_store, show_disk, store_features
 from finetune.training.train import build_trainer, check_texts, ensure_base, trainable
 from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
@@ -34,6 +35,7 @@ from metrics.common.images import to_rgb
 from metrics.common.tables import WideTable, print_tables
 
 STEPS = 2
+MEASURED_PHOTOS = 64
 Facts = dict[str, str]
 
 
@@ -48,7 +50,9 @@ def dry_run(recipe: Recipe) -> None:
         mixture = prepare_all(recipe.catalogues, recipe.training.seed)
     check_splits(mixture.whole)
     if state.is_main_process:
-        memory.show(memory.estimate(recipe))
+        estimated = memory.estimate(recipe)
+        memory.show(estimated)
+        show_disk(estimated.stored, mixture.whole)
     with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as own:
         folder = Path(broadcast_object_list([own])[0])  # the first process's, where a tiny base is made
         facts = _in_memory(
@@ -94,12 +98,26 @@ def _try(recipe: Recipe, evaluation: CaptionEvaluation, prepared: Prepared, stat
     check_texts(captioner, prompt, recipe.decoding, recipe.labels, prepared)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
+    with state.main_process_first():
+        features = _features(captioner, recipe, prepared)
     facts, step_s, item_s = _train(recipe, captioner, prompt, prepared, state.num_processes)
     validation = prepared.splits["validation"]
     captions, caption_s = _caption(captioner, prompt, recipe.decoding, validation)
     validation_s = item_s * len(validation) + caption_s * evaluation.captions / state.num_processes
     whole = _whole(recipe.training, evaluation.every, len(prepared.splits["train"]), step_s, validation_s)
-    return facts | captions | {"the whole training": whole, "peak memory": peak_memory()}
+    return features | facts | captions | {"the whole training": whole, "peak memory": peak_memory()}
+
+
+def _features(captioner: Captioner, recipe: Recipe, prepared: Prepared) -> Facts:
+    """How long the features of all photos take that training stores, measured on a few."""
+    if captioner.stored_features is None or recipe.augmentation != Augmentation():
+        return {}
+    train = prepared.splits["train"]
+    few = train.select(range(min(MEASURED_PHOTOS, len(train))))
+    started = time.perf_counter()
+    rate = len(store_features(captioner, [few], recipe.output)) / (time.perf_counter() - started)
+    seconds = photos_to_store(prepared) / rate
+    return {"features of photos": f"about {duration(seconds)}, once before the first step: {rate:.1f} photos/s"}
 
 
 def _train(

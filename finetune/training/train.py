@@ -20,7 +20,6 @@ from finetune.models import adapters
 from finetune.models.adapter_files import CONFIG, record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.features import FeatureRows, store_features
 from finetune.models.generation import check_length
 from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.models.loading import is_sharded
@@ -39,9 +38,9 @@ from finetune.training.checkpoints import check_whole, last_checkpoint, remove_i
 from finetune.training.collator import CaptionCollator, check_padding, too_long
 from finetune.training.micro_batch import fitting, with_micro_batch
 from finetune.training.preflight import check_recipe, check_splits
+from finetune.training.stored_features import FeatureRows, show_disk, store_features
 from finetune.training.trackers import facts_of, open_tracker
 from finetune.training.trainer import CaptionTrainer
-from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.records.run import TrainingRecord
 
@@ -119,7 +118,9 @@ def _prepare(fitted: Recipe, recipe: Recipe, state: PartialState, start: dict[st
         mixture = prepare_all(recipe.catalogues, recipe.training.seed)
         if state.is_main_process:
             _claim(recipe, mixture, start)
-            memory.show(memory.estimate(fitted))
+            estimated = memory.estimate(fitted)
+            memory.show(estimated)
+            show_disk(estimated.stored, mixture.whole)
     check_splits(mixture.whole)
     return mixture
 
@@ -234,9 +235,13 @@ def build_trainer(
     (default: in the cache).
     """
     train, validation = prepared.splits["train"], prepared.splits["validation"]
-    if captioner.stored_features and augmentation == Augmentation():
+    if captioner.stored_features and augmentation != Augmentation():
+        PartialState().print(
+            "augmentation changes photos: the photo encoder reads all in each epoch, no features are stored"
+        )
+    elif captioner.stored_features:
         with PartialState().main_process_first():
-            store = store_features(captioner, [train, validation], features or cache_folder("features"))
+            store = store_features(captioner, [train, validation], features)
         train, validation = FeatureRows(train, store), FeatureRows(validation, store)
     return CaptionTrainer(
         model=captioner.model,

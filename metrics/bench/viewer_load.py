@@ -15,13 +15,15 @@ from metrics.bench.synthetic import made_up_captions
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer, make_folder, write_text
 from metrics.common.measure_names import MAXIMUM
-from metrics.common.processes import child_environment, python_module
+from metrics.common.processes import child_environment, peak_megabytes, python_module
 from metrics.common.tables import WideTable, print_tables
+from metrics.common.version import DISTRIBUTION
 from metrics.records.captions import CaptionRecord, write_records
 
 _MEASURES = ("CIDEr", "SPICE", "METEOR", "ROUGE-L", "BLEU-1", "BLEU-4", "MAP", "MAR", "Attr-F1", "Acc")
 _SYSTEMS = ("pre-trained", "fine-tuned")
 _CATEGORIES = 20
+_COLUMNS = 25  # as H&M's articles.csv has
 _ROUNDS = 5
 # What is asked for, and the most seconds that it may take. {n} is another number in each round, so that no list is
 # answered from memory; {most} is nearly all items.
@@ -50,19 +52,21 @@ def print_viewer_bench(items: int) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_scoring(folder / "scores", items)
+        write_source_table(folder, items)
         table = WideTable(["what"], ["worst s", "limit s"])
         with _serving(folder) as (_, seconds, process):
             table.add_row("start with the index to be made", f"{seconds:.2f}", str(_INDEX_SECONDS))
-            building = _peak_megabytes(process.pid)
+            building = peak_megabytes(process.pid)
         with _serving(folder) as (url, seconds, process):
             table.add_row("start with the index there", f"{seconds:.2f}", "")
             for name, (path, limit) in PAGES.items():
                 table.add_row(name, f"{max(_times(url + path, items)):.2f}", str(limit))
-            serving = _peak_megabytes(process.pid)
+            serving = peak_megabytes(process.pid)
         [index] = (folder / "cache" / "viewer").iterdir()
         print_tables(
-            f"{items:,} items, {len(_SYSTEMS)} systems, {len(_MEASURES)} measures; {_megabytes(folder / 'scores')} "
-            f"of files, an index of {index.stat().st_size / 1e6:.0f} MB; the worst of {_ROUNDS} requests",
+            f"{items:,} items, {len(_SYSTEMS)} systems, {len(_MEASURES)} measures, a table of "
+            f"{_COLUMNS} columns; {_megabytes(folder / 'scores')} of files, an index of "
+            f"{index.stat().st_size / 1e6:.0f} MB; the worst of {_ROUNDS} requests",
             table,
             f"peak memory: {serving:.0f} MB, limit {_MEGABYTES} MB; while the index is made {building:.0f} MB",
         )
@@ -81,6 +85,24 @@ def write_scoring(folder: Path, items: int, seed: int = 17) -> None:
         for name in _SYSTEMS:
             for number in range(items):
                 rows.write(json.dumps(_row(draw, name, number, made_up[number])) + "\n")
+
+
+def write_source_table(folder: Path, items: int) -> None:
+    """Write the catalogue's own table of these items as `run` does, into the folder that the scoring is in.
+
+    Raises:
+        UserError: when pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise UserError(f"pyarrow is not installed, run: pip install '{DISTRIBUTION}[view]'") from error
+    columns = {"id": [f"item {number}" for number in range(items)], "role": ["test"] * items}
+    for column in range(_COLUMNS):
+        columns[f"source.column {column}"] = [f"value {column} of {number % 997}" for number in range(items)]
+    parquet.write_table(pyarrow.table(columns), folder / "items.parquet")
+    write_text(folder / "recipe.json", "{}")
 
 
 def _item(number: int, made_up: dict[str, Any]) -> CaptionRecord:
@@ -130,15 +152,6 @@ def _times(url: str, items: int, rounds: int = _ROUNDS) -> list[float]:
             page.read()
         seconds.append(time.perf_counter() - start)
     return seconds
-
-
-def _peak_megabytes(pid: int) -> float:
-    """The most memory that a process has had, 0 if the system has no /proc."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0.0
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))
 
 
 def _megabytes(folder: Path) -> str:

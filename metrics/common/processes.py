@@ -24,3 +24,12 @@ def child_environment(**changes: str) -> dict[str, str]:
         paths = [_ROOT, os.environ.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     return environment
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that a process has had so far, 0 if the system has no /proc."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from metrics.common.errors import UserError
 from metrics.common.images import load_photo
 from metrics.common.parallel import cores
-from metrics.encoders.pretrained import quiet
+from metrics.encoders.pretrained import quiet, settings_digest, tokenizer_settings
 from metrics.text.spelling import with_utf_8
 
 Vectors = NDArray[np.float32]
@@ -29,6 +29,7 @@ class DualEncoder:
         source: its Hub id or folder.
         revision: the Hub's commit that it was loaded from, None of a folder.
         weights: hash of its weights as they were loaded, 8 hexadecimal digits.
+        processor: hash of how photos and texts are prepared.
         dtype: the type it computes in.
         width: d.
         side: pixels of a side of a photo as it sees it.
@@ -47,6 +48,7 @@ class DualEncoder:
     ) -> None:
         """Take the loaded parts; `fixed_length`: pad every text to what it `reads`, without a mask."""
         self.source, self.revision, self.weights = source, revision, weights
+        self.processor = settings_digest(photos.to_json_string(), tokenizer_settings(tokenizer))
         self.dtype = str(model.dtype).removeprefix("torch.")
         config = model.config
         self.width = int(getattr(config, "projection_dim", config.vision_config.hidden_size))

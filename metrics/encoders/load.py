@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from huggingface_hub import hf_hub_download
 from transformers import (
     AutoTokenizer,
     CLIPImageProcessorPil,
@@ -17,7 +16,7 @@ from transformers import (
 
 from metrics.common.errors import UserError
 from metrics.encoders.dual_encoder import DualEncoder
-from metrics.encoders.pretrained import loading, weights_digest
+from metrics.encoders.pretrained import hub_commit, loading, weights_digest
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -62,7 +61,7 @@ def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "fl
         architecture = ARCHITECTURES.get(config.get("model_type"))
         if architecture is None:
             raise ValueError(f"its model_type is {config.get('model_type')!r}")
-        commit = None if Path(name).exists() else _commit(name, revision)
+        commit = hub_commit(name, revision)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
         photos = architecture.photos.from_pretrained(name, revision=commit)
         # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of pickled weights.
@@ -83,8 +82,3 @@ def _split(source: str) -> tuple[str, str]:
         return source, "main"
     name, _, revision = source.partition("@")
     return name, revision or "main"
-
-
-def _commit(name: str, revision: str) -> str:
-    """Return the commit of a revision on the Hub; the cache keeps the files of each in a folder of its name."""
-    return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name

@@ -6,16 +6,17 @@ Imports torch.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
-from transformers.utils import logging
+from transformers.utils import cached_file, logging
 
 from metrics.common.errors import UserError, is_shortage
 
 _ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
-_DIGITS = 8  # of the hash of weights
+_DIGITS = 8  # of the hashes
 
 
 @contextmanager
@@ -50,6 +51,27 @@ def loading(source: str, kind: str, expected: str) -> Iterator[None]:
             raise
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"{source}: cannot load it as {kind}: {reason} (expected {expected})") from error
+
+
+def hub_commit(name: str, revision: str | None = None) -> str | None:
+    """Return the Hub's commit of a model's revision (default: `main`), None of a folder."""
+    if Path(name).exists():
+        return None
+    quietly = {"_raise_exceptions_for_missing_entries": False}  # one of sentence-transformers may lack the first
+    files = (cached_file(name, file, revision=revision, **quietly) for file in ("config.json", "modules.json"))
+    found = next(filter(None, files), None)
+    return Path(found).parent.name if found else None  # the cache keeps each commit's files in a folder of its name
+
+
+def settings_digest(*settings: str) -> str:
+    """Return a hash of how inputs are prepared, 8 hexadecimal digits."""
+    return hashlib.sha256("\0".join(settings).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+
+
+def tokenizer_settings(tokenizer: object) -> str:
+    """Return what a tokenizer does as text, of one that cannot write itself its class; call it before it is used."""
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    return str(backend.to_str()) if hasattr(backend, "to_str") else type(tokenizer).__name__
 
 
 def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:

@@ -9,7 +9,7 @@ from metrics.viewer.score_folder import ScoreFolder
 
 FILE = "items.parquet"
 _ROLE, _SOURCE = "role", "source."  # what became of an item, and the columns of the catalogue's own table
-_BATCH = 5_000
+_BATCH = 1_000
 
 
 def source_table(folders: list[ScoreFolder]) -> Path | None:

@@ -1,1 +1,1 @@
-"""Time of search compared with the bare matrix products."""
+"""Time of search compared with the bare matrix products; time and memory of `embed`."""

@@ -1,4 +1,4 @@
-"""The output of `bench-recommend`."""
+"""The output of `bench-recommend` on search, and the machine that it ran on."""
 
 import os
 import platform
@@ -12,15 +12,14 @@ from recommend.bench.search_times import PairsTime, QueryTime, pairs_time, query
 _WIDE, _NARROW = 2_048, 256
 
 
-def print_bench(rows: int, million: int, queries: int) -> None:
-    """Run all measurements and print each as it is made."""
-    print_tables(_environment())
+def print_search(rows: int, million: int, queries: int) -> None:
+    """Measure search, and print the tables."""
     table = WideTable(["one query"], ["items", "numbers each", "built in s", "ms a query", "fastest", "recall@10"])
     for measured in query_times(rows, _WIDE, ("exact", "flat", "fp16")):
         _add(table, measured)
     for measured in query_times(million, _NARROW, ("fp16", "ivf")):
         _add(table, measured)
-    print_tables(table, _described(pairs_time(rows, _WIDE, queries)), _load())
+    print_tables(table, _described(pairs_time(rows, _WIDE, queries)), load())
 
 
 def _add(table: WideTable, one: QueryTime) -> None:
@@ -37,14 +36,16 @@ def _described(pairs: PairsTime) -> str:
     )
 
 
-def _environment() -> str:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "faiss-cpu"))
+def print_environment() -> None:
+    """Print versions and machine."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "faiss-cpu", "torch"))
     threads = os.environ.get("OMP_NUM_THREADS", "as many as cores")
-    return (
+    print_tables(
         f"Python {platform.python_version()}, {versions}; {platform.system()} {platform.machine()}, {processor()}, "
-        f"{os.cpu_count()} cores, threads: {threads}; {_load()}"
+        f"{os.cpu_count()} cores, threads: {threads}; {load()}"
     )
 
 
-def _load() -> str:
+def load() -> str:
+    """How busy the machine is."""
     return f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"

@@ -1,4 +1,8 @@
-"""Columns of `items.parquet` for the items of a feature store."""
+"""Columns of `items.parquet` for the items of a feature store.
+
+The table is a file, or a folder that has it. The items of several catalogues, whose ids are `NAME/id`, have their
+tables in a folder that has each one's as `NAME/items.parquet`, as `prepare` and `run` write them.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +20,11 @@ from metrics.common.errors import UserError
 Result = TypeVar("Result")
 SOURCE = "source."
 CATEGORIES = (("product_group_name", "product_type_name"), ("masterCategory", "subCategory"))
-_REMEDY = "give the items.parquet that `lookbook prepare` wrote for this catalogue"
+_ITEMS = "items.parquet"
+_REMEDY = (
+    "give the items.parquet that `lookbook prepare` wrote for this catalogue, of several the folder with each one's"
+)
+_NAMED = ("id", "product_id", "image")  # what begins with the catalogue's name where there are several
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,8 @@ class ItemColumns:
 
 
 def column_names(path: Path) -> list[str]:
-    """The columns of the table. Raises `UserError` if there is no such table."""
-    return _reading(path, lambda: list(read_schema(path).names))
+    """The columns of the table, of several those of any. Raises `UserError` if there is no such table."""
+    return list(dict.fromkeys(name for table in _tables(path).values() for name in _schema(table)))
 
 
 def category_columns(path: Path) -> list[str]:
@@ -60,17 +68,13 @@ def check_columns(path: Path, columns: Sequence[str]) -> None:
 def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) -> ItemColumns:
     """Read `columns`, by their names or without `source.`, for the items `ids`.
 
-    Raises `UserError` if the table is missing or damaged, lacks a column or an id, or has an id twice.
+    Of several catalogues, the items of one whose table lacks a column have empty texts. Raises `UserError` if a table
+    is missing or damaged or has an id twice, or if none has a column or an id.
     """
     known = column_names(path)
-    lacking = [column for column in ("id", "product_id") if column not in known]
-    if lacking:
-        raise UserError(f"{path}: column(s) {', '.join(lacking)} missing; {_REMEDY}")
     names = [_named(column, known, path) for column in columns]
     wanted = list(dict.fromkeys(("id", "product_id", *names)))
-    table = _reading(path, lambda: pd.read_parquet(path, columns=wanted))
-    if table["id"].duplicated().any():
-        raise UserError(f"{path}: id {table['id'][table['id'].duplicated()].iloc[0]} is in several rows; {_REMEDY}")
+    table = pd.concat([_read(file, prefix, wanted) for prefix, file in _tables(path).items()])
     missing = sorted(set(ids) - set(table["id"]))
     if missing:
         raise UserError(
@@ -86,6 +90,39 @@ def numbered(texts: Sequence[str]) -> NDArray[np.int64]:
     """The number of each text among the distinct ones in alphabetical order, (n,)."""
     numbers, _ = pd.factorize(np.array(texts, dtype=object), sort=True)
     return np.asarray(numbers, dtype=np.int64)
+
+
+def _tables(path: Path) -> dict[str, Path]:
+    """The tables' files by what the ids of their items begin with."""
+    if not path.is_dir():
+        return {"": path}
+    if (path / _ITEMS).is_file():
+        return {"": path / _ITEMS}
+    found = {f"{table.parent.name}/": table for table in sorted(path.glob(f"*/{_ITEMS}"))}
+    if not found:
+        raise UserError(f"{path}: no {_ITEMS} in it, nor in the folders in it; {_REMEDY}")
+    return found
+
+
+def _read(path: Path, prefix: str, wanted: Sequence[str]) -> pd.DataFrame:
+    """The columns `wanted` of one table, empty ones that it lacks; ids, products and photos begin with `prefix`."""
+    known = _schema(path)
+    lacking = [column for column in ("id", "product_id") if column not in known]
+    if lacking:
+        raise UserError(f"{path}: column(s) {', '.join(lacking)} missing; {_REMEDY}")
+    present = [name for name in wanted if name in known]
+    table = _reading(path, lambda: pd.read_parquet(path, columns=present)).astype(object)
+    if table["id"].duplicated().any():
+        raise UserError(f"{path}: id {table['id'][table['id'].duplicated()].iloc[0]} is in several rows; {_REMEDY}")
+    for name in _NAMED:
+        if prefix and name in table:
+            filled = table[name].fillna("") != ""
+            table.loc[filled, name] = prefix + table.loc[filled, name]
+    return table.reindex(columns=list(wanted))
+
+
+def _schema(path: Path) -> list[str]:
+    return _reading(path, lambda: list(read_schema(path).names))
 
 
 def _reading(path: Path, read: Callable[[], Result]) -> Result:

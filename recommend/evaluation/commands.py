@@ -10,7 +10,7 @@ from metrics.common.errors import UserError, user_errors
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
-Items = Annotated[Path, typer.Option(help="items.parquet, which prepare wrote")]
+Items = Annotated[Path, typer.Option(help="items.parquet, which prepare wrote, or its folder")]
 Attribute = Annotated[
     list[str] | None, typer.Option(help="a column to compare; repeatable; default: H&M's or fashion-product's five")
 ]
@@ -81,7 +81,7 @@ def clusters(
         str | None, typer.Option("--try", help="numbers of clusters to compare, such as 2,5,10")
     ] = None,
     nprobe: Probes = 1,
-    items: Annotated[Path | None, typer.Option(help="items.parquet, for the precision at each number")] = None,
+    items: Annotated[Path | None, typer.Option(help="items.parquet or its folder, for the precision at each")] = None,
     attribute: Attribute = None,
     group: Group = None,
     queries: Annotated[int, typer.Option(min=1, help="queries of each group")] = 100,

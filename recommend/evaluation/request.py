@@ -112,8 +112,7 @@ def halves(products: Places) -> tuple[Places, Places]:
 
 def named(store: FeatureStore) -> str:
     """The encoder of a store and its pooling, without the folder that a model was loaded from, for signatures."""
-    encoder = Path(store.about.encoder)
-    return f"{encoder.name if encoder.is_absolute() else store.about.encoder}/{store.about.pooling}"
+    return f"{store.about.encoder_shown}/{store.about.pooling}"
 
 
 def distinct_names(stores: Sequence[FeatureStore]) -> None:

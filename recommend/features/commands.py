@@ -89,7 +89,7 @@ def reduce(
 @user_errors()
 def map_photos(
     store: StorePath,
-    items: Annotated[Path, typer.Option(help="items.parquet, which prepare wrote")],
+    items: Annotated[Path, typer.Option(help="items.parquet, which prepare wrote, or its folder")],
     out: Annotated[Path, typer.Option(help="the page")],
     colour_by: Annotated[
         list[str] | None, typer.Option(help="a column; repeatable; default: category and sub category of known tables")

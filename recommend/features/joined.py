@@ -30,7 +30,7 @@ def _about(vectors: UnitVectors, centred: bool) -> About:
     """The first store's, with both values where the stores differ."""
     first, second = (store.about for store in vectors.stores)
     shares = " + ".join(
-        f"{weight:g} of {about.encoder} {about.pooling}"
+        f"{weight:g} of {about.encoder_shown} {about.pooling}"
         for weight, about in zip(vectors.weights, (first, second), strict=True)
     )
     return replace(

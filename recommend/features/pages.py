@@ -82,4 +82,5 @@ def write_map(
 
 def _signature(what: str, vectors: UnitVectors) -> str:
     store = vectors.stores[0]
-    return f"{what}|items:{len(vectors)}|store:{store.path.name}={store.about.encoder}|version:{installed_version()}"
+    encoder = store.about.encoder_shown
+    return f"{what}|items:{len(vectors)}|store:{store.path.name}={encoder}|version:{installed_version()}"

@@ -26,7 +26,7 @@ def similar(
     k: Annotated[int, typer.Option("--k", help="how many similar items")] = 5,
     weight: Annotated[float, typer.Option(help="the first store's share of the cosine, of two")] = 0.5,
     centre: Annotated[bool, typer.Option(help="subtract each store's mean vector")] = True,
-    items: Annotated[Path | None, typer.Option(help="items.parquet, to filter and to show")] = None,
+    items: Annotated[Path | None, typer.Option(help="items.parquet or its folder, to filter and show")] = None,
     category: Annotated[str | None, typer.Option(help="find only this category; `same`: the query's")] = None,
     colour: Annotated[str | None, typer.Option(help="find only this colour; `same`: the query's")] = None,
     siblings: Annotated[bool, typer.Option(help="find items of the query's own product")] = True,
@@ -37,7 +37,10 @@ def similar(
     ] = "auto",
     out: Annotated[Path | None, typer.Option(help="with --all: the table of neighbours (Parquet)")] = None,
     html: Annotated[Path | None, typer.Option(help="a page with photos, each store's neighbours side by side")] = None,
-    images: Annotated[Path | None, typer.Option(help="folder of the photos, if not the store's catalogue")] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="folder of the photos, if not the store's catalogue; of several it has theirs by name"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Find the items most similar to an item, a photo or a sentence, by photos, by texts, or by both."""

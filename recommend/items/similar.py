@@ -82,7 +82,7 @@ class SimilarItems:
 
         Args:
             stores: one folder, or two with the same items.
-            items: `items.parquet` as `prepare` wrote it, needed to filter and to show.
+            items: `items.parquet` as `prepare` wrote it, or its folder, needed to filter and to show.
             weight: the first store's share of the cosine if there are two.
             centred: subtract the mean vector of each store.
             index: one of `recommend.items.index.KINDS`.

@@ -103,4 +103,4 @@ class Views:
 
 def _named(store: FeatureStore) -> str:
     resolution = f"@{store.about.resolution}px" if store.about.resolution else ""
-    return f"{store.about.encoder}{resolution}:{store.digest[:8]}"
+    return f"{store.about.encoder_shown}{resolution}:{store.digest[:8]}"

@@ -19,7 +19,7 @@ def report_features(
     out: Annotated[Path | None, typer.Option(help="folder; default: `features` in the recipe's output")] = None,
     photo: Annotated[str, typer.Option(help="encoder of the photos")] = "efficientnet-lite0",
     text: Annotated[str, typer.Option(help="encoder of the descriptions")] = "tfidf",
-    resolution: Annotated[int | None, typer.Option(help="pixels of a side, of efficientnet-lite0")] = None,
+    resolution: Annotated[int | None, typer.Option(help="pixels of a side, of efficientnet-lite0 or a ResNet")] = None,
     attribute: Annotated[
         list[str] | None, typer.Option(help="a column to compare; repeatable; default: H&M's or fashion-product's five")
     ] = None,

@@ -25,6 +25,7 @@ class Step:
         arguments: of the command.
         source, made: the store that it reduces, and the one that it writes, which is kept while it is of the same
             features; None of a command that is run each time.
+        dimensions: of the store that it writes.
         title: of its part of the page, empty if it has none.
         page: the page that it writes, None if it writes none.
     """
@@ -35,6 +36,7 @@ class Step:
     made: Path | None = None
     title: str = ""
     page: Path | None = None
+    dimensions: int | None = None
 
     @property
     def command(self) -> str:
@@ -66,7 +68,8 @@ def studies(out: Path, items: Path, columns: Columns, count: int) -> list[Step]:
     similar, page = out / "similar.html", out / "map.html"
     precision, clusters, methods = (out / name for name in ("attribute-precision", "clusters", "methods"))
     sample = ("--sample", str(min(_SAMPLE, count)))
-    few = ("--dimensions", str(max(1, min(_DIMENSIONS, count // 4))))  # of few items Isomap finds fewer
+    dimensions = max(1, min(_DIMENSIONS, count // 4))  # of few items Isomap finds fewer
+    few = ("--dimensions", str(dimensions))
     attributes = _repeated("--attribute", columns.attributes)
     compared = (*table, *attributes) if attributes else ()
     tried = ("--try", ",".join(str(k) for k in _CLUSTERS if k <= count))
@@ -74,7 +77,7 @@ def studies(out: Path, items: Path, columns: Columns, count: int) -> list[Step]:
     steps = [_study("Similar items", similar, "similar", *both, *sample, "--no-siblings", *table, "--html")]
     if attributes:
         steps.append(_study(PRECISION, precision, "attribute-precision", *both, *compared, "--join", "--out"))
-    steps.append(_reduction(out, few))
+    steps.append(_reduction(out, dimensions))
     if colours:
         steps.append(_study(MAPS, page, "map-photos", photo, *table, *colours, "--out"))
     steps.append(_study("Clusters", clusters, "clusters", photo, *compared, *few, *tried, "--out"))
@@ -87,10 +90,10 @@ def _repeated(option: str, values: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for value in values for word in (option, value))
 
 
-def _reduction(out: Path, dimensions: Sequence[str]) -> Step:
+def _reduction(out: Path, dimensions: int) -> Step:
     photo, reduced, elbow = out / PHOTO, out / f"{PHOTO}-pca", out / "elbow.html"
-    arguments = ("reduce", str(photo), *dimensions, "--elbow", str(elbow), "--out", str(reduced))
-    return Step("recommend", arguments, photo, reduced, "Reduction", elbow)
+    asked = ("--dimensions", str(dimensions), "--elbow", str(elbow), "--out", str(reduced))
+    return Step("recommend", ("reduce", str(photo), *asked), photo, reduced, "Reduction", elbow, dimensions)
 
 
 def _study(title: str, out: Path, *arguments: str) -> Step:
@@ -105,22 +108,25 @@ def run(step: Step) -> None:
     """
     print(f"$ {step.command}", flush=True)
     if step.source and step.made and step.made.exists():
-        if step.page and step.page.exists() and _is_of(step.made, step.source):
+        if step.page and step.page.exists() and _is_of(step.made, step.source, step.dimensions):
             print(f"{step.made} is there already")
             return
         _remove(step.made)
-        print(f"{step.made} is not of {step.source}, or lacks its page; it is made again", flush=True)
+        print(f"{step.made} is not what is asked for of {step.source}, or lacks its page: made again", flush=True)
     command = python_module(step.package, *step.arguments)
     code = subprocess.run(command, env=child_environment(), check=False).returncode  # noqa: S603
     if code:
         raise UserError(f"`{step.command}` failed with exit code {code}; its message is above")
 
 
-def _is_of(made: Path, source: Path) -> bool:
-    """Whether `reduce` has made a store of the features that are in `source`."""
-    ours, theirs = FeatureStore.open(made).about, FeatureStore.open(source).about
-    return ours.pooling.startswith(f"{theirs.pooling}; ") and ours == replace(
-        theirs, pooling=ours.pooling, items=ours.items
+def _is_of(made: Path, source: Path, dimensions: int | None) -> bool:
+    """Whether `reduce` has made a store of so many dimensions of the features that are in `source`."""
+    store = FeatureStore.open(made)
+    ours, theirs = store.about, FeatureStore.open(source).about
+    return (
+        store.shape == (dimensions,)
+        and ours.pooling.startswith(f"{theirs.pooling}; ")
+        and ours == replace(theirs, pooling=ours.pooling, items=ours.items)
     )
 
 

@@ -1,6 +1,7 @@
 """Runs on base models of a Hub, and what becomes of them once they are pushed; a process of its own, `HF_ENDPOINT` set.
 
 `python hub_runs.py make ROOT` trains and scores `ROOT/blip2` and `ROOT/llava`, and merges each into `ROOT/*-merged`.
+`python hub_runs.py push ROOT` pushes all four to `me/*`, one after another, as `push` does.
 `python hub_runs.py use ROOT REPO...` captions `ROOT/photo.jpg` with the code of each repository's card, exactly as
 printed, then by `caption` on the Hub's repositories and on the folders they came from, and writes what is printed to
 `ROOT/printed.json`.
@@ -69,6 +70,16 @@ def merge(run: Path, out: Path) -> None:
     model.save_pretrained(out, max_shard_size="100KB")
 
 
+def push(root: Path) -> None:
+    from finetune.__main__ import app
+
+    for family in FAMILIES:
+        merged = f"{family}-merged"
+        for repo, *options in ([family], [merged, "--model", str(root / merged)]):
+            result = CliRunner().invoke(app, ["push", str(root / family), "--repo", f"me/{repo}", *options])
+            assert result.exit_code == 0, result.output
+
+
 def use(root: Path, repos: list[str]) -> None:
     os.chdir(root)
     printed = {}
@@ -96,4 +107,7 @@ def captioned(*options: str) -> str:
 
 if __name__ == "__main__":
     command, root, *repos = sys.argv[1:]
-    make(Path(root)) if command == "make" else use(Path(root), repos)
+    if command == "use":
+        use(Path(root), repos)
+    else:
+        {"make": make, "push": push}[command](Path(root))

@@ -31,15 +31,20 @@ def make_runs(root: Path) -> Path:
             base = write_tiny(root / f"base-{family}", family)
             (base / CARD).write_text("---\nlicense: cc-by-4.0\n---\n")
             hub.put_folder(f"tiny/{family}", base)
-        made = subprocess.run(
-            [sys.executable, str(SUPPORT / "hub_runs.py"), "make", str(root)],
-            env=environment(hub, root / "home", LOOKBOOK_CACHE=str(root / "cache")),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert made.returncode == 0, made.stderr[-3000:]
+        in_a_process("make", root, hub, root / "home", LOOKBOOK_CACHE=str(root / "cache"))
     return root
+
+
+def in_a_process(verb: str, root: Path, hub: HubServer, home: Path, *repos: str, **changes: str) -> None:
+    """`python hub_runs.py VERB ROOT REPO...`, which must succeed."""
+    done = subprocess.run(
+        [sys.executable, str(SUPPORT / "hub_runs.py"), verb, str(root), *repos],
+        env=environment(hub, home, **changes),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def command(run: Path, *options: str) -> list[str]:

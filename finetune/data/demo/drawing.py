@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from finetune.data.demo.canvas import Canvas, Line, Paint, mirrored
+from finetune.data.demo.canvas import Canvas, Line, Paint, Point, mirrored
 from finetune.data.demo.details import DETAILS, FASTENINGS, NECKLINES, POCKETS, Sewing
 from finetune.data.demo.garments import Garment
 from finetune.data.demo.patterns import PATTERNS
@@ -21,11 +21,7 @@ def draw(garment: Garment, rng: np.random.Generator, size: tuple[int, int] = (24
 
     `rng` varies the place, the size, the shade and the ground a little, so that no two drawings are equal.
     """
-    tone = int(rng.integers(240, 252))
-    ground = tuple(tone + int(tint) for tint in rng.integers(-2, 3, 3))
-    image = Image.new("RGB", (size[0] * OVERSAMPLING, size[1] * OVERSAMPLING), ground)
-    scale = float(rng.uniform(0.94, 1.0))
-    shift = (float(rng.uniform(-3, 3)), float(rng.uniform(-5, 5)))
+    image, scale, shift = sheet(rng, size)
     paint = Paint.of(garment.colour, garment.accent, rng)
     canvas = Canvas(image, scale, shift)
     sewing = Sewing(canvas, garment, paint, cloth(garment))
@@ -42,6 +38,15 @@ def draw(garment: Garment, rng: np.random.Generator, size: tuple[int, int] = (24
         if value in features:
             features[value](sewing)
     return image.reduce(OVERSAMPLING)
+
+
+def sheet(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Image.Image, float, Point]:
+    """Return the ground, twice as wide and high as `size`, and the scale and place of what is drawn on it."""
+    tone = int(rng.integers(240, 252))
+    ground = tuple(tone + int(tint) for tint in rng.integers(-2, 3, 3))
+    image = Image.new("RGB", (size[0] * OVERSAMPLING, size[1] * OVERSAMPLING), ground)
+    scale = float(rng.uniform(0.94, 1.0))
+    return image, scale, (float(rng.uniform(-3, 3)), float(rng.uniform(-5, 5)))
 
 
 def squared(drawing: Image.Image, side: int) -> Image.Image:

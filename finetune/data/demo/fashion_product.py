@@ -1,23 +1,30 @@
-"""Writes a made-up shop in the layout of Kaggle's "Fashion Product Images", full edition; all of it is apparel."""
+"""Writes a made-up shop in the layout of Kaggle's "Fashion Product Images", full edition.
+
+Most of it is apparel; there are accessories and footwear, and goods of categories that are not kept.
+"""
 
 import csv
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from finetune.data.demo.catalogue import JPEG_QUALITY, MOST_ARTICLES
 from finetune.data.demo.departments import MEN, WOMEN, YOUNG
 from finetune.data.demo.drawing import draw, squared
+from finetune.data.demo.goods import DROPPED, KEPT, Good, describe_good, draw_good
 from finetune.data.demo.marked_folder import require_numbers, write_whole
 from finetune.data.demo.shop import Article, Row, stock
 from finetune.data.demo.wording import description
 
-VERSION = 1
+VERSION = 2
 SIDE = 240
 FIRST_ID = 1163
+APPAREL, OTHERS_KEPT = 0.65, 0.25  # shares of the articles; the rest is of categories that are dropped
 GENDERS = {WOMEN: "Women", YOUNG: "Girls", MEN: "Men"}
 TYPES = {
     "T-shirt": ("Topwear", "Tshirts"),
@@ -58,20 +65,57 @@ def write_fashion_product_demo(folder: Path, articles: int, seed: int) -> None:
     write_whole(folder, mark, lambda draft: _write(draft, articles, seed))
 
 
+@dataclass(frozen=True)
+class _Item:
+    """An article of the shop, and which goods it is if it is no garment."""
+
+    article: Article
+    good: Good | None
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """Master category, sub category and article type."""
+        if self.good is None:
+            return ("Apparel", *TYPES[self.article.garment.type])
+        return self.good.master_category, self.good.sub_category, self.good.article_type
+
+    def text(self, rng: np.random.Generator) -> str:
+        garment = self.article.garment
+        return description(garment) if self.good is None else describe_good(self.good, garment, rng)
+
+    def drawing(self, rng: np.random.Generator) -> Image.Image:
+        size, garment = (SIDE * 2 // 3, SIDE), self.article.garment
+        drawn = draw(garment, rng, size) if self.good is None else draw_good(self.good, garment, rng, size)
+        return squared(drawn, SIDE)
+
+
+def _items(articles: int, seed: int) -> dict[str, _Item]:
+    rng = np.random.default_rng([seed, 9])
+    shares: dict[Good | None, float] = {None: APPAREL}
+    for goods, share in ((KEPT, OTHERS_KEPT), (DROPPED, 1 - APPAREL - OTHERS_KEPT)):
+        shares |= dict.fromkeys(goods, share / len(goods))
+    kinds, odds = list(shares), list(shares.values())
+    chosen = rng.choice(len(kinds), articles, p=odds)
+    return {
+        str(FIRST_ID + place): _Item(article, kinds[chosen[place]])
+        for place, article in enumerate(stock(articles, seed))
+    }
+
+
 def _write(folder: Path, articles: int, seed: int) -> None:
-    shelf = {str(FIRST_ID + place): article for place, article in enumerate(stock(articles, seed))}
-    rows = [_row(key, article) for key, article in shelf.items()]
+    shelf = _items(articles, seed)
+    rows = [_row(key, item) for key, item in shelf.items()]
     _write_csv(folder / "styles.csv", rows)
     _write_csv(
         folder / "images.csv", [{"filename": f"{key}.jpg", "link": f"https://example.com/{key}.jpg"} for key in shelf]
     )
     for name in ("images", "styles"):
         (folder / name).mkdir()
-    for row, article in tqdm(zip(rows, shelf.values(), strict=True), "drawing the demo catalogue", len(rows)):
-        style = json.dumps(_style(row, article), ensure_ascii=False)
+    for row, item in tqdm(zip(rows, shelf.values(), strict=True), "drawing the demo catalogue", len(rows)):
+        rng = np.random.default_rng([seed, 8, int(row["id"])])
+        item.drawing(rng).save(folder / "images" / f"{row['id']}.jpg", quality=JPEG_QUALITY)
+        style = json.dumps(_style(row, item, rng), ensure_ascii=False)
         (folder / "styles" / f"{row['id']}.json").write_text(style, encoding="utf-8")
-        drawing = draw(article.garment, np.random.default_rng([seed, 8, int(row["id"])]), (SIDE * 2 // 3, SIDE))
-        squared(drawing, SIDE).save(folder / "images" / f"{row['id']}.jpg", quality=JPEG_QUALITY)
 
 
 def _write_csv(path: Path, rows: Iterable[Row]) -> None:
@@ -82,14 +126,15 @@ def _write_csv(path: Path, rows: Iterable[Row]) -> None:
         writer.writerows(lines)
 
 
-def _row(key: str, article: Article) -> Row:
-    sub_category, kind = TYPES[article.garment.type]
+def _row(key: str, item: _Item) -> Row:
+    article = item.article
+    master_category, sub_category, kind = item.kind
     gender, colour = GENDERS[article.index], COLOURS.get(article.garment.colour, article.garment.colour)
     number = int(key)
     return {
         "id": key,
         "gender": gender,
-        "masterCategory": "Apparel",
+        "masterCategory": master_category,
         "subCategory": sub_category,
         "articleType": kind,
         "baseColour": colour,
@@ -100,10 +145,10 @@ def _row(key: str, article: Article) -> Row:
     }
 
 
-def _style(row: Row, article: Article) -> dict[str, object]:
+def _style(row: Row, item: _Item, rng: np.random.Generator) -> dict[str, object]:
     descriptors = {}
-    if article.described:
-        value = f"<p>{description(article.garment)}</p>"
+    if item.article.described:
+        value = f"<p>{item.text(rng)}</p>"
         descriptors["description"] = {"descriptorType": "description", "value": value}
     data = {name: row[name] for name in ("productDisplayName", "gender", "baseColour", "season", "year", "usage")}
     return {"meta": {"code": 200}, "data": {"id": int(row["id"]), **data, "productDescriptors": descriptors}}

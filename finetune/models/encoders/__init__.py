@@ -20,7 +20,8 @@ def load_encoder(
             (`owner/name[@revision]`) or a folder of a CLIP, SigLIP, DINOv2 or other vision model of transformers or of
             a model of sentence-transformers, whose names without an owner are theirs; `timm:NAME`, `open_clip:NAME`.
         device: torch's name of it; default: this process's accelerator, else the CPU.
-        resolution: pixels of a side, of `efficientnet-lite0` (a multiple of 32); the others decide that themselves.
+        resolution: pixels of a side, of `efficientnet-lite0` (a multiple of 32) and of a ResNet, for which photos are
+            then stretched to squares; the others decide that themselves.
         pooling: `pooled`, a vector a photo, or `grid`, one for each place in it.
 
     Raises:
@@ -32,13 +33,13 @@ def load_encoder(
         from finetune.models.encoders.efficientnet import EfficientNetLite0  # noqa: PLC0415
 
         return EfficientNetLite0(device, resolution, pooling)
-    if resolution is not None:
-        raise UserError(f"--resolution {resolution}: encoder {name} has one of its own; leave it out")
     if name == "random-resnet50":
         from finetune.models.encoders.vision import VisionEncoder  # noqa: PLC0415
 
-        return VisionEncoder.random(device, pooling)
-    encoder = _of_vectors(name, device) or _pretrained(KNOWN.get(name, name), device, pooling)
+        return VisionEncoder.random(device, pooling, resolution)
+    encoder = _of_vectors(name, device) or _pretrained(KNOWN.get(name, name), device, pooling, resolution)
+    if resolution not in (None, encoder.side):
+        raise UserError(f"--resolution {resolution}: encoder {name} has one of its own; leave it out")
     if pooling != encoder.about().pooling:
         raise UserError(f"--pooling {pooling}: encoder {name} gives a vector an item; leave it out")
     return encoder
@@ -70,7 +71,7 @@ def _of_vectors(name: str, device: str) -> Encoder | None:
     return None
 
 
-def _pretrained(name: str, device: str, pooling: str) -> Encoder:
+def _pretrained(name: str, device: str, pooling: str, resolution: int | None) -> Encoder:
     """A model whose configuration says what it is."""
     from finetune.models.encoders.kinds import kind_of, split_name  # noqa: PLC0415
 
@@ -79,7 +80,7 @@ def _pretrained(name: str, device: str, pooling: str) -> Encoder:
     if kind == "photo":
         from finetune.models.encoders.vision import VisionEncoder  # noqa: PLC0415
 
-        return VisionEncoder.load(source, device, pooling, revision)
+        return VisionEncoder.load(source, device, pooling, revision, resolution)
     if kind == "text":
         from finetune.models.encoders.sentences import SentenceEncoder  # noqa: PLC0415
 

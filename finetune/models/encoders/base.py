@@ -12,6 +12,7 @@ from finetune.data.feature_files import About
 from metrics.common.errors import UserError
 
 Reads = Literal["photo", "text", "both"]
+STRETCHED = "stretched"  # begins what is recorded of an image processor whose resolution was chosen
 LEARNT = "vocabulary.json"  # in a store: what its encoder has learnt of its texts
 
 

@@ -24,8 +24,9 @@ class DualTowers(Encoder):
         self.shape, self.side = (self._encoder.width,), self._encoder.side
 
     def about(self) -> About:
-        """As every encoder, with its revision and weights."""
-        return replace(super().about(), revision=self._encoder.revision, weights=self._encoder.weights)
+        """As every encoder, with its revision, weights and processor."""
+        encoder = self._encoder
+        return replace(super().about(), revision=encoder.revision, weights=encoder.weights, processor=encoder.processor)
 
     def too_long(self, texts: Sequence[str]) -> int:
         """How many of the texts it reads only the beginning of."""

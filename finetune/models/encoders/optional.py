@@ -1,5 +1,6 @@
 """Photos by timm or open_clip, which need torchvision; Marqo's FashionSigLIP loads only by open_clip."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,12 @@ from PIL import Image
 
 from finetune.data.feature_files import About
 from finetune.models.encoders.base import Encoder, Reads
-from metrics.encoders.pretrained import loading, weights_digest
+from metrics.encoders.pretrained import loading, settings_digest, weights_digest
+
+_OPEN_CLIP = (
+    "open_clip: and a Hub id such as Marqo/marqo-fashionSigLIP, or ARCHITECTURE/PRETRAINED such as "
+    "ViT-B-32/laion2b_s34b_b79k"
+)
 
 
 class TimmEncoder(Encoder):
@@ -27,12 +33,13 @@ class TimmEncoder(Encoder):
             model = timm.create_model(name.removeprefix("timm:"), pretrained=True, num_classes=0)
         self._model = model.eval().to(device, memory_format=torch.channels_last)
         config = timm.data.resolve_model_data_config(model)
+        self._processor = settings_digest(json.dumps(config, sort_keys=True, default=str))
         self.side, self.shape = int(config["input_size"][-1]), (int(model.num_features),)
         self._transform: Any = timm.data.create_transform(**config, is_training=False)
 
     def about(self) -> About:
-        """As every encoder, with its weights."""
-        return replace(super().about(), weights=weights_digest(self._model.state_dict()))
+        """As every encoder, with its weights and processor."""
+        return replace(super().about(), weights=weights_digest(self._model.state_dict()), processor=self._processor)
 
     def pixels(self, photo: Image.Image) -> Any:
         """(3, side, side)."""
@@ -53,17 +60,24 @@ class OpenClipEncoder(Encoder):
         import open_clip  # noqa: PLC0415
 
         self.name, self._device = name, device
-        with loading(name, "a model of open_clip", "open_clip: and a Hub id such as Marqo/marqo-fashionSigLIP"):
-            source = f"hf-hub:{name.removeprefix('open_clip:')}"
-            self._model, self._transform = open_clip.create_model_from_pretrained(source, device=device)
-            self._tokenizer = open_clip.get_tokenizer(source)
+        with loading(name, "a model of open_clip", _OPEN_CLIP):
+            source = name.removeprefix("open_clip:")
+            architecture, _, pretrained = source.rpartition("/")
+            own = (architecture, pretrained) in open_clip.list_pretrained()
+            model, weights = (architecture, pretrained) if own else (f"hf-hub:{source}", None)
+            self._model, self._transform = open_clip.create_model_from_pretrained(model, weights, device=device)
+            self._tokenizer = open_clip.get_tokenizer(model)
         self._model.eval()
+        photos = open_clip.get_model_preprocess_cfg(self._model)
+        self._processor = settings_digest(
+            json.dumps(photos, sort_keys=True, default=str), f"{self._tokenizer.context_length}"
+        )
         self.side = int(np.max(self._model.visual.image_size))
         self.shape = self.encode_texts(["a dress"]).shape[1:]
 
     def about(self) -> About:
-        """As every encoder, with its weights."""
-        return replace(super().about(), weights=weights_digest(self._model.state_dict()))
+        """As every encoder, with its weights and processor."""
+        return replace(super().about(), weights=weights_digest(self._model.state_dict()), processor=self._processor)
 
     def pixels(self, photo: Image.Image) -> Any:
         """(3, side, side)."""

@@ -9,7 +9,14 @@ from sentence_transformers import SentenceTransformer
 
 from finetune.data.feature_files import About
 from finetune.models.encoders.base import Encoder, Reads
-from metrics.encoders.pretrained import loading, quiet, weights_digest
+from metrics.encoders.pretrained import (
+    hub_commit,
+    loading,
+    quiet,
+    settings_digest,
+    tokenizer_settings,
+    weights_digest,
+)
 
 
 class SentenceEncoder(Encoder):
@@ -18,17 +25,19 @@ class SentenceEncoder(Encoder):
     reads: Reads = "text"
 
     def __init__(self, name: str, device: str, revision: str | None = None) -> None:
-        self.name, self._revision = name, revision
+        self.name = name
         with loading(name, "an encoder of texts", "a Hub id or a folder of sentence-transformers, with safetensors"):
             self._model = SentenceTransformer(
                 name, device=device, revision=revision, model_kwargs={"use_safetensors": True}
             ).eval()
+            self._revision = hub_commit(name, revision)
         self.shape = (int(self._model.get_embedding_dimension() or 0),)
         self._weights = weights_digest(self._model.state_dict())
+        self._processor = settings_digest(tokenizer_settings(self._model.tokenizer), f"{self._model.max_seq_length}")
 
     def about(self) -> About:
-        """As every encoder, with its revision and weights."""
-        return replace(super().about(), revision=self._revision, weights=self._weights)
+        """As every encoder, with its revision, weights and processor."""
+        return replace(super().about(), revision=self._revision, weights=self._weights, processor=self._processor)
 
     def too_long(self, texts: Sequence[str]) -> int:
         """How many of the texts it reads only the beginning of."""

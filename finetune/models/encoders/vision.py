@@ -1,6 +1,5 @@
 """Photos by a vision model of transformers: ResNet, DINOv2, ViT and others that `AutoModel` loads."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,31 +11,48 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, ConvNextImageProcessorPil, ResNetConfig, ResNetModel
 
 from finetune.data.feature_files import About
-from finetune.models.encoders.base import Encoder, Reads
+from finetune.models.encoders.base import STRETCHED, Encoder, Reads
 from metrics.common.errors import UserError
-from metrics.encoders.pretrained import loading, weights_digest
+from metrics.encoders.pretrained import loading, settings_digest, weights_digest
 
 RANDOM = "random-resnet50"
 _POOLINGS = ("pooled", "grid")
 
 
 class VisionEncoder(Encoder):
-    """The model's pooled output, or its last hidden states: `grid`, (h, w, d) of a ResNet, (tokens, d) of a ViT."""
+    """The model's pooled output, or its last hidden states: `grid`, (h, w, d) of a ResNet, (tokens, d) of a ViT.
+
+    A ResNet takes photos of any `resolution`; they are then stretched to squares, as Bhuptani and Patil's are to
+    240 x 240 (Image Based Recommendation System, section V.C), instead of what the model's own processor does.
+    """
 
     reads: Reads = "photo"
 
-    def __init__(self, name: str, model: Any, processor: Any, device: str, pooling: str, revision: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        processor: Any,
+        device: str,
+        pooling: str,
+        revision: str | None,
+        resolution: int | None = None,
+    ) -> None:
+        if resolution is not None and model.config.model_type != "resnet":
+            raise UserError(f"--resolution {resolution}: encoder {name} has one of its own; leave it out")
         if pooling not in _POOLINGS:
             raise UserError(f"--pooling {pooling}: expected {' or '.join(_POOLINGS)} with {name}")
         self.name, self._pooling, self._revision = name, pooling, revision
         self._weights = weights_digest(model.state_dict())
         self._model = model.eval().to(device, memory_format=torch.channels_last)
-        self._processor = processor
+        self._processor, self._stretched = processor, resolution
         example = self.pixels(Image.new("RGB", (8, 8)))
         self.side, self.shape = int(example.shape[-1]), self.encode_pixels([example]).shape[1:]
 
     @classmethod
-    def load(cls, name: str, device: str, pooling: str, revision: str | None = None) -> "VisionEncoder":
+    def load(
+        cls, name: str, device: str, pooling: str, revision: str | None = None, resolution: int | None = None
+    ) -> "VisionEncoder":
         """Load a Hub id or a folder from safetensors. Raises `UserError` if that is not possible."""
         with loading(name, "an encoder of photos", "a Hub id, or a folder with config.json and *.safetensors"):
             processor = AutoImageProcessor.from_pretrained(
@@ -53,30 +69,35 @@ class VisionEncoder(Encoder):
         missing = sorted(report["missing_keys"])
         if missing:
             raise UserError(f"{name}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
-        return cls(name, model, processor, device, pooling, getattr(model.config, "_commit_hash", None))
+        return cls(name, model, processor, device, pooling, getattr(model.config, "_commit_hash", None), resolution)
 
     @classmethod
-    def random(cls, device: str, pooling: str) -> "VisionEncoder":
+    def random(cls, device: str, pooling: str, resolution: int | None = None) -> "VisionEncoder":
         """A ResNet-50 that has learnt nothing: what the architecture alone sees. The same weights every time."""
         with torch.random.fork_rng():
             torch.manual_seed(0)
             model = ResNetModel(ResNetConfig())
-        return cls(RANDOM, model, ConvNextImageProcessorPil(size={"shortest_edge": 224}), device, pooling, None)
+        processor = ConvNextImageProcessorPil(size={"shortest_edge": 224})
+        return cls(RANDOM, model, processor, device, pooling, None, resolution)
 
     def about(self) -> About:
         """As every encoder, with its pooling, revision, weights and processor."""
-        settings = hashlib.sha256(self._processor.to_json_string().encode()).hexdigest()[:8]
+        settings = settings_digest(self._processor.to_json_string())
         return replace(
             super().about(),
             pooling=self._pooling,
             revision=self._revision,
             weights=self._weights,
-            processor=settings,
+            processor=f"{STRETCHED} {settings}" if self._stretched else settings,
         )
 
     def pixels(self, photo: Image.Image) -> torch.Tensor:
         """(3, side, side)."""
-        pixels: torch.Tensor = self._processor(images=photo, return_tensors="pt")["pixel_values"][0]
+        kept = {}
+        if self._stretched:
+            photo = photo.resize((self._stretched, self._stretched), Image.Resampling.BICUBIC)
+            kept = {"do_resize": False, "do_center_crop": False}
+        pixels: torch.Tensor = self._processor(images=photo, return_tensors="pt", **kept)["pixel_values"][0]
         return pixels
 
     @torch.inference_mode()

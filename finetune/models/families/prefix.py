@@ -19,7 +19,7 @@ from metrics.common.errors import UserError
 class PrefixCaptioner(Captioner):
     """The features of a photo become a prefix of the caption, which ends with the language model's own last token.
 
-    While the encoder is frozen, training reads features that were computed once (`finetune.models.features`).
+    While the encoder is frozen, training reads features that were computed once (`finetune.training.stored_features`).
     """
 
     model_type: ClassVar[str] = PrefixConfig.model_type
@@ -140,6 +140,11 @@ class PrefixCaptioner(Captioner):
         return pattern
 
     def is_idle(self, parameter: str) -> bool:
-        """What encoders do behind the patches that are used, or only where patches are masked."""
-        unused = (".post_layernorm.", ".pooler.", ".mask_token")
-        return parameter.startswith("vision_model.") and any(part in f".{parameter}" for part in unused)
+        """What encoders do behind the patches that are used, or only where patches are masked.
+
+        CLIP and its kind normalise the pooled class token alone there, SigLIP the patches too.
+        """
+        unused = [".pooler.", ".head.", ".mask_token"]
+        if "clip" in self.model.config.vision_config.model_type:
+            unused.append(".post_layernorm.")
+        return parameter.startswith("vision_model.") and any(part in parameter for part in unused)

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.utils import logging
 
 from finetune.config.packaged import base_folder
-from finetune.config.recipe import Lora, Model, Recipe, Training, Tune
+from finetune.config.recipe import Augmentation, Lora, Model, Recipe, Training, Tune
 from finetune.models import adapters
 from finetune.models.families import captioner_class
 from finetune.models.families.base import IMAGE_TOKEN, BatchShape, Captioner
@@ -24,16 +24,21 @@ MOMENTS = {"adamw": 8.0, "paged-adamw-8bit": 2 * (1 + 4 / 256)}
 # Bytes a weight: 4 bits, an 8-bit constant for 64 of them and a 32-bit one for 256 of those (Dettmers et al. 2023)
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 CHARACTERS_OF_A_TOKEN = 3
+STORED_NUMBER = 2  # bytes of a number of stored features, which are float16
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Parameters of each tower, bytes by what they are for, the rows that they were counted for, what takes less."""
+    """Parameters of each tower, bytes by what they are for, the rows that they were counted for, what takes less.
+
+    `stored`: bytes on disk of a photo's features, of a model that trains on these; else 0.
+    """
 
     parameters: adapters.ParameterCounts
     parts: dict[str, float]
     rows: str
     remedies: tuple[str, ...]
+    stored: int
 
     @property
     def total(self) -> float:
@@ -60,7 +65,18 @@ def estimate(recipe: Recipe) -> Estimate:
         "libraries": float(LIBRARIES),
     }
     rows = f"{shape.photos} photos of {shape.patches} patches, {shape.tokens} tokens each"
-    return Estimate(adapters.count_parameters(captioner), parts, rows, _remedies(model, recipe.tune, training))
+    remedies = _remedies(model, recipe.tune, training)
+    stored = 0 if recipe.augmentation != Augmentation() else _stored(captioner)
+    return Estimate(adapters.count_parameters(captioner), parts, rows, remedies, stored)
+
+
+def _stored(captioner: Captioner) -> int:
+    if captioner.stored_features is None:
+        return 0
+    side = captioner.model.config.vision_config.image_size
+    photo = torch.empty(1, 3, side, side, device="meta")
+    with torch.no_grad():
+        return captioner.photo_features(captioner.stored_features, photo).numel() * STORED_NUMBER
 
 
 def kept_bytes(model: Model, tune: Tune, lora: Lora, optimizer: str) -> dict[str, float]:

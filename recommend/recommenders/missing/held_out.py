@@ -51,11 +51,12 @@ def held_out(captions: Path, items: Path, store: FeatureStore, article_ids: Sequ
         article_ids: the I candidates.
 
     Raises:
-        UserError: a file is damaged, no caption may stand in, or the encoder cannot be loaded or reads no texts.
+        UserError: a file is damaged or of another run, no caption may stand in, or the encoder cannot be loaded or
+            reads no texts.
     """
     table = _table(items)
     unseen = _unseen(table)
-    written = {record.id: (record.caption or "").strip() for record in read_captions(captions)}
+    written = _read(captions, unseen, items)
     texts = {key: text for key, text in written.items() if text and key in unseen}
     used = [place for place, key in enumerate(article_ids) if key in texts]
     if not used:
@@ -92,6 +93,15 @@ def _unseen(table: Any) -> set[str]:
     test = table[table["role"] == "test"]
     seen = test["product_id"].isin(product) | test["description"].isin(description)
     return set(test["id"][~seen])
+
+
+def _read(path: Path, unseen: set[str], items: Path) -> dict[str, str]:
+    """The captions by id; of another split of the catalogue they would be of another run than the table."""
+    records = read_captions(path)
+    other = next((one for one in records if one.id in unseen and one.split not in (None, "test")), None)
+    if other:
+        raise UserError(f"{path}: {other.id} is in split {other.split}, but in test by {items}; {_REMEDY}")
+    return {one.id: (one.caption or "").strip() for one in records}
 
 
 def _encoded(store: FeatureStore, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from tiny import article, finetune, kaggle, kaggle_photo, lines, photo, recipe, references
+from tiny_facad import TEST, VALIDATION, facad
 
 from finetune.captioning import neighbours
 from finetune.captioning.lookup import consensus_of
-from finetune.captioning.photo_features import photo_features
 from finetune.config.catalogues import SPLITS
 from finetune.config.recipe import load_recipe
 from finetune.data.feature_cache import FeatureStore
@@ -25,10 +25,12 @@ from finetune.data.feature_files import About
 from finetune.data.feature_writer import FeatureWriter
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
+from finetune.embedding.photo_features import photo_features
 from finetune.models.encoders.base import Encoder
 
 COLOURS = [(250, 20, 20), (20, 250, 20), (20, 20, 250), (250, 250, 20)]
 TINY = {"image_size": 16, "hidden_size": 16, "layers": 1, "queries": 2, "vocabulary": 320}
+MODEL: dict[str, Any] = {"dtype": "float32", "tiny": TINY}
 WORDS = st.sampled_from(["red", "Red", "dress", "a", "with", "hat.", "!"])
 
 
@@ -61,12 +63,38 @@ def test_by_the_base_s_vision_tower_the_same_photo_is_the_nearest(tmp_path: Path
     assert [row["caption"] for row in consensus] == [consensus_of(same_photo(item, train)[:3]) for item in test]
     assert [row["references"] for row in nearest] == [item["references"] for item in test]
     run = json.loads((out / "consensus" / "run.json").read_text())
-    assert run["system"] == "consensus of the 3 nearest photos' captions (vision tower of base)"
+    assert run["system"] == "consensus of the 3 nearest items' captions (vision tower of base)"
     assert (run["kind"], run["lookup"]["rule"], run["lookup"]["k"]) == ("baseline", "consensus", 3)
     again = finetune("baselines", path, tmp_path / "again")
     assert again.exit_code == 0, again.output
     assert "encoding photos" in result.stderr
     assert "encoding photos" not in again.stderr
+
+
+def test_of_a_catalogue_with_several_photos_an_item_the_items_count(tmp_path: Path) -> None:
+    """Of the five photos most are the hat's, of the three items most are red dresses."""
+    train = [("a wool hat", 5, "wool")] * 3 + [("a red dress", 3, "wool"), ("a red silk dress", 3, "silk")]
+    root = facad(tmp_path / "facad", (train, VALIDATION, TEST))
+    path = recipe(tmp_path, {"catalogue": "facad", "folder": str(root)}, model=MODEL | {"base": str(tmp_path / "base")})
+    out = tmp_path / "captions"
+    result = finetune("baselines", path, out)
+    assert result.exit_code == 0, result.output
+    assert {row["caption"] for row in lines(out / "consensus" / "captions.jsonl")} == {"a red dress"}
+    assert json.loads((out / "consensus" / "run.json").read_text())["lookup"]["k"] == 3
+
+
+def test_a_single_training_item_has_no_consensus_and_a_named_encoder_its_name(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    root = facad(tmp_path / "facad", ([("a wool hat", 5, "wool")] * 3, VALIDATION, TEST))
+    model = MODEL | {"family": "prefix", "base": str(tmp_path / "base")}
+    model["tiny"] = TINY | {"encoder": "efficientnet-lite0", "image_size": 32}
+    path, out = recipe(tmp_path, {"catalogue": "facad", "folder": str(root)}, model=model), tmp_path / "captions"
+    result = finetune("baselines", path, out)
+    assert result.exit_code == 0, result.output
+    assert "training has one item, so no consensus" in result.stderr
+    assert not (out / "consensus").exists()
+    run = json.loads((out / "nearest" / "run.json").read_text())
+    assert run["system"] == "nearest photo's caption (vision tower efficientnet-lite0)"
 
 
 def test_without_an_encoder_nothing_is_looked_up(tmp_path: Path) -> None:
@@ -116,28 +144,58 @@ def prepared(tmp_path: Path) -> Prepared:
 def test_interrupted_features_are_continued_then_shared_and_made_again_if_damaged(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("finetune.captioning.photo_features._BATCH", 10)
+    monkeypatch.setattr("finetune.embedding.photo_features._BATCH", 10)
+    splits = [prepared.splits[split] for split in SPLITS]
     with pytest.raises(KeyboardInterrupt):
-        photo_features(prepared, Means(most=15))
+        photo_features(splits, Means(most=15))
     rest = Means()
-    store = photo_features(prepared, rest)
+    store = photo_features(splits, rest)
     photos = {digest for split in SPLITS for digest in prepared.splits[split]["photo_digest"]}
     assert set(store.ids) == photos
     assert rest.encoded == len(photos) - 10
     other = Means()
-    assert np.array_equal(photo_features(prepared, other).rows(), store.rows())
+    assert np.array_equal(photo_features(splits, other).rows(), store.rows())
     assert other.encoded == 0
     (store.path / "rows.bin").write_bytes(b"x")
-    assert np.array_equal(photo_features(prepared, other).rows(), store.rows())
+    assert np.array_equal(photo_features(splits, other).rows(), store.rows())
     assert other.encoded == len(photos)
     assert "are made again" in capsys.readouterr().err
 
 
-def brute_force(vectors: NDArray[np.float64], queries: Sequence[int], rows: Sequence[int], k: int) -> list[list[int]]:
-    """By definition: all cosines, sorted; the sort is stable."""
+def test_cached_features_of_which_a_byte_is_damaged_are_made_again(
+    prepared: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, again = photo_features([prepared.splits[split] for split in SPLITS], Means()), Means()
+    rows = store.rows()
+    spoilt = rows.copy()
+    spoilt[3] = np.nan
+    (store.path / "rows.bin").write_bytes(spoilt.tobytes())
+    assert np.array_equal(photo_features([prepared.splits[split] for split in SPLITS], again).rows(), rows)
+    assert again.encoded == len(rows)
+    message = capsys.readouterr().err
+    assert "something was changed after the store was made" in message and "are made again" in message
+    assert "lookbook embed" not in message
+
+
+def test_an_encoder_that_is_none_is_called_by_the_key_that_names_it(tmp_path: Path) -> None:
+    path = shop(tmp_path)
+    for name, reason in (("none:queries", "none: no such folder"), (str(tmp_path), "cannot load it as an encoder")):
+        message = finetune("baselines", path, tmp_path / "out", f"baselines.encoder={name}").stderr
+        assert message.startswith(f"error: baselines.encoder: {name}: ") and reason in message
+        assert "model.base" not in message and "--encoder" not in message
+
+
+def brute_force(
+    vectors: NDArray[np.float64], queries: Sequence[int], rows: Sequence[int], owners: Sequence[int], k: int
+) -> list[list[int]]:
+    """By definition: each owner's highest cosine, sorted; the sort is stable."""
     lengths = np.linalg.norm(vectors, axis=1)
     unit = vectors / np.where(lengths > 0, lengths, 1)[:, None]
-    return [sorted(range(len(rows)), key=lambda n: -float(unit[q] @ unit[rows[n]]))[:k] for q in queries]
+
+    def highest(query: int, owner: int) -> float:
+        return max(float(unit[query] @ unit[row]) for row, own in zip(rows, owners, strict=True) if own == owner)
+
+    return [sorted(sorted(set(owners)), key=lambda owner: -highest(query, owner))[:k] for query in queries]
 
 
 AXES = [[sign * length if one == axis else 0 for one in range(3)]
@@ -145,9 +203,14 @@ AXES = [[sign * length if one == axis else 0 for one in range(3)]
 
 
 @settings(max_examples=40)
-@given(st.lists(st.sampled_from([[0, 0, 0], *AXES]), min_size=2, max_size=30), st.integers(1, 8), st.integers(1, 6))
+@given(
+    st.lists(st.sampled_from([[0, 0, 0], *AXES]), min_size=2, max_size=30),
+    st.integers(1, 8),
+    st.integers(1, 6),
+    st.lists(st.booleans(), min_size=30, max_size=30),
+)
 def test_neighbours_are_those_of_brute_force_and_ties_stay_in_order(
-    tmp_path_factory: pytest.TempPathFactory, vectors: list[list[int]], k: int, block: int
+    tmp_path_factory: pytest.TempPathFactory, vectors: list[list[int]], k: int, block: int, begins: list[bool]
 ) -> None:
     """Along the axes every cosine is -1, 0 or 1, exactly: nearly all are tied."""
     with pytest.MonkeyPatch.context() as patch:
@@ -155,17 +218,20 @@ def test_neighbours_are_those_of_brute_force_and_ties_stay_in_order(
         patch.setattr(neighbours, "_ROWS", block)
         half = len(vectors) // 2
         queries, rows = list(range(half)), list(range(half, len(vectors)))
+        owners = np.cumsum(begins[: len(rows)]).tolist()
         store = stored(tmp_path_factory.mktemp("store") / "s", np.array(vectors))
-        found = neighbours.nearest_rows(store, np.array(queries), np.array(rows), k)
-    assert found.tolist() == brute_force(np.array(vectors, dtype=float), queries, rows, k)
+        found = neighbours.nearest_owners(store, np.array(queries), np.array(rows), np.array(owners), k)
+    assert found.tolist() == brute_force(np.array(vectors, dtype=float), queries, rows, owners, k)
 
 
 def test_neighbours_of_arbitrary_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "_ROWS", 64)
     vectors = np.random.default_rng(0).normal(size=(300, 20))
     queries, rows = list(range(50)), list(range(299, 49, -1))
-    found = neighbours.nearest_rows(stored(tmp_path / "s", vectors), np.array(queries), np.array(rows), 7)
-    assert found.tolist() == brute_force(vectors, queries, rows, 7)
+    owners = [place // 3 for place in range(250)]
+    store = stored(tmp_path / "s", vectors)
+    found = neighbours.nearest_owners(store, np.array(queries), np.array(rows), np.array(owners), 7)
+    assert found.tolist() == brute_force(vectors, queries, rows, owners, 7)
 
 
 def stored(path: Path, vectors: NDArray[Any]) -> FeatureStore:

@@ -109,8 +109,8 @@ def test_a_damaged_table_is_refused(tmp_path: Path, change: Any, message: str) -
 
 
 def test_the_demo_writes_this_layout(tmp_path: Path) -> None:
-    demo = {"catalogue": "demo", "layout": "fashion-product", "folder": str(tmp_path / "shop"), "articles": 20}
-    prepared(recipe(tmp_path, demo))
+    demo = {"catalogue": "demo", "layout": "fashion-product", "folder": str(tmp_path / "shop"), "articles": 60}
+    printed = prepared(recipe(tmp_path, demo))
     demonstrated = all_references(tmp_path)
     prepared(recipe(tmp_path, section(tmp_path / "shop", caption="description")))
     real = all_references(tmp_path)
@@ -118,5 +118,9 @@ def test_the_demo_writes_this_layout(tmp_path: Path) -> None:
         key: record["references"] for key, record in real.items()
     }
     items = pd.read_parquet(tmp_path / "out" / "items.parquet")
-    assert set(items["source.masterCategory"]) == {"Apparel"}
+    kept = {"Apparel", "Accessories", "Footwear"}
+    dropped = items["role"] == "dropped: another master category"
+    assert set(items["source.masterCategory"][~dropped]) == kept
+    assert dropped.any() and not kept & set(items["source.masterCategory"][dropped])
+    assert f"{60 - dropped.sum()}  of Apparel, Accessories, Footwear" in printed
     assert items["source.link"].str.startswith("https://example.com/").all()

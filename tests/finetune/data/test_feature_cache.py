@@ -1,8 +1,10 @@
 """Feature stores: what is written is read, aligned by id; what is damaged is refused; what was interrupted continues."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,15 +125,56 @@ def test_damaged_stores_are_refused(store: Path, damage: object, message: str) -
         FeatureStore.open(store)
 
 
-def test_a_store_of_an_earlier_version_opens(store: Path) -> None:
-    """It has no hash of its ids."""
+def as_earlier_version(store: Path) -> dict[str, Any]:
+    """Take the hashes out that earlier versions did not write; return them."""
     values = json.loads((store / "features.json").read_text())
-    assert values.pop("ids_digest") == sha256((store / "ids.jsonl").read_bytes()).hexdigest()
+    taken = {name: values.pop(name) for name in ("ids_digest", "pieces")}
     (store / "features.json").write_text(json.dumps(values))
-    assert FeatureStore.open(store).ids == IDS
+    return taken
+
+
+def test_a_store_of_an_earlier_version_opens(store: Path) -> None:
+    """It has no hash of its ids, nor of its rows."""
+    digests = as_earlier_version(store)
+    assert digests["ids_digest"] == sha256((store / "ids.jsonl").read_bytes()).hexdigest()
+    assert digests["pieces"]["digests"] == [sha256((store / "rows.bin").read_bytes()).hexdigest()[:16]]
+    opened = FeatureStore.open(store)
+    assert opened.ids == IDS and np.array_equal(opened.rows(), ROWS)
+
+
+def test_a_damaged_byte_is_found_when_its_piece_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of 2 bytes in pieces of 5 bytes: two rows a piece, one in the last."""
+    monkeypatch.setattr("finetune.data.feature_files._PIECE", 5)
+    ids = ["a", "b", "c", "d", "e"]
+    path = write_store(tmp_path / "store", ids, [[1], [2], [3], [4], [5]])
+    damaged = bytearray((path / "rows.bin").read_bytes())
+    damaged[7] ^= 1  # of d
+    (path / "rows.bin").write_bytes(damaged)
+    store = FeatureStore.open(path, "make it again")
+    assert store.rows([4, 0]).tolist() == [[5], [1]]
+    for _ in range(2):
+        with pytest.raises(
+            UserError, match=r"rows.bin: among the rows of c to d something was changed .*; make it again"
+        ):
+            store.rows([2])
+    with pytest.raises(UserError, match="among the rows of c to d"):
+        store.check()
+    values = json.loads((path / "features.json").read_text())
+    (path / "features.json").write_text(json.dumps(values | {"pieces": {"rows": 2, "digests": ["x"]}}))
+    with pytest.raises(UserError, match="pieces: expected a hash of every 2 of 5 rows, found 1; remove it"):
+        FeatureStore.open(path)
+
+
+def test_what_an_earlier_version_did_not_record_is_no_difference() -> None:
+    earlier, now = About("some", "text", weights="a"), About("some", "text", weights="a", revision="c", processor="p")
+    earlier.refuse_other(now, "store", "")
+    now.refuse_other(earlier, "store", "")
+    with pytest.raises(UserError, match="expected features with processor p, found q"):
+        now.refuse_other(replace(now, processor="q"), "store", "")
 
 
 def test_nan_is_refused_where_it_lies(store: Path) -> None:
+    as_earlier_version(store)
     rows = ROWS.astype("<f2")
     rows[1, 0, 0] = np.nan
     (store / "rows.bin").write_bytes(rows.tobytes())

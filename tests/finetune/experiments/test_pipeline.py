@@ -25,7 +25,7 @@ SYSTEMS = [
     "sibling's caption",
     "category's most frequent caption",
     "nearest photo's caption (vision tower of base)",
-    "consensus of the 10 nearest photos' captions (vision tower of base)",
+    "consensus of the 10 nearest items' captions (vision tower of base)",
     "fine-tuned, photos shuffled",
     "pretrained",
     "fine-tuned",
@@ -47,7 +47,7 @@ def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path) -> Non
     stanza = places.STANZA
     scoring = {"classifier": {"tiny": True, "epochs": 1}, "stanza": str(stanza)}
     decoding = {"max_new_tokens": 20}
-    recipe = write_recipe(tmp_path, training={"epochs": 3}, decoding=decoding, scoring=scoring, data={"limit": 60})
+    recipe = write_recipe(tmp_path, training={"epochs": 1}, decoding=decoding, scoring=scoring)
     for name in ("finetune", "metrics"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(f"raise ImportError('{name} of the user')")

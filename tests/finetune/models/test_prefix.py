@@ -22,9 +22,11 @@ from transformers import (
     BloomForCausalLM,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
+    Dinov2Config,
     GenerationMixin,
     LlamaConfig,
     ResNetConfig,
+    SiglipVisionConfig,
     T5Config,
     T5ForConditionalGeneration,
     ViTConfig,
@@ -37,6 +39,7 @@ from finetune.models.adapters import attach
 from finetune.models.families.base import Captioner
 from finetune.models.families.prefix import PrefixCaptioner
 from finetune.models.families.tiny_tokenizers import train_opt_tokenizer
+from finetune.models.prefix.network import PrefixCaptioningModel, PrefixConfig
 from finetune.models.tiny import make_tiny
 from finetune.publishing.model_card import usage
 from finetune.training.collator import CaptionCollator
@@ -142,8 +145,37 @@ def test_a_frozen_encoder_is_never_in_training_mode(base: Path, vision: str, is_
     assert (captioner.stored_features is not None) == is_frozen
 
 
-NAN = torch.full((32,), torch.nan)
+_PHOTOS = {"image_size": 32, "patch_size": 8}
 _BLOCK = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize("grid", [0, 2])
+@pytest.mark.parametrize(
+    ("encoder", "idle"),
+    [
+        (SiglipVisionConfig(**_BLOCK, **_PHOTOS), "head"),
+        (SiglipVisionConfig(**_BLOCK, **_PHOTOS, vision_use_head=False), None),
+        (CLIPVisionConfig(**_BLOCK, **_PHOTOS), "post_layernorm"),
+        (Dinov2Config(**_BLOCK, **_PHOTOS), "mask_token"),
+        (ViTConfig(**_BLOCK, **_PHOTOS), "pooler"),
+    ],
+    ids=lambda value: getattr(value, "model_type", value),
+)
+def test_all_of_an_encoder_is_trained_that_a_gradient_reaches(encoder: Any, idle: str | None, grid: int) -> None:
+    text = LlamaConfig(**_BLOCK, vocab_size=320)
+    captioner = PrefixCaptioner(
+        PrefixCaptioningModel(PrefixConfig(vision_config=encoder, text_config=text, grid=grid)), None
+    )
+    attach(captioner, Tune(vision="full", connector="full", language="frozen"), Lora())
+    weights = dict(captioner.model.vision_model.named_parameters())
+    trained = {name for name, weight in weights.items() if weight.requires_grad}
+    captioner.model.requires_grad_(True)
+    captioner.photo_features("vision", torch.randn(2, 3, 32, 32)).square().sum().backward()
+    assert trained == {name for name, weight in weights.items() if weight.grad is not None}
+    assert set(weights) - trained == {name for name in weights if idle and idle in name}
+
+
+NAN = torch.full((32,), torch.nan)
 
 
 def test_a_language_model_that_is_named_is_used_as_published(tmp_path: Path) -> None:

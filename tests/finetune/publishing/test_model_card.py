@@ -3,8 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pytest
 from hub_runs import CAPTIONED, FAMILIES
 from hub_server import HubServer, hub_server
 from huggingface_hub import ModelCard
-from pushing import CARD, SUPPORT, environment, pushed, report
+from pushing import CARD, in_a_process, pushed, report
 from tiny import finetune
 
 pytestmark = [pytest.mark.java, pytest.mark.processes, pytest.mark.slow]
@@ -74,21 +72,13 @@ def _section(card: str, heading: str) -> list[str]:
 def test_the_printed_code_captions_as_was_scored(hub: HubServer, runs: Path) -> None:
     for family in FAMILIES:
         hub.put_folder(f"tiny/{family}", runs / f"base-{family}")
-        pushed(hub, runs / family, "--repo", f"me/{family}")
-        pushed(hub, runs / family, "--repo", f"me/{family}-merged", "--model", str(runs / f"{family}-merged"))
+    in_a_process("push", runs, hub, runs / "pusher")
     captions = {family: _captions(runs / family, "fine-tuned") for family in FAMILIES}
     before = {family: _captions(runs / family, "pretrained") for family in FAMILIES}
     photo = next(iter(captions["blip2"]))
     shutil.copy(runs / "demo" / photo, runs / "photo.jpg")
     repos = ["me/blip2", "me/blip2-merged", "me/llava", "me/llava-merged"]
-    used = subprocess.run(
-        [sys.executable, str(SUPPORT / "hub_runs.py"), "use", str(runs), *repos],
-        env=environment(hub, runs / "stranger", HF_TOKEN=""),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert used.returncode == 0, used.stderr[-3000:]
+    in_a_process("use", runs, hub, runs / "stranger", *repos, HF_TOKEN="")
     printed = json.loads((runs / "printed.json").read_text())
     by_adapter, from_folder, merged, merged_folder = (printed.pop(options) for options in CAPTIONED)
     assert by_adapter == from_folder

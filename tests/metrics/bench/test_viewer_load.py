@@ -15,6 +15,6 @@ def test_every_page_of_the_benchmark_is_measured() -> None:
 
     result = CliRunner().invoke(app, ["bench-viewer", "--items", "40"], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    assert "40 items, 2 systems, 10 measures" in result.stdout
+    assert "40 items, 2 systems, 10 measures, a table of 25 columns" in result.stdout
     assert all(f" {name} " in result.stdout for name in PAGES)
     assert "peak memory: " in result.stdout

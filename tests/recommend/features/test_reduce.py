@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,21 @@ def test_what_is_fitted_on_a_sample_is_applied_to_all(
     assert reduced.ids == IDS
     assert share_of_group(reduced, GROUPS) > 0.9  # by chance 0.23
     assert_array_equal(reduce_vectors(vectors(store), method, dimensions).rows, reduced.rows)
+
+
+def test_umap_is_fitted_on_a_sample_and_applied_to_all(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As plain Python: to compile it would take far longer than these items do."""
+    if find_spec("umap") is None:
+        pytest.skip("the extra `umap` is not installed")
+    import numba
+
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    monkeypatch.setitem(reducers.FIT_ON, "umap", 20)
+    reduced = reduce_vectors(vectors(store), "umap", 2)
+    assert reduced.method.startswith("UMAP 2, 15 neighbours")
+    assert "fitted on a sample of 20 items" in reduced.method
+    assert reduced.ids == IDS
+    assert share_of_group(reduced, GROUPS) > 0.6  # by chance 0.23
 
 
 def test_t_sne_above_two_dimensions_keeps_its_sample(

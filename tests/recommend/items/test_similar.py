@@ -16,6 +16,7 @@ from feature_stores import write_store
 from recommending import done, items_table, refused_by
 from tiny import photo as save_photo
 
+from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About
 from finetune.models.encoders.tfidf import TfidfEncoder
 from recommend.items import index as indexes
@@ -113,6 +114,17 @@ def test_a_table_on_the_screen(shop: Path) -> None:
     printed = done("similar", shop / "photo", "--id", "i03", "--id", "i04", "--items", shop / "items.parquet")
     assert "similar to i03 (Dress, Blue)" in printed and "similar to i04 (Shirt, Red)" in printed
     assert "cosine|photo:" in printed and "|index:exact|" in printed
+
+
+def test_a_signature_names_a_model_without_its_folder(shop: Path, tmp_path: Path) -> None:
+    about = About(f"{tmp_path}/models/mine:vision", "photo")
+    mine = write_store(tmp_path / "mine", IDS, ROWS["photo"], about)
+    both = tmp_path / "both"
+    done("join-features", shop / "text", mine, "--out", both)
+    for store in (mine, both):
+        signature = json.loads(done("similar", store, "--id", "i03", "--json"))["queries"][0]["signature"]
+        assert "mine:vision" in signature and str(tmp_path) not in signature
+    assert str(tmp_path) not in FeatureStore.open(both).about.pooling
 
 
 def test_items_that_one_store_lacks_are_counted(shop: Path, tmp_path: Path) -> None:

@@ -129,6 +129,10 @@ def test_only_captions_of_articles_that_the_model_has_seen_nothing_of(tmp_path: 
     ]
     with pytest.raises(UserError, match=r"found none among 7; caption --split test of a run with data.split.method"):
         held_out(captions, tmp_path / "items.parquet", store, ["0", "1", "3", "4"])
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps({"id": "6", "caption": "a coat", "split": "train"}) + "\n")
+    with pytest.raises(UserError, match=r"other.jsonl: 6 is in split train, but in test by .*; give the items.parquet"):
+        held_out(other, tmp_path / "items.parquet", store, ["6"])
     with pytest.raises(UserError, match=r"1 articles are not in it, such as 9; give the items.parquet of the run"):
         held_out(captions, tmp_path / "items.parquet", store, ["2", "9"])
 

@@ -1,6 +1,7 @@
 """The report of a catalogue's features: commands in a row, their pages on one."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_a_reduced_store_is_kept_only_while_it_is_of_its_source(
     source, made, page = tmp_path / "photo", tmp_path / "photo-pca", tmp_path / "elbow.html"
     write_store(source, ids, rows, About("some", "photo", source="one"))
     reduce = ("reduce", source, "--dimensions", "2", "--elbow", page, "--out", made)
-    step = Step("recommend", tuple(map(str, reduce)), source, made, page=page)
+    step = Step("recommend", tuple(map(str, reduce)), source, made, page=page, dimensions=2)
     done(*reduce)
     first = FeatureStore.open(made).about
     run(step)
@@ -105,6 +106,9 @@ def test_a_reduced_store_is_kept_only_while_it_is_of_its_source(
     (made / "notes.txt").unlink()
     run(step)
     assert FeatureStore.open(made).about.source == "two"
+    fewer = tuple("1" if argument == "2" else argument for argument in step.arguments)
+    run(replace(step, arguments=fewer, dimensions=1))
+    assert FeatureStore.open(made).shape == (1,)
 
 
 @pytest.mark.processes

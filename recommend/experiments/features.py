@@ -1,0 +1,46 @@
+"""The features that a model of the recipe reads."""
+
+from pathlib import Path
+from typing import Any
+
+from finetune.data.feature_cache import FeatureStore
+from recommend.experiments.models import RANDOM, Model, WithFeatures
+from recommend.interactions.interactions import Purchases
+from recommend.recommenders.base import ItemFeatures
+from recommend.recommenders.features import item_features, random_features, without_features
+from recommend.recommenders.missing.imputation import impute
+
+RANDOM_DIMENSIONS = 64
+
+
+def stores_of(model: Model) -> list[str]:
+    """The stores that a model reads, or `random`."""
+    if not isinstance(model, WithFeatures):
+        return []
+    return [model.features, *([str(model.captions)] if model.captions else [])]
+
+
+def features_of(model: Model, train: Purchases, seed: int) -> ItemFeatures | None:
+    """Those of the articles of `train`, None for a model that reads none. Raises `UserError` if they do not fit."""
+    if not isinstance(model, WithFeatures):
+        return None
+    if model.features == RANDOM:
+        return random_features(len(train.article_ids), model.pca or RANDOM_DIMENSIONS, seed)
+    features = item_features(FeatureStore.open(Path(model.features)), train.article_ids, model.pca)
+    if model.missing is None:
+        return features
+    captions = item_features(FeatureStore.open(model.captions), train.article_ids) if model.captions else None
+    return impute(features, model.missing, train.matrix, captions, seed).features
+
+
+def described(features: ItemFeatures | None, train: Purchases) -> dict[str, Any] | None:
+    """What a table says of the features: their name, how many candidates have some, which have none."""
+    if features is None:
+        return None
+    return {
+        "name": features.name,
+        "dimensions": features.rows.shape[1],
+        "known": int(features.known.sum()),
+        "articles": len(features.known),
+        "lacking": without_features(features, train.article_ids),
+    }

@@ -1,0 +1,91 @@
+"""A model of the recipe fitted: its settings chosen on the validation part, its features read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from recommend.experiments.data import OpenDataset, Part
+from recommend.experiments.features import features_of
+from recommend.experiments.measured import mean_value
+from recommend.experiments.models import Model
+from recommend.recommenders.base import ItemFeatures, Recommender
+from recommend.recommenders.missing.imputation import without_unknown
+from recommend.recommenders.registry import RECOMMENDERS, load_recommender
+from recommend.recommenders.vbpr.model import VBPR
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings that were tried on the validation part.
+
+    Attributes:
+        settings: those that were changed; `epochs` where training was stopped early.
+        value: the mean nDCG of the validation part's customers.
+    """
+
+    settings: Mapping[str, Any]
+    value: float
+
+
+def recommender_of(model: Model, seed: int) -> Recommender:
+    """The recommender that the recipe describes, not fitted. Raises `UserError` for settings that it cannot have."""
+    seeded = {"seed": seed} if "seed" in _names(RECOMMENDERS[model.kind]) else {}
+    return load_recommender({"recommender": model.kind, **seeded, **model.settings()})
+
+
+def fit(
+    model: Model,
+    part: Part,
+    features: ItemFeatures | None,
+    seed: int,
+    checkpoint: Path | None = None,
+    validation: Part | None = None,
+) -> Recommender:
+    """Fit on a part; a model that can is stopped early on `validation`, and keeps a checkpoint."""
+    recommender, train = recommender_of(model, seed), part.train
+    if features is not None and getattr(model, "missing", None) == "drop":
+        train = without_unknown(train, features)
+    if isinstance(recommender, VBPR):
+        recommender.fit(train, features, validation.later if validation else None, checkpoint)
+    else:
+        recommender.fit(train, features)
+    return recommender
+
+
+def choose(model: Model, data: OpenDataset, seed: int, k: int, checkpoint: Path) -> tuple[Model, list[Trial]]:
+    """The model with the settings that are best on the validation part, and all that were tried.
+
+    Nothing is fitted if there is nothing to choose. The test part is not looked at.
+    """
+    stops = getattr(model, "early_stopping", False)
+    if not model.tune and not stops:
+        return model, []
+    part, trials = data.validation(), []
+    features = features_of(model, part.train, seed)
+    for number, values in enumerate(product(*model.tune.values())):
+        changed = dict(zip(model.tune, values, strict=True))
+        tried = model.with_settings(changed)
+        fitted = fit(tried, part, features, seed, checkpoint / f"trial-{number}", part if stops else None)
+        if isinstance(fitted, VBPR) and stops:
+            changed["epochs"] = best_epoch(fitted)
+        lists = fitted.recommend(part.relevant.customers, k, not fitted.only_repeats)
+        trials.append(Trial(changed, mean_value(lists.ids, part, f"nDCG@{k}", k)))
+        print(f"  validation: {_named(changed)}: nDCG@{k} {trials[-1].value:.5f}", flush=True)
+    best = max(trials, key=lambda trial: trial.value)
+    return model.with_settings({**best.settings, **({"early_stopping": False} if stops else {})}), trials
+
+
+def best_epoch(fitted: VBPR) -> int:
+    """The epoch with the best validation, whose factors were kept."""
+    validated = [epoch for epoch in fitted.epochs_trained if epoch.validation is not None]
+    return max(validated, key=lambda epoch: epoch.validation or 0.0).number
+
+
+def _names(kind: type[Recommender]) -> set[str]:
+    return {field.name for field in fields(kind)}  # type: ignore[arg-type]
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items()) or "as given"

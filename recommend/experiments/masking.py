@@ -1,0 +1,61 @@
+"""The recipe's section `masking`: which way of filling in missing features helps, told by hiding known ones."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+from finetune.data.feature_cache import FeatureStore
+from metrics.common.files import sha256
+from recommend.experiments.data import OpenDataset, Part
+from recommend.experiments.fitting import fit
+from recommend.experiments.models import Model
+from recommend.experiments.recipe import Masking, Recipe
+from recommend.experiments.results import Place
+from recommend.interactions.interactions import Purchases
+from recommend.interactions.purchases import PurchasesFolder
+from recommend.recommenders.base import ItemFeatures, Recommender
+from recommend.recommenders.features import item_features
+from recommend.recommenders.missing.held_out import held_out
+from recommend.recommenders.missing.masking import masking_study
+
+
+def masking_place(recipe: Recipe, masking: Masking) -> Place:
+    """Where the study's result lies. Raises `UserError` if purchases, features, captions or items are missing."""
+    dataset = recipe.dataset(masking.dataset)
+    inputs = {
+        "dataset": dataset.model_dump(mode="json", exclude={"name", "purchases", "published"}),
+        "purchases": PurchasesFolder.open(dataset.purchases).digest,
+        "features": FeatureStore.open(masking.features).digest,
+        "captions": [sha256(masking.captions), sha256(masking.items)],
+        "models": {model.title: model.settings() for model in _models(recipe, masking).values()},
+        "shares": list(masking.shares),
+        "k": recipe.k,
+        "seed": recipe.seed,
+    }
+    return Place.of(recipe.output, f"{dataset.name} masking", inputs)
+
+
+def study(recipe: Recipe, masking: Masking, data: OpenDataset) -> dict[str, Any]:
+    """The result of the masking study, for JSON."""
+    part, store = data.test, FeatureStore.open(masking.features)
+    ids = part.train.article_ids
+    found = masking_study(
+        part.train,
+        part.relevant,
+        item_features(store, ids),
+        held_out(masking.captions, masking.items, store, ids),
+        {title: partial(_fit, model, part, recipe.seed) for title, model in _models(recipe, masking).items()},
+        masking.shares,
+        k=recipe.k,
+        seed=recipe.seed,
+    )
+    return {"dataset": masking.dataset, "estimates": {}, **asdict(found)}
+
+
+def _fit(model: Model, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
+    return fit(model, replace(part, train=train), features, seed)
+
+
+def _models(recipe: Recipe, masking: Masking) -> Mapping[str, Model]:
+    return {model.title: model for model in recipe.models if model.title in masking.models}

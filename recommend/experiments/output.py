@@ -1,0 +1,100 @@
+"""The table of a recipe on disk and on the screen: JSON, Markdown, HTML, LaTeX, CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from metrics.common.files import check_folder, write_text
+from metrics.common.formatting import figure
+from metrics.common.tables import WideTable, print_tables
+from metrics.common.templates import render
+from metrics.reports.comparison_tables import latex
+from recommend.common.own_files import refuse_other_page
+from recommend.common.page import page_mark, write_page
+from recommend.experiments.content import TITLE, Content, published_name
+from recommend.experiments.tables import sections, together
+
+NAME = "recommend"
+LEDE = "Which articles a customer buys next: models on the same purchases, beside the paper's Table 5"
+_COLUMNS = ("dataset", "model", "whose", "slice", "measure", "value", "low", "high", "customers", "signature")
+_MARKS = {
+    "json": f'{{\n "title": "{TITLE}"',
+    "md": f"# {TITLE}\n",
+    "html": page_mark(TITLE),
+    "tex": f"% {TITLE}. Written",
+    "csv": ",".join(_COLUMNS),
+}
+
+
+def check_output(folder: Path) -> None:
+    """Raise `UserError` if the tables could not be written to `folder`, or would replace files of somebody else."""
+    check_folder(folder, "give another output=...")
+    for form, mark in _MARKS.items():
+        refuse_other_page(folder / f"{NAME}.{form}", mark, "table of `lookbook recommend`", "output=...")
+
+
+def write_output(content: Content, folder: Path) -> list[Path]:
+    """Write `recommend.{json,md,html,tex,csv}`. Raises `UserError` if they cannot be written."""
+    check_output(folder)
+    paths = {form: folder / f"{NAME}.{form}" for form in _MARKS}
+    view = {"title": TITLE, "lede": LEDE, "written": content["written"], "lookbook": content["lookbook"]}
+    write_text(paths["json"], json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(paths["csv"], _csv(content))
+    write_text(paths["md"], render("sections.md.j2", {**view, "sections": sections(content)}, "recommend"))
+    write_text(paths["tex"], render("recommend.tex.j2", {**view, **_joined(content)}, "recommend", {"latex": latex}))
+    write_page(paths["html"], TITLE, LEDE, sections(content), "\n".join(_signatures(content)))
+    return list(paths.values())
+
+
+def show(content: Content) -> None:
+    """Print the means of each data set, and what keeps them from being compared with the paper's."""
+    _, rows = together(content)
+    width = len(content["measures"])
+    for place, dataset in enumerate(content["datasets"]):
+        table = WideTable(["", "whose"], [*map(published_name, content["measures"])], title=dataset["name"])
+        for title, whose, *cells in rows:
+            shown = cells[place * width : (place + 1) * width]
+            if any(cell != figure(None) for cell in shown):
+                table.add_row(title, whose, *shown)
+        print_tables(table, *([dataset["warning"]] if dataset["warning"] else []))
+
+
+def _joined(content: Content) -> dict[str, Any]:
+    _, rows = together(content)
+    return {
+        "rows": rows,
+        "source": content["source"],
+        "datasets": [one["name"] for one in content["datasets"]],
+        "measures": [published_name(name) for name in content["measures"]],
+        "warnings": [one["warning"] for one in content["datasets"] if one["warning"]],
+    }
+
+
+def _csv(content: Content) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_lines(content))
+    return text.getvalue()
+
+
+def _lines(content: Content) -> Iterator[dict[str, Any]]:
+    for dataset in content["datasets"]:
+        for row in [*dataset["rows"], *dataset["only_published"]]:
+            known = {"dataset": dataset["name"], "model": row["model"]}
+            for measure, value in (row["published"] or {}).items():
+                yield {**known, "whose": "published", "slice": "all", "measure": measure, "value": value}
+            for part, of_part in (row.get("result") or {"estimates": {}})["estimates"].items():
+                for measure, one in of_part.items():
+                    signature = row["signatures"][measure] if part == "all" else ""
+                    yield {**known, "whose": "ours", "slice": part, "measure": measure, **one, "signature": signature}
+
+
+def _signatures(content: Content) -> Iterator[str]:
+    for dataset in content["datasets"]:
+        for row in dataset["rows"]:
+            if row["result"]:
+                yield f"{dataset['name']}, {row['model']}: {row['signatures'][content['measures'][0]]}"

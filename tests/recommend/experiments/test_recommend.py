@@ -1,0 +1,266 @@
+"""`lookbook recommend`: the rows of a recipe, resumed, chosen on validation; their table; what is refused."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from feature_stores import write_store
+from filelock import FileLock
+from purchase_files import Line, items_file, kaggle_purchases
+from recommending import done, refused_by
+from typer.testing import CliRunner
+
+ARTICLES = [f"01{place:08d}" for place in range(24)]
+KINDS = 3
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 customers with a taste for one of three kinds of article; the last three articles launch on the last day."""
+    folder = tmp_path_factory.mktemp("shop")
+    draw = np.random.default_rng(0)
+    lines: list[Line] = []
+    for customer in range(60):
+        liked = [place for place in range(21) if place % KINDS == customer % KINDS]
+        bought = draw.choice(liked, 6, replace=False)
+        lines += [(f"2020-09-0{day + 1}", f"c{customer:02d}", ARTICLES[place]) for day, place in enumerate(bought)]
+        if customer < 30:
+            lines.append(("2020-09-08", f"c{customer:02d}", ARTICLES[21 + customer % KINDS]))
+    kaggle_purchases(folder / "csv", sorted(lines), ARTICLES)
+    rows = [(key, f"{key}.jpg", "A top.", "train" if place % 2 else "test") for place, key in enumerate(ARTICLES)]
+    done("purchases", folder / "csv", "--items", items_file(folder / "items.parquet", rows), "--out", folder / "bought")
+    vectors = 3 * np.eye(KINDS)[np.arange(24) % KINDS] + draw.normal(0, 0.2, (24, KINDS))
+    write_store(folder / "photos", ARTICLES, vectors)
+    return folder
+
+
+def recipe(shop: Path, output: Path, models: Sequence[dict[str, Any]], **others: Any) -> Path:
+    """A recipe on the shop's purchases, beside its output."""
+    datasets = [{"name": "80/20", "purchases": str(shop / "bought")}]
+    values = {"output": str(output), "datasets": datasets, "models": list(models), "ks": [2, 5]} | others
+    output.parent.mkdir(parents=True, exist_ok=True)
+    path = output.parent / f"{output.name}.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def content_of(output: Path) -> Any:
+    return json.loads((output / "recommend.json").read_text(encoding="utf-8"))
+
+
+def means(output: Path, dataset: int = 0, part: str = "all") -> dict[str, float]:
+    """nDCG@5 by model."""
+    rows = content_of(output)["datasets"][dataset]["rows"]
+    return {row["model"]: row["result"]["estimates"][part]["nDCG@5"]["value"] for row in rows}
+
+
+COLD: dict[str, Any] = {"name": "cold", "split": "from-2020-09-08", "candidates": "catalogue"}
+MODELS: list[dict[str, Any]] = [
+    {"recommender": "random"},
+    {"recommender": "most-popular", "published": "MostPop"},
+    {"recommender": "item-knn", "published": "ItemKNN (k=20)"},
+    {"recommender": "repurchase"},
+]
+
+
+@pytest.fixture(scope="module")
+def table(shop: Path) -> Path:
+    """The output of all kinds of row: two data sets, one of them with cold articles."""
+    photo = {"recommender": "content", "name": "<b>photo</b>", "features": str(shop / "photos")}
+    datasets = [
+        {"name": "80/20", "purchases": str(shop / "bought"), "published": "Original"},
+        {**COLD, "purchases": str(shop / "bought")},
+    ]
+    path = recipe(shop, shop / "out", [*MODELS, photo], datasets=datasets, against=["random"])
+    done("recommend", path)
+    return shop / "out"
+
+
+def test_taste_is_learnt_and_only_content_reaches_what_nobody_has_bought(table: Path) -> None:
+    everybody, cold = means(table), means(table, 1, "cold")
+    assert everybody["ItemKNN (k=20)"] > 2 * everybody["MostPop"]
+    assert everybody["<b>photo</b>"] > 2 * everybody["MostPop"]
+    assert cold["<b>photo</b>"] > 0.5
+    assert cold["ItemKNN (k=20)"] == cold["MostPop"] == cold["repurchase"] == 0
+    differences = content_of(table)["datasets"][0]["differences"]
+    photo = next(one for one in differences if one["kind"] == "against" and one["model"] == "<b>photo</b>")
+    assert photo["differences"]["nDCG@5"]["low"] > 0
+    assert photo["p_holm"] < 0.05
+
+
+def test_values_and_lists_of_every_customer_are_kept(table: Path) -> None:
+    """The means of the table are those of the files, recomputed from the lists and what counts as a hit."""
+    rows = content_of(table)["datasets"][0]["rows"]
+    for row in rows:
+        lists = pq.read_table(table / "rows" / row["folder"] / "customers-all.parquet").to_pylist()
+        assert len(lists) == row["result"]["facts"]["with_history"] == 60
+        for one in lists:
+            gained = sum(1 / math.log2(place + 2) for place, hit in enumerate(one["hits"]) if hit)
+            ideal = sum(1 / math.log2(place + 2) for place in range(min(one["relevant"], 5)))
+            assert one["nDCG@5"] == pytest.approx(gained / ideal)
+        mean = sum(one["nDCG@5"] for one in lists) / len(lists)
+        assert mean == pytest.approx(row["result"]["estimates"]["all"]["nDCG@5"]["value"])
+
+
+def test_what_was_bought_is_left_out_but_for_repurchase(table: Path) -> None:
+    rows = {row["model"]: row for row in content_of(table)["datasets"][0]["rows"]}
+    signatures = {name: row["signatures"]["nDCG@5"] for name, row in rows.items()}
+    assert "|seen:included|" in signatures["repurchase"]
+    assert "|seen:excluded|" in signatures["ItemKNN (k=20)"]
+    assert "|split:per-user-80-20|candidates:trained 21|" in signatures["MostPop"]
+
+
+def test_published_figures_stand_beside_ours_in_every_form(table: Path) -> None:
+    content = content_of(table)
+    assert "not comparable" in content["datasets"][0]["warning"]
+    assert content["datasets"][1]["warning"] is None
+    texts = {form: (table / f"recommend.{form}").read_text(encoding="utf-8") for form in ("md", "html", "tex", "csv")}
+    for text in texts.values():
+        assert "0.0576" in text  # ItemKNN's published nDCG@5
+    assert "<b>photo" not in texts["html"]
+    assert "&lt;b&gt;photo" in texts["html"]
+    lines = list(csv.DictReader(texts["csv"].splitlines()))
+    published = [line for line in lines if line["whose"] == "published" and line["model"] == "Visual (ResNet50)"]
+    assert {line["measure"]: line["value"] for line in published}["MAP@12"] == "0.00917"
+
+
+def test_what_is_finished_is_not_fitted_again(shop: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    first = done("recommend", recipe(shop, output, MODELS[:2]))
+    assert "[2/2] 80/20: MostPop: " in first
+    before = (output / "recommend.csv").read_text(encoding="utf-8")
+    second = done("recommend", recipe(shop, output, MODELS[:3]))
+    assert second.count("finished already") == 2
+    assert "[3/3] 80/20: ItemKNN (k=20): " in second
+    done("recommend", recipe(shop, output, MODELS[:2]))
+    assert (output / "recommend.csv").read_text(encoding="utf-8") == before
+    changed = [MODELS[0], {"recommender": "most-popular", "days": 2}]
+    assert done("recommend", recipe(shop, output, changed)).count("finished already") == 1
+    assert len(list((output / "rows").iterdir())) == 4  # the earlier results stay
+
+
+def test_an_interrupted_training_goes_on(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recommend.recommenders.vbpr.training import Training
+
+    model = {"recommender": "bpr-mf", "factors": 4, "batch_size": 100, "epochs": 3, "early_stopping": True}
+    whole = recipe(shop, tmp_path / "whole", [model])
+    done("recommend", whole)
+    monkeypatch.setattr("recommend.recommenders.vbpr.training.CHECKPOINT_SECONDS", 0.0)
+    steps = iter(range(5))
+    step = Training._step
+
+    def dies(training: Any, batch: Any) -> float:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return step(training, batch)
+
+    monkeypatch.setattr(Training, "_step", dies)
+    parted = recipe(shop, tmp_path / "parted", [model])
+    from recommending import recommend
+
+    assert recommend("recommend", parted).exit_code != 0
+    assert list((tmp_path / "parted" / "rows").glob("*.unfinished/trial-0/*"))
+    monkeypatch.setattr(Training, "_step", step)
+    done("recommend", parted)
+    assert means(tmp_path / "parted") == means(tmp_path / "whole")
+    assert not list((tmp_path / "parted" / "rows").glob("*.unfinished"))
+
+
+def test_settings_are_chosen_on_the_validation_part_alone(shop: Path, tmp_path: Path) -> None:
+    """One neighbour is the article itself, which finds nothing new."""
+    model = {"recommender": "item-knn", "tune": {"neighbours": [1, 10]}}
+    done("recommend", recipe(shop, tmp_path / "tuned", [model]))
+    done("recommend", recipe(shop, tmp_path / "given", [{"recommender": "item-knn", "neighbours": 10}]))
+    [row] = content_of(tmp_path / "tuned")["datasets"][0]["rows"]
+    trials = {trial["settings"]["neighbours"]: trial["value"] for trial in row["result"]["trials"]}
+    assert trials[1] == 0 < trials[10]
+    assert row["result"]["settings"]["neighbours"] == 10
+    assert means(tmp_path / "tuned") == means(tmp_path / "given")
+
+
+def test_validate_names_all_that_is_missing_and_prints_what_rows_take(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from finetune.__main__ import app
+    from finetune.config import other_recipes
+
+    ours = EntryPoint("models", "recommend.experiments.validate:validate", other_recipes.GROUP)
+    monkeypatch.setattr(other_recipes, "entry_points", lambda group: [ours])
+    lacking = [MODELS[0], {"recommender": "content", "features": str(tmp_path / "none")}]
+    result = CliRunner().invoke(app, ["validate", str(recipe(shop, tmp_path / "out", lacking))])
+    assert result.exit_code == 2
+    assert f"80/20, content: {tmp_path / 'none'}: expected a feature store" in result.stderr
+    whole = recipe(shop, tmp_path / "out", MODELS)
+    result = CliRunner().invoke(app, ["validate", str(whole)])
+    assert result.exit_code == 0, result.output
+    assert "80/20: Split per-user-80-20: " in result.stdout
+    assert len([line for line in result.stdout.splitlines() if " GB" in line]) == len(MODELS)
+    assert "ready; what is not finished takes about" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"recommender": "itemknn"}, "models.0.recommender: expected one of random, "),
+        ({"recommender": "item-knn", "neighbors": 3}, "models.0.neighbors: unknown key; did you mean 'neighbours'?"),
+        ({"recommender": "item-knn", "neighbours": 0}, "models.0.neighbours: expected a number greater than 0"),
+        ({"recommender": "item-knn", "tune": {"k": [1]}}, "models.0: tune: expected settings of item-knn, neighbours"),
+        ({"recommender": "item-knn", "tune": {"neighbours": ["x"]}}, "tune.neighbours: "),
+        ({"recommender": "random", "published": "Randm"}, "did you mean 'Random'?"),
+        ({"recommender": "random", "datasets": ["80-20"]}, "models.0.datasets: expected one of 80/20"),
+        ({"recommender": "content"}, "models.0.features: missing"),
+        ({"recommender": "content", "features": "x", "missing": "captions"}, "captions: give a store"),
+        ({"recommender": "content", "features": "$NOWHERE/x"}, "set the environment variable in $NOWHERE/x"),
+    ],
+)
+def test_a_wrong_model_is_one_message(shop: Path, tmp_path: Path, model: dict[str, Any], message: str) -> None:
+    assert message in refused_by("recommend", recipe(shop, tmp_path / "out", [model]))
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"ks": [30]}, "k: expected 1 to 21, the candidates of random; found 30"),
+        ({"ks": [0]}, "ks.0: expected a number greater than 0"),
+        ({"against": ["x"]}, "against: expected one of random"),
+        ({"models": MODELS[:1] * 2}, "two entries are called random"),
+        ({"datasets": [{"name": "a", "purchases": "none"}]}, "none/purchases.json: no such file"),
+        (
+            {"datasets": [{"name": "a", "purchases": "x", "split": "weekly"}]},
+            "datasets.0.split: split 'weekly': expected",
+        ),
+        ({"datasets": [{"name": "a", "purchases": "x", "published": "Origin"}]}, "did you mean 'Original'?"),
+        ({"dataset": []}, "dataset: unknown key; did you mean 'datasets'?"),
+    ],
+)
+def test_a_wrong_recipe_is_one_message(shop: Path, tmp_path: Path, others: dict[str, Any], message: str) -> None:
+    assert message in refused_by("recommend", recipe(shop, tmp_path / "out", **{"models": MODELS[:1], **others}))
+
+
+def test_files_of_others_and_an_output_in_use_are_left_alone(shop: Path, tmp_path: Path) -> None:
+    path = recipe(shop, tmp_path / "out", MODELS[:1])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "recommend.md").write_text("mine", encoding="utf-8")
+    assert "recommend.md: exists and is no table of `lookbook recommend`" in refused_by("recommend", path)
+    (tmp_path / "out" / "recommend.md").unlink()
+    with FileLock(tmp_path / "out" / ".lock"):
+        assert "another process is at it" in refused_by("recommend", path)
+
+
+def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:
+    done("recommend", recipe(shop, tmp_path / "out", MODELS[:1]))
+    path = recipe(shop, tmp_path / "out", MODELS[:2])
+    [first] = (tmp_path / "out" / "rows").iterdir()
+    (first / "customers-all.parquet").write_bytes(b"PAR1")
+    assert f"remove {first}" in refused_by("recommend", path)
+    (first / "result.json").write_text("{", encoding="utf-8")
+    assert "remove this folder, and the model is fitted again" in refused_by("recommend", path)
