@@ -29,7 +29,7 @@ class Comparisons:
         """
         pairs = [(NEXT, one, other) for one, other in pairwise(ordered)]
         pairs += [(AGAINST, one, other) for other in against if other in ordered for one in ordered if one != other]
-        found = [
+        found: list[Entry] = [
             {"kind": kind, "model": one, "from": other, "slice": name, "differences": values}
             for kind, one, other in pairs
             for name, values in self._between(ordered[one], ordered[other]).items()
