@@ -36,13 +36,18 @@ class Row:
 
 def plan(recipe: Recipe, source: str) -> list[Row]:
     """All rows, data set by data set. Raises `UserError` with all purchases, features and settings that are missing."""
-    errors, rows, digests = CellErrors(source), [], _Digests()
-    for dataset, model in recipe.rows():
-        with errors.collect(f"{dataset.name}, {model.title}"):
+    errors, digests = CellErrors(source), _Digests()
+    for dataset in recipe.datasets:
+        with errors.collect(dataset.name):
+            digests.purchases(dataset.purchases)
+    for model in recipe.models:
+        with errors.collect(model.title):
             recommender_of(model, recipe.seed)
-            rows.append(Row(dataset, model, _place(recipe, dataset, model, digests)))
+        for store in stores_of(model):
+            with errors.collect(model.title):
+                digests.store(store)
     errors.refuse()
-    return rows
+    return [Row(dataset, model, _place(recipe, dataset, model, digests)) for dataset, model in recipe.rows()]
 
 
 class _Digests:

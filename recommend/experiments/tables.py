@@ -86,6 +86,10 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
 
 def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
     """Sentences on what a data set is: parts, customers, candidates, cold articles, baskets that are cut."""
+    cut = (
+        f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
+        "them it is measured whether the rest of that basket is found."
+    )
     return [
         f"Split {dataset['split']}: {facts['train']:,} purchases of training, {facts['test']:,} of test.",
         f"Of {facts['test_customers']:,} test customers {facts['with_history']:,} have purchases in training; "
@@ -94,8 +98,7 @@ def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
         "bought.",
         f"Of the {facts['test_articles']:,} articles bought in the test part nobody bought {facts['cold_articles']:,} "
         f"in training ({facts['cold_purchases']:,} purchases).",
-        f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
-        "them it is measured whether the rest of that basket is found.",
+        *([cut] if facts["cut_share"] else []),
     ]
 
 

@@ -195,9 +195,11 @@ def test_validate_names_all_that_is_missing_and_prints_what_rows_take(
     ours = EntryPoint("models", "recommend.experiments.validate:validate", other_recipes.GROUP)
     monkeypatch.setattr(other_recipes, "entry_points", lambda group: [ours])
     lacking = [MODELS[0], {"recommender": "content", "features": str(tmp_path / "none")}]
-    result = CliRunner().invoke(app, ["validate", str(recipe(shop, tmp_path / "out", lacking))])
+    missing = recipe(shop, tmp_path / "out", lacking, datasets=[{"name": "80/20", "purchases": "nowhere"}])
+    result = CliRunner().invoke(app, ["validate", str(missing)])
+    assert "2 error(s)" in result.stderr and "80/20: nowhere/purchases.json: no such file" in result.stderr
     assert result.exit_code == 2
-    assert f"80/20, content: {tmp_path / 'none'}: expected a feature store" in result.stderr
+    assert f"content: {tmp_path / 'none'}: expected a feature store" in result.stderr
     whole = recipe(shop, tmp_path / "out", MODELS)
     result = CliRunner().invoke(app, ["validate", str(whole)])
     assert result.exit_code == 0, result.output
@@ -254,6 +256,33 @@ def test_files_of_others_and_an_output_in_use_are_left_alone(shop: Path, tmp_pat
     (tmp_path / "out" / "recommend.md").unlink()
     with FileLock(tmp_path / "out" / ".lock"):
         assert "another process is at it" in refused_by("recommend", path)
+
+
+def test_missing_features_are_studied(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captions that say the same as what is hidden; how those that may stand in are found is tested elsewhere."""
+    from recommend.recommenders.features import item_features
+    from recommend.recommenders.missing.held_out import HeldOut
+
+    def same(captions: Path, items: Path, store: Any, ids: list[str]) -> HeldOut:
+        return HeldOut(item_features(store, ids), np.arange(len(ids)), [f"{captions.name} and {items.name}"])
+
+    monkeypatch.setattr("recommend.experiments.masking.held_out", same)
+    for name in ("captions.jsonl", "items.parquet"):
+        (tmp_path / name).touch()
+    model = {"recommender": "content", "name": "photo", "features": str(shop / "photos")}
+    masking = {"dataset": "80/20", "models": ["photo"], "features": str(shop / "photos"), "shares": [0.5]}
+    masking |= {"captions": str(tmp_path / "captions.jsonl"), "items": str(tmp_path / "items.parquet")}
+    path = recipe(shop, tmp_path / "out", [model], masking=masking)
+    assert "masking: " in done("recommend", path)
+    study = content_of(tmp_path / "out")["masking"]
+    values = {(row["method"], row["articles"]): row["ndcg"]["value"] for row in study["rows"]}
+    assert values["captions", "all"] == pytest.approx(values["nothing hidden", "all"])
+    assert values["captions", "hidden"] > values["mean", "hidden"]
+    text = (tmp_path / "out" / "recommend.html").read_text(encoding="utf-8")
+    assert study["sentences"][0].startswith("photo: ") and "Captions.jsonl and items.parquet." in text
+    assert "masking: " not in done("recommend", path)
+    wrong = recipe(shop, tmp_path / "out", [model, MODELS[0]], masking={**masking, "models": ["random"]})
+    assert "masking.models: expected one of photo" in refused_by("recommend", wrong)
 
 
 def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:
