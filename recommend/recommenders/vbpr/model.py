@@ -10,7 +10,7 @@ from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, Floats, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.products import best_candidates
-from recommend.recommenders.vbpr.settings import PaperSettings, VBPRSettings
+from recommend.recommenders.vbpr.settings import PaperSettings, RecommendedSettings, VBPRSettings
 from recommend.recommenders.vbpr.validation import Validation
 
 
@@ -83,7 +83,14 @@ class PaperVBPR(PaperSettings, VBPR):
 
 
 @dataclass
-class BPRMF(VBPR):
+class RecommendedVBPR(RecommendedSettings, VBPR):
+    """The same with settings that we recommend."""
+
+    name: ClassVar[str] = "vbpr-recommended"
+
+
+@dataclass
+class BPRMF(RecommendedVBPR):
     """The same without features, which is BPR matrix factorisation (Rendle et al., 2009), to compare VBPR with."""
 
     name: ClassVar[str] = "bpr-mf"
