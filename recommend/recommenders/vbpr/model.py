@@ -90,7 +90,7 @@ class RecommendedVBPR(RecommendedSettings, VBPR):
 
 
 @dataclass
-class BPRMF(RecommendedVBPR):
+class BPRMF(VBPR):
     """The same without features, which is BPR matrix factorisation (Rendle et al., 2009), to compare VBPR with."""
 
     name: ClassVar[str] = "bpr-mf"

@@ -83,7 +83,8 @@ class Sampler:
     def _articles(self, size: int, random: np.random.Generator) -> Places:
         if self.settings.negatives == "articles":
             return self._sold[random.integers(len(self._sold), size=size)]
-        return self._keys[random.integers(len(self._keys), size=size)] % self._width
+        drawn: Places = self._keys[random.integers(len(self._keys), size=size)] % self._width
+        return drawn
 
     def _bought(self, customers: Places, articles: Places) -> NDArray[np.bool_]:
         keys = customers * self._width + articles
