@@ -60,9 +60,8 @@ def _mean(dataset: Content, title: str, whose: str, measure: str) -> float | Non
 def _together(content: Content) -> PageSection:
     head, rows = together(content)
     joined = [[f"{title}, {whose}" if whose == "published" else title, *cells] for title, whose, *cells in rows]
-    return PageSection(
-        "All data sets", f"{NOTE} Published: {content['source']}.", [PageTable([head[0], *head[2:]], joined)]
-    )
+    note = f"{NOTE} Published: {content['source']}." if content["source"] else NOTE
+    return PageSection("All data sets", note, [PageTable([head[0], *head[2:]], joined)])
 
 
 def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
