@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from metrics.common.formatting import duration, figure
+from metrics.scoring.clusters import FEWEST
 from recommend.common.page import PageSection, PageTable
 from recommend.experiments.content import Content, published_name
 from recommend.experiments.measured import ALL, COLD
@@ -152,7 +153,9 @@ def _slices(content: Content, rows: Sequence[Content]) -> Iterator[PageTable]:
     counts = {part: next(iter(of_part.values()))["customers"] for part, of_part in found.items()}
     if COLD in found:
         cold = [_intervals(row, COLD, names) for row in rows]
-        yield PageTable(["Model", *map(published_name, names)], cold, f"Cold articles: {counts[COLD]:,} customers")
+        few = f", fewer than {FEWEST}: do not trust the intervals" if counts[COLD] < FEWEST else ""
+        title = f"Cold articles: {counts[COLD]:,} customers{few}"
+        yield PageTable(["Model", *map(published_name, names)], cold, title)
     by = f"nDCG@{max(content['ks'])}"
     groups = [part for part in found if part not in (ALL, COLD)]
     cells = [[row["model"], *(_with_interval(row["result"]["estimates"][part][by]) for part in groups)] for row in rows]
