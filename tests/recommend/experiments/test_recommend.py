@@ -192,7 +192,7 @@ def test_validate_names_all_that_is_missing_and_prints_what_rows_take(
     from finetune.__main__ import app
     from finetune.config import other_recipes
 
-    ours = EntryPoint("models", "recommend.experiments.validate:validate", other_recipes.GROUP)
+    ours = EntryPoint("datasets", "recommend.experiments.validate:validate", other_recipes.GROUP)
     monkeypatch.setattr(other_recipes, "entry_points", lambda group: [ours])
     lacking = [MODELS[0], {"recommender": "content", "features": str(tmp_path / "none")}]
     missing = recipe(shop, tmp_path / "out", lacking, datasets=[{"name": "80/20", "purchases": "nowhere"}])
