@@ -115,7 +115,8 @@ class Searched:
         inputs = trained.text.inputs([words])
         if trained.text.encoder is None and not inputs.any():
             raise UserError(f"--text: {self.recipe.text.encoder} knows no word of {text!r}; use other words")
-        return trained.texts([words])[0]
+        vector: NDArray[np.float32] = trained.texts([words])[0]
+        return vector
 
 
 def show(found: Found, as_text: bool) -> None:

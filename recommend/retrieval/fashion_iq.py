@@ -84,11 +84,10 @@ def read_splits(folder: Path, categories: Sequence[str]) -> list[Split]:
     Raises `UserError` naming file and row: a file that is missing or damaged, an id twice, a pair that names a photo
     which its split lacks, a pair without words.
     """
-    splits = []
+    splits: list[Split] = []
     for category in categories:
-        for name in SPLITS:
-            if name != "test" or _captions(folder, category, name).is_file():
-                splits.append(_read_split(folder, category, name))
+        names = [name for name in SPLITS if name != "test" or _captions(folder, category, name).is_file()]
+        splits += [_read_split(folder, category, name) for name in names]
     return splits
 
 

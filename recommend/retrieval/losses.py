@@ -17,7 +17,7 @@ class Losses:
     excess: Tensor
 
 
-def infonce(targets: Tensor, references: Tensor, texts: Tensor, scale: Tensor, negatives: str) -> Losses:
+def infonce(targets: Tensor, references: Tensor, texts: Tensor, scale: Tensor, negatives: str | None) -> Losses:
     """InfoNCE (van den Oord et al. 2018) of cosines between texts and differences, times `scale`; chance is ln n.
 
     `targets`: a text and its reference against the batch's targets, as in search. `pairs`: texts against the

@@ -65,18 +65,21 @@ class Loss(Section):
     """What training minimises.
 
     `infonce` (van den Oord et al. 2018) learns its temperature, which begins at `temperature`; its wrong answers are
-    the `targets` of the other pairs, compared with a query's own reference, as search does, or the other `pairs`.
-    `soft-targets` is the paper's, whose temperature is fixed.
+    the `targets` of the other pairs, compared with a query's own reference, as search does (default), or the other
+    `pairs`. `soft-targets` is the paper's, of pairs; its temperature is fixed.
     """
 
     name: Literal["infonce", "soft-targets"] = "infonce"
     temperature: PositiveFloat = 0.07
-    negatives: Literal["targets", "pairs"] = "targets"
+    negatives: Literal["targets", "pairs"] | None = None
 
     @model_validator(mode="after")
-    def _paper_compares_pairs(self) -> Self:
-        if self.name == "soft-targets" and "negatives" in self.model_fields_set:
-            raise ValueError("negatives: soft-targets compares pairs; leave the key out")
+    def _of_loss(self) -> Self:
+        paper = self.name == "soft-targets"
+        if self.negatives is None:  # not among the fields that were given
+            object.__setattr__(self, "negatives", "pairs" if paper else "targets")
+        if paper and self.negatives == "targets":
+            raise ValueError("negatives: soft-targets compares pairs; leave the key out, or choose infonce")
         return self
 
 

@@ -24,9 +24,7 @@ from recommend.retrieval.table1 import KNOWN, table1
 from recommend.retrieval.trained import Trained, load, save, untrained
 from recommend.retrieval.training import Collator, Validation, fit
 
-_NO_TARGETS = (
-    "the captions of the split test have no targets, as the official ones; R@K is of the validation split alone"
-)
+_NO_TARGETS = "The test captions have no targets, as the official ones: R@K is of the validation split alone."
 
 
 def compose_train(recipe: Recipe) -> list[Path]:
@@ -35,9 +33,7 @@ def compose_train(recipe: Recipe) -> list[Path]:
     Raises `UserError` if the data, the recipe or the folder do not fit.
     """
     splits, photos = read_dataset(recipe.dataset)
-    for split in splits:
-        for name in GALLERIES:
-            gallery(split, name)
+    _check(recipe.dataset, splits)
     run = ComposedRun(recipe.output)
     output.check_files(run.path)
     with alone(run.path, f"waiting for another process that uses {run.path}"):
@@ -46,7 +42,7 @@ def compose_train(recipe: Recipe) -> list[Path]:
             print(f"{run.path}: this recipe is trained already")
         else:
             _train(recipe, splits, photos, run)
-        trained = load(run, recipe)
+        trained = load(run, recipe, photos)
         store = trained.write_vectors(run, sorted({key for split in splits for key in split.ids}))
         parts = _measure(recipe.dataset, splits, trained, store)
         validation = Validation(**read_json_object(run.training, "train again")["validation"])
@@ -77,14 +73,24 @@ def queries(section: Dataset, pairs: Sequence[Pair]) -> Sequence[Pair]:
     return fashion_iq.single(pairs) if section.captions == "single" else pairs
 
 
+def _check(section: Dataset, splits: Sequence[Split]) -> None:
+    """Raise `UserError` if a split cannot be trained on or measured."""
+    for split in splits:
+        if split.name != "test" and not split.has_targets:
+            raise UserError(
+                f'{section.folder}: {split.category}, {split.name}: expected pairs with a "target", found '
+                f"{len(split.pairs):,} pairs without one; only the test captions may lack it"
+            )
+        if split.name != "train" and split.has_targets:
+            for name in GALLERIES:
+                gallery(split, name)
+
+
 def _train(recipe: Recipe, splits: Sequence[Split], photos: Mapping[str, Path], run: ComposedRun) -> None:
     by_name = {
         name: [pair for split in splits if split.name == name for pair in queries(recipe.dataset, split.pairs)]
         for name in ("train", "val")
     }
-    for name, pairs in by_name.items():
-        if any(pair.target is None for pair in pairs):
-            raise UserError(f'{recipe.dataset.folder}: the captions of the split {name} lack a "target"')
     started = time.perf_counter()
     photo = photo_side(recipe.photo, photos, run.features)
     make_folder(run.text)

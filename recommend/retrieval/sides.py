@@ -36,14 +36,14 @@ class Side:
         about: what its encoder is; of a tuned one, from what it began.
         inputs: of ids of photos or of texts, what the model's `photos` or `texts` takes.
         encoder: the module to tune, None if the inputs are features.
-        read: of photos alone: the inputs of photos in files.
+        read: likewise of photos in files; a side of texts has none.
     """
 
     width: int
     about: About
     inputs: Callable[[Sequence[str]], Any]
     encoder: nn.Module | None = None
-    read: Callable[[Sequence[Path]], Any] | None = None
+    read: Callable[[Sequence[Path]], Any] = list
 
 
 def photo_side(section: PhotoEncoder, photos: Mapping[str, Path], store: Path) -> Side:
@@ -63,10 +63,13 @@ def photo_side(section: PhotoEncoder, photos: Mapping[str, Path], store: Path) -
     return Side(_width(features), features.about, _Stored(features), read=_reader(encoder))
 
 
-def opened_photo_side(section: PhotoEncoder, store: Path) -> Side:
-    """The same of a trained model, for photos in files; a store of features must be there if the encoder is frozen."""
+def opened_photo_side(section: PhotoEncoder, photos: Mapping[str, Path], store: Path) -> Side:
+    """The same of a trained model; the store of a frozen encoder must be there, and is only read.
+
+    Raises `UserError` if it is damaged, or the encoder is another than the model was trained with.
+    """
     if section.tune:
-        return photo_side(section, {}, store)
+        return photo_side(section, photos, store)
     features = FeatureStore.open(store)
     encoder = named_encoder(section.encoder, section.resolution)
     _refuse_changed(encoder, features.about, "photo.encoder")

@@ -1,7 +1,7 @@
 """A composer with its sides, made, saved and loaded, and the vectors of all photos. Imports PyTorch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +52,8 @@ class Trained:
     def photo_file(self, path: Path) -> Vectors:
         """The vector (d,) of a photo in a file. Raises `UserError` if it cannot be read."""
         self.composer.eval()
-        assert self.photo.read is not None
-        return self._projected(self.photo.read([path]))[0]
+        projected: Vectors = self._projected(self.photo.read([path]))[0]
+        return projected
 
     @torch.inference_mode()
     def write_vectors(self, run: ComposedRun, ids: Sequence[str]) -> FeatureStore:
@@ -95,13 +95,13 @@ def save(trained: Trained, run: ComposedRun) -> None:
     write_text(run.about, json.dumps(about, indent=1) + "\n")
 
 
-def load(run: ComposedRun, recipe: Recipe) -> Trained:
-    """The trained composer of a run, on this machine's accelerator.
+def load(run: ComposedRun, recipe: Recipe, photos: Mapping[str, Path] | None = None) -> Trained:
+    """The trained composer of a run, on this machine's accelerator; `photos` are files by id, for a tuned encoder.
 
     Raises `UserError` if files are missing or damaged, or the encoders are not those that it was trained with.
     """
     values = JsonReader(read_json_object(run.about, _DAMAGED), str(run.about), _DAMAGED)
-    photo = opened_photo_side(recipe.photo, run.features)
+    photo = opened_photo_side(recipe.photo, photos or {}, run.features)
     text = text_side(recipe.text, [], run.text, About.from_json(values.inside("text")))
     composer = _composer(recipe, photo, text)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
 from metrics.common.errors import UserError
@@ -114,7 +114,8 @@ def on_device(inputs: Any, device: torch.device) -> Any:
 
 
 def _optimizer(composer: Composer, training: Training) -> torch.optim.Optimizer:
-    encoders, others = [], []
+    encoders: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in composer.named_parameters():
         if parameter.requires_grad:
             (encoders if "_encoder." in name else others).append(parameter)

@@ -1,7 +1,8 @@
 """Writes a made-up shop in the layout of FashionIQ (Wu et al. 2021): pairs of photos and what sets them apart.
 
-A pair's garments differ in one or two attributes that can be seen, and its two captions say in which: what they say is
-true of the drawings. The shop has few cuts, so that many garments are as like a reference as its target is.
+A pair's garments differ in one or two attributes that can be seen, or in as few as the shop has, and its two captions
+say in which: what they say is true of the drawings. The shop has few cuts, so that many garments are as like a
+reference as its target is.
 """
 
 import json
@@ -28,7 +29,6 @@ FEWEST, MOST = 20, 20_000
 SIZE = (128, 192)
 WITH_LABELS = 0.7
 _MOST_DIFFERENCES = 2
-_PLAIN = {"shape": "A-line", "fastening": "none", "pockets": "none"}
 
 
 def write_fashion_iq_demo(folder: Path, articles: int, seed: int) -> None:
@@ -69,8 +69,8 @@ def _shelf(category: str, number: int, place: int, count: int, rng: np.random.Ge
 def _garment(kind: str, rng: np.random.Generator) -> Garment:
     """A garment whose second colour goes with its first, so that it is told by what captions speak of."""
     drawn = sample_garment(rng, kind)
-    plain = {name: value for name, value in _PLAIN.items() if kind == "Dress"}
-    return replace(drawn, accent=accents_for(drawn.colour)[0], **plain)
+    plain = replace(drawn, accent=accents_for(drawn.colour)[0])
+    return replace(plain, shape="A-line", fastening="none", pockets="none") if kind == "Dress" else plain
 
 
 def _pairs(shelf: dict[str, Garment], split: str, rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -78,18 +78,20 @@ def _pairs(shelf: dict[str, Garment], split: str, rng: np.random.Generator) -> l
     ids, garments = list(shelf), list(shelf.values())
     codes = np.column_stack([_codes([getattr(one, name) for one in garments]) for name in SEEN])
     wanted = round(len(ids) * PAIRS[split])
-    rows: list[dict[str, Any]] = []
-    while len(rows) < wanted:
-        place = int(rng.integers(len(ids)))
-        apart = (codes != codes[place]).sum(axis=1)
-        near = np.flatnonzero(
-            (apart > 0) & (apart == max(apart[apart > 0].min(), rng.integers(1, _MOST_DIFFERENCES + 1)))
-        )
-        if len(near):
-            target = int(rng.choice(near))
-            said = captions(garments[place], garments[target], rng)
-            rows.append({"target": ids[target], "candidate": ids[place], "captions": list(said)})
+    rows = []
+    for _ in range(wanted):
+        reference = int(rng.integers(len(ids)))
+        apart = (codes != codes[reference]).sum(axis=1)
+        target = int(rng.choice(_near(apart, int(rng.integers(1, _MOST_DIFFERENCES + 1)))))
+        said = captions(garments[reference], garments[target], rng)
+        rows.append({"target": ids[target], "candidate": ids[reference], "captions": list(said)})
     return rows
+
+
+def _near(apart: NDArray[np.int64], differences: int) -> NDArray[np.int64]:
+    """The garments that differ in so many attributes, or, if none does, the nearest that differ at all."""
+    found = np.flatnonzero(apart == differences)
+    return found if len(found) else np.flatnonzero(apart == apart[apart > 0].min())
 
 
 def _codes(values: list[str]) -> NDArray[np.int64]:
