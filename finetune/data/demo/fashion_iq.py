@@ -69,8 +69,10 @@ def _shelf(category: str, number: int, place: int, count: int, rng: np.random.Ge
 def _garment(kind: str, rng: np.random.Generator) -> Garment:
     """A garment whose second colour goes with its first, so that it is told by what captions speak of."""
     drawn = sample_garment(rng, kind)
-    plain = replace(drawn, accent=accents_for(drawn.colour)[0])
-    return replace(plain, shape="A-line", fastening="none", pockets="none") if kind == "Dress" else plain
+    garment = replace(drawn, accent=accents_for(drawn.colour)[0])
+    if kind == "Dress":
+        return replace(garment, neckline="round", shape="A-line", fastening="none", pockets="none")
+    return replace(garment, detail="none")
 
 
 def _pairs(shelf: dict[str, Garment], split: str, rng: np.random.Generator) -> list[dict[str, Any]]:
