@@ -42,12 +42,12 @@ def compose(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Find photos like a reference, but different as a text says."""
-    from recommend.retrieval.compose import Searched, show
+    from recommend.retrieval.compose import ComposedSearch, show
     from recommend.retrieval.sheet import check_sheet, write_sheet
 
     if html is not None:
         check_sheet(html)
-    searched = Searched(run)
+    searched = ComposedSearch(run)
     found = searched.find(image, text, category, k)
     if html is not None:
         write_sheet(searched, found, html)

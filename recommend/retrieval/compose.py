@@ -53,7 +53,7 @@ class Found:
         return {**query, "found": found}
 
 
-class Searched:
+class ComposedSearch:
     """A trained run, open for queries.
 
     Attributes:

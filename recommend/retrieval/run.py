@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from finetune.data.demo.fashion_iq import write_fashion_iq_demo
@@ -13,6 +13,7 @@ from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.locks import alone
 from metrics.common.tables import print_tables
+from metrics.records.json_reader import JsonReader
 from recommend.retrieval import fashion_iq, measure, output
 from recommend.retrieval.fashion_iq import Pair, Split
 from recommend.retrieval.galleries import GALLERIES, gallery
@@ -45,8 +46,7 @@ def compose_train(recipe: Recipe) -> list[Path]:
         trained = load(run, recipe, photos)
         store = trained.write_vectors(run, sorted({key for split in splits for key in split.ids}))
         parts = _measure(recipe.dataset, splits, trained, store)
-        validation = Validation(**read_json_object(run.training, "train again")["validation"])
-        notes = [output.loss_line(recipe, validation), *_notes(splits)]
+        notes = [output.loss_line(recipe, _validation(run)), *_notes(splits)]
         print_tables(*output.screen_tables(parts), *notes)
         return output.write_files(run.path, recipe, parts, notes)
 
@@ -126,6 +126,16 @@ def _measure(section: Dataset, splits: Sequence[Split], trained: Trained, store:
                 answers.append(measure.answer(split.category, photos, pairs, texts))
             parts.append(output.Part.of(split_name, name, answers, measure.rows(answers)))
     return parts
+
+
+def _validation(run: ComposedRun) -> Validation:
+    remedy = "remove the folder, and train again"
+    record = JsonReader(read_json_object(run.training, remedy), str(run.training), remedy)
+    values = record.inside("validation").numbers()
+    if set(values) != {field.name for field in fields(Validation)}:
+        raise record.error('the losses of "validation" are missing')
+    pairs, batch_size = int(values["pairs"]), int(values["batch_size"])
+    return Validation(values["loss"], values["excess"], values["chance"], pairs, batch_size)
 
 
 def _notes(splits: Sequence[Split]) -> list[str]:

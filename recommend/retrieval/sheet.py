@@ -10,7 +10,7 @@ from metrics.common.templates import render
 from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.common.version import installed_version
 from recommend.common.own_files import check_page
-from recommend.retrieval.compose import Found, Searched
+from recommend.retrieval.compose import ComposedSearch, Found
 
 _MARK = '<p class="eyebrow">Lookbook composed retrieval</p>'
 
@@ -20,7 +20,7 @@ def check_sheet(path: Path) -> None:
     check_page(path, _MARK, "page of composed retrieval", "--html")
 
 
-def write_sheet(searched: Searched, found: Found, path: Path) -> None:
+def write_sheet(searched: ComposedSearch, found: Found, path: Path) -> None:
     """Write the page, after `check_sheet`."""
     cards = [one | {"photo": _photo(searched, one["id"])} for one in found.to_json()["found"]]
     view = {
@@ -33,7 +33,7 @@ def write_sheet(searched: Searched, found: Found, path: Path) -> None:
     write_text(path, render("composed.html.j2", view, "recommend"))
 
 
-def _photo(searched: Searched, key: str) -> Thumbnail:
+def _photo(searched: ComposedSearch, key: str) -> Thumbnail:
     """The photo as a thumbnail, or the reason why there is none."""
     path = searched.photo(key)
     if path is None:

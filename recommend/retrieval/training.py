@@ -126,7 +126,7 @@ def _optimizer(composer: Composer, training: Training) -> torch.optim.Optimizer:
 
 
 def _arguments(training: Training, folder: Path) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=training.epochs,
         per_device_train_batch_size=training.batch_size,
@@ -148,6 +148,8 @@ def _arguments(training: Training, folder: Path) -> TrainingArguments:
         seed=training.seed,
         report_to="none",
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # Trainer would use all that it sees, each with a batch of its own
+    return arguments
 
 
 class _Lines(TrainerCallback):  # type: ignore[misc]
