@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,23 @@ class ComposedSearch:
 
     Attributes:
         recipe: what it was trained by.
-        category_of: the category of each photo.
+        category_of: the category of each photo, the first of several.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
         """Open the run in `folder`. Raises `UserError` if it is not trained, or its files or the data's are damaged."""
-        self._run = ComposedRun(folder)
+        self._run = ComposedRun(Path(folder))
         self.recipe: Recipe = self._run.recipe()
         self._store = FeatureStore.open(self._run.vectors, "run compose-train again")
         dataset = self.recipe.dataset
         splits = fashion_iq.read_splits(dataset.folder, dataset.categories)
-        known = {key: split.category for split in splits for key in split.ids}
-        self.category_of = {key: known[key] for key in self._store.ids if key in known}
+        encoded = set(self._store.ids)
+        self.category_of: dict[str, str] = {}
+        self._members: dict[str, dict[str, None]] = {}
+        for split in splits:
+            for key in filter(encoded.__contains__, split.ids):
+                self.category_of.setdefault(key, split.category)
+                self._members.setdefault(split.category, {})[key] = None
         self._trained: Trained | None = None
 
     def find(self, image: str, text: str, category: str | None = None, k: int = 10) -> Found:
@@ -81,7 +87,7 @@ class ComposedSearch:
         self._trained = self._trained or load(self._run, self.recipe)
         reference, own = self._reference(image, self._trained)
         chosen = category or own
-        ids = [key for key, of in self.category_of.items() if chosen in (None, of)]
+        ids = list(self._members.get(chosen, ()) if chosen else self.category_of)
         if not ids:
             raise UserError(f"--category {chosen}: expected one of {', '.join(self.recipe.dataset.categories)}")
         if k > len(ids) or len(ids) < 2:
@@ -98,8 +104,12 @@ class ComposedSearch:
         """The file of a photo, None if it is gone."""
         if key not in self.category_of:
             return Path(key)
+        return self._files.get(key)
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
         dataset = self.recipe.dataset
-        return fashion_iq.photo_files(dataset.folder / dataset.photos).get(key)
+        return fashion_iq.photo_files(dataset.folder / dataset.photos)
 
     def _reference(self, image: str, trained: Trained) -> tuple[NDArray[np.float32], str | None]:
         if image in self.category_of:

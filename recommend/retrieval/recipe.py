@@ -46,6 +46,12 @@ class PhotoEncoder(Section):
     resolution: PositiveInt | None = None
     tune: bool = False
 
+    @model_validator(mode="after")
+    def _tuned_as_published(self) -> Self:
+        if self.tune and self.resolution is not None:
+            raise ValueError("resolution: a tuned encoder reads photos as its own processor makes them; leave it out")
+        return self
+
 
 class TextEncoder(Section):
     """An encoder of texts, likewise."""

@@ -21,11 +21,11 @@ from recommend.retrieval.recipe import Dataset, Recipe
 from recommend.retrieval.run_folder import ComposedRun
 from recommend.retrieval.search import Gallery
 from recommend.retrieval.sides import photo_side, text_side
-from recommend.retrieval.table1 import KNOWN, table1
+from recommend.retrieval.table1 import table1
 from recommend.retrieval.trained import Trained, load, save, untrained
 from recommend.retrieval.training import Collator, Validation, fit
 
-_NO_TARGETS = "The test captions have no targets, as the official ones: R@K is of the validation split alone."
+_NO_TARGETS = "test captions have no targets, as the official ones: there is no R@K of them."
 
 
 def compose_train(recipe: Recipe) -> list[Path]:
@@ -56,7 +56,7 @@ def read_dataset(section: Dataset) -> tuple[list[Split], dict[str, Path]]:
     if section.demo is not None:
         write_fashion_iq_demo(section.folder, section.demo, section.seed)
     found = fashion_iq.read_splits(section.folder, section.categories)
-    print_tables(table1(found), *([] if section.demo else [KNOWN]))
+    print_tables(table1(found))
     files = fashion_iq.photo_files(section.folder / section.photos)
     splits, lost = fashion_iq.with_photos(found, files, section.missing)
     if lost:
@@ -140,4 +140,4 @@ def _validation(run: ComposedRun) -> Validation:
 
 def _notes(splits: Sequence[Split]) -> list[str]:
     without = [split for split in splits if split.name == "test" and not split.has_targets]
-    return [_NO_TARGETS] if without else []
+    return [f"{', '.join(split.category for split in without)}: {_NO_TARGETS}"] if without else []

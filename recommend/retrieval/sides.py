@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from finetune.data.feature_cache import FeatureStore
@@ -36,44 +37,49 @@ class Side:
         about: what its encoder is; of a tuned one, from what it began.
         inputs: of ids of photos or of texts, what the model's `photos` or `texts` takes.
         encoder: the module to tune, None if the inputs are features.
-        read: likewise of photos in files; a side of texts has none.
     """
 
     width: int
     about: About
     inputs: Callable[[Sequence[str]], Any]
     encoder: nn.Module | None = None
-    read: Callable[[Sequence[Path]], Any] = list
 
 
-def photo_side(section: PhotoEncoder, photos: Mapping[str, Path], store: Path) -> Side:
+@dataclass(frozen=True, kw_only=True)
+class PhotoSide(Side):
+    """The side of photos; `read`: the inputs of photos in files."""
+
+    read: Callable[[Sequence[Path]], Any]
+
+
+def photo_side(section: PhotoEncoder, photos: Mapping[str, Path], store: Path) -> PhotoSide:
     """The side of `photos`, files by id; features by a frozen encoder are in the folder `store`, or are written there.
 
     Raises `UserError` if the encoder reads no photos, cannot be loaded, or a photo is broken.
     """
     if section.tune:
         tuned = TunedPhotos(KNOWN.get(section.encoder, section.encoder), photos)
-        return Side(tuned.width, About(tuned.name, "photo"), tuned.inputs, tuned, tuned.read)
+        return PhotoSide(tuned.width, About(tuned.name, "photo"), tuned.inputs, tuned, read=tuned.read)
     encoder = named_encoder(section.encoder, section.resolution)
     if encoder.reads == "text":
         raise UserError(f"photo.encoder: {section.encoder} reads texts; name an encoder of photos")
     sources: dict[str, Source] = {key: PhotoFile(path) for key, path in photos.items()}
     work = Work(sources)
     features = embed(encoder, work, about_of(encoder, work, "FashionIQ", None, None), store, dtype="float32")
-    return Side(_width(features), features.about, _Stored(features), read=_reader(encoder))
+    return PhotoSide(_width(features), features.about, _Stored(features), read=_reader(encoder))
 
 
-def opened_photo_side(section: PhotoEncoder, photos: Mapping[str, Path], store: Path) -> Side:
+def opened_photo_side(section: PhotoEncoder, photos: Mapping[str, Path], store: Path) -> PhotoSide:
     """The same of a trained model; the store of a frozen encoder must be there, and is only read.
 
     Raises `UserError` if it is damaged, or the encoder is another than the model was trained with.
     """
     if section.tune:
         return photo_side(section, photos, store)
-    features = FeatureStore.open(store)
+    features = FeatureStore.open(store, "remove the folder of the run, and train again")
     encoder = named_encoder(section.encoder, section.resolution)
     _refuse_changed(encoder, features.about, "photo.encoder")
-    return Side(_width(features), features.about, _Stored(features), read=_reader(encoder))
+    return PhotoSide(_width(features), features.about, _Stored(features), read=_reader(encoder))
 
 
 def text_side(section: TextEncoder, texts: Sequence[str], folder: Path, about: About | None = None) -> Side:
@@ -126,7 +132,8 @@ class _Encoded:
     """Features of texts, each text encoded once."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self.encoder, self.known = encoder, dict[str, Any]()
+        self.encoder = encoder
+        self.known: dict[str, NDArray[np.float32]] = {}
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         missing = sorted({text for text in texts if text not in self.known})

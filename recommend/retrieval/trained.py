@@ -24,7 +24,7 @@ from metrics.records.json_reader import JsonReader
 from recommend.retrieval.composer import Composer
 from recommend.retrieval.recipe import Recipe
 from recommend.retrieval.run_folder import ComposedRun
-from recommend.retrieval.sides import Side, opened_photo_side, standardise, text_side
+from recommend.retrieval.sides import PhotoSide, Side, opened_photo_side, standardise, text_side
 from recommend.retrieval.training import on_device
 
 Vectors = NDArray[np.float32]
@@ -37,7 +37,7 @@ class Trained:
     """A composer, and what its inputs are made by."""
 
     composer: Composer
-    photo: Side
+    photo: PhotoSide
     text: Side
 
     @torch.inference_mode()
@@ -78,7 +78,7 @@ class Trained:
         return self.composer.log_scale.device
 
 
-def untrained(recipe: Recipe, photo: Side, text: Side, ids: Sequence[str]) -> Trained:
+def untrained(recipe: Recipe, photo: PhotoSide, text: Side, ids: Sequence[str]) -> Trained:
     """A composer that has learnt nothing but what the features of the photos `ids` are like."""
     set_seed(recipe.training.seed)
     composer = _composer(recipe, photo, text)

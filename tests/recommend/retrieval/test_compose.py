@@ -71,10 +71,12 @@ def test_the_gallery_is_named_and_published_rows_name_theirs(shop: Path) -> None
     assert {one["system"]: one["gallery"] for one in published()}["TIRG"] == "union"
 
 
-def test_a_finished_run_is_kept_and_another_recipe_is_refused(shop: Path) -> None:
+def test_a_finished_run_is_kept_the_same_seed_gives_the_same_and_another_recipe_is_refused(shop: Path) -> None:
     before = (shop / "run" / "model.safetensors").read_bytes(), results(shop / "run")
     assert "this recipe is trained already" in done("compose-train", shop / "run.yaml")
     assert ((shop / "run" / "model.safetensors").read_bytes(), results(shop / "run")) == before
+    done("compose-train", shop / "run.yaml", f"output={shop / 'again'}")
+    assert (shop / "again" / "model.safetensors").read_bytes() == before[0]
     message = refused_by("compose-train", shop / "run.yaml", "training.epochs=2")
     assert "holds a run with training.epochs 1, found 2 in the recipe" in message
 
@@ -153,7 +155,7 @@ def test_both_encoders_are_tuned_by_the_paper_s_loss(shop: Path, tmp_path: Path)
     printed = done("compose-train", recipe)
     assert "val, gallery original (dress 10), 20 queries" in printed
     assert "above the entropy of its targets" in printed
-    assert "The test captions have no targets" in printed
+    assert "dress: test captions have no targets" in printed
     from safetensors.torch import load_file
 
     weights = load_file(tmp_path / "run" / "model.safetensors")
