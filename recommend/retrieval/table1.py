@@ -17,16 +17,13 @@ PRINTED = {
     ("toptee", "val"): (5_374, 3_303, 3_924),
     ("toptee", "test"): (5_374, 3_210, 4_112),
 }
-KNOWN = (
-    "Known: of toptee, val, 5,374 photos and 3,924 captions are printed, and 5,373 and 3,922 are in the official files."
-)
+KNOWN = "toptee, val: 5,374 photos and 3,924 captions are printed, 5,373 and 3,922 are in the official files"
 
 
 def table1(splits: Sequence[Split]) -> WideTable:
     """A row for each split: what the files have, and in brackets what the paper prints."""
-    table = WideTable(
-        ["category", "split"], ["photos", "with labels", "captions", "pairs"], "Files (paper's Table 1)", KNOWN
-    )
+    columns = ["photos", "with labels", "captions", "pairs"]
+    table = WideTable(["category", "split"], columns, "Files (paper's Table 1)", KNOWN)
     for split in splits:
         printed = PRINTED[split.category, split.name]
         found = (len(split.ids), split.with_labels, split.captions)

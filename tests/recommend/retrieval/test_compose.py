@@ -85,13 +85,15 @@ def test_compose_finds_by_id_and_by_file_and_the_reference_matters(shop: Path) -
     ids = json.loads((shop / "data" / "image_splits" / "split.dress.val.json").read_text())
     photo = str(shop / "data" / "images" / f"{ids[0]}.jpg")
     one, same, other = (
-        json.loads(done("compose", shop / "run", "--image", image, "--text", "is red", "--k", "5", "--json"))
+        json.loads(done("compose", shop / "run", "--image", image, "--text", "is red", "--k", "80", "--json"))
         for image in (ids[0], photo, ids[1])
     )
     assert one["gallery"] == "all 80 photos of dress"
-    assert [found["id"] for found in one["found"]] == [found["id"] for found in same["found"]]
-    assert one["found"] != other["found"]
-    assert [found["score"] for found in one["found"]] == sorted((f["score"] for f in one["found"]), reverse=True)
+    scores, again = ({found["id"]: found["score"] for found in answer["found"]} for answer in (one, same))
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    del scores[ids[0]], again[ids[0]]  # of the photo itself, encoded in another batch, only rounding is left
+    assert again == pytest.approx(scores, abs=1e-3)
+    assert [found["id"] for found in one["found"]] != [found["id"] for found in other["found"]]
 
 
 def test_the_sheet_escapes_what_people_write(shop: Path, tmp_path: Path) -> None:
