@@ -75,7 +75,6 @@ def answer(category: str, gallery: Gallery, pairs: Sequence[Pair], texts: NDArra
 def rows(answers: Sequence[Answers]) -> list[Row]:
     """A row for each method, with 95% intervals that resample the queries of a target as one, and one for chance."""
     clusters = connected_groups([[(one.category, key)] for one in answers for key in one.targets])
-    places = np.arange(len(clusters))
     owner = np.repeat(np.arange(len(answers)), [len(one.targets) for one in answers])
     members = np.eye(len(answers))[owner]
     statistics: dict[tuple[str, str], Statistics] = {}
@@ -83,17 +82,21 @@ def rows(answers: Sequence[Answers]) -> list[Row]:
         ranks = np.concatenate([one.ranks[method] for one in answers])
         for k in KS:
             statistics |= _statistics(method, k, (ranks <= k).astype(np.float64), members, answers)
-    bounds = intervals(statistics, places, clusters)
+    estimates = _estimates(statistics, clusters)
     titles = [f"{name} R@{k}" for name in (*(one.category for one in answers), MEAN) for k in KS]
-    measured = []
-    for method in answers[0].ranks:
-        figures = {}
-        for title in titles:
-            one, (low, high) = statistics[method, title], bounds[method, title]
-            queries = int((~np.isnan(one.per_item)).sum())
-            figures[title] = Estimate(one.value(places), low, high, queries)
-        measured.append(Row(method, figures))
-    return [*measured, _chance(answers)]
+    found = [Row(method, {title: estimates[method, title] for title in titles}) for method in answers[0].ranks]
+    return [*found, _chance(answers)]
+
+
+def _estimates(
+    statistics: Mapping[tuple[str, str], Statistics], clusters: NDArray[np.int64]
+) -> dict[tuple[str, str], Estimate]:
+    places = np.arange(len(clusters))
+    bounds = intervals(statistics, places, clusters)
+    return {
+        name: Estimate(one.value(places), *bounds[name], int((~np.isnan(one.per_item)).sum()))
+        for name, one in statistics.items()
+    }
 
 
 def _statistics(

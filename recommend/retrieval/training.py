@@ -65,7 +65,7 @@ def fit(
     """Train `composer`, with checkpoints in `folder`, which is removed at the end.
 
     Returns the losses as they were logged, and those of the best weights, which the composer then has.
-    Raises `UserError` if there are fewer pairs than a batch has.
+    Raises `UserError` if there are fewer pairs than a batch has, or the loss is not finite.
     """
     for name, some in (("training", pairs), ("validation", validation)):
         if len(some) < training.batch_size:
@@ -88,6 +88,10 @@ def fit(
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     shutil.rmtree(folder)
+    if trainer.state.best_metric is None or not math.isfinite(trainer.state.best_metric):
+        raise UserError(
+            "the validation loss is never a finite number; lower training.learning_rate or encoder_learning_rate"
+        )
     kept = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
     return kept, validate(composer, shuffled, collator, training.batch_size)
 

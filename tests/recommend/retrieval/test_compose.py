@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from composing import row, write_recipe, write_split
 from places import RECIPES
-from recommending import done, refused_by
+from recommending import done, recommend, refused_by
 from tiny_encoders import bert, resnet
 
 from finetune.data.demo import fashion_iq as demo
@@ -188,3 +188,10 @@ def test_the_paper_s_recipe_is_the_paper_s() -> None:
     )
     assert recipe.dataset.categories == ("shirt",)
     assert recipe.photo.tune and recipe.text.tune
+
+
+def test_a_training_that_diverges_says_so(shop: Path) -> None:
+    changes = (f"output={shop / 'far'}", "training.learning_rate=1.0e+20")
+    result = recommend("compose-train", shop / "run.yaml", *changes)
+    assert result.exit_code == 2
+    assert "error: the validation loss is never a finite number; lower training.learning_rate" in result.stderr
