@@ -98,7 +98,7 @@ class ComposedSearch:
         names = [ids[place] for place in places]
         searched = f"all {len(ids):,} photos of {chosen or ', '.join(self.recipe.dataset.categories)}"
         categories = [self.category_of[key] for key in names]
-        return Found(image, text, searched, names, categories, scores[places], signature(self.recipe))
+        return Found(image, text, searched, names, categories, scores[places], signature(self.recipe, "cosine"))
 
     def photo(self, key: str) -> Path | None:
         """The file of a photo, None if it is gone."""

@@ -12,6 +12,7 @@ from metrics.common.tables import WideTable
 from metrics.common.version import installed_version
 from recommend.common.own_files import check_results
 from recommend.common.page import PageSection, PageTable, page_mark, write_page
+from recommend.evaluation.estimates import Estimate
 from recommend.evaluation.figures import interval, percentage
 from recommend.retrieval.measure import COMPOSED, KS, MEAN, PHOTO, TEXT, Answers, Row
 from recommend.retrieval.recipe import Recipe
@@ -56,21 +57,22 @@ class Part:
 
 def loss_line(recipe: Recipe, validation: Validation) -> str:
     """The validation loss beside chance."""
-    pairs = f"validation loss of {validation.pairs:,} pairs in batches of {validation.batch_size}"
+    of = f"(validation, {validation.pairs:,} pairs in batches of {validation.batch_size})"
     if recipe.loss.name == "infonce":
         share = validation.loss / validation.chance
-        return f"InfoNCE: {pairs} {validation.loss:.3f}, {share:.2f} of chance, ln {validation.batch_size}"
-    return f"Soft targets: {pairs} {validation.loss:.3f}, {validation.excess:.3f} above the entropy of its targets"
+        chance = f"chance, ln {validation.batch_size} = {validation.chance:.3f}"
+        return f"InfoNCE {of}: {validation.loss:.3f}, {share:.2f} of {chance}."
+    return f"Soft targets {of}: {validation.loss:.3f}, {validation.excess:.3f} above the entropy of the targets."
 
 
-def signature(recipe: Recipe) -> str:
-    """What the figures depend on."""
+def signature(recipe: Recipe, of: str = "R@K") -> str:
+    """What the figures depend on; `of` names them."""
     encoders = (
         f"photo:{_named(recipe.photo.encoder, recipe.photo.tune)}|text:{_named(recipe.text.encoder, recipe.text.tune)}"
     )
     categories = "+".join(recipe.dataset.categories)
     return (
-        f"R@K|categories:{categories}|captions:{recipe.dataset.captions}|reference:in the gallery|{encoders}|"
+        f"{of}|categories:{categories}|captions:{recipe.dataset.captions}|reference:in the gallery|{encoders}|"
         f"loss:{recipe.loss.name}|seed:{recipe.training.seed}|version:{installed_version()}"
     )
 
@@ -105,13 +107,11 @@ def write_files(folder: Path, recipe: Recipe, parts: Sequence[Part], notes: Sequ
 
 def _table(part: Part) -> PageTable:
     titles = list(part.rows[0].figures)
-    cells = []
-    for row in part.rows:
-        shown = [
-            percentage(one) + (f"\n{interval(one)}" if one.low is not None else "") for one in row.figures.values()
-        ]
-        cells.append([row.name, *shown])
-    return PageTable(["", *titles], cells)
+    return PageTable(["", *titles], [[row.name, *(_cell(row.figures[title]) for title in titles)] for row in part.rows])
+
+
+def _cell(one: Estimate) -> str:
+    return percentage(one) if one.low is None else f"{percentage(one)}\n{interval(one)}"
 
 
 def published() -> list[dict[str, str]]:

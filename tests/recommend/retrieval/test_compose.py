@@ -1,6 +1,7 @@
 """`lookbook compose-train` and `compose`: what is trained answers queries, and its figures are those of a sorted list."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,10 @@ def test_figures_equal_a_brute_force_ranking(shop: Path) -> None:
 def test_the_gallery_is_named_and_published_rows_name_theirs(shop: Path) -> None:
     printed, page = (shop / name for name in ("printed.txt", "run/composed-retrieval.html"))
     assert "val, gallery original (dress 20), 16 queries" in printed.read_text(encoding="utf-8")
-    assert "val, gallery union (dress " in page.read_text(encoding="utf-8")
+    html = page.read_text(encoding="utf-8")
+    assert "val, gallery union (dress " in html
+    chance = re.findall(r"<td[^>]*>([\d.]+)", html.partition(">random<")[2].partition("</tr>")[0])
+    assert chance == ["50.0", "100.0", "50.0", "100.0"]  # R@10 and R@50 of 20 dresses, and their means
     assert {one["system"]: one["gallery"] for one in published()}["TIRG"] == "union"
 
 
@@ -156,7 +160,7 @@ def test_both_encoders_are_tuned_by_the_paper_s_loss(shop: Path, tmp_path: Path)
     )
     printed = done("compose-train", recipe)
     assert "val, gallery original (dress 10), 20 queries" in printed
-    assert "above the entropy of its targets" in printed
+    assert "above the entropy of the targets" in printed
     assert "dress: test captions have no targets" in printed
     from safetensors.torch import load_file
 
