@@ -1,4 +1,4 @@
-"""Similar items, reduced and clustered search, recommenders on purchases, and how good they are.
+"""Similar items, reduced and clustered search, composed retrieval, recommenders on purchases, and how good they are.
 
 >>> from recommend import SimilarItems
 >>> items = SimilarItems(["photo-store", "text-store"], items="runs/demo/items.parquet", weight=0.3)
@@ -10,6 +10,9 @@
 >>> knn = load_recommender({"recommender": "item-knn"})
 >>> knn.fit(parts.train)
 >>> knn.recommend(np.array([0, 1, 2]), k=12).ids
+
+>>> from recommend import ComposedSearch
+>>> ComposedSearch("runs/composed-demo").find("B000200007", "is red and has long sleeves", k=5).ids
 """
 
 from importlib import import_module
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
     from recommend.items.similar import Query, Similar, SimilarItems
     from recommend.recommenders.features import item_features
     from recommend.recommenders.registry import load_recommender
+    from recommend.retrieval.compose import ComposedSearch
 
 _HOME = {
+    "ComposedSearch": "retrieval.compose",
     "Filters": "items.catalogue",
     "Query": "items.similar",
     "Similar": "items.similar",
@@ -37,6 +42,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ComposedSearch",
     "Filters",
     "Query",
     "Similar",

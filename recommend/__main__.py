@@ -8,10 +8,14 @@ from recommend.features import commands as features
 from recommend.interactions import commands as interactions
 from recommend.items import commands as items
 from recommend.report import commands as report
+from recommend.retrieval import commands as retrieval
 
 app = assemble(
     "Find similar items by features of photos and texts, recommend them, and measure how good both are.",
-    {module.__name__: module.app for module in (features, items, evaluation, interactions, experiments, report, bench)},
+    {
+        module.__name__: module.app
+        for module in (features, items, evaluation, retrieval, interactions, experiments, report, bench)
+    },
 )
 
 if __name__ == "__main__":

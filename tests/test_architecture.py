@@ -29,6 +29,7 @@ ROOMS = {
         "features",
         "items",
         "evaluation",
+        "retrieval",
         "interactions",
         "recommenders",
         "experiments",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.embedding.items import Source, StoredPhoto
+from finetune.embedding.items import PhotoFile, Source, StoredPhoto
 from finetune.embedding.texts import Text
 from finetune.models.encoders.base import Encoder
 from metrics.common.parallel import cores
@@ -22,12 +22,14 @@ def encoded(encoder: Encoder, sources: Mapping[str, Source], size: int) -> Itera
     texts = {key: one.text for key, one in sources.items() if isinstance(one, Text)}
     for keys in _batches(list(texts), size):
         yield keys, encoder.encode_texts([texts[key] for key in keys])
-    photos = {key: one for key, one in sources.items() if isinstance(one, StoredPhoto)}
+    photos = {key: one for key, one in sources.items() if not isinstance(one, Text)}
     for keys, pixels in _decoded(encoder, photos, size):
         yield keys, encoder.encode_pixels(pixels)
 
 
-def _decoded(encoder: Encoder, photos: Mapping[str, StoredPhoto], size: int) -> Iterator[tuple[list[str], list[Any]]]:
+def _decoded(
+    encoder: Encoder, photos: Mapping[str, StoredPhoto | PhotoFile], size: int
+) -> Iterator[tuple[list[str], list[Any]]]:
     def read(key: str) -> Any:
         return encoder.pixels(photos[key].read(key, encoder.side))
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.items import read_items
-from finetune.data.photos import Photo, read_stored
+from finetune.data.photos import Photo, load_image, read_stored
 from finetune.data.preparation import Prepared
 from finetune.embedding.texts import Text, TextChoice, texts_of
 from metrics.common.errors import UserError
+from metrics.common.files import sha256
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,23 @@ class StoredPhoto:
             raise UserError(f"id {key}: {error}") from error
 
 
-Source = StoredPhoto | Text
+@dataclass(frozen=True)
+class PhotoFile:
+    """A photo in a file of its own, of no prepared catalogue."""
+
+    path: Path
+
+    @property
+    def digest(self) -> str:
+        """Hash of the file. Raises `UserError` if it cannot be read."""
+        return sha256(self.path)
+
+    def read(self, _key: str, side: int | None) -> Any:
+        """As `StoredPhoto.read`; the message names the file."""
+        return load_image(self.path, side)
+
+
+Source = StoredPhoto | PhotoFile | Text
 
 
 @dataclass
@@ -43,7 +60,7 @@ class Work:
     @property
     def of_photos(self) -> bool:
         """Whether photos are encoded, not texts."""
-        return isinstance(next(iter(self.sources.values())), StoredPhoto)
+        return not isinstance(next(iter(self.sources.values())), Text)
 
     @property
     def texts(self) -> list[str]:

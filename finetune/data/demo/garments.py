@@ -55,9 +55,9 @@ def _normalised(items: tuple[tuple[str, float], ...]) -> tuple[tuple[str, ...], 
     return names, shares
 
 
-def sample_garment(rng: np.random.Generator) -> Garment:
-    """Draw a garment at random: a type, then every attribute from what the type may have."""
-    kind = _choose(TYPE_SHARES, rng)
+def sample_garment(rng: np.random.Generator, kind: str | None = None) -> Garment:
+    """Draw a garment at random: a type, unless it is given, then every attribute from what the type may have."""
+    kind = kind or _choose(TYPE_SHARES, rng)
     cut = CUTS[kind]
     chosen = {name: _choose(getattr(cut, name), rng) for name in SAMPLED}
     if chosen["pattern"] == "Front print":
