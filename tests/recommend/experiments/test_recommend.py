@@ -256,6 +256,33 @@ def test_files_of_others_and_an_output_in_use_are_left_alone(shop: Path, tmp_pat
         assert "another process is at it" in refused_by("recommend", path)
 
 
+def test_missing_features_are_studied(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captions that say the same as what is hidden; how those that may stand in are found is tested elsewhere."""
+    from recommend.recommenders.features import item_features
+    from recommend.recommenders.missing.held_out import HeldOut
+
+    def same(captions: Path, items: Path, store: Any, ids: list[str]) -> HeldOut:
+        return HeldOut(item_features(store, ids), np.arange(len(ids)), [f"{captions.name} and {items.name}"])
+
+    monkeypatch.setattr("recommend.experiments.masking.held_out", same)
+    for name in ("captions.jsonl", "items.parquet"):
+        (tmp_path / name).touch()
+    model = {"recommender": "content", "name": "photo", "features": str(shop / "photos")}
+    masking = {"dataset": "80/20", "models": ["photo"], "features": str(shop / "photos"), "shares": [0.5]}
+    masking |= {"captions": str(tmp_path / "captions.jsonl"), "items": str(tmp_path / "items.parquet")}
+    path = recipe(shop, tmp_path / "out", [model], masking=masking)
+    assert "masking: " in done("recommend", path)
+    study = content_of(tmp_path / "out")["masking"]
+    values = {(row["method"], row["articles"]): row["ndcg"]["value"] for row in study["rows"]}
+    assert values["captions", "all"] == pytest.approx(values["nothing hidden", "all"])
+    assert values["captions", "hidden"] > values["mean", "hidden"]
+    text = (tmp_path / "out" / "recommend.html").read_text(encoding="utf-8")
+    assert study["sentences"][0].startswith("photo: ") and "Captions.jsonl and items.parquet." in text
+    assert "masking: " not in done("recommend", path)
+    wrong = recipe(shop, tmp_path / "out", [model, MODELS[0]], masking={**masking, "models": ["random"]})
+    assert "masking.models: expected one of photo" in refused_by("recommend", wrong)
+
+
 def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:
     done("recommend", recipe(shop, tmp_path / "out", MODELS[:1]))
     path = recipe(shop, tmp_path / "out", MODELS[:2])
