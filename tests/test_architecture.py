@@ -32,6 +32,7 @@ ROOMS = {
         "interactions",
         "recommenders",
         "experiments",
+        "ranker",
         "report",
         "bench",
     ),

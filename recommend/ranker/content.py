@@ -1,0 +1,138 @@
+"""What the table of a recipe says, as plain values: `rank.json`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import lightgbm
+
+from metrics.common.version import installed_version
+from metrics.measures.statistics import SAMPLES, TRIALS, holm
+from recommend.experiments.measured import ALL
+from recommend.experiments.results import Place
+from recommend.ranker.baselines import BESTSELLERS
+from recommend.ranker.periods import Data, account
+from recommend.ranker.published import MEASURE, SOURCE
+from recommend.ranker.recipe import Recipe, Row, with_or_without
+from recommend.ranker.rows import KS, Planned, customers_of
+from recommend.ranking.estimates import differences
+
+TITLE = "Captions as features of a ranker"
+Content = dict[str, Any]
+Entry = dict[str, Any]
+
+
+class Comparisons:
+    """Compares pairs of results by slice of customers, each pair once: the table is written after every row."""
+
+    def __init__(self, data: Data) -> None:
+        self._slices = customers_of(data)
+        self._known: dict[tuple[Place, Place], Entry] = {}
+
+    def between(self, one: Place, other: Place) -> Entry:
+        """How much higher the first one's MAP@12 is, by slice; without a slice that has no customers."""
+        if (one, other) not in self._known:
+            ours, theirs = one.hits()[ALL], other.hits()[ALL]
+            gains = {name: differences(ours, theirs, KS, among) for name, among in self._slices.items()}
+            self._known[one, other] = {name: asdict(found[MEASURE]) for name, found in gains.items() if found}
+        return self._known[one, other]
+
+
+def content_of(recipe: Recipe, rows: Sequence[Planned], data: Data, comparisons: Comparisons) -> Content:
+    """All that is known so far."""
+    entries = [_entry(recipe, planned, rows, comparisons) for planned in rows]
+    _correct(entries)
+    return {
+        "title": TITLE,
+        "lookbook": installed_version(),
+        "lightgbm": lightgbm.__version__,
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "source": SOURCE,
+        "method": {
+            "interval": f"95%, percentile bootstrap over customers, {SAMPLES:,} samples",
+            "difference": f"paired over customers; p by randomisation, {TRIALS:,} trials, corrected by Holm",
+        },
+        "recipe": recipe.model_dump(mode="json"),
+        "train": [account(data, period).as_dict() for period in data.train],
+        "test": data.tested.as_dict(),
+        "rows": entries,
+        "sentence": _sentence(recipe, entries),
+        "signature": _signature(recipe, len(data.test.labels.customers)),
+    }
+
+
+def _entry(recipe: Recipe, planned: Planned, rows: Sequence[Planned], comparisons: Comparisons) -> Entry:
+    what, finished = planned.what, planned.place.is_finished()
+    result = planned.place.read() if finished else None
+    others = {one.title: one.place for one in rows if one.place.is_finished()} if finished else {}
+    named = {} if isinstance(what, str) else {name: titled(what, name) for name in recipe.against}
+    against = {name: others[title] for name, title in {**named, BESTSELLERS: BESTSELLERS}.items() if title in others}
+    return {
+        "title": planned.title,
+        "arm": what if isinstance(what, str) else what.arm.name,
+        "ranker": None if isinstance(what, str) else what.ranker.name,
+        "bestseller_rank": None if isinstance(what, str) else what.bestseller_rank,
+        "result": None if result is None else {key: value for key, value in result.items() if key != "inputs"},
+        "folder": planned.place.folder.name,
+        "differences": {
+            name: comparisons.between(planned.place, place) for name, place in against.items() if place != planned.place
+        },
+    }
+
+
+def titled(row: Row, arm: str) -> str:
+    """The title of another arm's row by the same ranker, with the same features but for the arm's."""
+    return f"{arm}, {row.ranker.name}, {with_or_without(row.bestseller_rank)}"
+
+
+def _correct(entries: Sequence[Entry]) -> None:
+    """Correct p for all rows that are compared with the same arm on the same customers."""
+    found = [
+        (name, part, one)
+        for entry in entries
+        for name, of_slice in entry["differences"].items()
+        for part, one in of_slice.items()
+    ]
+    for key in {(name, part) for name, part, _ in found}:
+        group = [one for name, part, one in found if (name, part) == key]
+        corrected = holm({place: one["p"] for place, one in enumerate(group)})
+        for place, one in enumerate(group):
+            one["p_holm"] = corrected[place]
+
+
+def _sentence(recipe: Recipe, entries: Sequence[Entry]) -> str | None:
+    """Whether captions helped the first ranker that has the bestseller rank; None as long as that is not known."""
+    key = (recipe.captions, recipe.rankers[0].name, True)
+    entry = next(one for one in entries if (one["arm"], one["ranker"], one["bestseller_rank"]) == key)
+    found: Mapping[str, Any] | None = entry["differences"].get(recipe.against[0], {}).get(ALL)
+    if found is None:
+        return None
+    did = "helped" if found["low"] > 0 else "harmed" if found["high"] < 0 else "neither helped nor harmed measurably"
+    customers = entry["result"]["estimates"][ALL][MEASURE]["customers"]
+    return (
+        f"Captions {did}: {MEASURE} of “{recipe.captions}” less that of “{recipe.against[0]}” is "
+        f"{found['value']:+.5f}, 95% interval {found['low']:+.5f} to {found['high']:+.5f}, of {customers:,} customers "
+        f"({key[1]}, {with_or_without(True)})."
+    )
+
+
+def _signature(recipe: Recipe, customers: int) -> str:
+    counts = ", ".join(f"{name} {count}" for name, count in recipe.candidates.model_dump().items())
+    return "|".join(
+        (
+            MEASURE,
+            f"setting:{recipe.setting}",
+            *(f"train:{days}" for days in recipe.train),
+            f"test:{recipe.test}",
+            f"candidates:{counts}",
+            "ties:article id",
+            "customers:all with labels",
+            f"n:{customers}",
+            "unit:customer",
+            f"seed:{recipe.seed}",
+            f"threads:{recipe.threads}",
+            f"lightgbm:{lightgbm.__version__}",
+            f"lookbook:{installed_version()}",
+        )
+    )

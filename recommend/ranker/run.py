@@ -1,0 +1,46 @@
+"""All rows of a recipe, one after the other; interrupted and started again, it continues with what is unfinished."""
+
+import time
+
+from metrics.common.files import make_folder
+from metrics.common.formatting import duration
+from recommend.experiments.run import only_here
+from recommend.ranker.content import Comparisons, Content, content_of
+from recommend.ranker.output import check_output, show, write_output
+from recommend.ranker.periods import Data, open_data
+from recommend.ranker.recipe import Recipe
+from recommend.ranker.rows import Arms, Planned, finish, plan
+from recommend.ranker.submission import submit
+
+
+def run(recipe: Recipe, source: str) -> None:
+    """Make every row that is not finished, and write the table after each; then the submission, if it is asked for.
+
+    Raises `UserError` before anything is trained if a file or a store is missing or a period has no purchases, and if
+    another process is at it.
+    """
+    check_output(recipe.output)
+    rows, data = plan(recipe, source), open_data(recipe)
+    make_folder(recipe.output)
+    with only_here(recipe.output):
+        content = _finish_all(recipe, rows, data)
+        if recipe.submission:
+            print(submit(recipe, recipe.submission, data))
+    show(content)
+    print(recipe.output / "rank.html")
+
+
+def _finish_all(recipe: Recipe, rows: list[Planned], data: Data) -> Content:
+    arms, comparisons = Arms(data), Comparisons(data)
+    for number, row in enumerate(rows, 1):
+        name = f"[{number}/{len(rows)}] {row.title}"
+        if row.place.is_finished():
+            print(f"{name}: finished already", flush=True)
+            continue
+        start = time.perf_counter()
+        finish(row, data, arms)
+        write_output(content_of(recipe, rows, data, comparisons), recipe.output)
+        print(f"{name}: {duration(time.perf_counter() - start)}", flush=True)
+    content = content_of(recipe, rows, data, comparisons)
+    write_output(content, recipe.output)
+    return content
