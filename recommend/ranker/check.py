@@ -5,7 +5,7 @@ import time
 from metrics.common.formatting import duration, percent
 from metrics.common.tables import WideTable, print_tables
 from recommend.ranker.output import check_output
-from recommend.ranker.periods import Account, Data, Period, account, open_data
+from recommend.ranker.periods import Account, Data, Period, open_data
 from recommend.ranker.recipe import Recipe
 from recommend.ranker.rows import Arms, Planned, plan
 from recommend.ranker.training import ranked_lists, settings_for, train
@@ -23,9 +23,8 @@ def check(recipe: Recipe, source: str) -> None:
     rows, data = plan(recipe, source), open_data(recipe)
     arms = Arms(data)
     periods = WideTable(["period"], ["customers", "with history", "candidates", "bought", "among them"], "Periods")
-    named = [*((f"training, {days}", period) for days, period in zip(recipe.train, data.train, strict=True))]
-    for name, period in [*named, (f"test, {recipe.test}", data.test)]:
-        periods.add_row(name, *_cells(account(data, period)))
+    for days, found in zip((*recipe.train, recipe.test), data.accounts, strict=True):
+        periods.add_row(str(days), *_cells(found))
     table, seconds = WideTable(["row"], ["about"], "What a row takes on this machine"), 0.0
     for row in rows:
         if row.place.is_finished():

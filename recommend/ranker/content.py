@@ -12,7 +12,7 @@ from metrics.measures.statistics import SAMPLES, TRIALS, holm
 from recommend.experiments.measured import ALL
 from recommend.experiments.results import Place
 from recommend.ranker.baselines import BESTSELLERS
-from recommend.ranker.periods import Data, account
+from recommend.ranker.periods import Data
 from recommend.ranker.published import MEASURE, SOURCE
 from recommend.ranker.recipe import Recipe, Row, with_or_without
 from recommend.ranker.rows import KS, Planned, customers_of
@@ -41,7 +41,8 @@ class Comparisons:
 
 def content_of(recipe: Recipe, rows: Sequence[Planned], data: Data, comparisons: Comparisons) -> Content:
     """All that is known so far."""
-    entries = [_entry(recipe, planned, rows, comparisons) for planned in rows]
+    finished = {row.title: row.place for row in rows if row.place.is_finished()}
+    entries = [_entry(recipe, row.what, row.title, finished, comparisons) for row in rows]
     _correct(entries)
     return {
         "title": TITLE,
@@ -54,35 +55,40 @@ def content_of(recipe: Recipe, rows: Sequence[Planned], data: Data, comparisons:
             "difference": f"paired over customers; p by randomisation, {TRIALS:,} trials, corrected by Holm",
         },
         "recipe": recipe.model_dump(mode="json"),
-        "train": [account(data, period).as_dict() for period in data.train],
-        "test": data.tested.as_dict(),
+        "train": [one.as_dict() for one in data.accounts[:-1]],
+        "test": data.accounts[-1].as_dict(),
         "rows": entries,
         "sentence": _sentence(recipe, entries),
         "signature": _signature(recipe, len(data.test.labels.customers)),
     }
 
 
-def _entry(recipe: Recipe, planned: Planned, rows: Sequence[Planned], comparisons: Comparisons) -> Entry:
-    what, finished = planned.what, planned.place.is_finished()
-    result = planned.place.read() if finished else None
-    others = {one.title: one.place for one in rows if one.place.is_finished()} if finished else {}
-    named = {} if isinstance(what, str) else {name: titled(what, name) for name in recipe.against}
-    against = {name: others[title] for name, title in {**named, BESTSELLERS: BESTSELLERS}.items() if title in others}
+def _entry(
+    recipe: Recipe, what: Row | str, title: str, finished: Mapping[str, Place], comparisons: Comparisons
+) -> Entry:
+    place = finished.get(title)
+    known: Entry = {"arm": what, "ranker": None, "bestseller_rank": None}
+    if isinstance(what, Row):
+        known = {"arm": what.arm.name, "ranker": what.ranker.name, "bestseller_rank": what.bestseller_rank}
+    if place is None:
+        return {"title": title, **known, "result": None, "differences": {}}
+    others = {name: titled(what, name) for name in recipe.against} if isinstance(what, Row) else {}
+    others[BESTSELLERS] = BESTSELLERS
     return {
-        "title": planned.title,
-        "arm": what if isinstance(what, str) else what.arm.name,
-        "ranker": None if isinstance(what, str) else what.ranker.name,
-        "bestseller_rank": None if isinstance(what, str) else what.bestseller_rank,
-        "result": None if result is None else {key: value for key, value in result.items() if key != "inputs"},
-        "folder": planned.place.folder.name,
+        "title": title,
+        **known,
+        "result": {key: value for key, value in place.read().items() if key != "inputs"},
+        "folder": place.folder.name,
         "differences": {
-            name: comparisons.between(planned.place, place) for name, place in against.items() if place != planned.place
+            name: comparisons.between(place, finished[other])
+            for name, other in others.items()
+            if other in finished and other != title
         },
     }
 
 
 def titled(row: Row, arm: str) -> str:
-    """The title of another arm's row by the same ranker, with the same features but for the arm's."""
+    """The title of another arm's row by the same ranker, with or without the bestseller rank as this one."""
     return f"{arm}, {row.ranker.name}, {with_or_without(row.bestseller_rank)}"
 
 

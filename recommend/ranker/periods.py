@@ -57,9 +57,9 @@ class Data:
     test: Period
 
     @cached_property
-    def tested(self) -> "Account":
-        """What the candidates of the test are like."""
-        return account(self, self.test)
+    def accounts(self) -> "list[Account]":
+        """What the candidates of each period are like, those of the test last."""
+        return [account(self, period) for period in (*self.train, self.test)]
 
     def pieces(self, history: History, customers: Places) -> Iterator[Candidates]:
         """The candidates of some customers, of `PIECE` at a time."""

@@ -137,7 +137,7 @@ def _lists(what: Row | str, data: Data, arms: Arms) -> tuple[NDArray[np.int32], 
 
 def _coverage(more: Added, data: Data) -> dict[str, int]:
     """How many articles have the arm's features, of all, of the test's candidates, and in how many pairs."""
-    occurrences = data.tested.occurrences
+    occurrences = data.accounts[-1].occurrences
     return {
         "known": int(more.known.sum()),
         "known_candidates": int((more.known & (occurrences > 0)).sum()),

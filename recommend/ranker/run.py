@@ -12,9 +12,11 @@ from recommend.ranker.recipe import Recipe
 from recommend.ranker.rows import Arms, Planned, finish, plan
 from recommend.ranker.submission import submit
 
+_EVERY = 30.0  # seconds after which the table is written again
+
 
 def run(recipe: Recipe, source: str) -> None:
-    """Make every row that is not finished, and write the table after each; then the submission, if it is asked for.
+    """Make every row that is not finished, writing the table as it goes; then the submission, if it is asked for.
 
     Raises `UserError` before anything is trained if a file or a store is missing or a period has no purchases, and if
     another process is at it.
@@ -31,7 +33,7 @@ def run(recipe: Recipe, source: str) -> None:
 
 
 def _finish_all(recipe: Recipe, rows: list[Planned], data: Data) -> Content:
-    arms, comparisons = Arms(data), Comparisons(data)
+    arms, comparisons, written = Arms(data), Comparisons(data), time.perf_counter()
     for number, row in enumerate(rows, 1):
         name = f"[{number}/{len(rows)}] {row.title}"
         if row.place.is_finished():
@@ -39,8 +41,10 @@ def _finish_all(recipe: Recipe, rows: list[Planned], data: Data) -> Content:
             continue
         start = time.perf_counter()
         finish(row, data, arms)
-        write_output(content_of(recipe, rows, data, comparisons), recipe.output)
         print(f"{name}: {duration(time.perf_counter() - start)}", flush=True)
+        if time.perf_counter() > written + _EVERY:
+            write_output(content_of(recipe, rows, data, comparisons), recipe.output)
+            written = time.perf_counter()
     content = content_of(recipe, rows, data, comparisons)
     write_output(content, recipe.output)
     return content
