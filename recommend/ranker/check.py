@@ -22,6 +22,7 @@ def check(recipe: Recipe, source: str) -> None:
     check_output(recipe.output)
     rows, data = plan(recipe, source), open_data(recipe)
     arms = Arms(data)
+    arms.check()
     periods = WideTable(["period"], ["customers", "with history", "candidates", "bought", "among them"], "Periods")
     for days, found in zip((*recipe.train, recipe.test), data.accounts, strict=True):
         periods.add_row(str(days), *_cells(found))

@@ -95,6 +95,8 @@ def open_data(recipe: Recipe) -> Data:
     catalogue = read_catalogue(recipe.items, ids, recipe.codes, recipe.customers, customer_ids)
     neighbours = None if recipe.neighbours is None else Neighbours.read(recipe.neighbours, purchases)
     train = [period_of(purchases, days, "train") for days in recipe.train]
+    if recipe.submission:
+        between(purchases, recipe.submission.history, "submission.history")
     return Data(
         recipe, purchases, customer_ids, catalogue, neighbours, train, period_of(purchases, recipe.test, "test")
     )

@@ -22,7 +22,7 @@ from recommend.ranker.baselines import NAMES, baseline_lists
 from recommend.ranker.periods import Data
 from recommend.ranker.recipe import RANDOM, Recipe, Row
 from recommend.ranker.training import K, ranked_lists, settings_for, train
-from recommend.ranker.vectors import Added, added
+from recommend.ranker.vectors import Added, added, known_articles
 from recommend.ranking.estimates import estimates
 from recommend.ranking.hits import marks_of
 
@@ -89,6 +89,13 @@ class Arms:
     def __init__(self, data: Data) -> None:
         self._data = data
         self._known: tuple[str, Added | None] | None = None
+
+    def check(self) -> None:
+        """Raise `UserError` if an arm has too few articles with features; reads none of them."""
+        history, ids = self._data.train[-1].history, self._data.purchases.article_ids
+        for arm in self._data.recipe.arms:
+            if arm.features is not None:
+                known_articles(arm, self._data.recipe.components, ids, history.bestsellers)
 
     def of(self, row: Row) -> Added | None:
         """The features that a row's arm adds. Raises `UserError` as `added` does."""

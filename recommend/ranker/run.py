@@ -23,17 +23,19 @@ def run(recipe: Recipe, source: str) -> None:
     """
     check_output(recipe.output)
     rows, data = plan(recipe, source), open_data(recipe)
+    arms = Arms(data)
+    arms.check()
     make_folder(recipe.output)
     with only_here(recipe.output):
-        content = _finish_all(recipe, rows, data)
+        content = _finish_all(recipe, rows, data, arms)
         if recipe.submission:
-            print(submit(recipe, recipe.submission, data))
+            print(submit(recipe, recipe.submission, data, arms))
     show(content)
     print(recipe.output / "rank.html")
 
 
-def _finish_all(recipe: Recipe, rows: list[Planned], data: Data) -> Content:
-    arms, comparisons, written = Arms(data), Comparisons(data), time.perf_counter()
+def _finish_all(recipe: Recipe, rows: list[Planned], data: Data, arms: Arms) -> Content:
+    comparisons, written = Comparisons(data), time.perf_counter()
     for number, row in enumerate(rows, 1):
         name = f"[{number}/{len(rows)}] {row.title}"
         if row.place.is_finished():

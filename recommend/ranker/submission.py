@@ -22,7 +22,7 @@ NAME = "submission.csv"
 _CUSTOMERS = 1 << 16  # whose lists are held at once
 
 
-def submit(recipe: Recipe, submission: Submission, data: Data) -> Path:
+def submit(recipe: Recipe, submission: Submission, data: Data, arms: Arms) -> Path:
     """Write the file into a folder of its own, named by what went in, unless it is there; return the file's place.
 
     The ranker is trained on the periods of training and on that of the test: all that is known. Raises `UserError` if
@@ -34,7 +34,7 @@ def submit(recipe: Recipe, submission: Submission, data: Data) -> Path:
     if (folder / NAME).is_file():
         return folder / NAME
     history = history_of(data.purchases, submission.history, "submission.history")
-    added = Arms(data).of(row)
+    added = arms.of(row)
     trained = train(row, data, [*data.train, data.test], added, settings_for(row, data))
     with atomic_folder(folder) as draft:
         write_text(draft / "inputs.json", json.dumps(inputs, indent=1) + "\n")

@@ -68,15 +68,8 @@ def added(
     """
     if arm.features is None:
         return _flags(arm, article_ids) if arm.flags else None
+    known = known_articles(arm, components, article_ids, bestsellers)
     vectors = _vectors(arm, components, article_ids, seed)
-    known = np.flatnonzero(vectors.known)
-    if arm.bestsellers is not None:
-        known = np.intersect1d(known, bestsellers[: arm.bestsellers])
-    if len(known) <= components:
-        raise UserError(
-            f"arms: {arm.name}: expected more than {components} articles with features for {components} components, "
-            f"found {len(known):,}; lower components, or embed more articles"
-        )
     rows, variance = _components(vectors, known, components)
     names = [f"pc{number}" for number in range(1, components + 1)]
     about = {"store": vectors.name, "lacking": without_features(vectors, article_ids), "variance": variance}
@@ -84,6 +77,24 @@ def added(
     return Added(
         names + flags.names, np.hstack([rows, flags.rows]), np.isfinite(rows[:, 0]), units, about | flags.about
     )
+
+
+def known_articles(
+    arm: Arm, components: int, article_ids: Sequence[str], bestsellers: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The places of the articles whose features the arm adds; reads no row. Raises `UserError` if they are too few."""
+    known = np.arange(len(article_ids))
+    if arm.features != RANDOM:
+        store = FeatureStore.open(Path(str(arm.features)))
+        known = np.flatnonzero([key in store for key in article_ids])
+    if arm.bestsellers is not None:
+        known = np.intersect1d(known, bestsellers[: arm.bestsellers])
+    if len(known) <= components:
+        raise UserError(
+            f"arms: {arm.name}: expected more than {components} articles with features for {components} components, "
+            f"found {len(known):,} among those of the purchases; lower components, or embed more articles"
+        )
+    return known
 
 
 def _vectors(arm: Arm, components: int, article_ids: Sequence[str], seed: int) -> ItemFeatures:
