@@ -142,11 +142,13 @@ def _lists(what: Row | str, data: Data, arms: Arms) -> tuple[NDArray[np.int32], 
     return lists, facts
 
 
-def _coverage(more: Added, data: Data) -> dict[str, int]:
+def _coverage(more: Added, data: Data) -> dict[str, Any]:
     """How many articles have the arm's features, of all, of the test's candidates, and in how many pairs."""
     occurrences = data.accounts[-1].occurrences
+    shown = occurrences > 0
     return {
         "known": int(more.known.sum()),
-        "known_candidates": int((more.known & (occurrences > 0)).sum()),
+        "known_candidates": int((more.known & shown).sum()),
         "known_pairs": int(occurrences[more.known].sum()),
+        "flags": {name: int(more.rows[shown, more.names.index(name)].sum()) for name in more.about["flags"]},
     }

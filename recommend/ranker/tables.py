@@ -17,7 +17,8 @@ SLICES = (ALL, WITH_HISTORY, WITHOUT_HISTORY)
 FURTHER = ("nDCG@12", "MAP@12", "recall@12", "hit@12")
 BARS = 12
 NOTE = (
-    "Means over customers, their 95% bootstrap intervals below; differences are of the same customers, p by Holm below."
+    "Means over customers, below them 95% bootstrap intervals. Differences are of the same customers; p by "
+    "randomisation, corrected by Holm for all rows that are compared with the same one."
 )
 
 
@@ -123,13 +124,20 @@ def _facts(content: Content, rows: Sequence[Entry]) -> PageTable:
 def _fact(content: Content, result: Mapping[str, Any]) -> list[str]:
     added, trained = result["added"], result["trained_on"]
     return [
-        f"{added['known_candidates']:,}" if added else "–",
+        _articles(added) if added else "–",
         percent(added["known_pairs"] / content["test"]["candidates"]) if added else "–",
         percent(added["variance"]) if added and "variance" in added else "–",
         f"{trained['customers']:,}",
         f"{trained['candidates']:,}",
         duration(result["seconds"]),
     ]
+
+
+def _articles(added: Mapping[str, Any]) -> str:
+    """How many candidates have the arm's features; of flags how many have each."""
+    if "store" in added:
+        return f"{added['known_candidates']:,}"
+    return ", ".join(f"{name} {count:,}" for name, count in added["flags"].items())
 
 
 def _importances(content: Content, rows: Sequence[Entry]) -> Iterator[PageSection]:

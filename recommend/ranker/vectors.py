@@ -120,8 +120,7 @@ def _flags(arm: Arm, article_ids: Sequence[str]) -> Added:
     for place, path in enumerate(arm.flags.values()):
         store = FeatureStore.open(path)
         rows[:, place] = [key in store for key in article_ids]
-    counts = dict(zip(arm.flags, rows.sum(axis=0).astype(int).tolist(), strict=True))
-    return Added(list(arm.flags), rows, np.any(rows, axis=1), None, {"flags": counts} if counts else {})
+    return Added(list(arm.flags), rows, np.any(rows, axis=1), None, {"flags": list(arm.flags)})
 
 
 def _units(rows: Floats) -> Floats:

@@ -188,13 +188,12 @@ def test_purchases_after_the_history_change_no_list_of_the_test(shop: Path, tabl
     (tmp_path / "csv" / "customers.csv").write_bytes((shop / "csv" / "customers.csv").read_bytes())
     done("purchases", tmp_path / "csv", "--out", tmp_path / "bought")
     done("rank", recipe(shop, tmp_path / "out", purchases=str(tmp_path / "bought")))
-    for one, other in zip(content_of(tmp_path / "out")["rows"], content_of(table)["rows"], strict=False):
-        if one["title"] == other["title"]:
-            lists = [
-                pd.read_parquet(folder / "rows" / row["folder"] / "customers-all.parquet")["articles"].tolist()
-                for folder, row in ((tmp_path / "out", one), (table, other))
-            ]
-            np.testing.assert_array_equal(*lists)
+    ours, others = ({one["title"]: one for one in content_of(place)["rows"]} for place in (tmp_path / "out", table))
+    assert len(ours) == 2 + 2 * 3
+    for title, one in ours.items():
+        of_row = ((tmp_path / "out", one), (table, others[title]))
+        lists = [pd.read_parquet(out / "rows" / row["folder"] / "customers-all.parquet") for out, row in of_row]
+        np.testing.assert_array_equal(*(np.stack(one["articles"]) for one in lists))
 
 
 def test_validate_names_what_is_missing_and_prints_what_rows_take(
