@@ -1,4 +1,4 @@
-"""What `make demo` and `make reproduce` on the demo must show; CI runs this after them, `make test` does not."""
+"""What `make demo`, `make demo-recommend` and `make reproduce` on the demo must show; CI runs this after them."""
 
 import json
 from pathlib import Path
@@ -38,3 +38,21 @@ def test_all_cells_of_the_grid_stand_beside_the_published_ones() -> None:
     )
     tuned, untuned = ([row["ours"]["CIDEr"] for row in cells if row["setting"] == kind] for kind in ("FT", "PT"))
     assert all(after > 5 > 2 * before for after, before in zip(tuned, untuned, strict=True))
+
+
+def test_recommenders_learn_the_demos_purchases() -> None:
+    """`make demo-recommend`: paired intervals of nDCG@12 that exclude 0, on all articles and on those that are new."""
+    datasets = json.loads((RUNS / "demo" / "recommend" / "recommend.json").read_text())["datasets"]
+    gains = {
+        (dataset["name"], one["slice"], one["model"], one["from"]): one["differences"]["nDCG@12"]["low"]
+        for dataset in datasets
+        for one in dataset["differences"]
+        if one["kind"] == "against"
+    }
+    for model in ("ItemKNN", "Content (photo)"):
+        assert gains["80/20", "all", model, "MostPop"] > 0
+    for row in datasets[0]["rows"]:
+        if row["model"] not in ("Random", "Content (random)"):
+            assert gains["80/20", "all", row["model"], "Random"] > 0, row["model"]
+    for other in ("BPR", "VBPR for cold (random)"):
+        assert gains["last week", "cold", "VBPR for cold (photo)", other] > 0

@@ -24,17 +24,22 @@ class Comparisons:
     def of(self, ordered: Mapping[str, Place], against: Sequence[str]) -> list[Entry]:
         """Each model less the `next` one, and less each of `against`, by slice.
 
-        p is corrected by Holm for all pairs of a kind and slice. `ordered`: models of one data set, the best first.
+        p is corrected by Holm for all pairs of a slice, those less one model apart from those less another. `ordered`:
+        models of one data set, the best first.
         """
         pairs = [(NEXT, one, other) for one, other in pairwise(ordered)]
         pairs += [(AGAINST, one, other) for other in against if other in ordered for one in ordered if one != other]
-        found = [
+        found: list[Entry] = [
             {"kind": kind, "model": one, "from": other, "slice": name, "differences": values}
             for kind, one, other in pairs
             for name, values in self._between(ordered[one], ordered[other]).items()
         ]
-        for kind, name in {(entry["kind"], entry["slice"]) for entry in found}:
-            self._correct([entry for entry in found if (entry["kind"], entry["slice"]) == (kind, name)])
+        families: dict[tuple[str, ...], list[Entry]] = {}
+        for entry in found:
+            less = entry["from"] if entry["kind"] == AGAINST else ""
+            families.setdefault((entry["kind"], entry["slice"], less), []).append(entry)
+        for family in families.values():
+            self._correct(family)
         return found
 
     def _between(self, one: Place, other: Place) -> dict[str, Entry]:
@@ -48,8 +53,8 @@ class Comparisons:
             }
         return self._known[one, other]
 
-    def _correct(self, group: Sequence[Entry]) -> None:
+    def _correct(self, family: Sequence[Entry]) -> None:
         by = f"nDCG@{max(self._ks)}"
-        corrected = holm({place: entry["differences"][by]["p"] for place, entry in enumerate(group)})
-        for place, entry in enumerate(group):
+        corrected = holm({place: entry["differences"][by]["p"] for place, entry in enumerate(family)})
+        for place, entry in enumerate(family):
             entry["p_holm"] = corrected[place]

@@ -41,7 +41,7 @@ def content_of(
         "title": TITLE,
         "lookbook": installed_version(),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "source": SOURCE,
+        "source": SOURCE if any(dataset.published for dataset in recipe.datasets) else None,
         "method": {
             "interval": f"95%, percentile bootstrap over customers, {SAMPLES:,} samples",
             "difference": f"paired over customers; p by randomisation, {TRIALS:,} trials, below it Holm's correction",

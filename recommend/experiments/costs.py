@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import product
 
 import numpy as np
@@ -36,6 +37,8 @@ def cost_of(model: Model, part: Part, seed: int, k: int) -> Cost:
     Epochs and the trials on the validation part multiply it: all epochs, even where training may stop earlier.
     """
     features = features_of(model, part.train, seed)
+    if hasattr(model, "early_stopping"):
+        import_module("recommend.recommenders.vbpr.run")  # so that no probe is of PyTorch's start
     fit_seconds, fitted = _fit_seconds(model, part, features, seed)
     customers = part.relevant.customers
     few = customers[:: max(1, len(customers) // _CUSTOMERS)]

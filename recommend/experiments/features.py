@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.feature_cache import FeatureStore
-from recommend.experiments.models import RANDOM, Model, WithFeatures
+from recommend.experiments.models import RANDOM, Model, NeighbourContent, WithFeatures
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import ItemFeatures
 from recommend.recommenders.features import item_features, random_features, without_features
@@ -13,8 +13,10 @@ from recommend.recommenders.missing.imputation import impute
 RANDOM_DIMENSIONS = 64
 
 
-def stores_of(model: Model) -> list[str]:
-    """The stores that a model reads, or `random`."""
+def reads(model: Model) -> list[str]:
+    """The stores that a model reads, or the table of nearest items, or `random`."""
+    if isinstance(model, NeighbourContent):
+        return [str(model.table)]
     if not isinstance(model, WithFeatures):
         return []
     return [model.features, *([str(model.captions)] if model.captions else [])]

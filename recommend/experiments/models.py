@@ -110,6 +110,7 @@ class _Trained(_Model):
     batch_size: PositiveInt | None = None
     epochs: PositiveInt | None = None
     draw: Literal["purchases", "customers"] | None = None
+    negatives: Literal["articles", "purchases"] | None = None
     article_bias: bool | None = None
     deviation: PositiveFloat | None = None
     validate_every: PositiveInt | None = None
@@ -189,7 +190,7 @@ class VBPR(WithFeatures, _Trained):
     """BPR with features, with the defaults of a `preset`; default: that of Ducho meets Elliot."""
 
     recommender: Literal["vbpr"]
-    preset: Literal["ducho-meets-elliot", "paper"] | None = None
+    preset: Literal["ducho-meets-elliot", "paper", "recommended"] | None = None
     feature_factors: PositiveInt | None = None
     feature_bias: bool | None = None
     normalised: bool | None = None

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from finetune.data.feature_cache import FeatureStore
 from finetune.experiments.cells import CellErrors
+from metrics.common.files import sha256
 from metrics.common.version import installed_version
 from recommend.experiments.data import OpenDataset, Part
-from recommend.experiments.features import described, features_of, stores_of
+from recommend.experiments.features import described, features_of, reads
 from recommend.experiments.fitting import choose, fit, recommender_of
 from recommend.experiments.measured import measured, slices_of
 from recommend.experiments.models import RANDOM, Model
@@ -36,29 +37,45 @@ class Row:
 
 def plan(recipe: Recipe, source: str) -> list[Row]:
     """All rows, data set by data set. Raises `UserError` with all purchases, features and settings that are missing."""
-    errors, rows, digests = CellErrors(source), [], _Digests()
-    for dataset, model in recipe.rows():
-        with errors.collect(f"{dataset.name}, {model.title}"):
+    errors, digests = CellErrors(source), _Digests()
+    for dataset in recipe.datasets:
+        with errors.collect(dataset.name):
+            digests.purchases(dataset.purchases)
+    for model in recipe.models:
+        with errors.collect(model.title):
             recommender_of(model, recipe.seed)
-            rows.append(Row(dataset, model, _place(recipe, dataset, model, digests)))
+        for place in reads(model):
+            with errors.collect(model.title):
+                digests.features(place)
     errors.refuse()
-    return rows
+    return [Row(dataset, model, _place(recipe, dataset, model, digests)) for dataset, model in recipe.rows()]
 
 
 class _Digests:
-    """What purchases and stores are, each read once."""
+    """What purchases, stores and tables are, each read once."""
 
     def __init__(self) -> None:
         self.purchases = cache(lambda folder: PurchasesFolder.open(folder).digest)
-        self.store = cache(lambda store: store if store == RANDOM else FeatureStore.open(Path(store)).digest)
+        self.features = cache(_digest)
+
+
+def _digest(place: str) -> str:
+    """That of a store, or of the table of nearest items."""
+    if place == RANDOM:
+        return place
+    return sha256(Path(place)) if Path(place).is_file() else FeatureStore.open(Path(place)).digest
 
 
 def _place(recipe: Recipe, dataset: Dataset, model: Model, digests: _Digests) -> Place:
     inputs = {
         "dataset": dataset.model_dump(mode="json", exclude={"name", "purchases", "published"}),
         "purchases": digests.purchases(dataset.purchases),
-        "model": model.model_dump(mode="json", exclude={"name", "datasets", "published", "features", "captions"}),
-        "features": [digests.store(store) for store in stores_of(model)],
+        "model": model.kind,
+        "settings": recommender_of(model, recipe.seed).settings(),
+        "chosen": model.model_dump(
+            mode="json", include={"tune", "early_stopping", "pca", "missing"}, exclude_none=True
+        ),
+        "features": [digests.features(place) for place in reads(model)],
         "ks": list(recipe.ks),
         "seed": recipe.seed,
     }

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from metrics.common.formatting import duration, figure
+from metrics.scoring.clusters import FEWEST
 from recommend.common.page import PageSection, PageTable
 from recommend.experiments.content import Content, published_name
 from recommend.experiments.measured import ALL, COLD
@@ -60,9 +61,8 @@ def _mean(dataset: Content, title: str, whose: str, measure: str) -> float | Non
 def _together(content: Content) -> PageSection:
     head, rows = together(content)
     joined = [[f"{title}, {whose}" if whose == "published" else title, *cells] for title, whose, *cells in rows]
-    return PageSection(
-        "All data sets", f"{NOTE} Published: {content['source']}.", [PageTable([head[0], *head[2:]], joined)]
-    )
+    note = f"{NOTE} Published: {content['source']}." if content["source"] else NOTE
+    return PageSection("All data sets", note, [PageTable([head[0], *head[2:]], joined)])
 
 
 def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
@@ -86,6 +86,10 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
 
 def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
     """Sentences on what a data set is: parts, customers, candidates, cold articles, baskets that are cut."""
+    cut = (
+        f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
+        "them it is measured whether the rest of that basket is found."
+    )
     return [
         f"Split {dataset['split']}: {facts['train']:,} purchases of training, {facts['test']:,} of test.",
         f"Of {facts['test_customers']:,} test customers {facts['with_history']:,} have purchases in training; "
@@ -94,8 +98,7 @@ def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
         "bought.",
         f"Of the {facts['test_articles']:,} articles bought in the test part nobody bought {facts['cold_articles']:,} "
         f"in training ({facts['cold_purchases']:,} purchases).",
-        f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
-        "them it is measured whether the rest of that basket is found.",
+        *([cut] if facts["cut_share"] else []),
     ]
 
 
@@ -150,7 +153,9 @@ def _slices(content: Content, rows: Sequence[Content]) -> Iterator[PageTable]:
     counts = {part: next(iter(of_part.values()))["customers"] for part, of_part in found.items()}
     if COLD in found:
         cold = [_intervals(row, COLD, names) for row in rows]
-        yield PageTable(["Model", *map(published_name, names)], cold, f"Cold articles: {counts[COLD]:,} customers")
+        few = f", fewer than {FEWEST}: do not trust the intervals" if counts[COLD] < FEWEST else ""
+        title = f"Cold articles: {counts[COLD]:,} customers{few}"
+        yield PageTable(["Model", *map(published_name, names)], cold, title)
     by = f"nDCG@{max(content['ks'])}"
     groups = [part for part in found if part not in (ALL, COLD)]
     cells = [[row["model"], *(_with_interval(row["result"]["estimates"][part][by]) for part in groups)] for row in rows]

@@ -131,7 +131,8 @@ class Recommender(ABC):
         try:
             made.history = matrix_from("history", arrays)
             made._restore(arrays)
-        except (KeyError, ValueError) as error:
+            made.recommend(np.zeros(1, dtype=np.int64), 1)  # arrays that do not fit together are found here
+        except (KeyError, ValueError, IndexError) as error:
             raise UserError(f"{folder / 'arrays.npz'}: not what {cls.name} saves ({error}); fit it again") from error
         return made
 

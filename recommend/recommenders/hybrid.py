@@ -15,9 +15,19 @@ from recommend.recommenders.factors import ALS, BPR
 from recommend.recommenders.files import Arrays
 from recommend.recommenders.knn import ItemKNN, UserKNN
 from recommend.recommenders.popular import MostPopular
-from recommend.recommenders.vbpr.model import BPRMF, VBPR, PaperVBPR
+from recommend.recommenders.vbpr.model import BPRMF, VBPR, PaperVBPR, RecommendedVBPR
 
-_WARM: tuple[type[Recommender], ...] = (ItemKNN, UserKNN, MostPopular, ALS, BPR, BPRMF, VBPR, PaperVBPR)
+_WARM: tuple[type[Recommender], ...] = (
+    ItemKNN,
+    UserKNN,
+    MostPopular,
+    ALS,
+    BPR,
+    BPRMF,
+    VBPR,
+    PaperVBPR,
+    RecommendedVBPR,
+)
 WARM = {one.name: one for one in _WARM}
 
 

@@ -1,7 +1,6 @@
 """Models of the package `implicit` (MIT licence), called so that the same settings give the same numbers."""
 
 import warnings
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,15 +16,20 @@ def check_installed() -> None:
         raise UserError("expected the package implicit, which is missing; pip install 'lookbook-captions[recommend]'")
 
 
-def fitted(kind: Callable[..., Any], matrix: scipy.sparse.csr_matrix, **settings: Any) -> Any:
+def fitted(kind: type[Any], matrix: scipy.sparse.csr_matrix, **settings: Any) -> Any:
     """A model of `implicit`, such as `CosineRecommender`, with its settings, fitted on a matrix (users, items).
 
-    BLAS gets one thread, since `implicit` has its own.
+    BLAS gets one thread, since `implicit` has its own. Raises `UserError` if what it learns stops being finite.
     """
+    from implicit.recommender_base import ModelFitError  # noqa: PLC0415
+
     with threadpool_limits(1, "blas"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Method expects CSR input")  # of what it made itself
         model = kind(**settings)
-        model.fit(matrix, show_progress=False)
+        try:
+            model.fit(matrix, show_progress=False)
+        except ModelFitError as error:
+            raise UserError(f"{kind.__name__}: {error}; lower the learning rate or raise the regularization") from error
     return model
 
 

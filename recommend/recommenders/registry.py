@@ -14,7 +14,7 @@ from recommend.recommenders.files import read_settings
 from recommend.recommenders.hybrid import Hybrid
 from recommend.recommenders.knn import ItemKNN, UserKNN
 from recommend.recommenders.popular import MostPopular, Random, Repurchase
-from recommend.recommenders.vbpr.model import BPRMF, VBPR, PaperVBPR
+from recommend.recommenders.vbpr.model import BPRMF, VBPR, PaperVBPR, RecommendedVBPR
 
 RECOMMENDERS: dict[str, type[Recommender]] = {
     one.name: one
@@ -30,11 +30,16 @@ RECOMMENDERS: dict[str, type[Recommender]] = {
         NeighbourContent,
         VBPR,
         PaperVBPR,
+        RecommendedVBPR,
         BPRMF,
         Hybrid,
     )
 }
-PRESETS: dict[str, type[Recommender]] = {"ducho-meets-elliot": VBPR, "paper": PaperVBPR}
+PRESETS: dict[str, type[Recommender]] = {
+    "ducho-meets-elliot": VBPR,
+    "paper": PaperVBPR,
+    "recommended": RecommendedVBPR,
+}
 
 
 def load_recommender(settings: Mapping[str, Any]) -> Recommender:

@@ -71,10 +71,11 @@ def sentence(model: str, rows: Sequence[MaskedRow], k: int) -> str:
 
 
 def _verdict(gains: Sequence[Difference]) -> str:
-    if all(gain.low > 0 for gain in gains):
-        return "captions beat mean imputation"
-    if all(gain.high < 0 for gain in gains):
-        return "mean imputation beats captions"
-    if any(gain.low > 0 or gain.high < 0 for gain in gains):
-        return "captions differ from mean imputation at some shares alone"
+    better, worse = [gain.low > 0 for gain in gains], [gain.high < 0 for gain in gains]
+    if any(better) and any(worse):
+        return "captions beat mean imputation at one share and lose at another"
+    if any(better):
+        return "captions beat mean imputation" + ("" if all(better) else " at some shares alone")
+    if any(worse):
+        return "mean imputation beats captions" + ("" if all(worse) else " at some shares alone")
     return "no effect of captions over mean imputation was found"

@@ -10,7 +10,7 @@ from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, Floats, ItemFeatures, Recommendations, Recommender
 from recommend.recommenders.products import best_candidates
-from recommend.recommenders.vbpr.settings import PaperSettings, VBPRSettings
+from recommend.recommenders.vbpr.settings import PaperSettings, RecommendedSettings, VBPRSettings
 from recommend.recommenders.vbpr.validation import Validation
 
 
@@ -80,6 +80,13 @@ class PaperVBPR(PaperSettings, VBPR):
     """The same with the defaults of He and McAuley."""
 
     name: ClassVar[str] = "vbpr-paper"
+
+
+@dataclass
+class RecommendedVBPR(RecommendedSettings, VBPR):
+    """The same with settings that we recommend."""
+
+    name: ClassVar[str] = "vbpr-recommended"
 
 
 @dataclass

@@ -28,7 +28,7 @@ def train(
     Raises `UserError` if there is nothing to draw, or `folder` holds another training.
     """
     customers, articles = history.shape
-    sampler = Sampler(history, settings.batch_size, settings.draw, settings.seed)
+    sampler = Sampler(history, settings)
     given = None if features is None else torch.from_numpy(features)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = Network(customers, articles, given, settings).to(device)

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
-from recommend.recommenders.vbpr.settings import Draw
+from recommend.recommenders.vbpr.settings import VBPRSettings
 
 Places = NDArray[np.int64]
 Triples = tuple[Places, Places, Places]
@@ -27,9 +27,9 @@ class Sampler:
         left_out: purchases of customers who bought every article, for whom there is none not bought.
     """
 
-    def __init__(self, matrix: scipy.sparse.csr_matrix, batch_size: int, draw: Draw, seed: int) -> None:
+    def __init__(self, matrix: scipy.sparse.csr_matrix, settings: VBPRSettings) -> None:
         """Raises `UserError` if there is nothing to draw."""
-        self.batch_size, self.draw, self.seed = batch_size, draw, seed
+        self.settings, self.batch_size, self.seed = settings, settings.batch_size, settings.seed
         self._width = matrix.shape[1]
         self._sold = np.unique(matrix.indices).astype(np.int64)
         degrees = np.diff(matrix.indptr)
@@ -50,7 +50,11 @@ class Sampler:
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Triples]:
         """The batches of an epoch from `first_step` on: customers, articles bought and not bought, (B,) each."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.count) if self.draw == "purchases" else None
+        order = (
+            np.random.default_rng([self.seed, epoch]).permutation(self.count)
+            if self.settings.draw == "purchases"
+            else None
+        )
         for step in range(first_step, self.steps):
             random = np.random.default_rng([self.seed, epoch, step])
             size = min(self.batch_size, self.count - step * self.batch_size)
@@ -69,11 +73,17 @@ class Sampler:
 
     def _negatives(self, customers: Places, random: np.random.Generator) -> Places:
         """An article for each customer, drawn again until the customer did not buy it."""
-        drawn = self._sold[random.integers(len(self._sold), size=len(customers))]
+        drawn = self._articles(len(customers), random)
         again = np.flatnonzero(self._bought(customers, drawn))
         while len(again):
-            drawn[again] = self._sold[random.integers(len(self._sold), size=len(again))]
+            drawn[again] = self._articles(len(again), random)
             again = again[self._bought(customers[again], drawn[again])]
+        return drawn
+
+    def _articles(self, size: int, random: np.random.Generator) -> Places:
+        if self.settings.negatives == "articles":
+            return self._sold[random.integers(len(self._sold), size=size)]
+        drawn: Places = self._keys[random.integers(len(self._keys), size=size)] % self._width
         return drawn
 
     def _bought(self, customers: Places, articles: Places) -> NDArray[np.bool_]:

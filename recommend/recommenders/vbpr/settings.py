@@ -7,6 +7,7 @@ from metrics.common.errors import UserError
 
 Optimizer = Literal["sgd", "adagrad", "sparse-adam"]
 Draw = Literal["purchases", "customers"]
+Negatives = Literal["articles", "purchases"]
 
 
 @dataclass
@@ -33,6 +34,8 @@ class VBPRSettings:
         epochs: at most; each has as many steps as the different purchases fill.
         draw: `purchases`: each purchase once in an epoch, shuffled; `customers`: a customer, each as likely, then one
             of the articles that this customer bought.
+        negatives: what was not bought is drawn from `articles`, each as likely, or from `purchases`, as often as others
+            bought it, as `implicit` does: the popular are then no longer preferred for being so.
         validate_every: epochs from one validation to the next.
         patience: stop after so many validations without a better nDCG@12; the best epoch's factors are kept.
         validated: customers that a validation looks at, drawn once; all if there are fewer.
@@ -54,6 +57,7 @@ class VBPRSettings:
     batch_size: int = 1024
     epochs: int = 200
     draw: Draw = "customers"
+    negatives: Negatives = "articles"
     validate_every: int = 1
     patience: int = 10
     validated: int = 20_000
@@ -65,7 +69,11 @@ class VBPRSettings:
         self._expect("learning_rate", "a number above 0", self.learning_rate > 0)
         self._expect("deviation", "a number above 0, or none", self.deviation is None or self.deviation > 0)
         self._expect("regularization", "a number of at least 0", self.regularization >= 0)
-        for name, allowed in (("optimizer", get_args(Optimizer)), ("draw", get_args(Draw))):
+        for name, allowed in (
+            ("optimizer", get_args(Optimizer)),
+            ("draw", get_args(Draw)),
+            ("negatives", get_args(Negatives)),
+        ):
             self._expect(name, f"one of {', '.join(allowed)}", getattr(self, name) in allowed)
 
     def _expect(self, name: str, what: str, holds: bool) -> None:
@@ -90,3 +98,17 @@ class PaperSettings(VBPRSettings):
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.05
     draw: Draw = "purchases"
+
+
+@dataclass
+class RecommendedSettings(VBPRSettings):
+    """What did best on the validation part of the demo: SGD from small factors, popular articles as negatives."""
+
+    article_bias: bool = True
+    deviation: float | None = 0.01
+    regularization: float = 0.05
+    optimizer: Optimizer = "sgd"
+    learning_rate: float = 0.05
+    epochs: int = 60
+    draw: Draw = "purchases"
+    negatives: Negatives = "purchases"

@@ -71,7 +71,7 @@ def test_it_prints_every_step_on_purchases(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(purchase_times, "steps", lambda: known)
     monkeypatch.setattr(purchase_times, "in_own_process", lambda work, *arguments: work(*arguments))
     printed = done("bench-recommend", "--part", "purchases", "--purchases", 10_000)
-    rows = {name: [line for line in printed.splitlines() if line.startswith(f"{name} ")] for name in known}
+    rows = {name: [line for line in printed.splitlines() if line.strip().startswith(f"{name} ")] for name in known}
     assert all(len(lines) == 1 for lines in rows.values())
     assert "10,000 purchases" in printed
     assert "nDCG@12 0." in rows["evaluation"][0]

@@ -192,12 +192,14 @@ def test_validate_names_all_that_is_missing_and_prints_what_rows_take(
     from finetune.__main__ import app
     from finetune.config import other_recipes
 
-    ours = EntryPoint("models", "recommend.experiments.validate:validate", other_recipes.GROUP)
+    ours = EntryPoint("datasets", "recommend.experiments.validate:validate", other_recipes.GROUP)
     monkeypatch.setattr(other_recipes, "entry_points", lambda group: [ours])
     lacking = [MODELS[0], {"recommender": "content", "features": str(tmp_path / "none")}]
-    result = CliRunner().invoke(app, ["validate", str(recipe(shop, tmp_path / "out", lacking))])
+    missing = recipe(shop, tmp_path / "out", lacking, datasets=[{"name": "80/20", "purchases": "nowhere"}])
+    result = CliRunner().invoke(app, ["validate", str(missing)])
+    assert "2 error(s)" in result.stderr and "80/20: nowhere/purchases.json: no such file" in result.stderr
     assert result.exit_code == 2
-    assert f"80/20, content: {tmp_path / 'none'}: expected a feature store" in result.stderr
+    assert f"content: {tmp_path / 'none'}: expected a feature store" in result.stderr
     whole = recipe(shop, tmp_path / "out", MODELS)
     result = CliRunner().invoke(app, ["validate", str(whole)])
     assert result.exit_code == 0, result.output

@@ -28,6 +28,7 @@ CASES: dict[str, dict[str, Any]] = {
     "content of a table": {"recommender": "content-neighbours", "table": "neighbours.parquet"},
     "vbpr": {"recommender": "vbpr", **VBPR},
     "vbpr as in the paper": {"recommender": "vbpr-paper", **VBPR},
+    "vbpr as we recommend": {"recommender": "vbpr-recommended", **VBPR},
     "vbpr without features": {"recommender": "bpr-mf", **VBPR},
     "hybrid": {"recommender": "hybrid", "settings_of_warm": {"neighbours": 8}},
 }

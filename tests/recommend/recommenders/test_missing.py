@@ -10,12 +10,14 @@ from tastes import Tastes, purchases, tastes
 
 from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
+from recommend.ranking.estimates import Difference, Estimate
 from recommend.ranking.relevant import relevant
 from recommend.recommenders.base import ItemFeatures, Recommender
 from recommend.recommenders.content import Content
 from recommend.recommenders.missing.held_out import HeldOut, held_out
 from recommend.recommenders.missing.imputation import impute, without_unknown
 from recommend.recommenders.missing.masking import masking_study
+from recommend.recommenders.missing.result import MaskedRow, sentence
 
 # Articles 0-1-2 are bought together in a row: 0 and 1 by customer 0, 1 and 2 by customer 1; 3 by nobody else.
 ROW = purchases(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 3]), 3, 4)
@@ -138,6 +140,27 @@ def test_only_captions_of_articles_that_the_model_has_seen_nothing_of(tmp_path: 
 
 
 # The study
+
+
+@pytest.mark.parametrize(
+    ("bounds", "verdict"),
+    [
+        ([(0.1, 0.2), (0.1, 0.3)], "captions beat mean imputation (nDCG@12"),
+        ([(-0.1, 0.2), (0.1, 0.3)], "captions beat mean imputation at some shares alone"),
+        ([(-0.3, -0.2), (-0.1, 0.3)], "mean imputation beats captions at some shares alone"),
+        ([(-0.3, -0.2), (0.1, 0.3)], "captions beat mean imputation at one share and lose at another"),
+        ([(-0.1, 0.2), (0.0, 0.3)], "no effect of captions over mean imputation was found"),
+    ],
+)
+def test_the_sentence_goes_by_the_intervals(bounds: list[tuple[float, float]], verdict: str) -> None:
+    none = Estimate(0.0, 0.0, 0.0, 9)
+    rows = [
+        MaskedRow("m", share, 3, "captions", articles, none, Difference(sum(pair) / 2, *pair, 0.5), 0)
+        for share, pair in zip((0.2, 0.5), bounds, strict=True)
+        for articles in ("hidden", "all")
+    ]
+    assert sentence("m", rows, 12).startswith(f"m: for purchases of hidden articles {verdict}")
+    assert sentence("other", rows, 12) == "other: captions were not compared with mean imputation."
 
 
 @pytest.fixture(scope="module")

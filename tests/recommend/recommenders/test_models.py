@@ -1,5 +1,6 @@
 """What each recommender learns: against dense matrices, loops and hand-computed lists."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from hypothesis.extra.numpy import arrays
 from made_purchases import CUSTOMERS, drawn_purchases
 from purchase_files import bought
 
+from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders import popular
 from recommend.recommenders.base import PAD
-from recommend.recommenders.factors import ALS
+from recommend.recommenders.factors import ALS, BPR
 from recommend.recommenders.knn import ItemKNN, UserKNN
 from recommend.recommenders.popular import MostPopular, Random, Repurchase
 from recommend.recommenders.selection import best_products, best_stored
@@ -182,3 +184,17 @@ def test_als_solves_its_normal_equations() -> None:
         left = factors.T @ factors + (2.0 - 1) * own.T @ own + 0.1 * np.eye(3)
         assert model.customer_factors[customer] == pytest.approx(np.linalg.solve(left, 2.0 * own.sum(axis=0)), abs=2e-3)
     assert not model.customer_factors[CUSTOMERS - 1].any()
+
+
+def test_a_training_that_diverges_is_one_message() -> None:
+    with pytest.raises(UserError, match="NaN encountered in factors; lower the learning rate"):
+        BPR(factors=4, learning_rate=1e30).fit(drawn_purchases())
+
+
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    model = ALS(factors=3, iterations=1)
+    model.fit(drawn_purchases())
+    model.article_factors = model.article_factors[:, :2]
+    model.save(tmp_path / "saved")
+    with pytest.raises(UserError, match=r"arrays.npz: not what als saves .*; fit it again"):
+        ALS.load(tmp_path / "saved")

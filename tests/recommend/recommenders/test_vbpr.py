@@ -127,9 +127,11 @@ def test_sgd_moves_a_purchase_as_far_in_a_batch_of_any_size() -> None:
     from recommend.recommenders.vbpr.training import Training
 
     matrix = scipy.sparse.csr_matrix(np.array([[1, 0, 1, 0], [0, 1, 0, 1], [0, 1, 0, 0]], dtype=np.float32))
-    chosen = VBPRSettings(factors=3, batch_size=3, epochs=1, optimizer="sgd", learning_rate=0.5, regularization=0.1)
+    chosen = VBPRSettings(
+        factors=3, batch_size=3, epochs=1, optimizer="sgd", learning_rate=0.5, regularization=0.1, draw="purchases"
+    )
     torch.sparse.check_sparse_tensor_invariants.disable()
-    network, sampler = Network(3, 4, None, chosen).double(), Sampler(matrix, 3, "purchases", 0)
+    network, sampler = Network(3, 4, None, chosen).double(), Sampler(matrix, chosen)
     p = {"gu": network.gamma_customers.weight.detach().numpy().copy()}
     p["gi"] = network.gamma_articles.weight.detach().numpy().copy()
     Training(network, sampler, chosen).run()
@@ -155,10 +157,10 @@ def test_batches_hold_each_purchase_once_and_articles_that_others_bought(u: int,
     full = dense.sum(axis=1) == sold.sum()
     if full[dense.any(axis=1)].all():
         with pytest.raises(UserError, match="bought some of the articles and not all"):
-            Sampler(matrix, size, "purchases", seed)
+            Sampler(matrix, VBPRSettings(batch_size=size))
         return
-    for kind in ("purchases", "customers"):
-        sampler = Sampler(matrix, size, kind, seed)  # type: ignore[arg-type]
+    for kind, negatives in (("purchases", "articles"), ("customers", "purchases")):
+        sampler = Sampler(matrix, VBPRSettings(batch_size=size, draw=kind, negatives=negatives, seed=seed))  # type: ignore[arg-type]
         batches = list(sampler.epoch(3))
         customers, bought, others = (np.concatenate(column) for column in zip(*batches, strict=True))
         assert dense[customers, bought].all() and not dense[customers, others].any() and sold[others].all()
@@ -276,7 +278,14 @@ def test_a_training_that_diverges_is_one_message(data: Tastes) -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    for wrong in ({"factors": 0}, {"learning_rate": 0.0}, {"optimizer": "adam"}, {"draw": "items"}, {"patience": 0}):
+    for wrong in (
+        {"factors": 0},
+        {"learning_rate": 0.0},
+        {"optimizer": "adam"},
+        {"draw": "items"},
+        {"negatives": "all"},
+        {"patience": 0},
+    ):
         [(name, value)] = wrong.items()
         with pytest.raises(UserError, match=f"vbpr: {name}: expected .*, found {value}"):
             VBPR(**wrong)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from places import RECIPES
 from recommend.experiments.models import NOT_SETTINGS, Model
 from recommend.experiments.published import published_rows
 from recommend.experiments.recipe import load_recipe
-from recommend.recommenders.registry import RECOMMENDERS
+from recommend.recommenders.registry import PRESETS, RECOMMENDERS
 
 RANKERS = "rank-"  # recipes of `lookbook rank`
 SHIPPED = sorted(path for path in (RECIPES / "recommend").glob("*.yaml") if not path.name.startswith(RANKERS))
@@ -40,7 +40,8 @@ def test_every_recommender_has_a_section_with_its_settings() -> None:
         for section in get_args(get_args(Model)[0])
         for tag in get_args(section.model_fields["recommender"].annotation)
     }
-    assert sections.keys() | {"vbpr-paper"} == RECOMMENDERS.keys()  # which is a preset of vbpr
+    assert sections.keys() | {preset.name for preset in PRESETS.values()} == RECOMMENDERS.keys()
+    assert get_args(get_args(sections["vbpr"].model_fields["preset"].annotation)[0]) == tuple(PRESETS)
     for tag, section in sections.items():
         settings = {field.name for field in fields(RECOMMENDERS[tag])} - {SEEDED}
         ours = section.model_fields.keys() - set(NOT_SETTINGS) - {"preset"}
