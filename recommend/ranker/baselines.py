@@ -5,10 +5,9 @@ from numpy.typing import NDArray
 
 from recommend.ranker.candidates import Candidates
 from recommend.ranker.periods import Data, Period
+from recommend.ranker.recipe import REPURCHASE
 from recommend.ranker.training import K, best
 
-BESTSELLERS, REPURCHASE = "bestsellers", "repurchase, then bestsellers"
-NAMES = (BESTSELLERS, REPURCHASE)
 _ABOVE = 1e7  # any rank and any number of days
 
 

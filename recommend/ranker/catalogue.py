@@ -27,11 +27,13 @@ class Catalogue:
         codes: by column, (I,) the rank of each article's value, numbers by size, words by alphabet; `UNKNOWN` if empty.
         products: (I,) the number of each article's product; colourways have the same.
         customers: by column, (U,) what is known of customers; NaN where nothing is.
+        customers_lacking: of how many nothing is known, though there is a file of customers.
     """
 
     codes: dict[str, NDArray[np.int64]]
     products: NDArray[np.int64]
     customers: dict[str, Floats]
+    customers_lacking: int = 0
 
 
 def read_catalogue(
@@ -43,8 +45,8 @@ def read_catalogue(
     """
     read = read_columns(items, article_ids, columns)
     codes = {column: ranked(values) for column, values in read.values.items()}
-    customers = {} if customers_csv is None else read_customers(customers_csv, customer_ids)
-    return Catalogue(codes, read.products, customers)
+    customers, lacking = ({}, 0) if customers_csv is None else read_customers(customers_csv, customer_ids)
+    return Catalogue(codes, read.products, customers, lacking)
 
 
 def ranked(values: Sequence[str]) -> NDArray[np.int64]:
@@ -56,8 +58,8 @@ def ranked(values: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(ranks, dtype=np.int64)
 
 
-def read_customers(path: Path, customer_ids: list[str]) -> dict[str, Floats]:
-    """The columns of Kaggle's customers.csv that are there, but for the postal code, in the order of the ids.
+def read_customers(path: Path, customer_ids: list[str]) -> tuple[dict[str, Floats], int]:
+    """The columns of Kaggle's customers.csv but for the postal code, in the order of the ids, and how many it lacks.
 
     Raises `UserError` if the file is missing, damaged, has a customer twice, or none of these.
     """
@@ -78,7 +80,8 @@ def read_customers(path: Path, customer_ids: list[str]) -> dict[str, Floats]:
         raise UserError(f"{path}: none of the {len(customer_ids):,} customers of the purchases is in it; {remedy}")
     known = [name for name in (*_NUMBERS, *_WORDS) if name in table]
     columns = {name: _numbers(table[name], name) for name in known}
-    return {name: np.where(places >= 0, values[places], np.nan).astype(np.float32) for name, values in columns.items()}
+    of_ids = {name: np.where(places >= 0, values[places], np.nan) for name, values in columns.items()}
+    return {name: values.astype(np.float32) for name, values in of_ids.items()}, int((places < 0).sum())
 
 
 def _numbers(column: "pd.Series[str]", name: str) -> Floats:

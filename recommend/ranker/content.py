@@ -11,11 +11,10 @@ from metrics.common.version import installed_version
 from metrics.measures.statistics import SAMPLES, TRIALS, holm
 from recommend.experiments.measured import ALL
 from recommend.experiments.results import Place
-from recommend.ranker.baselines import BESTSELLERS
 from recommend.ranker.periods import Data
 from recommend.ranker.published import MEASURE, SOURCE
-from recommend.ranker.recipe import Recipe, Row, with_or_without
-from recommend.ranker.rows import KS, Planned, customers_of
+from recommend.ranker.recipe import BESTSELLERS, Recipe, with_or_without
+from recommend.ranker.rows import KS, Key, Planned, customers_of
 from recommend.ranking.estimates import differences
 
 TITLE = "Captions as features of a ranker"
@@ -24,7 +23,7 @@ Entry = dict[str, Any]
 
 
 class Comparisons:
-    """Compares pairs of results by slice of customers, each pair once: the table is written after every row."""
+    """Compares pairs of results by slice of customers, each pair once: the table is written several times."""
 
     def __init__(self, data: Data) -> None:
         self._slices = customers_of(data)
@@ -41,8 +40,8 @@ class Comparisons:
 
 def content_of(recipe: Recipe, rows: Sequence[Planned], data: Data, comparisons: Comparisons) -> Content:
     """All that is known so far."""
-    finished = {row.title: row.place for row in rows if row.place.is_finished()}
-    entries = [_entry(recipe, row.what, row.title, finished, comparisons) for row in rows]
+    finished = {row.key: row.place for row in rows if row.place.is_finished()}
+    entries = [_entry(recipe, row, finished, comparisons) for row in rows]
     _correct(entries)
     return {
         "title": TITLE,
@@ -57,39 +56,31 @@ def content_of(recipe: Recipe, rows: Sequence[Planned], data: Data, comparisons:
         "recipe": recipe.model_dump(mode="json"),
         "train": [one.as_dict() for one in data.accounts[:-1]],
         "test": data.accounts[-1].as_dict(),
+        "left_out": data.left_out,
         "rows": entries,
         "sentence": _sentence(recipe, entries),
         "signature": _signature(recipe, len(data.test.labels.customers)),
     }
 
 
-def _entry(
-    recipe: Recipe, what: Row | str, title: str, finished: Mapping[str, Place], comparisons: Comparisons
-) -> Entry:
-    place = finished.get(title)
-    known: Entry = {"arm": what, "ranker": None, "bestseller_rank": None}
-    if isinstance(what, Row):
-        known = {"arm": what.arm.name, "ranker": what.ranker.name, "bestseller_rank": what.bestseller_rank}
+def _entry(recipe: Recipe, row: Planned, finished: Mapping[Key, Place], comparisons: Comparisons) -> Entry:
+    arm, ranker, bestseller_rank = row.key
+    known = {"title": row.title, "arm": arm, "ranker": ranker, "bestseller_rank": bestseller_rank}
+    place = finished.get(row.key)
     if place is None:
-        return {"title": title, **known, "result": None, "differences": {}}
-    others = {name: titled(what, name) for name in recipe.against} if isinstance(what, Row) else {}
-    others[BESTSELLERS] = BESTSELLERS
+        return {**known, "result": None, "differences": {}}
+    against: dict[str, Key] = {name: (name, ranker, bestseller_rank) for name in recipe.against}
+    against[BESTSELLERS] = (BESTSELLERS, None, None)
     return {
-        "title": title,
         **known,
         "result": {key: value for key, value in place.read().items() if key != "inputs"},
         "folder": place.folder.name,
         "differences": {
-            name: comparisons.between(place, finished[other])
-            for name, other in others.items()
-            if other in finished and other != title
+            name: comparisons.between(place, finished[key])
+            for name, key in against.items()
+            if key in finished and key != row.key
         },
     }
-
-
-def titled(row: Row, arm: str) -> str:
-    """The title of another arm's row by the same ranker, with or without the bestseller rank as this one."""
-    return f"{arm}, {row.ranker.name}, {with_or_without(row.bestseller_rank)}"
 
 
 def _correct(entries: Sequence[Entry]) -> None:

@@ -1,7 +1,7 @@
 """The purchases of some days: what each customer bought, and what sold best."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,12 +64,8 @@ def between(purchases: Purchases, days: tuple[date, date], what: str) -> Purchas
 def _known(purchases: Purchases) -> str:
     if not len(purchases):
         return "the setting has no purchases at all"
-    first, last = (date.fromordinal(_EPOCH.toordinal() + int(day)) for day in _ends(purchases.days))
+    first, last = (_EPOCH + timedelta(days=int(day)) for day in (purchases.days.min(), purchases.days.max()))
     return f"there are purchases from {first} to {last}"
-
-
-def _ends(days: NDArray[np.int32]) -> tuple[int, int]:
-    return int(days.min()), int(days.max())
 
 
 def history_of(purchases: Purchases, days: tuple[date, date], what: str) -> History:

@@ -56,7 +56,7 @@ def settings_of(ranker: Ranker, seed: int, threads: int) -> dict[str, Any]:
 def fit(
     rows: Floats, labels: NDArray[np.bool_], groups: NDArray[np.int64], names: list[str], settings: dict[str, Any]
 ) -> Fitted:
-    """Fit on candidates.
+    """Fit on candidates. LightGBM is not told the names: it refuses some characters.
 
     Args:
         rows: (n, len(names)), NaN where something is not known.
@@ -66,5 +66,5 @@ def fit(
         settings: those of `settings_of`.
     """
     model = lightgbm.LGBMRanker(**settings)
-    model.fit(rows, labels.astype(np.int32), group=groups, feature_name=names)
+    model.fit(rows, labels.astype(np.int32), group=groups)
     return Fitted(names, model.booster_, settings["n_jobs"])

@@ -1,13 +1,12 @@
 """The periods of a recipe, and their candidates and features, made for some customers at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.interactions.purchases import PurchasesFolder
 from recommend.ranker.candidates import Candidates, Neighbours, candidates
@@ -61,6 +60,16 @@ class Data:
         """What the candidates of each period are like, those of the test last."""
         return [account(self, period) for period in (*self.train, self.test)]
 
+    @property
+    def left_out(self) -> list[str]:
+        """Sentences on what was read and is of no use."""
+        rows = self.neighbours.left_out if self.neighbours else 0
+        found = [f"{self.recipe.neighbours}: {rows:,} rows are not of two articles of these purchases"] if rows else []
+        lacking = self.catalogue.customers_lacking
+        if lacking:
+            found.append(f"{self.recipe.customers}: {lacking:,} of {len(self.customer_ids):,} customers are not in it")
+        return found
+
     def pieces(self, history: History, customers: Places) -> Iterator[Candidates]:
         """The candidates of some customers, of `PIECE` at a time."""
         for start in range(0, len(customers), PIECE):
@@ -75,15 +84,8 @@ class Data:
         if not bestseller_rank:
             del columns[BESTSELLER_RANK]
         if added is not None:
-            columns |= _new(added.columns(found, history), columns)
+            columns |= added.columns(found, history)
         return list(columns), np.column_stack(list(columns.values()))
-
-
-def _new(columns: Mapping[str, Floats], known: Mapping[str, Floats]) -> Mapping[str, Floats]:
-    both = sorted(columns.keys() & known.keys())
-    if both:
-        raise UserError(f"arms: flags: {', '.join(both)}: there is such a feature already; give another name")
-    return columns
 
 
 def open_data(recipe: Recipe) -> Data:

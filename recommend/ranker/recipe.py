@@ -14,6 +14,8 @@ from finetune.config.recipe import Output
 from finetune.config.section import Section, expanded
 
 RANDOM = "random"
+BESTSELLERS, REPURCHASE = "bestsellers", "repurchase, then bestsellers"
+BASELINES = (BESTSELLERS, REPURCHASE)
 CODES = (
     "product_type_no",
     "graphical_appearance_no",
@@ -179,6 +181,9 @@ class Recipe(Section):
             repeated = next((name for name in names if names.count(name) > 1), None)
             if repeated:
                 raise ValueError(f"{key}: two entries are called {repeated}; give one a name of its own")
+        for name in BASELINES:
+            if name in arms:
+                raise ValueError(f"arms: {name} is the name of a baseline; choose another")
         named = [("captions", self.captions, arms), *(("against", name, arms) for name in self.against)]
         if self.submission:
             named.append(("submission.arm", self.submission.arm, arms))
@@ -186,6 +191,8 @@ class Recipe(Section):
         for key, name, known in named:
             if name not in known:
                 raise ValueError(f"{key}: expected one of {', '.join(known)}{nearest(name, known)}")
+        if self.captions == self.against[0]:
+            raise ValueError(f"against: expected first the arm without captions, found {self.captions}")
         return self
 
     @model_validator(mode="after")

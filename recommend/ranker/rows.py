@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 
 from finetune.data.feature_cache import FeatureStore
 from finetune.experiments.cells import CellErrors
+from metrics.common.errors import UserError
 from metrics.common.files import sha256
 from metrics.common.version import installed_version
 from recommend.experiments.measured import ALL, Slice
 from recommend.experiments.results import Place
 from recommend.interactions.purchases import PurchasesFolder
-from recommend.ranker.baselines import NAMES, baseline_lists
+from recommend.ranker.baselines import baseline_lists
 from recommend.ranker.periods import Data
-from recommend.ranker.recipe import RANDOM, Recipe, Row
+from recommend.ranker.recipe import BASELINES, RANDOM, Recipe, Row
 from recommend.ranker.training import K, ranked_lists, settings_for, train
-from recommend.ranker.vectors import Added, added, known_articles
+from recommend.ranker.vectors import Added, added, known_articles, names_of
 from recommend.ranking.estimates import estimates
 from recommend.ranking.hits import marks_of
 
 KS = (K,)
+Key = tuple[str, str | None, bool | None]
 WITH_HISTORY, WITHOUT_HISTORY = "with a history", "without a history"
 
 
@@ -42,6 +44,11 @@ class Planned:
         """On the screen."""
         return self.what if isinstance(self.what, str) else self.what.title
 
+    @property
+    def key(self) -> Key:
+        """Which of the recipe's rows it is; a baseline has neither ranker nor features."""
+        return (self.what, None, None) if isinstance(self.what, str) else self.what.key
+
 
 def plan(recipe: Recipe, source: str) -> list[Planned]:
     """All rows, the baselines first. Raises `UserError` with all files and stores that are missing."""
@@ -49,7 +56,7 @@ def plan(recipe: Recipe, source: str) -> list[Planned]:
     digest = cache(lambda store: FeatureStore.open(Path(store)).digest)
     with errors.collect("all rows"):
         shared = inputs_of(recipe)
-        rows = [Planned(name, Place.of(recipe.output, name, {**shared, "baseline": name})) for name in NAMES]
+        rows = [Planned(name, Place.of(recipe.output, name, {**shared, "baseline": name})) for name in BASELINES]
     for row in recipe.rows() if rows else ():
         with errors.collect(row.title):
             given = {**shared, **row_inputs(recipe, row), "stores": [digest(store) for store in row.arm.stores]}
@@ -91,11 +98,17 @@ class Arms:
         self._known: tuple[str, Added | None] | None = None
 
     def check(self) -> None:
-        """Raise `UserError` if an arm has too few articles with features; reads none of them."""
-        history, ids = self._data.train[-1].history, self._data.purchases.article_ids
-        for arm in self._data.recipe.arms:
+        """Raise `UserError` if an arm has too few articles with features, or names one twice; reads no features."""
+        data, last = self._data, self._data.train[-1]
+        one = next(data.pieces(last.history, last.labels.customers[:1]))
+        known, _ = data.features(one, last.history, True, None)
+        for arm in data.recipe.arms:
+            names = names_of(arm, data.recipe.components)
+            twice = sorted(name for name in {*names} if [*known, *names].count(name) > 1)
+            if twice:
+                raise UserError(f"arms: {arm.name}: there is another feature called {twice[0]}; rename the flag")
             if arm.features is not None:
-                known_articles(arm, self._data.recipe.components, ids, history.bestsellers)
+                known_articles(arm, data.recipe.components, data.purchases.article_ids, last.history.bestsellers)
 
     def of(self, row: Row) -> Added | None:
         """The features that a row's arm adds. Raises `UserError` as `added` does."""

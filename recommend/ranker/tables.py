@@ -112,8 +112,16 @@ def _went_in(content: Content) -> str:
     return (
         f"Articles with the arm’s features, of the {content['test']['articles']:,} articles that are candidates in the "
         "test, and the share of all candidates, customer by customer, that are of these. Components are fitted on "
-        f"articles; the paper’s 50 explained {VARIANCE:.0%} of the variance of its 1,000 captions."
+        f"articles; the paper’s 50 explained {VARIANCE:.0%} of the variance of its 1,000 captions. "
+        + " ".join(f"{sentence}." for sentence in _lacking(content))
     )
+
+
+def _lacking(content: Content) -> list[str]:
+    """Sentences on what lacks what."""
+    added = [one["result"]["added"] for one in content["rows"] if one["result"] and one["ranker"]]
+    found = [one["lacking"] for one in added if one and one.get("lacking")]
+    return list(dict.fromkeys([*found, *content["left_out"]]))
 
 
 def _facts(content: Content, rows: Sequence[Entry]) -> PageTable:

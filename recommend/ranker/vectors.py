@@ -71,12 +71,20 @@ def added(
     known = known_articles(arm, components, article_ids, bestsellers)
     vectors = _vectors(arm, components, article_ids, seed)
     rows, variance = _components(vectors, known, components)
-    names = [f"pc{number}" for number in range(1, components + 1)]
     about = {"store": vectors.name, "lacking": without_features(vectors, article_ids), "variance": variance}
     units, flags = (_units(rows) if arm.likeness else None), _flags(arm, article_ids)
-    return Added(
-        names + flags.names, np.hstack([rows, flags.rows]), np.isfinite(rows[:, 0]), units, about | flags.about
-    )
+    names = _pcs(components) + flags.names
+    return Added(names, np.hstack([rows, flags.rows]), np.isfinite(rows[:, 0]), units, about | flags.about)
+
+
+def names_of(arm: Arm, components: int) -> list[str]:
+    """The names of the features that an arm adds."""
+    ours = [] if arm.features is None else [*_pcs(components), *([LIKENESS] if arm.likeness else [])]
+    return [*ours, *arm.flags]
+
+
+def _pcs(components: int) -> list[str]:
+    return [f"pc{number}" for number in range(1, components + 1)]
 
 
 def known_articles(

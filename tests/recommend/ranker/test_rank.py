@@ -99,7 +99,7 @@ def means(content: Any) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def table(shop: Path) -> Path:
     submission = {"history": ["2020-09-05", "2020-09-06"], "arm": "captions"}
-    flags = {"name": "flag", "flags": {"has_few": str(shop / "few")}}
+    flags = {"name": "flag", "flags": {'"has":few': str(shop / "few")}}
     arms = [*values_of(shop, shop)["arms"], flags]
     done("rank", recipe(shop, shop / "out", submission=submission, arms=arms))
     return shop / "out"
@@ -117,7 +117,7 @@ def test_what_captions_tell_is_learnt_and_random_numbers_teach_nothing(table: Pa
         assert sum(one[kind] for one in captions["result"]["importances"]) == pytest.approx(1, abs=1e-4)
     features = [one["feature"] for one in content["rows"][-1]["result"]["importances"]]
     assert content["rows"][-1]["bestseller_rank"] is False
-    assert "has_few" in features and "bestseller_rank" not in features
+    assert '"has":few' in features and "bestseller_rank" not in features
 
 
 def test_customers_with_and_without_a_history_are_counted_apart(table: Path) -> None:
@@ -228,6 +228,8 @@ LATER = {"history": ["2021-01-01", "2021-01-02"], "labels": ["2021-01-03", "2021
         ({"captions": "captons"}, "captions: expected one of nothing, captions, random; did you mean 'captions'?"),
         ({"arms": [{"name": "a"}] * 2}, "arms: two entries are called a"),
         ({"arms": [{"name": "a", "likeness": True}]}, "bestsellers and likeness are of features"),
+        ({"arms": [{"name": "bestsellers"}]}, "arms: bestsellers is the name of a baseline"),
+        ({"against": ["captions"]}, "against: expected first the arm without captions, found captions"),
         ({"codes": ["garment"]}, "items.parquet: no column garment; found"),
         ({"customers": "none.csv"}, "cannot read none.csv"),
         ({"train": []}, "train: "),
@@ -254,6 +256,31 @@ def test_articles_that_are_all_unknown(shop: Path, tmp_path: Path) -> None:
     assert "captions: expected more than 2 articles with features for 2 components, found 0" in refused_by("rank", path)
 
 
+def test_what_customers_and_neighbours_lack_is_said(shop: Path, tmp_path: Path) -> None:
+    lines = (shop / "csv" / "customers.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "customers.csv").write_text("\n".join([lines[0], *lines[2:], ""]), encoding="utf-8")
+    near = {"id": [ARTICLES[24], "x"], "rank": [1, 1], "neighbour": [ARTICLES[47], "y"], "cosine": [0.5, 0.5]}
+    pd.DataFrame(near).to_parquet(tmp_path / "near.parquet")
+    others = {"customers": str(tmp_path / "customers.csv"), "neighbours": str(tmp_path / "near.parquet")}
+    counts = {"purchases": 5, "bestsellers": 24, "similar": 1}
+    done("rank", recipe(shop, tmp_path / "out", candidates=counts, **others))
+    content = content_of(tmp_path / "out")
+    assert [one.split(": ")[1] for one in content["left_out"]] == [
+        "1 rows are not of two articles of these purchases",
+        "1 of 41 customers are not in it",
+    ]
+    features = {one["feature"] for one in content["rows"][2]["result"]["importances"]}
+    assert features >= {"customer_age", "customer_club_member_status", "similar_to_bought"}
+    assert "1 of 41 customers are not in it." in (tmp_path / "out" / "rank.html").read_text(encoding="utf-8")
+
+
+def test_a_flag_has_a_name_of_its_own(shop: Path, tmp_path: Path) -> None:
+    for name in ("department_no", "pc2"):
+        arm = {"name": "both", "features": str(shop / "captions"), "flags": {name: str(shop / "few")}}
+        path = recipe(shop, tmp_path / "out", arms=[*values_of(shop, shop)["arms"], arm])
+        assert f"arms: both: there is another feature called {name}; rename the flag" in refused_by("rank", path)
+
+
 def test_files_of_others_stay(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "rank.md").write_text("mine", encoding="utf-8")
@@ -265,8 +292,7 @@ def test_files_of_others_stay(shop: Path, tmp_path: Path) -> None:
 def test_the_process_that_ranks_imports_no_torch(shop: Path, tmp_path: Path) -> None:
     """LightGBM and PyTorch in one process end it on macOS; so do faiss and PyTorch."""
     code = "import sys\nfrom recommend.__main__ import app\ntry:\n    app()\nfinally:\n    print({'torch', 'faiss'} & {*sys.modules})"
-    arms = [{"name": "captions", "features": str(shop / "captions")}]
-    path = recipe(shop, tmp_path / "out", arms=arms, against=["captions"])
+    path = recipe(shop, tmp_path / "out")
     command = [sys.executable, "-c", code, "rank", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     assert run.returncode == 0, run.stderr
