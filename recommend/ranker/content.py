@@ -99,19 +99,36 @@ def _correct(entries: Sequence[Entry]) -> None:
 
 
 def _sentence(recipe: Recipe, entries: Sequence[Entry]) -> str | None:
-    """Whether captions helped the first ranker that has the bestseller rank; None as long as that is not known."""
-    key = (recipe.captions, recipe.rankers[0].name, True)
-    entry = next(one for one in entries if (one["arm"], one["ranker"], one["bestseller_rank"]) == key)
-    found: Mapping[str, Any] | None = entry["differences"].get(recipe.against[0], {}).get(ALL)
-    if found is None:
+    """Whether captions helped, by the first ranker with the bestseller rank and by all; None if that is not known yet.
+
+    They helped if the interval is above 0 in every comparison: one ranker may gain by chance what another loses.
+    """
+    ours = [one for one in entries if one["arm"] == recipe.captions]
+    main: Mapping[str, Any] | None = ours[0]["differences"].get(recipe.against[0], {}).get(ALL)
+    if main is None:
         return None
-    did = "helped" if found["low"] > 0 else "harmed" if found["high"] < 0 else "neither helped nor harmed measurably"
-    customers = entry["result"]["estimates"][ALL][MEASURE]["customers"]
+    found = [one["differences"][name][ALL] for one in ours for name in recipe.against if name in one["differences"]]
+    above, below = (sum(one["low"] > 0 for one in found), sum(one["high"] < 0 for one in found))
+    customers = ours[0]["result"]["estimates"][ALL][MEASURE]["customers"]
     return (
-        f"Captions {did}: {MEASURE} of “{recipe.captions}” less that of “{recipe.against[0]}” is "
-        f"{found['value']:+.5f}, 95% interval {found['low']:+.5f} to {found['high']:+.5f}, of {customers:,} customers "
-        f"({key[1]}, {with_or_without(True)})."
+        f"Captions {_did(above, below, len(found))}: {MEASURE} of “{recipe.captions}” less that of "
+        f"“{recipe.against[0]}” is {main['value']:+.5f}, 95% interval {main['low']:+.5f} to {main['high']:+.5f}, of "
+        f"{customers:,} customers ({ours[0]['ranker']}, {with_or_without(True)}); of {len(found)} comparisons, each "
+        f"ranker with and without the bestseller rank less {' and '.join(recipe.against)}, the interval is above 0 in "
+        f"{above}, below in {below}."
     )
+
+
+def _did(above: int, below: int, count: int) -> str:
+    if above == count:
+        return "helped"
+    if below == count:
+        return "harmed"
+    if not above and not below:
+        return "neither helped nor harmed measurably"
+    if above and below:
+        return "helped in some comparisons and harmed in others"
+    return f"{'helped' if above else 'harmed'} in some comparisons only"
 
 
 def _signature(recipe: Recipe, customers: int) -> str:
