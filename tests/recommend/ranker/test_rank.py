@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -118,6 +119,21 @@ def test_what_captions_tell_is_learnt_and_random_numbers_teach_nothing(table: Pa
     features = [one["feature"] for one in content["rows"][-1]["result"]["importances"]]
     assert content["rows"][-1]["bestseller_rank"] is False
     assert '"has":few' in features and "bestseller_rank" not in features
+
+
+def test_random_numbers_are_not_said_to_help(shop: Path, table: Path, tmp_path: Path) -> None:
+    shutil.copytree(table / "rows", tmp_path / "out" / "rows")
+    done("rank", recipe(shop, tmp_path / "out", captions="random", against=["nothing", "captions"]))
+    content = content_of(tmp_path / "out")
+    found = [
+        one["differences"][name]["all"]
+        for one in content["rows"]
+        if one["arm"] == "random"
+        for name in ("nothing", "captions")
+    ]
+    above, below = sum(one["low"] > 0 for one in found), sum(one["high"] < 0 for one in found)
+    assert content["sentence"].endswith(f"the interval is above 0 in {above}, below in {below}.")
+    assert below >= 2 and not content["sentence"].startswith("Captions helped:")
 
 
 def test_customers_with_and_without_a_history_are_counted_apart(table: Path) -> None:
