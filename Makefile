@@ -29,10 +29,12 @@ spice: install  ## the jars of SPICE (387 MB); without network the demo continue
 demo: spice  ## the whole path on the built-in catalogue: train, caption, score, report
 	$(BIN)/lookbook run recipes/demo.yaml
 
-demo-recommend: install  ## features of the built-in catalogue on one page, and recommenders on its purchases
+demo-recommend: install  ## features of the built-in catalogue on one page, recommenders and a ranker on its purchases
 	$(BIN)/lookbook report-features recipes/demo.yaml --resolution 128
 	$(BIN)/lookbook purchases data/demo-catalogue --items runs/demo/items.parquet --out runs/demo/purchases
 	$(BIN)/lookbook recommend recipes/recommend/demo.yaml
+	$(BIN)/lookbook similar runs/demo/features/photo --all --k 5 --out runs/demo/neighbours.parquet
+	$(BIN)/lookbook rank recipes/recommend/rank-demo.yaml
 
 notebooks: install  ## run the notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist --nbmake --nbmake-timeout=1200 notebooks

@@ -7,6 +7,7 @@ from recommend.experiments import commands as experiments
 from recommend.features import commands as features
 from recommend.interactions import commands as interactions
 from recommend.items import commands as items
+from recommend.ranker import commands as ranker
 from recommend.report import commands as report
 from recommend.retrieval import commands as retrieval
 
@@ -14,7 +15,7 @@ app = assemble(
     "Find similar items by features of photos and texts, recommend them, and measure how good both are.",
     {
         module.__name__: module.app
-        for module in (features, items, evaluation, retrieval, interactions, experiments, report, bench)
+        for module in (features, items, evaluation, retrieval, interactions, experiments, ranker, report, bench)
     },
 )
 

@@ -33,6 +33,7 @@ ROOMS = {
         "interactions",
         "recommenders",
         "experiments",
+        "ranker",
         "report",
         "bench",
     ),

@@ -25,6 +25,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="at most this many articl
 # The extra of pyproject.toml that brings a package; any other package is part of `train`.
 EXTRA_OF = {
     "polars": "recommend",
+    "lightgbm": "recommend",
     "bitsandbytes": "gpu",
     "wandb": "track",
     "stanza": "measures",

@@ -35,14 +35,32 @@ class PageChart:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A bar: its name, its value as text, and its length as a share of the longest."""
+
+    name: str
+    value: str
+    length: float
+
+
+@dataclass(frozen=True)
+class PageBars:
+    """Bars under a caption."""
+
+    caption: str
+    bars: Sequence[Bar]
+
+
+@dataclass(frozen=True)
 class PageSection:
-    """A titled part of a page: a note, tables, curves, scatter plots."""
+    """A titled part of a page: a note, tables, curves, scatter plots, bars."""
 
     title: str
     note: str = ""
     tables: Sequence[PageTable] = ()
     charts: Sequence[PageChart] = ()
     plots: Sequence[Scatter] = field(default=())
+    bars: Sequence[PageBars] = ()
 
 
 def page_mark(title: str) -> str:

@@ -11,7 +11,8 @@ from recommend.experiments.published import published_rows
 from recommend.experiments.recipe import load_recipe
 from recommend.recommenders.registry import PRESETS, RECOMMENDERS
 
-SHIPPED = sorted((RECIPES / "recommend").glob("*.yaml"))
+RANKERS = "rank-"  # recipes of `lookbook rank`
+SHIPPED = sorted(path for path in (RECIPES / "recommend").glob("*.yaml") if not path.name.startswith(RANKERS))
 SEEDED = "seed"  # which the recipe gives to all
 
 
