@@ -144,7 +144,7 @@ def prepared(tmp_path: Path) -> Prepared:
 def test_interrupted_features_are_continued_then_shared_and_made_again_if_damaged(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("finetune.embedding.photo_features._BATCH", 10)
+    monkeypatch.setattr("finetune.embedding.photo_features.default_batch", lambda device: 10)
     splits = [prepared.splits[split] for split in SPLITS]
     with pytest.raises(KeyboardInterrupt):
         photo_features(splits, Means(most=15))

@@ -80,11 +80,11 @@ def test_what_an_interruption_left_is_continued_and_damage_is_made_good(
 
     monkeypatch.setattr(PrefixCaptioner, "photo_features", fail)
     assert finetune("train", path).exit_code == 130
-    assert seen == [1, 32]
+    assert seen == [1, 4]  # a batch on a CPU
     monkeypatch.setattr(PrefixCaptioner, "photo_features", encode)
     trained(path, "--resume")
     (store,) = (lookbook_cache / "features").iterdir()
-    assert seen[2:] == [1, len(FeatureStore.open(store)) - 32]
+    assert sum(seen[2:]) == 1 + len(FeatureStore.open(store)) - 4
     rows = (store / "rows.bin").read_bytes()
     for damaged in (rows[:100], b"\xff" * len(rows)):  # cut short; not a number
         (store / "rows.bin").write_bytes(damaged)
