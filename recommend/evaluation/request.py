@@ -111,8 +111,8 @@ def halves(products: Places) -> tuple[Places, Places]:
 
 
 def named(store: FeatureStore) -> str:
-    """The encoder of a store and its pooling, without the folder that a model was loaded from, for signatures."""
-    return f"{store.about.encoder_shown}/{store.about.pooling}"
+    """The encoder of a store, without the folder that a model was loaded from, pooling and hash, for signatures."""
+    return f"{store.about.encoder_shown}/{store.about.pooling}:{store.digest[:8]}"
 
 
 def distinct_names(stores: Sequence[FeatureStore]) -> None:
