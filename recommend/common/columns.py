@@ -4,7 +4,7 @@ The table is a file, or a folder that has it. The items of several catalogues, w
 tables in a folder that has each one's as `NAME/items.parquet`, as `prepare` and `run` write them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -43,6 +43,24 @@ class ItemColumns:
 def column_names(path: Path) -> list[str]:
     """The columns of the table, of several those of any. Raises `UserError` if there is no such table."""
     return list(dict.fromkeys(name for table in _tables(path).values() for name in _schema(table)))
+
+
+def columns_by_catalogue(path: Path) -> dict[str, list[str]]:
+    """The columns of each table by the name of its catalogue, empty of an only table.
+
+    Raises `UserError` if there is no such table.
+    """
+    return {prefix.removesuffix("/"): _schema(table) for prefix, table in _tables(path).items()}
+
+
+def has_column(column: str, known: Collection[str]) -> bool:
+    """Whether a table with the columns `known` has this one, by its name or without `source.`."""
+    return column in known or SOURCE + column in known
+
+
+def catalogue_of(key: str, names: Collection[str]) -> str:
+    """Which of the catalogues `names`, as `columns_by_catalogue` has them, the item `key` is of."""
+    return "" if "" in names else key.partition("/")[0]
 
 
 def category_columns(path: Path) -> list[str]:

@@ -49,11 +49,24 @@ def test_every_command_takes_them(mixture: Path) -> None:
         "similar", store, "--id", "a/i000", *table, "--category", "hat", "--category-column", "kind"
     )
     measured = done("attribute-precision", store, *table, *kind, "--siblings", "out", "--k", 3)
-    assert "100.0" in measured
+    assert "100.0" in measured and "have no" not in measured
+    assert "24 items of a have no season" in done("attribute-precision", store, *table, "--attribute", "season")
     done("map-photos", store, *table, "--colour-by", "kind", "--method", "pca", "--out", mixture / "map.html")
     few = ("--dimensions", 4, "--queries", 5)
     done("clusters", store, *table, *kind, *few, "--try", "2,4", "--out", mixture / "clusters")
     done("compare-methods", store, *table, *kind, *few, "--method", "exact", "--out", mixture / "methods")
+
+
+def test_each_table_has_its_own_layout(mixture: Path) -> None:
+    """Neither catalogue's categories are lost, though their columns differ."""
+    for name, column in (("a", "product_type_name"), ("b", "category")):
+        path = mixture / "run" / name / "items.parquet"
+        pd.read_parquet(path).rename(columns={"source.kind": f"source.{column}"}).to_parquet(path)
+    catalogue = SimilarItems([mixture / "store"], mixture / "run").catalogue
+    assert catalogue is not None
+    assert list(catalogue.categories) == clustered(2 * COUNT)[2]
+    assert catalogue.category_column == "product_type_name, category"
+    assert catalogue.colour_column is None and set(catalogue.colours) == {""}
 
 
 def test_photos_lie_under_the_names_of_their_catalogues(mixture: Path) -> None:
