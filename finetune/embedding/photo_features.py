@@ -42,7 +42,7 @@ def photo_features(
         if found is None:
             make_folder(path.parent)
             _encode(photos, encoder, FeatureWriter(path, about, encoder.shape, dtype))
-            found = FeatureStore.open(path)
+            found = FeatureStore.open(path).check()  # here, or each epoch's workers would compare the hashes anew
     return found
 
 

@@ -96,7 +96,8 @@ def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) ->
     missing = sorted(set(ids) - set(table["id"]))
     if missing:
         raise UserError(
-            f"{path}: {len(missing):,} of {len(ids):,} items are not in it, such as {missing[0]}; {_REMEDY}"
+            f"{path}: {len(missing):,} of {len(ids):,} items are not in it, such as {missing[0]}; "
+            f"{_remedy(path, missing)}"
         )
     rows = table.set_index("id", drop=False).loc[list(ids)]
     products = rows["product_id"].where(rows["product_id"].fillna("") != "", rows.index.to_series())
@@ -120,6 +121,14 @@ def _tables(path: Path) -> dict[str, Path]:
     if not found:
         raise UserError(f"{path}: no {_ITEMS} in it, nor in the folders in it; {_REMEDY}")
     return found
+
+
+def _remedy(path: Path, missing: Sequence[str]) -> str:
+    """What to do about missing items: if some are of the catalogue that this folder is named after, give all tables."""
+    folder = path if path.is_dir() else path.parent
+    if any(key.startswith(f"{folder.name}/") for key in missing):
+        return f"the store is of several catalogues, so give {folder.parent}, the folder with each one's table"
+    return _REMEDY
 
 
 def _read(path: Path, prefix: str, wanted: Sequence[str]) -> pd.DataFrame:

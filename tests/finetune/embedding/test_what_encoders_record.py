@@ -100,6 +100,8 @@ def test_a_resnet_takes_photos_stretched_to_any_resolution(tmp_path: Path) -> No
     store = FeatureStore.open(write_store(tmp_path / "store", ["a"], rows, about, "float32"))
     assert encoder_of(store).about() == about
     np.testing.assert_allclose(encoder_of(store).encode_photos([photo(0)]), rows, atol=1e-6)
+    with pytest.raises(UserError, match=r"--resolution 1025: expected 32 to 1,024 with"):
+        load_encoder(name, "cpu", resolution=1025)
     with pytest.raises(UserError, match=r"--resolution 48: encoder .* has one of its own"):
         load_encoder(dinov2(tmp_path / "dinov2"), "cpu", resolution=48)
     with pytest.raises(UserError, match=r"--resolution 48: encoder .* has one of its own"):
