@@ -133,3 +133,17 @@ def hub() -> Iterator[Any]:
 
     with hub_server() as serving:
         yield serving
+
+
+@pytest.fixture
+def cached_hub(hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same, which transformers in this process loads models from, into a cache of the test's own."""
+    from huggingface_hub import constants
+    from transformers.utils import hub as client
+
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(client, "_hf_api", None)  # of an earlier test's Hub
+    return hub

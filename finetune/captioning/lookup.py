@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from math import fsum
 from pathlib import Path
@@ -96,8 +97,8 @@ def write_lookups(prepared: Prepared, folder: Path, encoder: Encoder, recipe: Re
     near = nearest_items(store, train, test, recipe.baselines.neighbours)
     found = [[train[place].references[0] for place in places] for places in near]
     name, k = _shown(encoder.name, recipe.model), len(near[0])
-    about = store.about.to_json() | {"encoder": store.about.encoder_shown}
-    facts = {"encoder": name, "features": features_digest(store.about), "about": about}
+    about = replace(store.about, encoder=store.about.encoder_shown)  # wherever the base lies, the same signature
+    facts = {"encoder": name, "features": features_digest(about), "about": about.to_json()}
     nearest = write_baseline(
         prepared,
         folder / "nearest",

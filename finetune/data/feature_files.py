@@ -6,6 +6,7 @@ A store is a folder: `features.json` says what the rows are, `ids.jsonl` has the
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -27,6 +28,8 @@ _CALLED = {
 }
 _NEWLY_RECORDED = ("revision", "processor")  # earlier versions left them out for some encoders
 _PIECE = 1 << 22  # bytes
+_SNAPSHOT = r"models--[^/]+--([^/]+)/snapshots/[^/:]+"
+_UNTELLING = r"(model|checkpoint-\d+|[0-9a-f]{6,40})(:\w+)?"  # a commit, perhaps shortened
 Dtype = Literal["float16", "float32", "bfloat16"]
 STORED: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),
@@ -74,8 +77,7 @@ class About:
     @property
     def encoder_shown(self) -> str:
         """`encoder` as reports name it: of a model in a folder of this machine without the folder's path."""
-        names = self.encoder.split(" + ")  # of joined stores
-        return " + ".join(Path(name).name if Path(name).is_absolute() else name for name in names)
+        return " + ".join(map(_without_folder, self.encoder.split(" + ")))  # of joined stores
 
     def to_json(self) -> dict[str, Any]:
         """The values that are known."""
@@ -103,6 +105,14 @@ class About:
                     f"{where}: expected features with {_CALLED.get(name, name)} {mine.get(name)}, found "
                     f"{theirs.get(name)}; {remedy}"
                 )
+
+
+def _without_folder(name: str) -> str:
+    """The last part of an absolute path, with the one before it if it says nothing; the model's name in a Hub cache."""
+    if not Path(name).is_absolute():
+        return name
+    parts = Path(re.sub(_SNAPSHOT, r"\1", name)).parts
+    return str(Path(*parts[-2 if re.fullmatch(_UNTELLING, parts[-1]) else -1 :]))
 
 
 def read_shape(reader: JsonReader) -> tuple[int, ...]:

@@ -31,19 +31,16 @@ class TowerEncoder(Encoder):
         """`features`: a name of `captioner.features`."""
         self.name, self._captioner, self._features, self._pooling = name, captioner, features, pooling
         example = self.pixels(Image.new("RGB", (8, 8)))
-        tokens = self._tokens([example])
-        self.side, self.shape = int(example.shape[-1]), self._pooled(tokens).shape[1:]
-        self._token_shape = tuple(tokens.shape[1:])  # a prefix captioner's grid decides it, no weight does
+        self.side, self.shape = int(example.shape[-1]), self.encode_pixels([example]).shape[1:]
 
     def about(self) -> About:
-        """As every encoder, with the hashes of the weights that the features come from, and of all else they do."""
+        """As every encoder, with the hashes of the weights that the features come from and of the image processor."""
         state = self._captioner.bare_model.state_dict()
-        settings = f"{self._captioner.processor.image_processor.to_json_string()} {self._token_shape}"
         return replace(
             super().about(),
             pooling=self._pooling,
             weights=weights_digest({key: one for key, one in state.items() if key.startswith(self._modules)}),
-            processor=settings_digest(settings),
+            processor=settings_digest(self._captioner.processor.image_processor.to_json_string()),
         )
 
     @property
@@ -56,17 +53,13 @@ class TowerEncoder(Encoder):
         pixels: torch.Tensor = inputs["pixel_values"][0]
         return pixels
 
+    @torch.inference_mode()
     def encode_pixels(self, pixels: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         """Rows (n, d), (n, tokens * d) or (n, tokens, d)."""
-        return np.asarray(self._pooled(self._tokens(pixels)).cpu().numpy())
-
-    @torch.inference_mode()
-    def _tokens(self, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
         batch = torch.stack(list(pixels)).to(self._captioner.bare_model.device)
-        return self._captioner.photo_features(self._features, batch).float()
-
-    def _pooled(self, tokens: torch.Tensor) -> torch.Tensor:
-        return {"mean": tokens.mean(1), "flat": tokens.flatten(1), "grid": tokens}[self._pooling]
+        tokens = self._captioner.photo_features(self._features, batch).float()
+        rows = {"mean": tokens.mean(1), "flat": tokens.flatten(1), "grid": tokens}[self._pooling]
+        return np.asarray(rows.cpu().numpy())
 
 
 class CaptionerEncoder(TowerEncoder):

@@ -11,16 +11,13 @@ from tqdm import tqdm
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About, Dtype
 from finetune.data.feature_writer import FeatureWriter
-from finetune.embedding.encoding import encoded
+from finetune.embedding.encoding import default_batch, encoded
 from finetune.embedding.items import Work
 from finetune.embedding.parts import Parts
 from finetune.embedding.shard import Shard
 from finetune.embedding.texts import TEXTS, Text, write_texts
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
-
-_BATCH = 32
-_CPU_BATCH = 4  # photos; the C library hands memory of tensors above 32 MB back after each use, which costs a third
 
 
 def about_of(encoder: Encoder, work: Work, catalogue: str, folder: str | None, text: str | None) -> About:
@@ -50,7 +47,7 @@ def embed(
 
     Each process of `accelerate launch` encodes its share into a part in a hidden folder beside `out`; the first joins
     them. Parts of a killed run are kept, and continued by any number of processes. All processes return the store.
-    By default a batch is 32 items, or 4 photos on a CPU.
+    A batch is of `default_batch` unless told otherwise.
     Raises `UserError` if `out`, or what an interrupted run left, holds something else, or if the share is empty.
     """
     state, ids = PartialState(), (shard or Shard()).of(work.sources)
@@ -95,7 +92,7 @@ def _encode_missing(encoder: Encoder, work: Work, ids: Sequence[str], parts: Par
     share = missing[state.process_index :: state.num_processes]
     if not share:
         return
-    size = batch_size or (_CPU_BATCH if state.device.type == "cpu" and work.of_photos else _BATCH)
+    size = batch_size or default_batch(state.device.type, work.of_photos)
     size *= 1 if work.of_photos else 16  # texts are batched by length, of which these are few
     with (
         FeatureWriter(parts.path(number + state.process_index), parts.about, parts.shape, parts.dtype) as writer,

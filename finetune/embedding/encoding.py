@@ -14,7 +14,14 @@ from finetune.models.encoders.base import Encoder
 from metrics.common.parallel import cores
 
 Rows = NDArray[np.float32]
+_BATCH = 32
+_CPU_BATCH = 4  # photos; the C library hands memory of tensors above 32 MB back after each use, which costs a third
 _AHEAD = 2  # batches that are decoded before the first of them is encoded
+
+
+def default_batch(device: str, of_photos: bool = True) -> int:
+    """How many items are encoded at once on a device of torch's name: 32, or 4 photos on a CPU."""
+    return _CPU_BATCH if of_photos and device == "cpu" else _BATCH
 
 
 def encoded(encoder: Encoder, sources: Mapping[str, Source], size: int) -> Iterator[tuple[list[str], Rows]]:

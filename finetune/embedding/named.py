@@ -7,6 +7,7 @@ from finetune.models.encoders.base import STRETCHED, Encoder
 from metrics.common.errors import UserError
 
 FEATURES = ("queries", "vision")  # of a captioner
+_PICKLED = "cannot be loaded with `safetensors`"  # transformers, of a commit that has pickled weights alone
 
 
 def named_encoder(name: str, resolution: int | None = None, pooling: str | None = None) -> Encoder:
@@ -42,7 +43,13 @@ def encoder_of(store: FeatureStore) -> Encoder:
     name, pinned = about.encoder, about.revision and ":" not in about.encoder and "@" not in about.encoder
     chosen = name == "efficientnet-lite0" or (about.processor or "").startswith(STRETCHED)
     resolution = about.resolution if chosen else None
-    encoder = named_encoder(f"{name}@{about.revision}" if pinned else name, resolution, about.pooling.partition(",")[0])
+    pooling = about.pooling.partition(",")[0]
+    try:
+        encoder = named_encoder(f"{name}@{about.revision}" if pinned else name, resolution, pooling)
+    except UserError as error:
+        if not pinned or _PICKLED not in str(error):
+            raise
+        encoder = named_encoder(name, resolution, pooling)  # `main`, see `load_dual_encoder`; its weights are compared
     encoder.restore(store.path)
     if encoder.about().weights != about.weights:
         raise UserError(f"{store.path}: the weights of encoder {name} have changed since; embed the catalogue again")

@@ -65,7 +65,7 @@ class Projected(Encoder):
 def reduce_store(store: FeatureStore, encoder: Encoder, dimensions: int, out: Path) -> FeatureStore:
     """Write the store `out` with the rows of `store` reduced to `dimensions`, and the components beside them.
 
-    Raises `UserError` if there are fewer rows or numbers in a row than `dimensions`.
+    Raises `UserError` as `check_dimensions`.
     """
     check_dimensions(dimensions, len(store), store.shape)
     fitted = _fit(store, dimensions)
@@ -88,11 +88,12 @@ def reduced_about(about: About, dimensions: int) -> About:
 
 
 def check_dimensions(dimensions: int, items: int, shape: tuple[int, ...]) -> None:
-    """Raise `UserError` if there are fewer items, or fewer numbers in a row of `shape`, than `dimensions`."""
+    """Raise `UserError` for more `dimensions` than vary: one less than the items, and as many as a row has numbers."""
     width = prod(shape)
-    if dimensions > min(items, width):
+    if dimensions > min(items - 1, width):
         raise UserError(
-            f"--pca {dimensions}: expected at most the number of items ({items:,}) and of numbers of each ({width:,})"
+            f"--pca {dimensions}: expected fewer than there are items ({items:,}) and at most the numbers of each "
+            f"({width:,})"
         )
 
 

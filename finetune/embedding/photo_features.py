@@ -14,15 +14,14 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import ABOUT, IDS, ROWS, About, Dtype
 from finetune.data.feature_writer import FeatureWriter
 from finetune.data.photos import Photo
-from finetune.embedding.encoding import encoded
+from finetune.embedding.encoding import default_batch, encoded
 from finetune.embedding.items import Source, StoredPhoto
 from finetune.models.encoders.base import Encoder
+from finetune.models.loading import default_device
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder
 from metrics.common.locks import alone
-
-_BATCH = 32
 
 
 def photo_features(
@@ -43,7 +42,7 @@ def photo_features(
         if found is None:
             make_folder(path.parent)
             _encode(photos, encoder, FeatureWriter(path, about, encoder.shape, dtype))
-            found = FeatureStore.open(path)
+            found = FeatureStore.open(path).check()  # here, or each epoch's workers would compare the hashes anew
     return found
 
 
@@ -81,7 +80,7 @@ def _encode(photos: Mapping[str, Source], encoder: Encoder, store: FeatureWriter
     with store as writer:
         missing = {digest: photo for digest, photo in photos.items() if digest not in writer}
         with tqdm(total=len(missing), desc=f"encoding photos by {encoder.name}", leave=False, unit="photo") as bar:
-            for digests, rows in encoded(encoder, missing, _BATCH):
+            for digests, rows in encoded(encoder, missing, default_batch(default_device())):
                 writer.append(digests, rows)
                 bar.update(len(digests))
         writer.finish()

@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from finetune.data.feature_cache import FeatureStore
+from finetune.data.feature_files import About
 from finetune.data.preparation import Prepared
 from finetune.embedding.captioner import TowerEncoder
 from finetune.embedding.photo_features import photo_features
@@ -31,6 +33,14 @@ class FeatureRows:
         return {**self.rows[row], "features": torch.from_numpy(features)}
 
 
+class _Tokens(TowerEncoder):
+    """A tower's tokens, how many being part of what they are: a prefix captioner's grid decides it, no weight does."""
+
+    def about(self) -> About:
+        """As of any tower, with the shape of a row."""
+        return replace(super().about(), pooling=f"grid {' x '.join(map(str, self.shape))}")
+
+
 def store_features(captioner: Captioner, splits: Sequence[Any], folder: Path | None = None) -> FeatureStore:
     """The captioner's `stored_features` of the splits' photos, as `photo_features` keeps them.
 
@@ -38,7 +48,7 @@ def store_features(captioner: Captioner, splits: Sequence[Any], folder: Path | N
     """
     captioner.model.eval()
     vision = captioner.model.config.vision_config
-    encoder = TowerEncoder(vision.model_type, captioner, str(captioner.stored_features), "grid")
+    encoder = _Tokens(vision.model_type, captioner, str(captioner.stored_features), "grid")
     encoder.side = None
     return photo_features(splits, encoder, "float16", folder)
 

@@ -18,7 +18,7 @@ from finetune.config.command_line import needs_train
 from metrics.common.errors import UserError
 from metrics.common.processes import child_environment, peak_megabytes, python_module
 
-_BATCH = 32
+_DEVICE = "cpu"
 _FILES = 64  # photos on disk; more are these again
 _GRAIN = 10  # pixels of a patch of one colour in a made-up photo
 _SEED = 42
@@ -92,19 +92,20 @@ def _in_a_process(request: dict[str, Any]) -> dict[str, float]:
 
 
 def encode_photos(files: Sequence[Path], side: int) -> dict[str, float]:
-    """Encode photos as `embed` does; seconds and CPU seconds."""
-    from finetune.embedding.encoding import encoded  # noqa: PLC0415  # PyTorch
+    """Encode photos as `embed` does on a CPU; seconds and CPU seconds."""
+    from finetune.embedding.encoding import default_batch, encoded  # noqa: PLC0415  # PyTorch
     from finetune.embedding.items import StoredPhoto  # noqa: PLC0415
     from finetune.models.encoders import load_encoder  # noqa: PLC0415
 
-    encoder = load_encoder("efficientnet-lite0", "cpu", resolution=side)
+    encoder = load_encoder("efficientnet-lite0", _DEVICE, resolution=side)
+    batch = default_batch(_DEVICE)
     rows = [{"image": {"path": str(file), "bytes": None}} for file in files]
     photos = {str(row): StoredPhoto(rows, row, "") for row in range(len(rows))}
-    warm = {key: photos[key] for key in list(photos)[:_BATCH]}
-    for _ in encoded(encoder, warm, _BATCH):
+    warm = {key: photos[key] for key in list(photos)[:batch]}
+    for _ in encoded(encoder, warm, batch):
         pass
     start, used = time.perf_counter(), time.process_time()
-    for _ in encoded(encoder, photos, _BATCH):
+    for _ in encoded(encoder, photos, batch):
         pass
     return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - used}
 
@@ -112,13 +113,14 @@ def encode_photos(files: Sequence[Path], side: int) -> dict[str, float]:
 def embed_rows(rows: int, out: Path) -> EmbedMemory:
     """Write a store by `embed`: the first batch of photos is encoded, its rows are repeated for all others."""
     from finetune.embedding.embed import about_of, embed  # noqa: PLC0415  # PyTorch
+    from finetune.embedding.encoding import default_batch  # noqa: PLC0415
     from finetune.embedding.items import Work  # noqa: PLC0415
     from recommend.bench.repeated import RepeatedPhoto, Repeating  # noqa: PLC0415
 
     start = time.perf_counter()
     encoder = Repeating()
     work = Work({str(row): RepeatedPhoto(None, row, str(row)) for row in range(rows)})
-    embed(encoder, work, about_of(encoder, work, "made-up", None, None), out, batch_size=_BATCH)
+    embed(encoder, work, about_of(encoder, work, "made-up", None, None), out, batch_size=default_batch(_DEVICE))
     return EmbedMemory(peak_megabytes(os.getpid()), time.perf_counter() - start)
 
 

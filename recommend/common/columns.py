@@ -4,7 +4,7 @@ The table is a file, or a folder that has it. The items of several catalogues, w
 tables in a folder that has each one's as `NAME/items.parquet`, as `prepare` and `run` write them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -45,6 +45,24 @@ def column_names(path: Path) -> list[str]:
     return list(dict.fromkeys(name for table in _tables(path).values() for name in _schema(table)))
 
 
+def columns_by_catalogue(path: Path) -> dict[str, list[str]]:
+    """The columns of each table by the name of its catalogue, empty of an only table.
+
+    Raises `UserError` if there is no such table.
+    """
+    return {prefix.removesuffix("/"): _schema(table) for prefix, table in _tables(path).items()}
+
+
+def has_column(column: str, known: Collection[str]) -> bool:
+    """Whether a table with the columns `known` has this one, by its name or without `source.`."""
+    return column in known or SOURCE + column in known
+
+
+def catalogue_of(key: str, names: Collection[str]) -> str:
+    """Which of the catalogues `names`, as `columns_by_catalogue` has them, the item `key` is of."""
+    return "" if "" in names else key.partition("/")[0]
+
+
 def category_columns(path: Path) -> list[str]:
     """The columns of category and sub category of a table that is known. Raises `UserError` for any other."""
     if known := known_categories(path):
@@ -78,7 +96,8 @@ def read_columns(path: Path, ids: Sequence[str], columns: Sequence[str] = ()) ->
     missing = sorted(set(ids) - set(table["id"]))
     if missing:
         raise UserError(
-            f"{path}: {len(missing):,} of {len(ids):,} items are not in it, such as {missing[0]}; {_REMEDY}"
+            f"{path}: {len(missing):,} of {len(ids):,} items are not in it, such as {missing[0]}; "
+            f"{_remedy(path, missing)}"
         )
     rows = table.set_index("id", drop=False).loc[list(ids)]
     products = rows["product_id"].where(rows["product_id"].fillna("") != "", rows.index.to_series())
@@ -102,6 +121,14 @@ def _tables(path: Path) -> dict[str, Path]:
     if not found:
         raise UserError(f"{path}: no {_ITEMS} in it, nor in the folders in it; {_REMEDY}")
     return found
+
+
+def _remedy(path: Path, missing: Sequence[str]) -> str:
+    """What to do about missing items: if some are of the catalogue that this folder is named after, give all tables."""
+    folder = path if path.is_dir() else path.parent
+    if any(key.startswith(f"{folder.name}/") for key in missing):
+        return f"the store is of several catalogues, so give {folder.parent}, the folder with each one's table"
+    return _REMEDY
 
 
 def _read(path: Path, prefix: str, wanted: Sequence[str]) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def attribute_precision(
     from metrics.common.tables import print_tables
     from recommend.evaluation.precision import measure
     from recommend.evaluation.precision_output import check_files, screen_tables, write_files
-    from recommend.evaluation.request import attributes_of, distinct_names, draw_queries, read_setting
+    from recommend.evaluation.request import attributes_of, distinct_names, draw_queries, lacking, read_setting
 
     if out:
         check_files(out)
@@ -57,6 +57,8 @@ def attribute_precision(
     setting = read_setting(opened, items, attributes_of(items, attribute or ()), group)
     for name, count in setting.left_out.items():
         print(f"{name}: {count:,} items are left out, since another store lacks them")
+    for line in lacking(items, setting.ids, setting.labels.names):
+        print(line)
     drawn = draw_queries(setting.groups, queries)
     kinds = {"out": [False], "in": [True], "both": [False, True]}[siblings]
     if len(set(setting.labels.products.tolist())) == len(setting.ids):

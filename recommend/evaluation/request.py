@@ -1,5 +1,6 @@
 """What the commands of this room read: stores of the same items, their attributes, the queries."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,16 @@ import numpy as np
 
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.errors import UserError
-from recommend.common.columns import SOURCE, ItemColumns, column_names, numbered, read_columns
+from recommend.common.columns import (
+    SOURCE,
+    ItemColumns,
+    catalogue_of,
+    column_names,
+    columns_by_catalogue,
+    has_column,
+    numbered,
+    read_columns,
+)
 from recommend.evaluation.attributes import FASHION_PRODUCT, HM, NO_VALUE, Labels, Places
 
 SEED = 42
@@ -79,6 +89,21 @@ def read_setting(
     return Setting(ids, _labels(columns, attributes), groups, names, left_out)
 
 
+def lacking(table: Path, ids: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """A line for each of several catalogues and each column that its table lacks: so many items have no value.
+
+    Raises `UserError` if there is no table.
+    """
+    tables = columns_by_catalogue(table)
+    counts = Counter(catalogue_of(key, tables) for key in ids)
+    return [
+        f"{counts[name]:,} items of {name} have no {column}"
+        for name, known in tables.items()
+        for column in columns
+        if counts[name] and not has_column(column, known)
+    ]
+
+
 def _labels(columns: ItemColumns, attributes: Sequence[str]) -> Labels:
     codes = []
     for name in attributes:
@@ -111,8 +136,8 @@ def halves(products: Places) -> tuple[Places, Places]:
 
 
 def named(store: FeatureStore) -> str:
-    """The encoder of a store and its pooling, without the folder that a model was loaded from, for signatures."""
-    return f"{store.about.encoder_shown}/{store.about.pooling}"
+    """The encoder of a store, without the folder that a model was loaded from, pooling and hash, for signatures."""
+    return f"{store.about.encoder_shown}/{store.about.pooling}:{store.digest[:8]}"
 
 
 def distinct_names(stores: Sequence[FeatureStore]) -> None:

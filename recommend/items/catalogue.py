@@ -1,6 +1,6 @@
 """What `items.parquet` says of the items that are searched, and which of them a query may find."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
-from recommend.common.columns import column_names, numbered, read_columns
+from recommend.common.columns import ItemColumns, catalogue_of, columns_by_catalogue, has_column, numbered, read_columns
 from recommend.items.exact import Codes, Pairs, Places
 
 SAME = "same"
@@ -25,7 +25,8 @@ class Catalogue:
     Attributes:
         ids: the items.
         products: (n,) the number of each item's product.
-        category_column: where the categories are from, None if the table has none.
+        category_column: where the categories are from, of several catalogues perhaps several names; None if no table
+            has such a column.
         colour_column: likewise.
         categories: (n,) texts.
         colours: (n,) texts.
@@ -65,15 +66,19 @@ class Filters:
 def read_catalogue(path: Path, ids: Sequence[str], category: str | None = None, colour: str | None = None) -> Catalogue:
     """Read the table for the items `ids`; categories and colours from the columns of these names, or of known ones.
 
-    Raises `UserError` if the table is missing, or lacks an item or a named column.
+    Of several catalogues, each table's own. Raises `UserError` if a table is missing, or none has an item or a named
+    column.
     """
-    present = {name.removeprefix("source.") for name in column_names(path)}
-    named = [category or _first(CATEGORY, present), colour or _first(COLOUR, present)]
-    wanted = [name for name in named if name] + [name for name in _SHOWN if name in present]
-    columns = read_columns(path, ids, wanted)
-    empty = [""] * len(ids)
-    texts = [columns.values.get(name or "", empty) for name in (*named, *_SHOWN)]
-    return Catalogue(ids, columns.products, named[0], named[1], *texts)
+    tables = columns_by_catalogue(path)
+    choices = [_chosen(tables, [category] if category else CATEGORY), _chosen(tables, [colour] if colour else COLOUR)]
+    choices += [_chosen(tables, [name]) for name in _SHOWN]
+    named = [name for name in (category, colour) if name]
+    wanted = dict.fromkeys([*named, *(name for choice in choices for name in choice.values())])
+    columns = read_columns(path, ids, list(wanted))
+    owners = [catalogue_of(key, tables) for key in ids]
+    texts = [_texts(columns, choice, owners) for choice in choices]
+    shown = [", ".join(dict.fromkeys(choice.values())) or None for choice in choices[:2]]
+    return Catalogue(ids, columns.products, shown[0], shown[1], *texts)
 
 
 def allowed(catalogue: Catalogue, filters: Filters, place: int | None) -> NDArray[np.bool_]:
@@ -137,8 +142,18 @@ def _values(catalogue: Catalogue, what: str) -> NDArray[np.str_]:
     return np.array(values, dtype=np.str_)
 
 
-def _first(names: Sequence[str], present: set[str]) -> str | None:
-    return next((name for name in names if name in present), None)
+def _chosen(tables: Mapping[str, Sequence[str]], names: Sequence[str]) -> dict[str, str]:
+    """The first of `names` that each table has, by catalogue; nothing of a table that has none."""
+    chosen = {}
+    for catalogue, known in tables.items():
+        if present := [name for name in names if has_column(name, known)]:
+            chosen[catalogue] = present[0]
+    return chosen
+
+
+def _texts(columns: ItemColumns, chosen: Mapping[str, str], owners: Sequence[str]) -> list[str]:
+    """Each item's text in the column that was chosen for its catalogue, its owner; empty if none was."""
+    return [columns.values[chosen[owner]][place] if owner in chosen else "" for place, owner in enumerate(owners)]
 
 
 def _codes(numbers: Places) -> Codes:

@@ -17,13 +17,15 @@ from metrics.encoders.pretrained import loading, settings_digest, weights_digest
 
 RANDOM = "random-resnet50"
 _POOLINGS = ("pooled", "grid")
+_SMALLEST, _LARGEST = 32, 1024  # pixels of a side
 
 
 class VisionEncoder(Encoder):
     """The model's pooled output, or its last hidden states: `grid`, (h, w, d) of a ResNet, (tokens, d) of a ViT.
 
-    A ResNet takes photos of any `resolution`; they are then stretched to squares, as Bhuptani and Patil's are to
-    240 x 240 (Image Based Recommendation System, section V.C), instead of what the model's own processor does.
+    A ResNet takes photos of any `resolution` from 32 to 1,024; they are then stretched to squares, as Bhuptani and
+    Patil's are to 240 x 240 (Image Based Recommendation System, section V.C), instead of what the model's own processor
+    does.
     """
 
     reads: Reads = "photo"
@@ -40,6 +42,8 @@ class VisionEncoder(Encoder):
     ) -> None:
         if resolution is not None and model.config.model_type != "resnet":
             raise UserError(f"--resolution {resolution}: encoder {name} has one of its own; leave it out")
+        if resolution is not None and not _SMALLEST <= resolution <= _LARGEST:
+            raise UserError(f"--resolution {resolution}: expected {_SMALLEST} to {_LARGEST:,} with {name}")
         if pooling not in _POOLINGS:
             raise UserError(f"--pooling {pooling}: expected {' or '.join(_POOLINGS)} with {name}")
         self.name, self._pooling, self._revision = name, pooling, revision

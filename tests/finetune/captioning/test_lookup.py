@@ -69,6 +69,11 @@ def test_by_the_base_s_vision_tower_the_same_photo_is_the_nearest(tmp_path: Path
     assert again.exit_code == 0, again.output
     assert "encoding photos" in result.stderr
     assert "encoding photos" not in again.stderr
+    (tmp_path / "models").mkdir()
+    moved = (tmp_path / "base").rename(tmp_path / "models" / "base")
+    elsewhere = finetune("baselines", path, tmp_path / "moved", "baselines.neighbours=3", f"model.base={moved}")
+    assert elsewhere.exit_code == 0, elsewhere.output
+    assert json.loads((tmp_path / "moved" / "consensus" / "run.json").read_text())["lookup"] == run["lookup"]
 
 
 def test_of_a_catalogue_with_several_photos_an_item_the_items_count(tmp_path: Path) -> None:
@@ -144,7 +149,7 @@ def prepared(tmp_path: Path) -> Prepared:
 def test_interrupted_features_are_continued_then_shared_and_made_again_if_damaged(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("finetune.embedding.photo_features._BATCH", 10)
+    monkeypatch.setattr("finetune.embedding.photo_features.default_batch", lambda device: 10)
     splits = [prepared.splits[split] for split in SPLITS]
     with pytest.raises(KeyboardInterrupt):
         photo_features(splits, Means(most=15))

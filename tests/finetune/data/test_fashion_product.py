@@ -112,6 +112,10 @@ def test_the_demo_writes_this_layout(tmp_path: Path) -> None:
     demo = {"catalogue": "demo", "layout": "fashion-product", "folder": str(tmp_path / "shop"), "articles": 60}
     printed = prepared(recipe(tmp_path, demo))
     demonstrated = all_references(tmp_path)
+    mark = tmp_path / "shop" / "demo.json"
+    mark.write_text(mark.read_text().replace('"version": 2', '"version": 1'))
+    prepared(recipe(tmp_path, demo))  # a run that began on a shop of an earlier version goes on
+    assert '"version": 1' in mark.read_text()
     prepared(recipe(tmp_path, section(tmp_path / "shop", caption="description")))
     real = all_references(tmp_path)
     assert {key: record["references"] for key, record in demonstrated.items()} == {

@@ -173,6 +173,22 @@ def test_what_an_earlier_version_did_not_record_is_no_difference() -> None:
         now.refuse_other(replace(now, processor="q"), "store", "")
 
 
+@pytest.mark.parametrize(
+    ("encoder", "shown"),
+    [
+        ("/home/me/runs/mine:queries", "mine:queries"),
+        ("/venv/lib/demo_base/model:vision", "demo_base/model:vision"),
+        ("/runs/shop/checkpoint-20", "shop/checkpoint-20"),
+        ("/copies/fashion-clip/1a2b3c4", "fashion-clip/1a2b3c4"),
+        ("/hub/models--a--fashion-clip/snapshots/1a2b3c", "fashion-clip"),
+        ("/hub/models--a--blip2/snapshots/1a2b3c:queries", "blip2:queries"),
+        ("a/fashion-clip + /home/me/mine", "a/fashion-clip + mine"),
+    ],
+)
+def test_a_model_is_shown_by_a_name_that_tells_it(encoder: str, shown: str) -> None:
+    assert About(encoder, "photo").encoder_shown == shown
+
+
 def test_nan_is_refused_where_it_lies(store: Path) -> None:
     as_earlier_version(store)
     rows = ROWS.astype("<f2")

@@ -191,7 +191,7 @@ BAD_INPUT = [
     (("--encoder", "tfidf", "--fill"), "--fill: needs --captions"),
     (("--encoder", "tfidf", "--captions", "none.jsonl"), "--captions none.jsonl: no such file"),
     (("--encoder", "tfidf", "--captions", "others.jsonl"), "1 of 1 captions are of no item of the catalogue"),
-    (("--encoder", "tfidf", "--pca", 500), "--pca 500: expected at most the number of items (22)"),
+    (("--encoder", "tfidf", "--pca", 500), "--pca 500: expected fewer than there are items (22)"),
     ((*LITE0, "--text", "description"), "encoder efficientnet-lite0 reads photos; leave them out"),
     (("--encoder", "timm:resnet10t"), "timm is missing; install it by: pip install '.[encoders]'"),
     (
@@ -365,5 +365,5 @@ def test_reduced_a_second_time_nothing_is_done(place: Path, tmp_path: Path) -> N
     assert "expected features with pooling pooled, pca 2, found pooled, pca 3; give another --out" in other
     assert "exists already" in refusal(embed("--join", tmp_path / "store", "--pca", 2, "--out", tmp_path / "store"))
     too_many = refusal(embed("--join", tmp_path / "store", "--pca", 4, "--out", tmp_path / "less"))
-    assert "--pca 4: expected at most the number of items (22) and of numbers of each (3)" in too_many
+    assert "--pca 4: expected fewer than there are items (22) and at most the numbers of each (3)" in too_many
     assert [path.name for path in tmp_path.iterdir()] == ["store"]

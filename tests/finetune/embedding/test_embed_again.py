@@ -34,6 +34,9 @@ def test_a_folder_needs_no_splits(tmp_path: Path, count: int) -> None:
     found = store(tmp_path / "shop", *TFIDF, out=tmp_path / "store")
     assert found.ids == [row["file_name"] for row in rows]
     assert {row["text"] for row in lines(tmp_path / "store" / "texts.jsonl")} == {"A plain top."}
+    refused = embed(tmp_path / "shop", *TFIDF, "--pca", count, "--out", tmp_path / "reduced")
+    assert refused.exit_code == 2
+    assert f"--pca {count}: expected fewer than there are items ({count})" in refused.stderr
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What every encoder must do, and what single ones do."""
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -158,6 +159,13 @@ def test_how_a_captioner_prepares_photos_is_part_of_what_its_features_are(tmp_pa
 
     assert about("pad") != about("crop")
     assert about("pad") == about("pad")
+
+
+def test_a_captioner_s_store_of_an_earlier_version_is_known(tmp_path: Path) -> None:
+    """Its processor is the hash of the image processor's settings and of nothing else."""
+    encoder = make_encoder("blip2 queries", tmp_path / "base")
+    images = load_tiny(tmp_path / "base").processor.image_processor
+    assert encoder.about().processor == hashlib.sha256(images.to_json_string().encode()).hexdigest()[:8]
 
 
 def test_tfidf_needs_no_pytorch() -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 import torch
 from feature_stores import write_store
 from hub_server import HubServer
-from huggingface_hub import constants
 from PIL import Image
+from tiny_clip import write_clip
 from tiny_encoders import bert, clip, dinov2, resnet
 from tiny_models import photo
+from transformers import modeling_utils
 
 from finetune.data.feature_cache import FeatureStore
 from finetune.embedding.named import encoder_of
@@ -24,24 +26,41 @@ from metrics.common.errors import UserError
 pytestmark = pytest.mark.torch
 
 
-def test_an_encoder_of_texts_records_the_hub_s_commit(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    )
+def test_an_encoder_of_texts_records_the_hub_s_commit(cached_hub: HubServer, tmp_path: Path) -> None:
     folder = Path(bert(tmp_path / "bert"))
-    hub.put_folder("tiny/bert", folder)
-    first = hub.repos["tiny/bert"].commits[-1][0]
+    cached_hub.put_folder("tiny/bert", folder)
+    first = cached_hub.repos["tiny/bert"].commits[-1][0]
     about = load_encoder("tiny/bert", "cpu").about()
     assert about.revision == first
-    newer = hub.repos["tiny/bert"].add({path.name: path.read_bytes() for path in folder.iterdir()} | {"new": b""})
+    newer = cached_hub.repos["tiny/bert"].add(
+        {path.name: path.read_bytes() for path in folder.iterdir()} | {"new": b""}
+    )
     assert load_encoder("tiny/bert", "cpu").about().revision == newer
     store = FeatureStore.open(write_store(tmp_path / "store", ["a"], [[1.0] * 16], about))
     assert encoder_of(store).about() == about
     assert load_encoder(str(folder), "cpu").about().revision is None
+
+
+def test_a_store_by_pickled_weights_finds_the_copy_that_the_hub_s_bot_made(
+    cached_hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is in a pull request, which transformers looks for if the revision is `main`; here it lies in a folder."""
+
+    def convert(folder: str) -> None:
+        answer = (str(tmp_path / folder / "model.safetensors"), "refs/pr/1", False)
+        monkeypatch.setattr(modeling_utils, "auto_conversion", lambda name, **_: answer)
+
+    for folder, seed in (("copy", 0), ("other", 1)):
+        write_clip(tmp_path / folder, "clip", seed=seed)
+    cached_hub.put_folder("tiny/pickled", tmp_path / "copy")
+    del cached_hub.repos["tiny/pickled"].files["model.safetensors"]
+    convert("copy")
+    about = replace(load_encoder("tiny/pickled", "cpu").about(), reads="photo")
+    store = FeatureStore.open(write_store(tmp_path / "store", ["a"], [[1.0] * 16], about))
+    assert about.revision and encoder_of(store).about().weights == about.weights
+    convert("other")
+    with pytest.raises(UserError, match="the weights of encoder tiny/pickled have changed since"):
+        encoder_of(store)
 
 
 @pytest.mark.parametrize(("make", "file", "old", "new"), [
@@ -81,6 +100,8 @@ def test_a_resnet_takes_photos_stretched_to_any_resolution(tmp_path: Path) -> No
     store = FeatureStore.open(write_store(tmp_path / "store", ["a"], rows, about, "float32"))
     assert encoder_of(store).about() == about
     np.testing.assert_allclose(encoder_of(store).encode_photos([photo(0)]), rows, atol=1e-6)
+    with pytest.raises(UserError, match=r"--resolution 1025: expected 32 to 1,024 with"):
+        load_encoder(name, "cpu", resolution=1025)
     with pytest.raises(UserError, match=r"--resolution 48: encoder .* has one of its own"):
         load_encoder(dinov2(tmp_path / "dinov2"), "cpu", resolution=48)
     with pytest.raises(UserError, match=r"--resolution 48: encoder .* has one of its own"):

@@ -5,13 +5,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import torch
 from tiny import finetune, lines
-from tiny_models import write_recipe
+from tiny_models import load_tiny, photo, write_recipe, write_tiny
 
 from finetune.data.feature_cache import FeatureStore
+from finetune.data.photos import Photo
 from finetune.models.families.prefix import PrefixCaptioner
+from finetune.training.stored_features import store_features
 
 SHAPE = {"image_size": 32, "hidden_size": 32, "layers": 1, "queries": 2, "grid": 2, "vocabulary": 400, "dropout": 0}
 FULL = {"vision": "frozen", "connector": "full", "language": "full"}
@@ -77,11 +80,11 @@ def test_what_an_interruption_left_is_continued_and_damage_is_made_good(
 
     monkeypatch.setattr(PrefixCaptioner, "photo_features", fail)
     assert finetune("train", path).exit_code == 130
-    assert seen == [1, 32]
+    assert seen == [1, 4]  # a batch on a CPU
     monkeypatch.setattr(PrefixCaptioner, "photo_features", encode)
     trained(path, "--resume")
     (store,) = (lookbook_cache / "features").iterdir()
-    assert seen[2:] == [1, len(FeatureStore.open(store)) - 32]
+    assert sum(seen[2:]) == 1 + len(FeatureStore.open(store)) - 4
     rows = (store / "rows.bin").read_bytes()
     for damaged in (rows[:100], b"\xff" * len(rows)):  # cut short; not a number
         (store / "rows.bin").write_bytes(damaged)
@@ -114,6 +117,20 @@ def test_disk_and_time_of_the_features_are_known_before(tmp_path: Path, lookbook
     assert f"features of {photos} photos, stored once: 0.3 kB each, 0.00 GB in {lookbook_cache}" in result.stdout
     assert "features of photos" in result.stdout and "photos/s" in result.stdout
     assert not (lookbook_cache / "features").exists()
+
+
+def test_features_of_another_grid_are_others(tmp_path: Path) -> None:
+    """Though no weight of the encoder differs."""
+    kept = datasets.Features({"image": Photo(), "photo_digest": datasets.Value("string")})
+    photos = datasets.Dataset.from_dict({"image": [photo(0)], "photo_digest": ["a"]}, kept)
+    captioner = load_tiny(write_tiny(tmp_path / "base", "prefix"))
+    captioner.bare_model.vision_model.requires_grad_(False)
+    stores = []
+    for grid in (1, 2):
+        captioner.model.config.grid = grid
+        stores.append(store_features(captioner, [photos], tmp_path / "features"))
+    assert [store.shape for store in stores] == [(2, 32), (5, 32)]
+    assert stores[0].about.weights == stores[1].about.weights
 
 
 @pytest.mark.slow

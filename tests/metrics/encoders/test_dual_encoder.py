@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from hub_server import HubServer
-from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_clip import KINDS, READS, cosine, write_clip, write_photos
@@ -119,17 +118,11 @@ def test_a_broken_photo_is_named_with_its_owner(
         load_dual_encoder(str(clip)).encode_photos([photos[0], tmp_path / name], owners=["item 6", "item 7"])
 
 
-def test_a_revision_of_the_hub_is_pinned(
-    clip: Path, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    hub.put_folder("tiny/clip", clip)
-    first = hub.repos["tiny/clip"].commits[-1][0]
+def test_a_revision_of_the_hub_is_pinned(clip: Path, cached_hub: HubServer, tmp_path: Path) -> None:
+    cached_hub.put_folder("tiny/clip", clip)
+    first = cached_hub.repos["tiny/clip"].commits[-1][0]
     other = write_clip(tmp_path / "other", seed=1)
-    newer = hub.repos["tiny/clip"].add({path.name: path.read_bytes() for path in other.iterdir()})
+    newer = cached_hub.repos["tiny/clip"].add({path.name: path.read_bytes() for path in other.iterdir()})
     found = [load_dual_encoder(source) for source in ("tiny/clip", f"tiny/clip@{first}")]
     assert [one.revision for one in found] == [newer, first]
     assert [one.source for one in found] == ["tiny/clip", "tiny/clip"]

@@ -49,11 +49,24 @@ def test_every_command_takes_them(mixture: Path) -> None:
         "similar", store, "--id", "a/i000", *table, "--category", "hat", "--category-column", "kind"
     )
     measured = done("attribute-precision", store, *table, *kind, "--siblings", "out", "--k", 3)
-    assert "100.0" in measured
+    assert "100.0" in measured and "have no" not in measured
+    assert "24 items of a have no season" in done("attribute-precision", store, *table, "--attribute", "season")
     done("map-photos", store, *table, "--colour-by", "kind", "--method", "pca", "--out", mixture / "map.html")
     few = ("--dimensions", 4, "--queries", 5)
     done("clusters", store, *table, *kind, *few, "--try", "2,4", "--out", mixture / "clusters")
     done("compare-methods", store, *table, *kind, *few, "--method", "exact", "--out", mixture / "methods")
+
+
+def test_each_table_has_its_own_layout(mixture: Path) -> None:
+    """Neither catalogue's categories are lost, though their columns differ."""
+    for name, column in (("a", "product_type_name"), ("b", "category")):
+        path = mixture / "run" / name / "items.parquet"
+        pd.read_parquet(path).rename(columns={"source.kind": f"source.{column}"}).to_parquet(path)
+    catalogue = SimilarItems([mixture / "store"], mixture / "run").catalogue
+    assert catalogue is not None
+    assert list(catalogue.categories) == clustered(2 * COUNT)[2]
+    assert catalogue.category_column == "product_type_name, category"
+    assert catalogue.colour_column is None and set(catalogue.colours) == {""}
 
 
 def test_photos_lie_under_the_names_of_their_catalogues(mixture: Path) -> None:
@@ -74,7 +87,11 @@ def test_what_does_not_fit_is_refused(mixture: Path) -> None:
         return refused_by("attribute-precision", mixture / "store", "--items", table, "--attribute", "kind")
 
     one = message(mixture / "run" / "a" / "items.parquet")
-    assert "48 of 48 items are not in it, such as a/i000" in one and "of several the folder with each one's" in one
+    assert "48 of 48 items are not in it, such as a/i000" in one
+    assert one.endswith(f"so give {mixture / 'run'}, the folder with each one's table")
+    assert message(mixture / "run" / "b") == one.replace(
+        str(mixture / "run" / "a" / "items.parquet"), str(mixture / "run" / "b")
+    )
     (mixture / "empty").mkdir()
     assert "no items.parquet in it, nor in the folders in it" in message(mixture / "empty")
     broken = mixture / "run" / "b" / "items.parquet"
