@@ -7,7 +7,7 @@ from finetune.data.feature_cache import FeatureStore
 from recommend.experiments.models import RANDOM, Model, NeighbourContent, WithFeatures
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import ItemFeatures
-from recommend.recommenders.features import item_features, random_features, without_features
+from recommend.recommenders.features import item_features, random_features, reduced, without_features
 from recommend.recommenders.missing.imputation import impute
 
 RANDOM_DIMENSIONS = 64
@@ -23,16 +23,20 @@ def reads(model: Model) -> list[str]:
 
 
 def features_of(model: Model, train: Purchases, seed: int) -> ItemFeatures | None:
-    """Those of the articles of `train`, None for a model that reads none. Raises `UserError` if they do not fit."""
+    """Those of the articles of `train`, None for a model that reads none. Raises `UserError` if they do not fit.
+
+    What is missing is filled in first, then all is reduced: captions have the dimensions of what they stand in for.
+    """
     if not isinstance(model, WithFeatures):
         return None
     if model.features == RANDOM:
         return random_features(len(train.article_ids), model.pca or RANDOM_DIMENSIONS, seed)
-    features = item_features(FeatureStore.open(Path(model.features)), train.article_ids, model.pca)
+    store = FeatureStore.open(Path(model.features))
     if model.missing is None:
-        return features
+        return item_features(store, train.article_ids, model.pca)
     captions = item_features(FeatureStore.open(model.captions), train.article_ids) if model.captions else None
-    return impute(features, model.missing, train.matrix, captions, seed).features
+    whole = impute(item_features(store, train.article_ids), model.missing, train.matrix, captions, seed).features
+    return whole if model.pca is None else reduced(whole, model.pca)
 
 
 def described(features: ItemFeatures | None, train: Purchases) -> dict[str, Any] | None:

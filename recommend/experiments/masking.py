@@ -9,13 +9,13 @@ from finetune.data.feature_cache import FeatureStore
 from metrics.common.files import sha256
 from recommend.experiments.data import OpenDataset, Part
 from recommend.experiments.fitting import fit
-from recommend.experiments.models import Model
+from recommend.experiments.models import WithFeatures
 from recommend.experiments.recipe import Masking, Recipe
 from recommend.experiments.results import Place
 from recommend.interactions.interactions import Purchases
 from recommend.interactions.purchases import PurchasesFolder
 from recommend.recommenders.base import ItemFeatures, Recommender
-from recommend.recommenders.features import item_features
+from recommend.recommenders.features import item_features, reduced
 from recommend.recommenders.missing.held_out import held_out
 from recommend.recommenders.missing.masking import masking_study
 
@@ -28,7 +28,7 @@ def masking_place(recipe: Recipe, masking: Masking) -> Place:
         "purchases": PurchasesFolder.open(dataset.purchases).digest,
         "features": FeatureStore.open(masking.features).digest,
         "captions": [sha256(masking.captions), sha256(masking.items)],
-        "models": {model.title: model.settings() for model in _models(recipe, masking).values()},
+        "models": {title: {**one.settings(), "pca": one.pca} for title, one in _models(recipe, masking).items()},
         "shares": list(masking.shares),
         "k": recipe.k,
         "seed": recipe.seed,
@@ -53,9 +53,11 @@ def study(recipe: Recipe, masking: Masking, data: OpenDataset) -> dict[str, Any]
     return {"dataset": masking.dataset, "estimates": {}, **asdict(found)}
 
 
-def _fit(model: Model, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
-    return fit(model, replace(part, train=train), features, seed)
+def _fit(model: WithFeatures, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
+    """The row's own model: features that were filled in are reduced as the recipe says."""
+    read = features if model.pca is None else reduced(features, model.pca)
+    return fit(model, replace(part, train=train), read, seed)  # type: ignore[arg-type]  # all of them are models
 
 
-def _models(recipe: Recipe, masking: Masking) -> Mapping[str, Model]:
-    return {model.title: model for model in recipe.models if model.title in masking.models}
+def _models(recipe: Recipe, masking: Masking) -> Mapping[str, WithFeatures]:
+    return {one.title: one for one in recipe.models if isinstance(one, WithFeatures) and one.title in masking.models}

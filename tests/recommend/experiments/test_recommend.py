@@ -1,66 +1,17 @@
 """`lookbook recommend`: the rows of a recipe, resumed, chosen on validation; their table; what is refused."""
 
 import csv
-import json
 import math
-from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from feature_stores import write_store
 from filelock import FileLock
-from purchase_files import Line, items_file, kaggle_purchases
 from recommending import done, refused_by
+from shops import content_of, means, recipe
 from typer.testing import CliRunner
-
-ARTICLES = [f"01{place:08d}" for place in range(24)]
-KINDS = 3
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 customers with a taste for one of three kinds of article; the last three articles launch on the last day."""
-    folder = tmp_path_factory.mktemp("shop")
-    draw = np.random.default_rng(0)
-    lines: list[Line] = []
-    for customer in range(60):
-        liked = [place for place in range(21) if place % KINDS == customer % KINDS]
-        bought = draw.choice(liked, 6, replace=False)
-        lines += [(f"2020-09-0{day + 1}", f"c{customer:02d}", ARTICLES[place]) for day, place in enumerate(bought)]
-        if customer < 30:
-            lines.append(("2020-09-08", f"c{customer:02d}", ARTICLES[21 + customer % KINDS]))
-    kaggle_purchases(folder / "csv", sorted(lines), ARTICLES)
-    rows = [(key, f"{key}.jpg", "A top.", "train" if place % 2 else "test") for place, key in enumerate(ARTICLES)]
-    done("purchases", folder / "csv", "--items", items_file(folder / "items.parquet", rows), "--out", folder / "bought")
-    vectors = 3 * np.eye(KINDS)[np.arange(24) % KINDS] + draw.normal(0, 0.2, (24, KINDS))
-    write_store(folder / "photos", ARTICLES, vectors)
-    return folder
-
-
-def recipe(shop: Path, output: Path, models: Sequence[dict[str, Any]], **others: Any) -> Path:
-    """A recipe on the shop's purchases, beside its output."""
-    datasets = [{"name": "80/20", "purchases": str(shop / "bought")}]
-    values = {"output": str(output), "datasets": datasets, "models": list(models), "ks": [2, 5]} | others
-    output.parent.mkdir(parents=True, exist_ok=True)
-    path = output.parent / f"{output.name}.yaml"
-    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    return path
-
-
-def content_of(output: Path) -> Any:
-    return json.loads((output / "recommend.json").read_text(encoding="utf-8"))
-
-
-def means(output: Path, dataset: int = 0, part: str = "all") -> dict[str, float]:
-    """nDCG@5 by model."""
-    rows = content_of(output)["datasets"][dataset]["rows"]
-    return {row["model"]: row["result"]["estimates"][part]["nDCG@5"]["value"] for row in rows}
-
 
 COLD: dict[str, Any] = {"name": "cold", "split": "from-2020-09-08", "candidates": "catalogue"}
 MODELS: list[dict[str, Any]] = [
@@ -256,33 +207,6 @@ def test_files_of_others_and_an_output_in_use_are_left_alone(shop: Path, tmp_pat
     (tmp_path / "out" / "recommend.md").unlink()
     with FileLock(tmp_path / "out" / ".lock"):
         assert "another process is at it" in refused_by("recommend", path)
-
-
-def test_missing_features_are_studied(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Captions that say the same as what is hidden; how those that may stand in are found is tested elsewhere."""
-    from recommend.recommenders.features import item_features
-    from recommend.recommenders.missing.held_out import HeldOut
-
-    def same(captions: Path, items: Path, store: Any, ids: list[str]) -> HeldOut:
-        return HeldOut(item_features(store, ids), np.arange(len(ids)), [f"{captions.name} and {items.name}"])
-
-    monkeypatch.setattr("recommend.experiments.masking.held_out", same)
-    for name in ("captions.jsonl", "items.parquet"):
-        (tmp_path / name).touch()
-    model = {"recommender": "content", "name": "photo", "features": str(shop / "photos")}
-    masking = {"dataset": "80/20", "models": ["photo"], "features": str(shop / "photos"), "shares": [0.5]}
-    masking |= {"captions": str(tmp_path / "captions.jsonl"), "items": str(tmp_path / "items.parquet")}
-    path = recipe(shop, tmp_path / "out", [model], masking=masking)
-    assert "masking: " in done("recommend", path)
-    study = content_of(tmp_path / "out")["masking"]
-    values = {(row["method"], row["articles"]): row["ndcg"]["value"] for row in study["rows"]}
-    assert values["captions", "all"] == pytest.approx(values["nothing hidden", "all"])
-    assert values["captions", "hidden"] > values["mean", "hidden"]
-    text = (tmp_path / "out" / "recommend.html").read_text(encoding="utf-8")
-    assert study["sentences"][0].startswith("photo: ") and "Captions.jsonl and items.parquet." in text
-    assert "masking: " not in done("recommend", path)
-    wrong = recipe(shop, tmp_path / "out", [model, MODELS[0]], masking={**masking, "models": ["random"]})
-    assert "masking.models: expected one of photo" in refused_by("recommend", wrong)
 
 
 def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:

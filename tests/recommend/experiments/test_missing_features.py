@@ -1,0 +1,97 @@
+"""Recipes with missing features: filled in for a row, and the study that hides known ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from feature_stores import write_store
+from recommending import done, refused_by
+from shops import ARTICLES, content_of, means, recipe
+
+from finetune.data.feature_cache import FeatureStore
+
+SHARE = 0.5
+
+
+@pytest.fixture
+def masking(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A study whose captions say the same as what is hidden; which may stand in is tested elsewhere."""
+    from recommend.recommenders.features import item_features
+    from recommend.recommenders.missing.held_out import HeldOut
+
+    def same(captions: Path, items: Path, store: FeatureStore, ids: list[str]) -> HeldOut:
+        return HeldOut(item_features(store, ids), np.arange(len(ids)), [f"{captions.name} and {items.name}"])
+
+    monkeypatch.setattr("recommend.experiments.masking.held_out", same)
+    for name in ("captions.jsonl", "items.parquet"):
+        (tmp_path / name).touch()
+    files = {"captions": str(tmp_path / "captions.jsonl"), "items": str(tmp_path / "items.parquet")}
+    return {"dataset": "80/20", "models": ["photo"], "features": str(shop / "photos"), "shares": [SHARE], **files}
+
+
+def photo(shop: Path, **settings: Any) -> dict[str, Any]:
+    return {"recommender": "content", "name": "photo", "features": str(shop / "photos"), **settings}
+
+
+def catalogue(shop: Path) -> list[dict[str, Any]]:
+    """All articles are candidates, so that PCA is fitted on the same with and without what is filled in."""
+    return [{"name": "80/20", "purchases": str(shop / "bought"), "candidates": "catalogue"}]
+
+
+def test_missing_features_are_studied(shop: Path, tmp_path: Path, masking: dict[str, Any]) -> None:
+    path = recipe(shop, tmp_path / "out", [photo(shop)], masking=masking)
+    assert "masking: " in done("recommend", path)
+    study = content_of(tmp_path / "out")["masking"]
+    values = {(row["method"], row["articles"]): row["ndcg"]["value"] for row in study["rows"]}
+    assert values["captions", "all"] == pytest.approx(values["nothing hidden", "all"])
+    assert values["captions", "hidden"] > values["mean", "hidden"]
+    text = (tmp_path / "out" / "recommend.html").read_text(encoding="utf-8")
+    assert study["sentences"][0].startswith("photo: ") and "Captions.jsonl and items.parquet." in text
+    assert "masking: " not in done("recommend", path)
+
+
+def test_the_study_fits_the_rows_own_model(shop: Path, tmp_path: Path, masking: dict[str, Any]) -> None:
+    """One dimension is too few to tell three kinds apart: with nothing hidden the study finds what the row has."""
+    found = {}
+    for dimensions in (None, 1):
+        output = tmp_path / f"out-{dimensions}"
+        models = [photo(shop, **({"pca": dimensions} if dimensions else {}))]
+        done("recommend", recipe(shop, output, models, masking=masking, datasets=catalogue(shop)))
+        rows = content_of(output)["masking"]["rows"]
+        whole = next(row for row in rows if (row["method"], row["articles"]) == ("nothing hidden", "all"))
+        found[dimensions] = whole["ndcg"]["value"]
+        assert found[dimensions] == pytest.approx(means(output)["photo"])
+    assert found[1] < found[None] - 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recommender": "random", "features": None}, "masking.models: expected one of photo"),
+        ({"features": "elsewhere"}, "masking.models: other reads elsewhere, not masking.features"),
+        ({"tune": {"epochs": [1, 2]}}, "masking.models: other has tune: the study fills in itself and chooses nothing"),
+        ({"early_stopping": True, "missing": "mean"}, "masking.models: other has early_stopping, missing: "),
+    ],
+)
+def test_what_the_study_would_not_follow_is_refused(
+    shop: Path, tmp_path: Path, masking: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    other = {"recommender": "vbpr", "name": "other", "features": str(shop / "photos")} | changes
+    other = {key: value for key, value in other.items() if value is not None}
+    path = recipe(shop, tmp_path / "out", [photo(shop), other], masking={**masking, "models": ["other"]})
+    assert message in refused_by("recommend", path)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_captions_are_reduced_with_what_they_stand_in_for(shop: Path, tmp_path: Path, dimensions: int) -> None:
+    """Captions that say the same as what the store lacks give the same lists as a store that lacks nothing."""
+    rows = FeatureStore.open(shop / "photos").rows(np.arange(len(ARTICLES)))
+    lacking = write_store(tmp_path / "lacking", ARTICLES[6:], rows[6:])
+    captions = write_store(tmp_path / "captions", ARTICLES, rows)
+    by_captions = {"missing": "captions", "captions": str(captions)}
+    filled = photo(shop, pca=dimensions, **by_captions) | {"name": "filled", "features": str(lacking)}
+    models = [photo(shop, pca=dimensions), filled]
+    done("recommend", recipe(shop, tmp_path / "out", models, datasets=catalogue(shop)))
+    found = means(tmp_path / "out")
+    assert found["filled"] == pytest.approx(found["photo"]) and found["photo"] > 0.2
