@@ -36,7 +36,8 @@ def cost_of(model: Model, part: Part, seed: int, k: int) -> Cost:
 
     Epochs and the trials on the validation part multiply it: all epochs, even where training may stop earlier.
     """
-    features = features_of(model, part.train, seed)
+    read = features_of(model, part.train, seed)
+    features = read.features if read else None
     if hasattr(model, "early_stopping"):
         import_module("recommend.recommenders.vbpr.run")  # so that no probe is of PyTorch's start
     fit_seconds, fitted = _fit_seconds(model, part, features, seed)

@@ -71,7 +71,7 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
         yield PageSection(dataset["name"], "No model is finished.")
         return
     names = content["measures"]
-    note = " ".join([*sentences(dataset, dataset["facts"]), *([dataset["warning"]] if dataset["warning"] else [])])
+    note = " ".join([*sentences(dataset, dataset["facts"]), *remarks(dataset)])
     tables = [
         PageTable(["Model", *map(published_name, names)], [_intervals(row, ALL, names) for row in finished], "Means"),
         _further(content, finished),
@@ -82,6 +82,13 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
     differing = [*_differences(content, dataset)]
     if differing:
         yield PageSection(f"{dataset['name']}: differences", content["method"]["difference"] + ".", differing)
+
+
+def remarks(dataset: Content) -> list[str]:
+    """What keeps figures from being compared with the paper's; which articles had no features."""
+    read = [(row["result"] or {}).get("features") for row in dataset["rows"]]
+    lacking = dict.fromkeys(one["lacking"] for one in read if one and one["lacking"])
+    return [*([dataset["warning"]] if dataset["warning"] else []), *(f"{sentence}." for sentence in lacking)]
 
 
 def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
@@ -133,11 +140,17 @@ def _cost(result: Content) -> list[str]:
         f"{customers:,}",
         f"{result['short_lists']:,}",
         features["name"] if features else "–",
-        f"{features['known']:,} of {features['articles']:,}" if features else "–",
+        _with_features(features) if features else "–",
         duration(seconds["fit"] + seconds["choose"]),
         duration(seconds["recommend"]),
         _chosen(result["trials"]),
     ]
+
+
+def _with_features(features: Content) -> str:
+    filled = f"\n{features['filled']:,} filled in, {features['by_mean']:,} by the mean"
+    counts = f"{features['known']:,} of {features['articles']:,}"
+    return counts + (filled if features["filled"] or features["by_mean"] else "")
 
 
 def _chosen(trials: Sequence[Mapping[str, Any]]) -> str:

@@ -95,3 +95,24 @@ def test_captions_are_reduced_with_what_they_stand_in_for(shop: Path, tmp_path: 
     done("recommend", recipe(shop, tmp_path / "out", models, datasets=catalogue(shop)))
     found = means(tmp_path / "out")
     assert found["filled"] == pytest.approx(found["photo"]) and found["photo"] > 0.2
+
+
+def test_what_is_filled_in_is_counted_and_named(shop: Path, tmp_path: Path) -> None:
+    """Of the last three articles, bought with each other's kind alone, neighbours fill in those somebody bought."""
+    rows = FeatureStore.open(shop / "photos").rows(np.arange(len(ARTICLES)))
+    lacking = write_store(tmp_path / "lacking", ARTICLES[1:-1], rows[1:-1])
+    models = [
+        photo(shop, missing="neighbours") | {"features": str(lacking)},
+        photo(shop) | {"name": "as it is", "features": str(lacking)},
+    ]
+    datasets = [{**catalogue(shop)[0], "split": "from-2020-09-08"}]
+    screen = done("recommend", recipe(shop, tmp_path / "out", models, datasets=datasets))
+    filled, unfilled = (row["result"]["features"] for row in content_of(tmp_path / "out")["datasets"][0]["rows"])
+    assert (filled["known"], filled["articles"], filled["filled"], filled["by_mean"]) == (22, 24, 1, 1)
+    assert (unfilled["known"], unfilled["filled"], unfilled["by_mean"]) == (22, 0, 0)
+    named = f"lacking: 2 of 24 articles have no features ({ARTICLES[0]}, {ARTICLES[-1]})"
+    page = (tmp_path / "out" / "recommend.md").read_text(encoding="utf-8")
+    for text in (page, " ".join(screen.split())):
+        assert f"{named}; 1 are filled in by neighbours, 1 by the mean for want of it." in text
+        assert f"{named}." in text
+    assert "22 of 24 (1 filled in, 1 by the mean)" in page
