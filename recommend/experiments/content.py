@@ -84,7 +84,8 @@ def _row(dataset: Dataset, title: str, published: str | None, places: Mapping[tu
     if result:
         protocol = Protocol(**result["protocol"])
         signatures = {
-            name: protocol.signature(name, one["customers"]) for name, one in result["estimates"][ALL].items()
+            name: protocol.signature(name, one["customers"], result["lookbook"])
+            for name, one in result["estimates"][ALL].items()
         }
     return {
         "model": title,

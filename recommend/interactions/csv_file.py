@@ -20,6 +20,17 @@ REQUIRED = (DAY, CUSTOMER, ARTICLE)
 _LONGEST_HEADER = 1 << 16  # bytes
 NAMED = 5
 """How many unknown articles are named."""
+COUNTED = (
+    "rows",
+    "purchases",
+    "of_unknown_articles",
+    "without_customer",
+    "without_price",
+    "repeated",
+    "out_of_order",
+    "customers",
+    "customers_without_purchase",
+)
 _REMEDY = "use the file as Kaggle ships it"
 
 

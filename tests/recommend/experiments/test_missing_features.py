@@ -98,7 +98,7 @@ def test_captions_are_reduced_with_what_they_stand_in_for(shop: Path, tmp_path: 
 
 
 def test_what_is_filled_in_is_counted_and_named(shop: Path, tmp_path: Path) -> None:
-    """Of the last three articles, bought with each other's kind alone, neighbours fill in those somebody bought."""
+    """The first article shares customers with others; the last one nobody bought in training."""
     rows = FeatureStore.open(shop / "photos").rows(np.arange(len(ARTICLES)))
     lacking = write_store(tmp_path / "lacking", ARTICLES[1:-1], rows[1:-1])
     models = [

@@ -1,6 +1,7 @@
 """`lookbook recommend`: the rows of a recipe, resumed, chosen on validation; their table; what is refused."""
 
 import csv
+import json
 import math
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -83,14 +84,19 @@ def test_published_figures_stand_beside_ours_in_every_form(table: Path) -> None:
     assert {line["measure"]: line["value"] for line in published}["MAP@12"] == "0.00917"
 
 
-def test_what_is_finished_is_not_fitted_again(shop: Path, tmp_path: Path) -> None:
+def test_what_is_finished_is_not_fitted_again(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "out"
     first = done("recommend", recipe(shop, output, MODELS[:2]))
     assert "[2/2] 80/20: MostPop: " in first
+    for module in ("rows", "content"):
+        monkeypatch.setattr(f"recommend.experiments.{module}.installed_version", lambda: "later")
+    monkeypatch.setattr("recommend.ranking.protocol.installed_version", lambda: "later")
     before = (output / "recommend.csv").read_text(encoding="utf-8")
     second = done("recommend", recipe(shop, output, MODELS[:3]))
     assert second.count("finished already") == 2
     assert "[3/3] 80/20: ItemKNN (k=20): " in second
+    rows = content_of(output)["datasets"][0]["rows"]
+    assert [row["signatures"]["nDCG@5"].endswith("|lookbook:later") for row in rows] == [False, False, True]
     done("recommend", recipe(shop, output, MODELS[:2]))
     assert (output / "recommend.csv").read_text(encoding="utf-8") == before
     changed = [MODELS[0], {"recommender": "most-popular", "days": 2}]
@@ -214,6 +220,14 @@ def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:
     path = recipe(shop, tmp_path / "out", MODELS[:2])
     [first] = (tmp_path / "out" / "rows").iterdir()
     (first / "customers-all.parquet").write_bytes(b"PAR1")
-    assert f"remove {first}" in refused_by("recommend", path)
+    remedy = "remove this folder, and the model is fitted again"
+    assert f"{first / 'customers-all.parquet'}: cannot read it" in refused_by("recommend", path)
+    (first / "customers-all.parquet").unlink()
+    assert remedy in refused_by("recommend", path)
+    whole = json.loads((first / "result.json").read_text(encoding="utf-8"))
+    for key in whole:
+        lacking = {name: value for name, value in whole.items() if name != key}
+        (first / "result.json").write_text(json.dumps(lacking), encoding="utf-8")
+        assert refused_by("recommend", path) == f"{first / 'result.json'}: is not as it was written; {remedy}"
     (first / "result.json").write_text("{", encoding="utf-8")
-    assert "remove this folder, and the model is fitted again" in refused_by("recommend", path)
+    assert remedy in refused_by("recommend", path)

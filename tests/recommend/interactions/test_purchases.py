@@ -185,6 +185,22 @@ def test_other_folders_are_kept_and_damage_is_noticed(data: Path, tmp_path: Path
         open_purchases(data)
 
 
+def test_a_key_missing_from_what_is_read_back_is_one_message(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done("purchases", data, "--out", out)
+    whole = json.loads((out / "purchases.json").read_text())
+    lacking = {key: {name: value for name, value in whole.items() if name != key} for key in whole}
+    lacking |= {
+        "counts.rows": {**whole, "counts": {**whole["counts"], "rows": None}},
+        "settings": whole | {"settings": 1},
+    }
+    for key, values in lacking.items():
+        (out / "purchases.json").write_text(json.dumps(values))
+        message = refused_by("purchases", data, "--out", out)
+        assert f"purchases.json: {key}" in message or key == "format"
+        assert "make it again by `lookbook purchases`" in message
+
+
 def test_a_demo_of_an_earlier_version_is_said_to_be_one(data: Path, tmp_path: Path) -> None:
     (data / "demo.json").write_text('{"articles": 4, "seed": 0, "version": 1}')
     assert "an earlier version drew this demo" in done("purchases", data, "--out", tmp_path / "out")
