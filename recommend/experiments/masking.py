@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.files import sha256
 from recommend.experiments.data import OpenDataset, Part
 from recommend.experiments.fitting import fit
+from recommend.experiments.kept_lists import KeptLists
 from recommend.experiments.models import WithFeatures
 from recommend.experiments.recipe import Masking, Recipe
 from recommend.experiments.results import Place
@@ -17,6 +19,7 @@ from recommend.interactions.purchases import PurchasesFolder
 from recommend.recommenders.base import ItemFeatures, Recommender
 from recommend.recommenders.features import item_features, reduced
 from recommend.recommenders.missing.held_out import held_out
+from recommend.recommenders.missing.imputation import METHODS
 from recommend.recommenders.missing.masking import masking_study
 
 
@@ -36,8 +39,13 @@ def masking_place(recipe: Recipe, masking: Masking) -> Place:
     return Place.of(recipe.output, f"{dataset.name} masking", inputs)
 
 
-def study(recipe: Recipe, masking: Masking, data: OpenDataset) -> dict[str, Any]:
-    """The result of the masking study, for JSON."""
+def fits(masking: Masking) -> int:
+    """How often the study fits each of its models: with nothing hidden, and for each share by each method."""
+    return 1 + len(masking.shares) * len(METHODS)
+
+
+def study(recipe: Recipe, masking: Masking, data: OpenDataset, unfinished: Path) -> dict[str, Any]:
+    """The result of the masking study, for JSON; the folder `unfinished` keeps every fit until all are made."""
     part, store = data.test, FeatureStore.open(masking.features)
     ids = part.train.article_ids
     found = masking_study(
@@ -49,6 +57,7 @@ def study(recipe: Recipe, masking: Masking, data: OpenDataset) -> dict[str, Any]
         masking.shares,
         k=recipe.k,
         seed=recipe.seed,
+        keep=KeptLists(unfinished, fits(masking) * len(masking.models)),
     )
     return {"dataset": masking.dataset, "estimates": {}, **asdict(found)}
 

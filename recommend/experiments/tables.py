@@ -187,11 +187,13 @@ def _differences(content: Content, dataset: Content) -> Iterator[PageTable]:
                 yield PageTable(["Model", "less", *map(published_name, content["measures"]), f"p ({by})"], rows, named)
 
 
+def _gain(one: Mapping[str, Any] | None) -> str:
+    return f"{one['value']:+{SHOWN}}\n{one['low']:+{SHOWN}} to {one['high']:+{SHOWN}}" if one else "–"
+
+
 def _difference(one: Content, names: Sequence[str], by: str) -> list[str]:
     found = one["differences"]
-    cells = [
-        f"{found[name]['value']:+{SHOWN}}\n{found[name]['low']:+.5f} to {found[name]['high']:+.5f}" for name in names
-    ]
+    cells = [_gain(found[name]) for name in names]
     return [one["model"], one["from"], *cells, f"{found[by]['p']:.4f}\n{one['p_holm']:.4f} by Holm"]
 
 
@@ -199,7 +201,8 @@ def _masking(study: Content) -> PageSection:
     """The study of missing features: its sentences, and a table for each recommender."""
     title = f"Missing features, on {study['dataset']}"
     note = " ".join([*study["sentences"], *(f"{note[:1].upper()}{note[1:]}." for note in study["notes"])])
-    head = ["Filled in by", "hidden", "to find", f"nDCG@{study['k']}", "less mean imputation", "given the mean"]
+    less = ["less mean imputation", "less neighbours"]
+    head = ["Filled in by", "hidden", "to find", f"nDCG@{study['k']}", *less, "given the mean"]
     models = dict.fromkeys(row["model"] for row in study["rows"])
     tables = [
         PageTable(head, [_masked(row) for row in study["rows"] if row["model"] == model], model) for model in models
@@ -208,12 +211,11 @@ def _masking(study: Content) -> PageSection:
 
 
 def _masked(row: Content) -> list[str]:
-    gain = row["gain"]
     return [
         row["method"],
         f"{row['hidden']:,} ({row['share']:.0%})",
         f"articles: {row['articles']}",
         _with_interval(row["ndcg"]),
-        f"{gain['value']:+{SHOWN}}\n{gain['low']:+{SHOWN}} to {gain['high']:+{SHOWN}}" if gain else "–",
+        *(_gain(row[name]) for name in ("gain", "over_neighbours")),
         f"{row['by_mean']:,}",
     ]

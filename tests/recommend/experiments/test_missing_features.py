@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from feature_stores import write_store
-from recommending import done, refused_by
+from recommending import done, recommend, refused_by
 from shops import ARTICLES, content_of, means, recipe
 
 from finetune.data.feature_cache import FeatureStore
@@ -116,3 +116,31 @@ def test_what_is_filled_in_is_counted_and_named(shop: Path, tmp_path: Path) -> N
         assert f"{named}; 1 are filled in by neighbours, 1 by the mean for want of it." in text
         assert f"{named}." in text
     assert "22 of 24 (1 filled in, 1 by the mean)" in page
+
+
+def test_an_interrupted_study_goes_on(
+    shop: Path, tmp_path: Path, masking: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recommend.recommenders.missing import masking as study
+
+    path = recipe(shop, tmp_path / "out", [photo(shop)], masking=masking)
+    fill, allowed = study.impute, iter(range(2))
+
+    def dies(*arguments: Any) -> Any:
+        if next(allowed, None) is None:
+            raise KeyboardInterrupt
+        return fill(*arguments)
+
+    monkeypatch.setattr(study, "impute", dies)
+    assert recommend("recommend", path).exit_code != 0
+    [unfinished] = (tmp_path / "out" / "rows").glob("*.unfinished")
+    assert len(list(unfinished.glob("*.npz"))) == 3
+    monkeypatch.setattr(study, "impute", fill)
+    damaged = next(unfinished.glob("*.npz"))
+    kept = damaged.read_bytes()
+    damaged.write_bytes(kept[:-30])
+    assert "remove this file, and the model is fitted again" in refused_by("recommend", path)
+    damaged.write_bytes(kept)
+    screen = done("recommend", path)
+    assert screen.count("finished already") == 1 + 3 and "  masking [4/8] photo, 50% hidden, random: " in screen
+    assert not list((tmp_path / "out" / "rows").glob("*.unfinished"))
