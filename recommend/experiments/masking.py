@@ -11,7 +11,7 @@ from metrics.common.files import sha256
 from recommend.experiments.data import OpenDataset, Part
 from recommend.experiments.fitting import fit
 from recommend.experiments.kept_lists import KeptLists
-from recommend.experiments.models import WithFeatures
+from recommend.experiments.models import Reading, WithFeatures
 from recommend.experiments.recipe import Masking, Recipe
 from recommend.experiments.results import Place
 from recommend.interactions.interactions import Purchases
@@ -31,7 +31,7 @@ def masking_place(recipe: Recipe, masking: Masking) -> Place:
         "purchases": PurchasesFolder.open(dataset.purchases).digest,
         "features": FeatureStore.open(masking.features).digest,
         "captions": [sha256(masking.captions), sha256(masking.items)],
-        "models": {title: {**one.settings(), "pca": one.pca} for title, one in _models(recipe, masking).items()},
+        "models": {title: {**one.settings(), "pca": one.pca} for title, one in masked_models(recipe, masking).items()},
         "shares": list(masking.shares),
         "k": recipe.k,
         "seed": recipe.seed,
@@ -53,7 +53,7 @@ def study(recipe: Recipe, masking: Masking, data: OpenDataset, unfinished: Path)
         part.relevant,
         item_features(store, ids),
         held_out(masking.captions, masking.items, store, ids),
-        {title: partial(_fit, model, part, recipe.seed) for title, model in _models(recipe, masking).items()},
+        {title: partial(_fit, model, part, recipe.seed) for title, model in masked_models(recipe, masking).items()},
         masking.shares,
         k=recipe.k,
         seed=recipe.seed,
@@ -62,11 +62,12 @@ def study(recipe: Recipe, masking: Masking, data: OpenDataset, unfinished: Path)
     return {"dataset": masking.dataset, "estimates": {}, **asdict(found)}
 
 
-def _fit(model: WithFeatures, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
+def _fit(model: Reading, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
     """The row's own model: features that were filled in are reduced as the recipe says."""
     read = features if model.pca is None else reduced(features, model.pca)
-    return fit(model, replace(part, train=train), read, seed)  # type: ignore[arg-type]  # all of them are models
+    return fit(model, replace(part, train=train), read, seed)
 
 
-def _models(recipe: Recipe, masking: Masking) -> Mapping[str, WithFeatures]:
+def masked_models(recipe: Recipe, masking: Masking) -> Mapping[str, Reading]:
+    """The models of the study, by title."""
     return {one.title: one for one in recipe.models if isinstance(one, WithFeatures) and one.title in masking.models}

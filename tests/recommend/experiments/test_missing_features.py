@@ -144,3 +144,18 @@ def test_an_interrupted_study_goes_on(
     screen = done("recommend", path)
     assert screen.count("finished already") == 1 + 3 and "  masking [4/8] photo, 50% hidden, random: " in screen
     assert not list((tmp_path / "out" / "rows").glob("*.unfinished"))
+
+
+def test_validate_counts_the_study_and_its_files(
+    shop: Path, tmp_path: Path, masking: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from recommend.experiments.validate import validate
+
+    path = recipe(shop, tmp_path / "out", [photo(shop)], masking=masking)
+    validate(path, ())
+    lines = [line for line in capsys.readouterr().out.splitlines() if " GB" in line]
+    assert len(lines) == 2 and "masking: photo, 8 times" in lines[1]  # 7 methods at one share, and nothing hidden
+    Path(masking["captions"]).unlink()
+    with pytest.raises(SystemExit):
+        validate(path, ())
+    assert "captions.jsonl: No such file" in capsys.readouterr().err
