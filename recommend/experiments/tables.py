@@ -92,10 +92,14 @@ def remarks(dataset: Content) -> list[str]:
 
 
 def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
-    """Sentences on what a data set is: parts, customers, candidates, cold articles, baskets that are cut."""
+    """Sentences on what a data set is: parts, customers, candidates, cold articles, baskets that are cut, what lies later."""
     cut = (
         f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
         "them it is measured whether the rest of that basket is found."
+    )
+    future = (
+        f"{100 * facts['before_end_share']:.1f}% of the test purchases lie before the last day of training: models learn "
+        "from what others bought later."
     )
     return [
         f"Split {dataset['split']}: {facts['train']:,} purchases of training, {facts['test']:,} of test.",
@@ -106,6 +110,7 @@ def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
         f"Of the {facts['test_articles']:,} articles bought in the test part nobody bought {facts['cold_articles']:,} "
         f"in training ({facts['cold_purchases']:,} purchases).",
         *([cut] if facts["cut_share"] else []),
+        *([future] if facts["before_end_share"] else []),
     ]
 
 
