@@ -69,7 +69,7 @@ def _joined(content: Content) -> dict[str, Any]:
         "source": content["source"],
         "datasets": [one["name"] for one in content["datasets"]],
         "measures": [published_name(name) for name in content["measures"]],
-        "warnings": [one["warning"] for one in content["datasets"] if one["warning"]],
+        "warnings": [warning for one in content["datasets"] for warning in remarks(one)],
     }
 
 

@@ -88,18 +88,19 @@ def remarks(dataset: Content) -> list[str]:
     """What keeps figures from being compared with the paper's; which articles had no features."""
     read = [(row["result"] or {}).get("features") for row in dataset["rows"]]
     lacking = dict.fromkeys(one["lacking"] for one in read if one and one["lacking"])
-    return [*([dataset["warning"]] if dataset["warning"] else []), *(f"{sentence}." for sentence in lacking)]
+    warnings = [dataset["warning"]] if dataset["warning"] else []
+    return [*warnings, *dataset["unlike_models"], *(f"{sentence}." for sentence in lacking)]
 
 
 def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
-    """Sentences on what a data set is: parts, customers, candidates, cold articles, baskets that are cut, what lies later."""
+    """What a data set is, in sentences: parts, customers, candidates, cold articles, what the split cuts and mixes."""
     cut = (
         f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
         "them it is measured whether the rest of that basket is found."
     )
     future = (
-        f"{100 * facts['before_end_share']:.1f}% of the test purchases lie before the last day of training: models learn "
-        "from what others bought later."
+        f"{100 * facts['before_end_share']:.1f}% of the test purchases lie before the last day of training: models "
+        "learn from what others bought later."
     )
     return [
         f"Split {dataset['split']}: {facts['train']:,} purchases of training, {facts['test']:,} of test.",

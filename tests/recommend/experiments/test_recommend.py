@@ -231,3 +231,25 @@ def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:
         assert refused_by("recommend", path) == f"{first / 'result.json'}: is not as it was written; {remedy}"
     (first / "result.json").write_text("{", encoding="utf-8")
     assert remedy in refused_by("recommend", path)
+
+
+def test_models_unlike_the_published_ones_are_said_to_be(shop: Path, tmp_path: Path) -> None:
+    vbpr = {"recommender": "vbpr", "features": str(shop / "photos"), "pca": 2, "epochs": 1, "optimizer": "adagrad"}
+    models = [
+        {"recommender": "user-knn", "published": "UserKNN (k=10)"},
+        {**vbpr, "published": "Visual (ResNet50)"},
+        {**vbpr, "published": "Multimodal (CLIP)"},
+        {"recommender": "item-knn", "published": "ItemKNN (k=20)"},
+    ]
+    datasets = [{"name": "80/20", "purchases": str(shop / "bought"), "published": "Original"}]
+    screen = done("recommend", recipe(shop, tmp_path / "out", models, datasets=datasets))
+    knn, of_features = content_of(tmp_path / "out")["datasets"][0]["unlike_models"]
+    assert knn.startswith("UserKNN (k=10): ") and "elliot_compat: true" in knn
+    assert of_features.startswith("Visual (ResNet50), Multimodal (CLIP): ")
+    assert "ours of adagrad, batches of 1,024, 1 epochs, features photos PCA 2." in of_features
+    for form in ("md", "html", "tex"):
+        assert "which is our model with elliot" in (tmp_path / "out" / f"recommend.{form}").read_text(encoding="utf-8")
+    assert knn in " ".join(screen.split())
+    models[0] |= {"elliot_compat": True}
+    done("recommend", recipe(shop, tmp_path / "out", models[:1], datasets=datasets))
+    assert content_of(tmp_path / "out")["datasets"][0]["unlike_models"] == []
