@@ -56,7 +56,7 @@ class _Probes:
     def _open(self, dataset: Dataset) -> OpenDataset:
         if self._opened is None or self._opened.section != dataset:
             self._opened = None  # so that the purchases of one data set alone are in memory
-            self._opened = open_dataset(dataset)
+            self._opened = open_dataset(dataset, self._recipe.k)
             facts = " ".join(sentences(dataset.model_dump(), self._opened.account))
             print_tables(f"{dataset.name}: {facts}")
         return self._opened

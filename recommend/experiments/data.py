@@ -79,8 +79,11 @@ class OpenDataset:
         return _part(self.section, Split(parts.train, None, parts.validation))
 
 
-def open_dataset(section: Dataset) -> OpenDataset:
-    """Read and divide the purchases. Raises `UserError` if the folder is missing or nothing is left to measure."""
+def open_dataset(section: Dataset, k: int) -> OpenDataset:
+    """Read and divide the purchases.
+
+    Raises `UserError` if the folder is missing, nothing is left to measure, or no list of `k` candidates can be made.
+    """
     purchases = PurchasesFolder.open(section.purchases).purchases(section.setting)
     parts = split(purchases, section.split)
     test = _part(section, parts)
@@ -89,6 +92,9 @@ def open_dataset(section: Dataset) -> OpenDataset:
             f"datasets: {section.name}: no customer has purchases in both training and test; choose another split, or "
             "customers: all"
         )
+    candidates = len(test.train.article_ids)
+    if k > candidates:
+        raise UserError(f"ks: {k}: data set {section.name} has {candidates:,} candidates; measure shorter lists")
     return OpenDataset(section, purchases, split_facts(parts), test)
 
 

@@ -93,6 +93,8 @@ class Recipe(Section):
     def _names(self) -> Self:
         datasets = _distinct("datasets", [one.name for one in self.datasets])
         models = _distinct("models", [one.title for one in self.models])
+        if len(set(self.ks)) < len(self.ks):
+            raise ValueError(f"ks: expected different lengths of list, found {', '.join(map(str, self.ks))}")
         named = [(f"models.{place}.datasets", one.datasets, datasets) for place, one in enumerate(self.models)]
         named.append(("against", self.against, models))
         if self.masking:

@@ -80,7 +80,7 @@ class _Rows:
     def _open(self, dataset: Dataset) -> OpenDataset:
         if self._opened is None or self._opened.section != dataset:
             self._opened = None  # so that the purchases of one data set alone are in memory
-            self._opened = open_dataset(dataset)
+            self._opened = open_dataset(dataset, self._recipe.k)
         return self._opened
 
 

@@ -131,6 +131,8 @@ def _check_whole(path: Path, about: dict[str, Any]) -> None:
 
 
 def _made_before(path: Path, sources: dict[str, str]) -> PurchasesFolder:
+    if not (path / _ABOUT).is_file():
+        raise UserError(f"{path}: exists and is no folder that `lookbook purchases` made; give another --out")
     folder = PurchasesFolder.open(path)
     if folder.about["sources"] != sources:
         raise UserError(f"{path}: was made of other files; give another --out, or remove it")

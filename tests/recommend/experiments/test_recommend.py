@@ -156,7 +156,7 @@ def test_validate_names_all_that_is_missing_and_prints_what_rows_take(
     result = CliRunner().invoke(app, ["validate", str(missing)])
     assert "2 error(s)" in result.stderr and "80/20: nowhere/purchases.json: no such file" in result.stderr
     assert result.exit_code == 2
-    assert f"content: {tmp_path / 'none'}: expected a feature store" in result.stderr
+    assert f"content: {tmp_path / 'none'}: expected a feature store, found nothing; name another" in result.stderr
     whole = recipe(shop, tmp_path / "out", MODELS)
     result = CliRunner().invoke(app, ["validate", str(whole)])
     assert result.exit_code == 0, result.output
@@ -188,7 +188,8 @@ def test_a_wrong_model_is_one_message(shop: Path, tmp_path: Path, model: dict[st
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        ({"ks": [30]}, "k: expected 1 to 21, the candidates of random; found 30"),
+        ({"ks": [30]}, "ks: 30: data set 80/20 has 21 candidates; measure shorter lists"),
+        ({"ks": [5, 12, 5]}, "ks: expected different lengths of list, found 5, 12, 5"),
         ({"ks": [0]}, "ks.0: expected a number greater than 0"),
         ({"against": ["x"]}, "against: expected one of random"),
         ({"models": MODELS[:1] * 2}, "two entries are called random"),
