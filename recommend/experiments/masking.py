@@ -10,7 +10,6 @@ from finetune.data.feature_cache import FeatureStore
 from metrics.common.files import sha256
 from recommend.experiments.data import OpenDataset, Part
 from recommend.experiments.fitting import fit
-from recommend.experiments.kept_lists import KeptLists
 from recommend.experiments.models import Reading, WithFeatures
 from recommend.experiments.recipe import Masking, Recipe
 from recommend.experiments.results import Place
@@ -20,6 +19,7 @@ from recommend.recommenders.base import ItemFeatures, Recommender
 from recommend.recommenders.features import item_features, reduced
 from recommend.recommenders.missing.held_out import held_out
 from recommend.recommenders.missing.imputation import METHODS
+from recommend.recommenders.missing.kept_lists import KeptLists
 from recommend.recommenders.missing.masking import masking_study
 
 
