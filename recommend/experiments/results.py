@@ -57,7 +57,7 @@ class Place:
 
     def read(self) -> dict[str, Any]:
         """What `write` was given, but for lists and values. Raises `UserError` if anything of it was changed since."""
-        result = read_json_object(self.folder / _RESULT, _REMEDY)
+        result = read_json_object(self.folder / _RESULT, _REMEDY, parse_constant=str)
         if result.pop("sha256", None) != _digest(result):
             raise UserError(f"{self.folder / _RESULT}: is not as it was written; {_REMEDY}")
         return result

@@ -71,7 +71,7 @@ def read_table(path: Path, article_ids: Sequence[str], customers_csv: Path | Non
     known = pl.Series(article_ids, dtype=pl.String)
     unknown = _unknown_articles(path, lines, known)
     _refuse_lost_zeros(path, unknown, set(article_ids))
-    places = _reading(path, lambda: _places(lines, customer_ids, known, columns))
+    places = _reading(path, lambda: _places(lines, customer_ids, known, PRICE in columns))
     return _whole(path, lines, places, customer_ids, unknown)
 
 
@@ -146,7 +146,7 @@ def _refuse_lost_zeros(path: Path, unknown: dict[str, int], known: set[str]) -> 
             )
 
 
-def _places(lines: pl.LazyFrame, customers: pl.Series, articles: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+def _places(lines: pl.LazyFrame, customers: pl.Series, articles: pl.Series, has_price: bool) -> pl.DataFrame:
     """Days and places as integers, null where there is none, in the order of the file.
 
     An Enum has the codes that the order of its categories gives: places in the sorted ids. (A Categorical numbers
@@ -161,8 +161,8 @@ def _places(lines: pl.LazyFrame, customers: pl.Series, articles: pl.Series, colu
         place(CUSTOMER, customers),
         place(ARTICLE, articles),
         pl.col(DAY).str.to_date("%Y-%m-%d", strict=False).cast(pl.Int32),
-        (pl.col(PRICE) if PRICE in columns else pl.lit(None)).is_null().alias(PRICE),
-        *(pl.col(name).is_null() for name in columns if name not in (*REQUIRED, PRICE)),
+        (pl.col(PRICE) if has_price else pl.lit(None)).is_null().alias(PRICE),
+        pl.exclude(*REQUIRED, PRICE).is_null(),
     ).collect(engine="streaming")[:, :4]
 
 

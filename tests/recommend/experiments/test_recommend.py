@@ -230,6 +230,8 @@ def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:
         lacking = {name: value for name, value in whole.items() if name != key}
         (first / "result.json").write_text(json.dumps(lacking), encoding="utf-8")
         assert refused_by("recommend", path) == f"{first / 'result.json'}: is not as it was written; {remedy}"
+    (first / "result.json").write_text(json.dumps(whole | {"short_lists": math.nan}), encoding="utf-8")
+    assert "is not as it was written" in refused_by("recommend", path)
     (first / "result.json").write_text("{", encoding="utf-8")
     assert remedy in refused_by("recommend", path)
 
