@@ -1,6 +1,6 @@
 """The features that a model of the recipe reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def features_of(model: Model, train: Purchases, seed: int) -> ReadFeatures | Non
         return ReadFeatures(drawn, len(train.article_ids))
     store, early = FeatureStore.open(Path(model.features)), None if model.missing else model.pca
     stored = item_features(store, train.article_ids, early)
-    known, lacking = int(stored.known.sum()), without_features(stored, train.article_ids)
+    known = int(stored.known.sum())
+    lacking = without_features(replace(stored, name=store.path.name), train.article_ids)  # one name for all its models
     if model.missing is None:
         return ReadFeatures(stored, known, lacking=lacking)
     captions = item_features(FeatureStore.open(model.captions), train.article_ids) if model.captions else None

@@ -62,7 +62,7 @@ def choose(model: Model, data: OpenDataset, seed: int, k: int, checkpoint: Path)
     stops = getattr(model, "early_stopping", False)
     if not model.tune and not stops:
         return model, []
-    part, trials = data.validation(), []
+    part, trials = data.validation(k), []
     read = features_of(model, part.train, seed)
     features = read.features if read else None
     for number, values in enumerate(product(*model.tune.values())):
