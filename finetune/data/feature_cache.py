@@ -65,6 +65,10 @@ class FeatureStore:
 
         Raises `UserError` if it is none, or one that is damaged, cut short or has an id twice.
         """
+        if not path.exists():
+            raise UserError(
+                f"{path}: expected a feature store, found nothing; name one, or make it by `lookbook embed`"
+            )
         if not (path / ABOUT).is_file():
             raise UserError(f"{path}: expected a feature store, found no {ABOUT} in it; {remedy}")
         reader = JsonReader(read_json_object(path / ABOUT, remedy), str(path / ABOUT), remedy)

@@ -8,16 +8,14 @@ from metrics.common.version import installed_version
 from metrics.measures.statistics import SAMPLES, TRIALS
 from recommend.experiments.comparisons import Comparisons
 from recommend.experiments.measured import ALL, main_measures
+from recommend.experiments.models import Model
 from recommend.experiments.published import SOURCE, published_rows
 from recommend.experiments.recipe import Dataset, Recipe
 from recommend.experiments.results import Place
-from recommend.interactions.settings import AUGMENTED, FILTERED
-from recommend.interactions.splits import PER_USER
-from recommend.interactions.table1 import PUBLISHED
+from recommend.experiments.unlike import unlike_data, unlike_models
 from recommend.ranking.protocol import Protocol
 
 TITLE = "Recommenders on purchases"
-_SETTINGS = {"Original": FILTERED, "Unfiltered & Augmented": AUGMENTED}  # of Table 1, by the columns of Table 5
 Content = dict[str, Any]
 
 
@@ -56,7 +54,7 @@ def content_of(
 def _dataset(
     recipe: Recipe, dataset: Dataset, places: Mapping[tuple[str, str], Place], comparisons: Comparisons
 ) -> Content:
-    rows = [_row(dataset, model.title, model.published, places) for of, model in recipe.rows() if of == dataset]
+    rows = [_row(dataset, model, places) for of, model in recipe.rows() if of == dataset]
     finished = [row for row in rows if row["result"]]
     finished.sort(key=lambda row: -row["result"]["estimates"][ALL][f"nDCG@{recipe.k}"]["value"])
     ordered = {row["model"]: places[dataset.name, row["model"]] for row in finished}
@@ -69,27 +67,30 @@ def _dataset(
         "candidates": dataset.candidates,
         "published": dataset.published,
         "facts": facts,
-        "warning": _unlike_published(dataset, facts) if facts else None,
+        "warning": unlike_data(dataset, facts) if facts else None,
+        "unlike_models": unlike_models(rows) if dataset.published else [],
         "rows": rows,
         "only_published": [{"model": one.setting, "published": one.scores} for one in others],
         "differences": comparisons.of(ordered, recipe.against),
     }
 
 
-def _row(dataset: Dataset, title: str, published: str | None, places: Mapping[tuple[str, str], Place]) -> Content:
-    place = places.get((dataset.name, title))
+def _row(dataset: Dataset, model: Model, places: Mapping[tuple[str, str], Place]) -> Content:
+    place = places.get((dataset.name, model.title))
     scores = {one.setting: one.scores for one in published_rows() if one.dataset == dataset.published}
     result = place.read() if place else None
     signatures = {}
     if result:
         protocol = Protocol(**result["protocol"])
         signatures = {
-            name: protocol.signature(name, one["customers"]) for name, one in result["estimates"][ALL].items()
+            name: protocol.signature(name, one["customers"], result["lookbook"])
+            for name, one in result["estimates"][ALL].items()
         }
     return {
-        "model": title,
-        "published_as": published,
-        "published": scores.get(published or ""),
+        "model": model.title,
+        "recommender": model.kind,
+        "published_as": model.published,
+        "published": scores.get(model.published or ""),
         "result": _without_inputs(result) if result else None,
         "signatures": signatures,
         "folder": place.folder.name if place else None,
@@ -98,18 +99,3 @@ def _row(dataset: Dataset, title: str, published: str | None, places: Mapping[tu
 
 def _without_inputs(result: Mapping[str, Any]) -> Content:
     return {key: value for key, value in result.items() if key != "inputs"}
-
-
-def _unlike_published(dataset: Dataset, facts: Mapping[str, Any]) -> str | None:
-    """Why figures do not compare with the paper's, None if they do, or if none of these are shown."""
-    if dataset.published is None:
-        return None
-    theirs = PUBLISHED[_SETTINGS[dataset.published]]
-    same = (facts["train"], facts["test"]) == (theirs.train, theirs.test)
-    if same and (dataset.split, dataset.candidates, dataset.customers) == (PER_USER, "trained", "with-history"):
-        return None
-    return (
-        f"Our figures are not comparable with the published ones: those are of {theirs.train:,} training and "
-        f"{theirs.test:,} test purchases of H&M, split {PER_USER}, candidates trained; ours of {facts['train']:,} and "
-        f"{facts['test']:,}, split {dataset.split}, candidates {dataset.candidates}."
-    )

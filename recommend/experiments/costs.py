@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass, replace
-from importlib import import_module
 from itertools import product
 
 import numpy as np
@@ -17,6 +16,7 @@ from recommend.recommenders.vbpr.model import VBPR
 
 SECONDS = 2.0  # after which a probe is long enough
 _FIRST = 20_000  # purchases of the first probe
+_UNTIMED = 2_000  # of a fit before it, for what a process does only once
 _CUSTOMERS = 2_048  # whose lists are timed
 _SEED = 42
 _STATE = {"sgd": 1, "adagrad": 2, "sparse-adam": 3}  # numbers that an optimizer holds for each parameter
@@ -36,9 +36,8 @@ def cost_of(model: Model, part: Part, seed: int, k: int) -> Cost:
 
     Epochs and the trials on the validation part multiply it: all epochs, even where training may stop earlier.
     """
-    features = features_of(model, part.train, seed)
-    if hasattr(model, "early_stopping"):
-        import_module("recommend.recommenders.vbpr.run")  # so that no probe is of PyTorch's start
+    read = features_of(model, part.train, seed)
+    features = read.features if read else None
     fit_seconds, fitted = _fit_seconds(model, part, features, seed)
     customers = part.relevant.customers
     few = customers[:: max(1, len(customers) // _CUSTOMERS)]
@@ -52,6 +51,7 @@ def _fit_seconds(model: Model, part: Part, features: ItemFeatures | None, seed: 
     """Seconds of one fit, of one epoch, on all purchases; and what the last probe has fitted."""
     once = model.with_settings({"epochs": 1, "early_stopping": False}) if hasattr(model, "early_stopping") else model
     order = np.random.default_rng(_SEED).permutation(part.train.customer_count)
+    fit(once, replace(part, train=_sample(part.train, order, _UNTIMED)), features, seed)
     size, seconds, work = _FIRST, 0.0, 0.0
     while True:
         sample = _sample(part.train, order, size)

@@ -71,16 +71,22 @@ class OpenDataset:
         articles = {"bought": len(np.unique(self.purchases.articles)), "candidates": len(self.test.train.article_ids)}
         return self.facts.as_dict() | articles
 
-    def validation(self) -> Part:
-        """Training without its end, and that end, cut by the same rule; the test part is no part of it."""
+    def validation(self, k: int) -> Part:
+        """Training without its end, and that end, cut by the same rule; the test part is no part of it.
+
+        Raises `UserError` if no list of `k` candidates can be made.
+        """
         parts = split(self.purchases, self.section.split, validation=True)
         if parts.validation is None:
             raise ValueError("a split with a validation part has one")
-        return _part(self.section, Split(parts.train, None, parts.validation))
+        return _with_candidates(k, _part(self.section, Split(parts.train, None, parts.validation)), self.section)
 
 
-def open_dataset(section: Dataset) -> OpenDataset:
-    """Read and divide the purchases. Raises `UserError` if the folder is missing or nothing is left to measure."""
+def open_dataset(section: Dataset, k: int) -> OpenDataset:
+    """Read and divide the purchases.
+
+    Raises `UserError` if the folder is missing, nothing is left to measure, or no list of `k` candidates can be made.
+    """
     purchases = PurchasesFolder.open(section.purchases).purchases(section.setting)
     parts = split(purchases, section.split)
     test = _part(section, parts)
@@ -89,7 +95,14 @@ def open_dataset(section: Dataset) -> OpenDataset:
             f"datasets: {section.name}: no customer has purchases in both training and test; choose another split, or "
             "customers: all"
         )
-    return OpenDataset(section, purchases, split_facts(parts), test)
+    return OpenDataset(section, purchases, split_facts(parts), _with_candidates(k, test, section))
+
+
+def _with_candidates(k: int, part: Part, section: Dataset) -> Part:
+    candidates = len(part.train.article_ids)
+    if k > candidates:
+        raise UserError(f"ks: {k}: data set {section.name} has {candidates:,} candidates; measure shorter lists")
+    return part
 
 
 def _part(section: Dataset, parts: Split) -> Part:

@@ -62,8 +62,9 @@ def choose(model: Model, data: OpenDataset, seed: int, k: int, checkpoint: Path)
     stops = getattr(model, "early_stopping", False)
     if not model.tune and not stops:
         return model, []
-    part, trials = data.validation(), []
-    features = features_of(model, part.train, seed)
+    part, trials = data.validation(k), []
+    read = features_of(model, part.train, seed)
+    features = read.features if read else None
     for number, values in enumerate(product(*model.tune.values())):
         changed = dict(zip(model.tune, values, strict=True))
         tried = model.with_settings(changed)

@@ -3,20 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.files import sha256
 from recommend.experiments.data import OpenDataset, Part
 from recommend.experiments.fitting import fit
-from recommend.experiments.models import Model
+from recommend.experiments.models import Reading, WithFeatures
 from recommend.experiments.recipe import Masking, Recipe
 from recommend.experiments.results import Place
 from recommend.interactions.interactions import Purchases
 from recommend.interactions.purchases import PurchasesFolder
 from recommend.recommenders.base import ItemFeatures, Recommender
-from recommend.recommenders.features import item_features
+from recommend.recommenders.features import item_features, reduced
 from recommend.recommenders.missing.held_out import held_out
+from recommend.recommenders.missing.imputation import METHODS
+from recommend.recommenders.missing.kept_lists import KeptLists
 from recommend.recommenders.missing.masking import masking_study
 
 
@@ -28,7 +31,7 @@ def masking_place(recipe: Recipe, masking: Masking) -> Place:
         "purchases": PurchasesFolder.open(dataset.purchases).digest,
         "features": FeatureStore.open(masking.features).digest,
         "captions": [sha256(masking.captions), sha256(masking.items)],
-        "models": {model.title: model.settings() for model in _models(recipe, masking).values()},
+        "models": {title: {**one.settings(), "pca": one.pca} for title, one in masked_models(recipe, masking).items()},
         "shares": list(masking.shares),
         "k": recipe.k,
         "seed": recipe.seed,
@@ -36,8 +39,13 @@ def masking_place(recipe: Recipe, masking: Masking) -> Place:
     return Place.of(recipe.output, f"{dataset.name} masking", inputs)
 
 
-def study(recipe: Recipe, masking: Masking, data: OpenDataset) -> dict[str, Any]:
-    """The result of the masking study, for JSON."""
+def fits(masking: Masking) -> int:
+    """How often the study fits each of its models: with nothing hidden, and for each share by each method."""
+    return 1 + len(masking.shares) * len(METHODS)
+
+
+def study(recipe: Recipe, masking: Masking, data: OpenDataset, unfinished: Path) -> dict[str, Any]:
+    """The result of the masking study, for JSON; the folder `unfinished` keeps every fit until all are made."""
     part, store = data.test, FeatureStore.open(masking.features)
     ids = part.train.article_ids
     found = masking_study(
@@ -45,17 +53,21 @@ def study(recipe: Recipe, masking: Masking, data: OpenDataset) -> dict[str, Any]
         part.relevant,
         item_features(store, ids),
         held_out(masking.captions, masking.items, store, ids),
-        {title: partial(_fit, model, part, recipe.seed) for title, model in _models(recipe, masking).items()},
+        {title: partial(_fit, model, part, recipe.seed) for title, model in masked_models(recipe, masking).items()},
         masking.shares,
         k=recipe.k,
         seed=recipe.seed,
+        keep=KeptLists(unfinished, fits(masking) * len(masking.models)),
     )
     return {"dataset": masking.dataset, "estimates": {}, **asdict(found)}
 
 
-def _fit(model: Model, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
-    return fit(model, replace(part, train=train), features, seed)
+def _fit(model: Reading, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
+    """The row's own model: features that were filled in are reduced as the recipe says."""
+    read = features if model.pca is None else reduced(features, model.pca)
+    return fit(model, replace(part, train=train), read, seed)
 
 
-def _models(recipe: Recipe, masking: Masking) -> Mapping[str, Model]:
-    return {model.title: model for model in recipe.models if model.title in masking.models}
+def masked_models(recipe: Recipe, masking: Masking) -> Mapping[str, Reading]:
+    """The models of the study, by title."""
+    return {one.title: one for one in recipe.models if isinstance(one, WithFeatures) and one.title in masking.models}

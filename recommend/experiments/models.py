@@ -226,3 +226,5 @@ Model = Annotated[
     | Hybrid,
     Field(discriminator="recommender"),
 ]
+Reading = Content | VBPR | Hybrid
+"""A model `WithFeatures`."""

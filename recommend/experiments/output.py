@@ -15,7 +15,7 @@ from metrics.reports.comparison_tables import latex
 from recommend.common.own_files import refuse_other_page
 from recommend.common.page import page_mark, write_page
 from recommend.experiments.content import TITLE, Content, published_name
-from recommend.experiments.tables import sections, together
+from recommend.experiments.tables import remarks, sections, together
 
 NAME = "recommend"
 LEDE = "Which articles a customer buys next: models on the same purchases, beside the paper's Table 5"
@@ -59,7 +59,7 @@ def show(content: Content) -> None:
             shown = cells[place * width : (place + 1) * width]
             if any(cell != figure(None) for cell in shown):
                 table.add_row(title, whose, *shown)
-        print_tables(table, *([dataset["warning"]] if dataset["warning"] else []))
+        print_tables(table, *remarks(dataset))
 
 
 def _joined(content: Content) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _joined(content: Content) -> dict[str, Any]:
         "source": content["source"],
         "datasets": [one["name"] for one in content["datasets"]],
         "measures": [published_name(name) for name in content["measures"]],
-        "warnings": [one["warning"] for one in content["datasets"] if one["warning"]],
+        "warnings": [warning for one in content["datasets"] for warning in remarks(one)],
     }
 
 

@@ -60,9 +60,10 @@ class Dataset(Section):
 class Masking(Section):
     """A study of missing features: known ones are hidden, filled in by each method, and what is recommended compared.
 
-    `dataset`, `models`: names of one of the data sets, and of models that read features. `features`: a store of
-    descriptions. `captions`: of the test split of a captioner's run, whose items.parquet is `items`; only those of
-    articles stand in whose product and description the run did not train on. `shares`: of the descriptions, hidden.
+    `dataset`, `models`: names of one of the data sets, and of models that read `features`, a store of descriptions, and
+    whose settings are given, not tuned. `captions`: of the test split of a captioner's run, whose items.parquet is
+    `items`; only those of articles stand in whose product and description the run did not train on. `shares`: of the
+    descriptions, hidden.
     """
 
     dataset: str
@@ -92,6 +93,8 @@ class Recipe(Section):
     def _names(self) -> Self:
         datasets = _distinct("datasets", [one.name for one in self.datasets])
         models = _distinct("models", [one.title for one in self.models])
+        if len(set(self.ks)) < len(self.ks):
+            raise ValueError(f"ks: expected different lengths of list, found {', '.join(map(str, self.ks))}")
         named = [(f"models.{place}.datasets", one.datasets, datasets) for place, one in enumerate(self.models)]
         named.append(("against", self.against, models))
         if self.masking:
@@ -104,6 +107,8 @@ class Recipe(Section):
             for name in names:
                 if name not in known:
                     raise ValueError(f"{key}: expected one of {', '.join(known)}{nearest(name, known)}")
+        if self.masking:
+            _check_masked(self.masking, self.models)
         return self
 
     @property
@@ -130,6 +135,22 @@ def _distinct(key: str, names: list[str]) -> list[str]:
     if repeated:
         raise ValueError(f"{key}: two entries are called {repeated}; give one a name of its own")
     return names
+
+
+def _check_masked(masking: Masking, models: Iterable[Model]) -> None:
+    """Raise `ValueError` for settings that the study, which fits a model many times, would not follow."""
+    for model in models:
+        if not isinstance(model, WithFeatures) or model.title not in masking.models:
+            continue
+        if model.features != str(masking.features):
+            raise ValueError(f"masking.models: {model.title} reads {model.features}, not masking.features")
+        chooses = {"tune": model.tune, "early_stopping": getattr(model, "early_stopping", False)}
+        refused = [name for name, given in {**chooses, "missing": model.missing}.items() if given]
+        if refused:
+            raise ValueError(
+                f"masking.models: {model.title} has {', '.join(refused)}: the study fills in itself and chooses "
+                "nothing; name a model with settings given"
+            )
 
 
 def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, read_json_object, write_text
-from recommend.experiments.measured import ALL, COLD, Slice
+from recommend.experiments.measured import Slice
 from recommend.ranking.hits import Hits, grouped
 
 _RESULT = "result.json"
-_FORMAT = 1
+_FORMAT = 2
+_REMEDY = "remove this folder, and the model is fitted again"
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,15 @@ class Place:
         return True
 
     def read(self) -> dict[str, Any]:
-        """What `write` was given, but for lists and values. Raises `UserError` if it is damaged."""
-        remedy = "remove this folder, and the model is fitted again"
-        result = read_json_object(self.folder / _RESULT, remedy)
-        if "inputs" not in result or "estimates" not in result:
-            raise UserError(f"{self.folder / _RESULT}: expected inputs and estimates, found neither; {remedy}")
+        """What `write` was given, but for lists and values. Raises `UserError` if anything of it was changed since."""
+        result = read_json_object(self.folder / _RESULT, _REMEDY, parse_constant=str)
+        if result.pop("sha256", None) != _digest(result):
+            raise UserError(f"{self.folder / _RESULT}: is not as it was written; {_REMEDY}")
         return result
 
     def hits(self) -> dict[str, Hits]:
-        """The hits of each slice's customers. Raises `UserError` if a file is damaged."""
-        names = [name for name in (ALL, COLD) if (self.folder / _file(name)).exists()]
-        return {name: self._hits(self.folder / _file(name)) for name in names}
+        """The hits of each slice's customers. Raises `UserError` if a file is missing or damaged."""
+        return {name: self._hits(self.folder / _file(name)) for name in self.read()["slices"]}
 
     def _hits(self, path: Path) -> Hits:
         try:
@@ -74,14 +73,24 @@ class Place:
             rows = marks.flatten().to_numpy(zero_copy_only=False).reshape(len(marks), -1)
             return grouped(rows, table["relevant"].to_numpy().astype(np.int64))
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            raise UserError(f"{path}: cannot read it ({error}); remove {self.folder}, and fit again") from error
+            raise UserError(f"{path}: cannot read it ({error}); {_REMEDY}") from error
 
     def write(self, result: Mapping[str, Any], slices: Mapping[str, Slice], ks: Sequence[int]) -> None:
         """Write a result, whole or not at all. Raises `UserError` if it cannot be written."""
         with atomic_folder(self.folder) as draft:
             for name, one in slices.items():
                 pq.write_table(_table(one, ks), draft / _file(name), compression="zstd")
-            write_text(draft / _RESULT, json.dumps({"inputs": self.inputs, **result}, indent=1, allow_nan=False) + "\n")
+            whole = {"inputs": self.inputs, "slices": list(slices), **result}
+            write_text(draft / _RESULT, _text({"sha256": _digest(whole), **whole}))
+
+
+def _digest(result: Mapping[str, Any]) -> str:
+    """SHA-256 of a result, so that one from which anything is missing is not taken for whole."""
+    return hashlib.sha256(_text(result).encode()).hexdigest()
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
 
 def _table(one: Slice, ks: Sequence[int]) -> pa.Table:

@@ -99,15 +99,15 @@ def finish(row: Row, data: OpenDataset, recipe: Recipe) -> None:
     part, unfinished, lap = data.test, row.place.unfinished, _Laps()
     chosen, trials = choose(row.model, data, recipe.seed, recipe.k, unfinished)
     lap("choose")
-    features = features_of(chosen, part.train, recipe.seed)
-    recommender = fit(chosen, part, features, recipe.seed, unfinished / "final")
+    read = features_of(chosen, part.train, recipe.seed)
+    recommender = fit(chosen, part, read.features if read else None, recipe.seed, unfinished / "final")
     lap("fit")
     lists = recommender.recommend(part.relevant.customers, recipe.k, not recommender.only_repeats)
     lap("recommend")
     slices = slices_of(lists.ids, part)
     result = {
         "settings": recommender.settings(),
-        "features": described(features, part.train),
+        "features": described(read),
         "trials": [asdict(trial) for trial in trials],
         "protocol": asdict(_protocol(row.dataset, part, recommender.only_repeats, recipe.seed)),
         "facts": data.account,

@@ -1,5 +1,6 @@
 """All rows of a recipe, one after the other; interrupted and started again, it continues with what is unfinished."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ class _Rows:
             if row.place.is_finished():
                 print(f"{name}: finished already", flush=True)
                 continue
+            print(name, flush=True)
             data, start = self._open(row.dataset), time.perf_counter()
             finish(row, data, self._recipe)
             self.write_table()
@@ -63,7 +65,8 @@ class _Rows:
         if masking is None or place is None or place.is_finished():
             return
         data, start = self._open(self._recipe.dataset(masking.dataset)), time.perf_counter()
-        place.write(study(self._recipe, masking, data), {}, self._recipe.ks)
+        place.write(study(self._recipe, masking, data, place.unfinished), {}, self._recipe.ks)
+        shutil.rmtree(place.unfinished, ignore_errors=True)
         print(f"masking: {duration(time.perf_counter() - start)}", flush=True)
 
     def write_table(self) -> Content:
@@ -77,7 +80,7 @@ class _Rows:
     def _open(self, dataset: Dataset) -> OpenDataset:
         if self._opened is None or self._opened.section != dataset:
             self._opened = None  # so that the purchases of one data set alone are in memory
-            self._opened = open_dataset(dataset)
+            self._opened = open_dataset(dataset, self._recipe.k)
         return self._opened
 
 

@@ -71,7 +71,7 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
         yield PageSection(dataset["name"], "No model is finished.")
         return
     names = content["measures"]
-    note = " ".join([*sentences(dataset, dataset["facts"]), *([dataset["warning"]] if dataset["warning"] else [])])
+    note = " ".join([*sentences(dataset, dataset["facts"]), *remarks(dataset)])
     tables = [
         PageTable(["Model", *map(published_name, names)], [_intervals(row, ALL, names) for row in finished], "Means"),
         _further(content, finished),
@@ -84,11 +84,23 @@ def _of_dataset(content: Content, dataset: Content) -> Iterator[PageSection]:
         yield PageSection(f"{dataset['name']}: differences", content["method"]["difference"] + ".", differing)
 
 
+def remarks(dataset: Content) -> list[str]:
+    """What keeps figures from being compared with the paper's; which articles had no features."""
+    read = [(row["result"] or {}).get("features") for row in dataset["rows"]]
+    lacking = dict.fromkeys(one["lacking"] for one in read if one and one["lacking"])
+    warnings = [dataset["warning"]] if dataset["warning"] else []
+    return [*warnings, *dataset["unlike_models"], *(f"{sentence}." for sentence in lacking)]
+
+
 def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
-    """Sentences on what a data set is: parts, customers, candidates, cold articles, baskets that are cut."""
+    """What a data set is, in sentences: parts, customers, candidates, cold articles, what the split cuts and mixes."""
     cut = (
         f"Of {100 * facts['cut_share']:.1f}% of the customers with a history the split cuts a basket inside a day: for "
         "them it is measured whether the rest of that basket is found."
+    )
+    future = (
+        f"{100 * facts['before_end_share']:.1f}% of the test purchases lie before the last day of training: models "
+        "learn from what others bought later."
     )
     return [
         f"Split {dataset['split']}: {facts['train']:,} purchases of training, {facts['test']:,} of test.",
@@ -99,6 +111,7 @@ def sentences(dataset: Content, facts: Mapping[str, Any]) -> list[str]:
         f"Of the {facts['test_articles']:,} articles bought in the test part nobody bought {facts['cold_articles']:,} "
         f"in training ({facts['cold_purchases']:,} purchases).",
         *([cut] if facts["cut_share"] else []),
+        *([future] if facts["before_end_share"] else []),
     ]
 
 
@@ -133,11 +146,17 @@ def _cost(result: Content) -> list[str]:
         f"{customers:,}",
         f"{result['short_lists']:,}",
         features["name"] if features else "–",
-        f"{features['known']:,} of {features['articles']:,}" if features else "–",
+        _with_features(features) if features else "–",
         duration(seconds["fit"] + seconds["choose"]),
         duration(seconds["recommend"]),
         _chosen(result["trials"]),
     ]
+
+
+def _with_features(features: Content) -> str:
+    filled = f"\n{features['filled']:,} filled in, {features['by_mean']:,} by the mean"
+    counts = f"{features['known']:,} of {features['articles']:,}"
+    return counts + (filled if features["filled"] or features["by_mean"] else "")
 
 
 def _chosen(trials: Sequence[Mapping[str, Any]]) -> str:
@@ -174,11 +193,13 @@ def _differences(content: Content, dataset: Content) -> Iterator[PageTable]:
                 yield PageTable(["Model", "less", *map(published_name, content["measures"]), f"p ({by})"], rows, named)
 
 
+def _gain(one: Mapping[str, Any] | None) -> str:
+    return f"{one['value']:+{SHOWN}}\n{one['low']:+{SHOWN}} to {one['high']:+{SHOWN}}" if one else "–"
+
+
 def _difference(one: Content, names: Sequence[str], by: str) -> list[str]:
     found = one["differences"]
-    cells = [
-        f"{found[name]['value']:+{SHOWN}}\n{found[name]['low']:+.5f} to {found[name]['high']:+.5f}" for name in names
-    ]
+    cells = [_gain(found[name]) for name in names]
     return [one["model"], one["from"], *cells, f"{found[by]['p']:.4f}\n{one['p_holm']:.4f} by Holm"]
 
 
@@ -186,7 +207,8 @@ def _masking(study: Content) -> PageSection:
     """The study of missing features: its sentences, and a table for each recommender."""
     title = f"Missing features, on {study['dataset']}"
     note = " ".join([*study["sentences"], *(f"{note[:1].upper()}{note[1:]}." for note in study["notes"])])
-    head = ["Filled in by", "hidden", "to find", f"nDCG@{study['k']}", "less mean imputation", "given the mean"]
+    less = ["less mean imputation", "less neighbours"]
+    head = ["Filled in by", "hidden", "to find", f"nDCG@{study['k']}", *less, "given the mean"]
     models = dict.fromkeys(row["model"] for row in study["rows"])
     tables = [
         PageTable(head, [_masked(row) for row in study["rows"] if row["model"] == model], model) for model in models
@@ -195,12 +217,11 @@ def _masking(study: Content) -> PageSection:
 
 
 def _masked(row: Content) -> list[str]:
-    gain = row["gain"]
     return [
         row["method"],
         f"{row['hidden']:,} ({row['share']:.0%})",
         f"articles: {row['articles']}",
         _with_interval(row["ndcg"]),
-        f"{gain['value']:+{SHOWN}}\n{gain['low']:+{SHOWN}} to {gain['high']:+{SHOWN}}" if gain else "–",
+        *(_gain(row[name]) for name in ("gain", "over_neighbours")),
         f"{row['by_mean']:,}",
     ]

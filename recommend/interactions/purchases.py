@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, check_folder, read_json_object, sha256, write_text
-from recommend.interactions.csv_file import Table, read_table
+from recommend.interactions.csv_file import COUNTED, Table, read_table
 from recommend.interactions.interactions import NOT_A_CANDIDATE, Purchases
 from recommend.interactions.settings import ARTICLES_CSV, ORIGINAL, SETTINGS, Articles, read_articles
 
@@ -21,6 +21,7 @@ _PURCHASES, _CUSTOMERS, _ARTICLES = "purchases.parquet", "customers.parquet", "a
 _TABLES = (_PURCHASES, _CUSTOMERS, _ARTICLES)
 _ABOUT = "purchases.json"
 _FORMAT = 1
+COUNTS = (*COUNTED, "filled", "undescribed")
 _REMEDY = "make it again by `lookbook purchases`, into another folder"
 
 
@@ -43,8 +44,9 @@ class PurchasesFolder:
         about = read_json_object(path / _ABOUT, "name a folder that `lookbook purchases` made")
         if about.get("format") != _FORMAT:
             raise UserError(f"{path / _ABOUT}: expected format {_FORMAT}, found {about.get('format')}; {_REMEDY}")
+        _check_whole(path / _ABOUT, about)
         for name in _TABLES:
-            if sha256(path / name) != about.get("files", {}).get(name):
+            if sha256(path / name) != about["files"].get(name):
                 raise UserError(f"{path / name}: is not as it was written; {_REMEDY}")
         return cls(path, about)
 
@@ -118,7 +120,19 @@ def write_purchases(data: Path, out: Path, items: Path | None = None) -> Purchas
     return PurchasesFolder(out, about)
 
 
+def _check_whole(path: Path, about: dict[str, Any]) -> None:
+    """Raise `UserError` if purchases.json lacks anything, or has something of another kind."""
+    kinds = {"sources": dict, "files": dict, "counts": dict, "unknown_articles": dict, "settings": list}
+    wrong = [name for name, kind in kinds.items() if not isinstance(about.get(name), kind)]
+    if not wrong:
+        wrong = [f"counts.{name}" for name in COUNTS if not isinstance(about["counts"].get(name), int)]
+    if wrong:
+        raise UserError(f"{path}: {', '.join(wrong)}: missing or of another kind; {_REMEDY}")
+
+
 def _made_before(path: Path, sources: dict[str, str]) -> PurchasesFolder:
+    if not (path / _ABOUT).is_file():
+        raise UserError(f"{path}: exists and is no folder that `lookbook purchases` made; give another --out")
     folder = PurchasesFolder.open(path)
     if folder.about["sources"] != sources:
         raise UserError(f"{path}: was made of other files; give another --out, or remove it")

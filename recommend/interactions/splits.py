@@ -28,6 +28,8 @@ class SplitFacts:
         test_articles: articles bought in the test part.
         cold_articles: those of them that nobody bought in training.
         cold_purchases: purchases of these in the test part.
+        before_end: purchases of the test part that lie before the last day of training: there models know what others
+            bought later.
     """
 
     train: int
@@ -40,15 +42,22 @@ class SplitFacts:
     test_articles: int
     cold_articles: int
     cold_purchases: int
+    before_end: int
 
     @property
     def cut_share(self) -> float:
         """The share of the customers with a history whose basket is cut inside a day."""
         return self.cut_in_a_day / self.with_history if self.with_history else 0.0
 
+    @property
+    def before_end_share(self) -> float:
+        """The share of the test purchases that lie before the last day of training; 0 if it is split by day."""
+        return self.before_end / self.test if self.test else 0.0
+
     def as_dict(self) -> dict[str, float]:
         """All figures, for JSON."""
-        return {**asdict(self), "cut_share": round(self.cut_share, 6)}
+        shares = {"cut_share": self.cut_share, "before_end_share": self.before_end_share}
+        return asdict(self) | {name: round(share, 6) for name, share in shares.items()}
 
 
 def split(purchases: Purchases, protocol: str, validation: bool = False) -> Split:
@@ -136,6 +145,7 @@ def split_facts(parts: Split) -> SplitFacts:
         test_articles=int(bought.sum()),
         cold_articles=int((bought & cold).sum()),
         cold_purchases=int(cold[test.articles].sum()),
+        before_end=int((test.days < train.days.max(initial=0)).sum()),
     )
 
 

@@ -26,8 +26,11 @@ class Protocol:
     customers: str
     seed: int
 
-    def signature(self, measure: str, n: int) -> str:
-        """The signature of a measure over n customers, its parts joined by bars; equal scores rank by article id."""
+    def signature(self, measure: str, n: int, lookbook: str | None = None) -> str:
+        """The signature of a measure over n customers, its parts joined by bars; equal scores rank by article id.
+
+        `lookbook`: the version that made the lists; default: the one installed.
+        """
         return "|".join(
             (
                 measure,
@@ -39,6 +42,6 @@ class Protocol:
                 f"n:{n}",
                 "unit:customer",
                 f"seed:{self.seed}",
-                f"lookbook:{installed_version()}",
+                f"lookbook:{lookbook or installed_version()}",
             )
         )

@@ -123,6 +123,9 @@ class Recommender(ABC):
     def load(cls, folder: Path) -> Self:
         """What `save` wrote, which recommends the same. Raises `UserError` if it is missing, damaged or another's."""
         settings = read_settings(folder, cls.name)
+        lacking = [field.name for field in fields(cls) if field.name not in settings]  # type: ignore[arg-type]
+        if lacking:
+            raise UserError(f"{folder}: settings {', '.join(lacking)} of {cls.name} are missing; fit it again")
         try:
             made = cls(**settings)
         except TypeError as error:

@@ -7,8 +7,10 @@ import numpy as np
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.errors import UserError
 from recommend.features.fusion import UnitVectors
-from recommend.features.reduce import reduce_vectors
+from recommend.features.reduce import draw_sample, reduce_vectors
+from recommend.features.reducers import fit, rows_to_fit
 from recommend.recommenders.base import ItemFeatures
+from recommend.recommenders.content import unit_rows
 
 _BATCH = 8192
 _NAMED = 5
@@ -42,6 +44,22 @@ def item_features(store: FeatureStore, article_ids: Sequence[str], dimensions: i
         rows[part] = store.rows(found[part]) if reduced is None else reduced.rows[found[part]]
     name = store.path.name if dimensions is None else f"{store.path.name} PCA {dimensions}"
     return ItemFeatures(rows, found >= 0, name)
+
+
+def reduced(features: ItemFeatures, dimensions: int) -> ItemFeatures:
+    """The unit vectors of articles with features, such as were filled in, reduced by PCA that is fitted on these.
+
+    Raises `UserError` if they cannot have so many dimensions.
+    """
+    places = np.flatnonzero(features.known)
+    vectors = unit_rows(features)
+    pca = fit("pca", vectors[places[draw_sample(len(places), rows_to_fit("pca", dimensions))]], dimensions)
+    assert pca.transform is not None  # noqa: S101  # PCA has one
+    rows = np.zeros((len(vectors), dimensions), dtype=np.float32)
+    for start in range(0, len(places), _BATCH):
+        part = places[start : start + _BATCH]
+        rows[part] = pca.transform(vectors[part])
+    return ItemFeatures(rows, features.known, f"{features.name}, PCA {dimensions}")
 
 
 def random_features(articles: int, dimensions: int = 64, seed: int = 42) -> ItemFeatures:

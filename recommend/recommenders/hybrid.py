@@ -1,7 +1,7 @@
 """A recommender of what is bought, and content for what nobody has bought yet, in one list."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,6 +42,7 @@ class Hybrid(Recommender):
         warm: the recommender of articles bought in training.
         settings_of_warm: its settings.
         share: of the places for cold articles, between 0 and 1.
+        seed: of `warm`, if that draws anything.
     """
 
     name: ClassVar[str] = "hybrid"
@@ -50,14 +51,17 @@ class Hybrid(Recommender):
     warm: str = ItemKNN.name
     settings_of_warm: dict[str, Any] = field(default_factory=dict)
     share: float = 0.25
+    seed: int = 42
 
     def __post_init__(self) -> None:
         if self.warm not in WARM:
             raise UserError(f"hybrid: warm: expected one of {', '.join(WARM)}, found {self.warm}")
         if not 0 < self.share < 1:
             raise UserError(f"hybrid: share: expected a number between 0 and 1, found {self.share}")
+        kind = WARM[self.warm]
+        drawn = {"seed": self.seed} if "seed" in {one.name for one in fields(kind)} else {}  # type: ignore[arg-type]
         try:
-            self._warm, self._content = WARM[self.warm](**self.settings_of_warm), Content()
+            self._warm, self._content = kind(**{**drawn, **self.settings_of_warm}), Content()
         except TypeError as error:
             raise UserError(f"hybrid: settings_of_warm: {self.warm} does not have them ({error})") from error
 

@@ -2,11 +2,12 @@
 
 The articles that really lack a description are too few to tell (404 of H&M's 105,100), and nobody knows what theirs
 would have been. So a share of the known descriptions is hidden, each method fills them in, and what is then recommended
-is compared with mean imputation on the same customers.
+is compared with mean imputation, and with the neighbours' mean, on the same customers.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,18 @@ from recommend.recommenders.missing.result import KNOWN, OF_ALL, OF_HIDDEN, Mask
 
 Mask = NDArray[np.bool_]
 Fit = Callable[[Purchases, ItemFeatures], Recommender]
+Made = tuple[Lists, int]
+"""The lists of a recommender, and how many articles its features gave the mean."""
+Keep = Callable[[str, Callable[[], Made]], Made]
+"""Given the name of a fit and what makes it, that fit: made now, or kept from an earlier time."""
 SHARES = (0.2, 0.5)
 REFERENCE: Method = "mean"
+REFERENCES: tuple[Method, Method] = (REFERENCE, "neighbours")
+
+
+def made_anew(name: str, make: Callable[[], Made]) -> Made:  # a `Keep`
+    """Keeps nothing."""
+    return make()
 
 
 def masking_study(
@@ -37,6 +48,7 @@ def masking_study(
     methods: Sequence[Method] = METHODS,
     k: int = 12,
     seed: int = 42,
+    keep: Keep = made_anew,
 ) -> MaskingStudy:
     """Hide shares of the known features, fill them in by each method, fit each recommender and compare.
 
@@ -50,17 +62,18 @@ def masking_study(
         methods: of imputation; mean is always among them.
         k: length of the lists.
         seed: of what is hidden, and of random features.
+        keep: where fits are kept, so that a study that was interrupted goes on.
 
     Raises:
         UserError: a share is none, captions of too few articles may stand in, or as `impute`.
     """
     order = _order(features, captions, seed)
     hidden = {share: _hidden(order, captions.groups, features, share) for share in sorted(shares)}
-    setting = _Setting(train, relevant, k, captions.features, seed)
+    setting = _Setting(train, relevant, k, captions.features, seed, keep)
     used: list[Method] = [REFERENCE, *(method for method in methods if method != REFERENCE)]
     rows: list[MaskedRow] = []
     for model, fit in models.items():
-        whole = setting.lists(fit(train, features))
+        whole = setting.whole(model, fit, features)
         for share, mask in hidden.items():
             rows += setting.compare(model, fit, share, features, mask, used, whole)
     return MaskingStudy(k, rows, [sentence(model, rows, k) for model in models], _notes(captions, hidden))
@@ -73,6 +86,7 @@ class _Setting:
     k: int
     captions: ItemFeatures
     seed: int
+    keep: Keep
 
     def compare(
         self,
@@ -88,22 +102,34 @@ class _Setting:
         rows = features.rows.copy()
         rows[hidden] = 0
         masked = replace(features, rows=rows, known=features.known & ~hidden)
-        made: dict[str, tuple[Lists, int]] = {method: self._filled(fit, masked, method) for method in methods}
-        reference = self._hits(made[REFERENCE][0], hidden)
+        made: dict[str, Made] = {}
+        for method in methods:
+            make = partial(self._filled, fit, masked, method)
+            made[method] = self.keep(f"{model}, {100 * share:g}% hidden, {method}", make)
+        references = {name: self._hits(made[name][0], hidden) for name in REFERENCES if name in made}
         name = f"nDCG@{self.k}"
-        for method, (lists, by_mean) in (made | {KNOWN: (whole, 0)}).items():
+        for filling, (lists, by_mean) in (made | {KNOWN: (whole, 0)}).items():
             for articles, found in self._hits(lists, hidden).items():
                 ndcg = estimates(found, [self.k])[name]
-                gain = None if method == REFERENCE else differences(found, reference[articles], [self.k])[name]
-                yield MaskedRow(model, share, int(hidden.sum()), method, articles, ndcg, gain, by_mean)
+                gains = [
+                    differences(found, references[other][articles], [self.k])[name]
+                    if other in references and filling != other
+                    else None
+                    for other in REFERENCES
+                ]
+                yield MaskedRow(model, share, int(hidden.sum()), filling, articles, ndcg, gains[0], gains[1], by_mean)
 
-    def lists(self, fitted: Recommender) -> Lists:
+    def whole(self, model: str, fit: Fit, features: ItemFeatures) -> Lists:
+        """The lists of the model from which nothing is hidden."""
+        return self.keep(f"{model}, {KNOWN}", lambda: (self._lists(fit(self.train, features)), 0))[0]
+
+    def _lists(self, fitted: Recommender) -> Lists:
         return fitted.recommend(self.relevant.customers, self.k).ids
 
-    def _filled(self, fit: Fit, masked: ItemFeatures, method: Method) -> tuple[Lists, int]:
+    def _filled(self, fit: Fit, masked: ItemFeatures, method: Method) -> Made:
         imputed = impute(masked, method, self.train.matrix, self.captions, self.seed)
         train = without_unknown(self.train, masked) if method == "drop" else self.train
-        return self.lists(fit(train, imputed.features)), imputed.by_mean
+        return self._lists(fit(train, imputed.features)), imputed.by_mean
 
     def _hits(self, lists: Lists, hidden: Mask) -> dict[str, Hits]:
         only = self.relevant.only(hidden)

@@ -3,64 +3,16 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from feature_stores import write_store
 from filelock import FileLock
-from purchase_files import Line, items_file, kaggle_purchases
 from recommending import done, refused_by
+from shops import content_of, means, recipe
 from typer.testing import CliRunner
-
-ARTICLES = [f"01{place:08d}" for place in range(24)]
-KINDS = 3
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 customers with a taste for one of three kinds of article; the last three articles launch on the last day."""
-    folder = tmp_path_factory.mktemp("shop")
-    draw = np.random.default_rng(0)
-    lines: list[Line] = []
-    for customer in range(60):
-        liked = [place for place in range(21) if place % KINDS == customer % KINDS]
-        bought = draw.choice(liked, 6, replace=False)
-        lines += [(f"2020-09-0{day + 1}", f"c{customer:02d}", ARTICLES[place]) for day, place in enumerate(bought)]
-        if customer < 30:
-            lines.append(("2020-09-08", f"c{customer:02d}", ARTICLES[21 + customer % KINDS]))
-    kaggle_purchases(folder / "csv", sorted(lines), ARTICLES)
-    rows = [(key, f"{key}.jpg", "A top.", "train" if place % 2 else "test") for place, key in enumerate(ARTICLES)]
-    done("purchases", folder / "csv", "--items", items_file(folder / "items.parquet", rows), "--out", folder / "bought")
-    vectors = 3 * np.eye(KINDS)[np.arange(24) % KINDS] + draw.normal(0, 0.2, (24, KINDS))
-    write_store(folder / "photos", ARTICLES, vectors)
-    return folder
-
-
-def recipe(shop: Path, output: Path, models: Sequence[dict[str, Any]], **others: Any) -> Path:
-    """A recipe on the shop's purchases, beside its output."""
-    datasets = [{"name": "80/20", "purchases": str(shop / "bought")}]
-    values = {"output": str(output), "datasets": datasets, "models": list(models), "ks": [2, 5]} | others
-    output.parent.mkdir(parents=True, exist_ok=True)
-    path = output.parent / f"{output.name}.yaml"
-    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    return path
-
-
-def content_of(output: Path) -> Any:
-    return json.loads((output / "recommend.json").read_text(encoding="utf-8"))
-
-
-def means(output: Path, dataset: int = 0, part: str = "all") -> dict[str, float]:
-    """nDCG@5 by model."""
-    rows = content_of(output)["datasets"][dataset]["rows"]
-    return {row["model"]: row["result"]["estimates"][part]["nDCG@5"]["value"] for row in rows}
-
 
 COLD: dict[str, Any] = {"name": "cold", "split": "from-2020-09-08", "candidates": "catalogue"}
 MODELS: list[dict[str, Any]] = [
@@ -132,14 +84,19 @@ def test_published_figures_stand_beside_ours_in_every_form(table: Path) -> None:
     assert {line["measure"]: line["value"] for line in published}["MAP@12"] == "0.00917"
 
 
-def test_what_is_finished_is_not_fitted_again(shop: Path, tmp_path: Path) -> None:
+def test_what_is_finished_is_not_fitted_again(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "out"
     first = done("recommend", recipe(shop, output, MODELS[:2]))
     assert "[2/2] 80/20: MostPop: " in first
+    for module in ("rows", "content"):
+        monkeypatch.setattr(f"recommend.experiments.{module}.installed_version", lambda: "later")
+    monkeypatch.setattr("recommend.ranking.protocol.installed_version", lambda: "later")
     before = (output / "recommend.csv").read_text(encoding="utf-8")
     second = done("recommend", recipe(shop, output, MODELS[:3]))
     assert second.count("finished already") == 2
     assert "[3/3] 80/20: ItemKNN (k=20): " in second
+    rows = content_of(output)["datasets"][0]["rows"]
+    assert [row["signatures"]["nDCG@5"].endswith("|lookbook:later") for row in rows] == [False, False, True]
     done("recommend", recipe(shop, output, MODELS[:2]))
     assert (output / "recommend.csv").read_text(encoding="utf-8") == before
     changed = [MODELS[0], {"recommender": "most-popular", "days": 2}]
@@ -199,7 +156,7 @@ def test_validate_names_all_that_is_missing_and_prints_what_rows_take(
     result = CliRunner().invoke(app, ["validate", str(missing)])
     assert "2 error(s)" in result.stderr and "80/20: nowhere/purchases.json: no such file" in result.stderr
     assert result.exit_code == 2
-    assert f"content: {tmp_path / 'none'}: expected a feature store" in result.stderr
+    assert f"content: {tmp_path / 'none'}: expected a feature store, found nothing; " in result.stderr
     whole = recipe(shop, tmp_path / "out", MODELS)
     result = CliRunner().invoke(app, ["validate", str(whole)])
     assert result.exit_code == 0, result.output
@@ -231,7 +188,8 @@ def test_a_wrong_model_is_one_message(shop: Path, tmp_path: Path, model: dict[st
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        ({"ks": [30]}, "k: expected 1 to 21, the candidates of random; found 30"),
+        ({"ks": [30]}, "ks: 30: data set 80/20 has 21 candidates; measure shorter lists"),
+        ({"ks": [5, 12, 5]}, "ks: expected different lengths of list, found 5, 12, 5"),
         ({"ks": [0]}, "ks.0: expected a number greater than 0"),
         ({"against": ["x"]}, "against: expected one of random"),
         ({"models": MODELS[:1] * 2}, "two entries are called random"),
@@ -258,38 +216,43 @@ def test_files_of_others_and_an_output_in_use_are_left_alone(shop: Path, tmp_pat
         assert "another process is at it" in refused_by("recommend", path)
 
 
-def test_missing_features_are_studied(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Captions that say the same as what is hidden; how those that may stand in are found is tested elsewhere."""
-    from recommend.recommenders.features import item_features
-    from recommend.recommenders.missing.held_out import HeldOut
-
-    def same(captions: Path, items: Path, store: Any, ids: list[str]) -> HeldOut:
-        return HeldOut(item_features(store, ids), np.arange(len(ids)), [f"{captions.name} and {items.name}"])
-
-    monkeypatch.setattr("recommend.experiments.masking.held_out", same)
-    for name in ("captions.jsonl", "items.parquet"):
-        (tmp_path / name).touch()
-    model = {"recommender": "content", "name": "photo", "features": str(shop / "photos")}
-    masking = {"dataset": "80/20", "models": ["photo"], "features": str(shop / "photos"), "shares": [0.5]}
-    masking |= {"captions": str(tmp_path / "captions.jsonl"), "items": str(tmp_path / "items.parquet")}
-    path = recipe(shop, tmp_path / "out", [model], masking=masking)
-    assert "masking: " in done("recommend", path)
-    study = content_of(tmp_path / "out")["masking"]
-    values = {(row["method"], row["articles"]): row["ndcg"]["value"] for row in study["rows"]}
-    assert values["captions", "all"] == pytest.approx(values["nothing hidden", "all"])
-    assert values["captions", "hidden"] > values["mean", "hidden"]
-    text = (tmp_path / "out" / "recommend.html").read_text(encoding="utf-8")
-    assert study["sentences"][0].startswith("photo: ") and "Captions.jsonl and items.parquet." in text
-    assert "masking: " not in done("recommend", path)
-    wrong = recipe(shop, tmp_path / "out", [model, MODELS[0]], masking={**masking, "models": ["random"]})
-    assert "masking.models: expected one of photo" in refused_by("recommend", wrong)
-
-
 def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:
     done("recommend", recipe(shop, tmp_path / "out", MODELS[:1]))
     path = recipe(shop, tmp_path / "out", MODELS[:2])
     [first] = (tmp_path / "out" / "rows").iterdir()
     (first / "customers-all.parquet").write_bytes(b"PAR1")
-    assert f"remove {first}" in refused_by("recommend", path)
+    remedy = "remove this folder, and the model is fitted again"
+    assert f"{first / 'customers-all.parquet'}: cannot read it" in refused_by("recommend", path)
+    (first / "customers-all.parquet").unlink()
+    assert remedy in refused_by("recommend", path)
+    whole = json.loads((first / "result.json").read_text(encoding="utf-8"))
+    for key in whole:
+        lacking = {name: value for name, value in whole.items() if name != key}
+        (first / "result.json").write_text(json.dumps(lacking), encoding="utf-8")
+        assert refused_by("recommend", path) == f"{first / 'result.json'}: is not as it was written; {remedy}"
+    (first / "result.json").write_text(json.dumps(whole | {"short_lists": math.nan}), encoding="utf-8")
+    assert "is not as it was written" in refused_by("recommend", path)
     (first / "result.json").write_text("{", encoding="utf-8")
-    assert "remove this folder, and the model is fitted again" in refused_by("recommend", path)
+    assert remedy in refused_by("recommend", path)
+
+
+def test_models_unlike_the_published_ones_are_said_to_be(shop: Path, tmp_path: Path) -> None:
+    vbpr = {"recommender": "vbpr", "features": str(shop / "photos"), "pca": 2, "epochs": 1, "optimizer": "adagrad"}
+    models = [
+        {"recommender": "user-knn", "published": "UserKNN (k=10)"},
+        {**vbpr, "published": "Visual (ResNet50)"},
+        {**vbpr, "published": "Multimodal (CLIP)"},
+        {"recommender": "item-knn", "published": "ItemKNN (k=20)"},
+    ]
+    datasets = [{"name": "80/20", "purchases": str(shop / "bought"), "published": "Original"}]
+    screen = done("recommend", recipe(shop, tmp_path / "out", models, datasets=datasets))
+    knn, of_features = content_of(tmp_path / "out")["datasets"][0]["unlike_models"]
+    assert knn.startswith("UserKNN (k=10): ") and "elliot_compat: true" in knn
+    assert of_features.startswith("Visual (ResNet50), Multimodal (CLIP): ")
+    assert "ours of adagrad, batches of 1,024, 1 epochs, features photos PCA 2." in of_features
+    for form in ("md", "html", "tex"):
+        assert "which is our model with elliot" in (tmp_path / "out" / f"recommend.{form}").read_text(encoding="utf-8")
+    assert knn in " ".join(screen.split())
+    models[0] |= {"elliot_compat": True}
+    done("recommend", recipe(shop, tmp_path / "out", models[:1], datasets=datasets))
+    assert content_of(tmp_path / "out")["datasets"][0]["unlike_models"] == []

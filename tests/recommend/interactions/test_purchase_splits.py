@@ -49,6 +49,8 @@ def test_facts_of_a_split() -> None:
     # tested: 3 twice, which nobody bought in training, and 0
     assert (facts.test_articles, facts.cold_articles, facts.cold_purchases) == (2, 1, 2)
     assert facts.as_dict()["cut_share"] == 0.5
+    assert (facts.before_end, facts.as_dict()["before_end_share"]) == (2, 0.666667)  # days 3 and 4; training ends on 5
+    assert split_facts(split(SHOP, "from-1970-01-06")).before_end == 0
 
 
 def test_only_articles_of_training_are_candidates() -> None:

@@ -174,7 +174,9 @@ def test_other_folders_are_kept_and_damage_is_noticed(data: Path, tmp_path: Path
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == first
     (data / "customers.csv").write_text("customer_id\nann\nbea\n")
     assert "was made of other files; give another --out" in refused_by("purchases", data, "--out", out)
-    assert "name a folder that `lookbook purchases` made" in refused_by("purchases", data, "--out", data)
+    (tmp_path / "empty").mkdir()
+    for other in (data, tmp_path / "empty"):
+        assert "made; give another --out" in refused_by("purchases", data, "--out", other)
     with pytest.raises(UserError, match="expected one of original, filtered, augmented"):
         open_purchases(out, "all")
     with (out / "purchases.parquet").open("ab") as file:
@@ -183,6 +185,31 @@ def test_other_folders_are_kept_and_damage_is_noticed(data: Path, tmp_path: Path
         open_purchases(out)
     with pytest.raises(UserError, match="name a folder that `lookbook purchases` made"):
         open_purchases(data)
+
+
+def test_a_key_missing_from_what_is_read_back_is_one_message(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done("purchases", data, "--out", out)
+    whole = json.loads((out / "purchases.json").read_text())
+    lacking = {key: {name: value for name, value in whole.items() if name != key} for key in whole}
+    lacking |= {
+        "counts.rows": {**whole, "counts": {**whole["counts"], "rows": None}},
+        "settings": whole | {"settings": 1},
+    }
+    for key, values in lacking.items():
+        (out / "purchases.json").write_text(json.dumps(values))
+        message = refused_by("purchases", data, "--out", out)
+        assert f"purchases.json: {key}" in message or key == "format"
+        assert "make it again by `lookbook purchases`" in message
+
+
+@pytest.mark.parametrize("columns", [3, 4, 5])
+def test_a_row_of_too_many_fields_stops_the_run(data: Path, tmp_path: Path, columns: int) -> None:
+    header, row = ([*HEADER][:5], ["2020-09-01", "ann", "0100000001", "0.05", "2"])
+    lines = [",".join(header[:columns]), ",".join(row[:columns]), ",".join([*row[:columns], "more"])]
+    (data / "transactions_train.csv").write_text("\n".join([*lines, ""]))
+    message = refused_by("purchases", data, "--out", tmp_path / "out")
+    assert "transactions_train.csv: cannot read the table (found more fields than" in message
 
 
 def test_a_demo_of_an_earlier_version_is_said_to_be_one(data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Features of articles, content-based recommenders, and a list with places for cold articles."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,3 +127,17 @@ def test_hybrids_that_cannot_be() -> None:
         Hybrid(share=1)
     with pytest.raises(UserError, match="hybrid: settings_of_warm: most-popular does not have them"):
         Hybrid(warm="most-popular", settings_of_warm={"size": 3})
+
+
+def test_a_hybrid_gives_its_seed_to_what_it_joins(data: Tastes) -> None:
+    """So that its signature is true; a seed among the settings of that goes first."""
+
+    def lists(**settings: Any) -> list[list[int]]:
+        model = Hybrid(warm="bpr", **settings)
+        model.fit(data.train, data.features)
+        found: list[list[int]] = model.recommend(np.arange(20), 5).ids.tolist()
+        return found
+
+    few = {"iterations": 5, "factors": 4}
+    assert lists(seed=7, settings_of_warm=few) != lists(seed=8, settings_of_warm=few)
+    assert lists(seed=7, settings_of_warm=few) == lists(seed=8, settings_of_warm={**few, "seed": 7})

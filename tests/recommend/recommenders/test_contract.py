@@ -1,5 +1,6 @@
 """What every recommender must do. A new one adds itself to `CASES`."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,14 @@ def test_nothing_to_learn_from_is_refused(settings: dict[str, Any]) -> None:
 
 def test_damaged_files_are_one_message(recommender: Recommender, tmp_path: Path) -> None:
     recommender.save(tmp_path / "saved")
+    written = tmp_path / "saved" / "recommender.json"
+    for key in recommender.settings():
+        lacking = {name: value for name, value in json.loads(written.read_text()).items() if name != key}
+        whole = written.read_text()
+        written.write_text(json.dumps(lacking))
+        with pytest.raises(UserError, match=f"settings {key} of {recommender.name} are missing; fit it again"):
+            saved_recommender(tmp_path / "saved")
+        written.write_text(whole)
     arrays = next(path for path in sorted((tmp_path / "saved").iterdir()) if path.suffix != ".json")
     arrays.write_bytes(arrays.read_bytes()[:-40])
     with pytest.raises(UserError, match=arrays.name):

@@ -1,7 +1,10 @@
 """Missing features: what each method fills in, and the study that hides descriptions to tell which helps."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,8 @@ from recommend.recommenders.base import ItemFeatures, Recommender
 from recommend.recommenders.content import Content
 from recommend.recommenders.missing.held_out import HeldOut, held_out
 from recommend.recommenders.missing.imputation import impute, without_unknown
-from recommend.recommenders.missing.masking import masking_study
-from recommend.recommenders.missing.result import MaskedRow, sentence
+from recommend.recommenders.missing.masking import Made, masking_study
+from recommend.recommenders.missing.result import MaskedRow, MaskingStudy, sentence
 
 # Articles 0-1-2 are bought together in a row: 0 and 1 by customer 0, 1 and 2 by customer 1; 3 by nobody else.
 ROW = purchases(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 3]), 3, 4)
@@ -155,11 +158,18 @@ def test_only_captions_of_articles_that_the_model_has_seen_nothing_of(tmp_path: 
 def test_the_sentence_goes_by_the_intervals(bounds: list[tuple[float, float]], verdict: str) -> None:
     none = Estimate(0.0, 0.0, 0.0, 9)
     rows = [
-        MaskedRow("m", share, 3, "captions", articles, none, Difference(sum(pair) / 2, *pair, 0.5), 0)
+        MaskedRow("m", share, 3, "captions", articles, none, Difference(sum(pair) / 2, *pair, 0.5), None, 0)
         for share, pair in zip((0.2, 0.5), bounds, strict=True)
         for articles in ("hidden", "all")
     ]
     assert sentence("m", rows, 12).startswith(f"m: for purchases of hidden articles {verdict}")
+    assert "finds no purchase of a hidden article" not in sentence("m", rows, 12)
+    rows.append(MaskedRow("m", 0.2, 3, "mean", "hidden", none, None, None, 0))
+    assert sentence("m", rows, 12).endswith("by this model: whatever finds one beats it.")
+    behind = [replace(row, over_neighbours=Difference(-0.2, -0.3, -0.1, 0)) for row in rows]
+    assert "; for purchases of hidden articles imputation by neighbours beats captions (nDCG@12, 20" in sentence(
+        "m", behind, 12
+    )
     assert sentence("other", rows, 12) == "other: captions were not compared with mean imputation."
 
 
@@ -183,7 +193,7 @@ def captions_of(data: Tastes, error: float) -> HeldOut:
 
 def test_captions_that_tell_the_truth_beat_the_mean(data: Tastes) -> None:
     asked = relevant(data.test.customers, data.test.articles, np.ones(400, dtype=bool))
-    methods = ("captions", "drop")
+    methods = ("captions", "neighbours", "drop")
     study = masking_study(data.train, asked, data.features, captions_of(data, 0.1), {"content": fit}, methods=methods)
     rows = {(row.share, row.method, row.articles): row for row in study.rows}
     assert len(rows) == 2 * (1 + len(methods) + 1) * 2
@@ -194,11 +204,15 @@ def test_captions_that_tell_the_truth_beat_the_mean(data: Tastes) -> None:
         assert captions.gain is not None and captions.gain.low > 0 and mean.gain is None
         assert captions.gain.value == pytest.approx(captions.ndcg.value - mean.ndcg.value)
         assert rows[share, "drop", "hidden"].ndcg.value == 0
+        neighbours = rows[share, "neighbours", "hidden"]
+        assert neighbours.over_neighbours is None and captions.over_neighbours is not None
+        assert captions.over_neighbours.value == pytest.approx(captions.ndcg.value - neighbours.ndcg.value)
         assert rows[share, "nothing hidden", "hidden"].ndcg.value >= captions.ndcg.value - 0.02
     assert rows[0.2, "mean", "hidden"].ndcg.customers < rows[0.2, "mean", "all"].ndcg.customers == 400
     assert study.sentences[0].startswith(
         "content: for purchases of hidden articles captions beat mean imputation (nDCG@12, 20% hidden: +0."
     )
+    assert "finds no purchase" not in study.sentences[0]
     assert study.notes[1].startswith("hidden: 12 (20%), 30 (50%) articles, whole products")
 
 
@@ -213,6 +227,30 @@ def test_captions_of_noise_show_no_effect(data: Tastes) -> None:
     assert gain is not None
     expected = "beat" if gain.low > 0 else "mean imputation beats" if gain.high < 0 else "no effect"
     assert expected in sentence
+
+
+def test_a_study_that_keeps_its_lists_goes_on_after_the_last_fit(data: Tastes) -> None:
+    asked = relevant(data.test.customers, data.test.articles, np.ones(400, dtype=bool))
+    kept: dict[str, Made] = {}
+    fitted: list[str] = []
+
+    def keep(name: str, make: Callable[[], Made]) -> Made:
+        if len(fitted) == 2 and name not in kept:
+            raise KeyboardInterrupt
+        if name not in kept:
+            kept[name] = make()
+            fitted.append(name)
+        return kept[name]
+
+    def study(**how: Any) -> MaskingStudy:
+        captions = captions_of(data, 0.1)
+        return masking_study(data.train, asked, data.features, captions, {"c": fit}, (0.2,), ("captions",), **how)
+
+    with pytest.raises(KeyboardInterrupt):
+        study(keep=keep)
+    fitted.clear()
+    assert study(keep=keep) == study()
+    assert fitted == ["c, 20% hidden, captions"] and next(iter(kept)) == "c, nothing hidden"
 
 
 def test_shares_that_cannot_be_hidden(data: Tastes) -> None:

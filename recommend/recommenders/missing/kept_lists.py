@@ -1,0 +1,46 @@
+"""The lists of a study's fits on disk, so that it goes on after the last whole one, and what it is at on the screen."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from metrics.common.errors import UserError
+from metrics.common.files import atomic_file, make_folder
+from metrics.common.formatting import duration
+from recommend.recommenders.missing.masking import Made
+
+
+class KeptLists:
+    """A `Keep` of the masking study: each fit in a file of its own, named by a hash of the fit's name."""
+
+    def __init__(self, folder: Path, fits: int) -> None:
+        self._folder, self._fits, self._number = folder, fits, 0
+
+    def __call__(self, name: str, make: Callable[[], Made]) -> Made:
+        """Read the fit, or make and write it. Raises `UserError` if its file is damaged or cannot be written."""
+        self._number += 1
+        shown = f"  masking [{self._number}/{self._fits}] {name}"
+        path = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz"
+        if path.exists():
+            print(f"{shown}: finished already", flush=True)
+            return _read(path)
+        print(shown, flush=True)
+        start = time.perf_counter()
+        lists, by_mean = make()
+        make_folder(self._folder)
+        with atomic_file(path) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, lists=lists, by_mean=by_mean)
+        print(f"{shown}: {duration(time.perf_counter() - start)}", flush=True)
+        return lists, by_mean
+
+
+def _read(path: Path) -> Made:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["lists"], int(file["by_mean"])
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+        raise UserError(f"{path}: cannot read it ({error}); remove this file, and the model is fitted again") from error
