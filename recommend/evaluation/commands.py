@@ -89,7 +89,7 @@ def clusters(
     queries: Annotated[int, typer.Option(min=1, help="queries of each group")] = 100,
     siblings: Annotated[bool, typer.Option(help="items of the query's product may be found")] = False,
 ) -> None:
-    """Put a store's items into clusters; how many is told by --try with --items."""
+    """Put a store's items into clusters; --try with --items helps to choose how many."""
     from finetune.data.feature_cache import FeatureStore
     from metrics.common.tables import print_tables
     from recommend.evaluation.cluster_output import check_files, screen_tables, write_files

@@ -32,7 +32,7 @@ class Cost:
 
 
 def cost_of(model: Model, part: Part, seed: int, k: int) -> Cost:
-    """Fit on some customers, twice as many each time, until that takes two seconds, and go on from there at that rate.
+    """Fit on some customers, twice as many each time, until that takes two seconds, and extrapolate at that rate.
 
     Epochs and the trials on the validation part multiply it: all epochs, even where training may stop earlier.
     """

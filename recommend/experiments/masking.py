@@ -1,4 +1,4 @@
-"""The recipe's section `masking`: which way of filling in missing features helps, told by hiding known ones."""
+"""The recipe's section `masking`: which way of filling in missing features helps, judged by hiding known ones."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace

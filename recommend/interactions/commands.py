@@ -29,7 +29,7 @@ def purchases(
     from recommend.interactions.table1 import NOTES, table1
 
     if is_of_earlier_version(data):
-        print(f"{data}: an earlier version drew this demo, with fewer purchases; remove it to have it drawn anew")
+        print(f"{data}: an earlier version drew this demo, with fewer purchases; remove it to have it drawn again")
     folder = write_purchases(data, out, items)
     print_tables(*account(folder), table1(folder), *NOTES)
     print(out)

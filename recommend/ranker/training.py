@@ -78,7 +78,7 @@ def ranked_lists(
 def _distinct(data: Data, history: History, customers: Places) -> tuple[Places, Places]:
     """Customers whose features differ, and which of them each customer is like.
 
-    Of customers without a history nothing is known but customers.csv: without that one stands for all of them.
+    Of customers without a history only customers.csv says anything: without it one represents all of them.
     """
     new = history.bought_by(customers) == 0
     if data.catalogue.customers or not new.any():

@@ -1,4 +1,4 @@
-"""The lists of a study's fits on disk, so that it goes on after the last whole one, and what it is at on the screen."""
+"""The lists of a study's fits on disk, so that it resumes after the last complete one; progress on the screen."""
 
 import hashlib
 import time

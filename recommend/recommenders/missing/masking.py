@@ -1,4 +1,4 @@
-"""Which imputation helps, told by hiding descriptions that are known.
+"""Which imputation helps, judged by hiding descriptions that are known.
 
 The articles that really lack a description are too few to tell (404 of H&M's 105,100), and nobody knows what theirs
 would have been. So a share of the known descriptions is hidden, each method fills them in, and what is then recommended
@@ -62,7 +62,7 @@ def masking_study(
         methods: of imputation; mean is always among them.
         k: length of the lists.
         seed: of what is hidden, and of random features.
-        keep: where fits are kept, so that a study that was interrupted goes on.
+        keep: where fits are kept, so that an interrupted study resumes.
 
     Raises:
         UserError: a share is none, captions of too few articles may stand in, or as `impute`.

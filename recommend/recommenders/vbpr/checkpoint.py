@@ -91,7 +91,7 @@ class Checkpoint:
             best = _under("best.", tensors)
             return Progress(values["epoch"], values["step"], values["loss"], history, best)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{self.path}: damaged ({error}); remove it, and the training starts anew") from error
+            raise UserError(f"{self.path}: damaged ({error}); remove it, and the training starts again") from error
 
     def _refuse_other(self, values: Mapping[str, Any]) -> None:
         if values["of"] != self.of:
