@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from metrics.common.errors import UserError
 from recommend.features.fusion import Rows
@@ -153,7 +154,8 @@ def _isomap(rows: Rows, dimensions: int) -> Fitted:
 
 
 def _umap(rows: Rows, dimensions: int) -> Fitted:
-    with warnings.catch_warnings():
+    # The limits put back the number of OpenMP's threads, PyTorch's too, which numba sets to the number of cores.
+    with threadpool_limits(user_api="openmp"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's, and that a seed means one thread
         from umap import UMAP  # noqa: PLC0415
 
