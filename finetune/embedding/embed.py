@@ -47,7 +47,7 @@ def embed(
 
     Each process of `accelerate launch` encodes its share into a part in a hidden folder beside `out`; the first joins
     them. Parts of a killed run are kept, and continued by any number of processes. All processes return the store.
-    A batch is of `default_batch` unless told otherwise.
+    A batch has `default_batch` items by default.
     Raises `UserError` if `out`, or what an interrupted run left, holds something else, or if the share is empty.
     """
     state, ids = PartialState(), (shard or Shard()).of(work.sources)

@@ -1,7 +1,7 @@
 """Content-based recommenders: articles whose features are near to those of what a customer bought."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,8 @@ class Content(Recommender):
     learned: ClassVar[tuple[str, ...]] = ("units", "known")
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
-        assert features is not None  # noqa: S101  # `fit` has refused that
-        self.units, self.known = unit_rows(features), features.known
+        given = cast(ItemFeatures, features)  # `fit` refuses None
+        self.units, self.known = unit_rows(given), given.known
 
     def _recommend(self, customers: Customers, k: int, exclude_seen: bool) -> Recommendations:
         return self.among(customers, k, exclude_seen, self.known)

@@ -37,7 +37,7 @@ def write_demo(folder: Path, articles: int, seed: int) -> None:
 def is_of_earlier_version(folder: Path) -> bool:
     """Whether `folder` is a demo catalogue that an earlier version wrote; raises `UserError` if its mark is damaged."""
     path = folder / MARK
-    return path.is_file() and read_json_object(path, "remove the folder to draw it anew").get("version") != VERSION
+    return path.is_file() and read_json_object(path, "remove the folder to draw it again").get("version") != VERSION
 
 
 def image_path(article_id: str) -> Path:

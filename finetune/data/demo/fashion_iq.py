@@ -67,7 +67,7 @@ def _shelf(category: str, number: int, place: int, count: int, rng: np.random.Ge
 
 
 def _garment(kind: str, rng: np.random.Generator) -> Garment:
-    """A garment whose second colour goes with its first, so that it is told by what captions speak of."""
+    """A garment that differs from others only in what captions mention."""
     drawn = sample_garment(rng, kind)
     garment = replace(drawn, accent=accents_for(drawn.colour)[0])
     if kind == "Dress":

@@ -58,8 +58,8 @@ def write_fashion_product_demo(folder: Path, articles: int, seed: int) -> None:
     """Write a catalogue of `articles` articles with photos of 240 x 240 pixels into `folder`.
 
     The same arguments give the same bytes. The folder appears whole or not at all; where it already holds this very
-    catalogue, nothing is done, nor where an earlier version did, whose articles are all apparel: runs that began on it
-    go on. Raises `UserError` if it holds anything else, or if a number is out of range.
+    catalogue, nothing is done, nor where an earlier version did, whose articles are all apparel, so that runs begun on
+    it resume. Raises `UserError` if it holds anything else, or if a number is out of range.
     """
     require_numbers(articles, 1, MOST_ARTICLES, seed)
     mark = {"layout": "fashion-product", "articles": articles, "seed": seed, "version": VERSION}
