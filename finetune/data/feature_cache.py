@@ -136,12 +136,16 @@ class FeatureStore:
             pass
         return self
 
-    def vectors(self) -> NDArray[np.float32]:
-        """All rows as (n, d). Raises `UserError` if a row is not a vector, or if it is not finite."""
+    def refuse_grids(self) -> None:
+        """Raise `UserError` unless its rows are vectors; reads none."""
         if len(self.shape) != 1:
             raise UserError(
                 f"{self.path}: expected a vector an item, found rows of shape {self.shape}; embed with a pooled encoder"
             )
+
+    def vectors(self) -> NDArray[np.float32]:
+        """All rows as (n, d). Raises `UserError` if a row is not a vector, or if it is not finite."""
+        self.refuse_grids()
         return self.rows()
 
     @cached_property

@@ -8,7 +8,7 @@ from finetune.data.feature_cache import FeatureStore
 from recommend.experiments.models import RANDOM, Model, NeighbourContent, WithFeatures
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import ItemFeatures
-from recommend.recommenders.features import item_features, random_features, reduced, without_features
+from recommend.recommenders.features import check_vectors, item_features, random_features, reduced, without_features
 from recommend.recommenders.missing.imputation import impute
 
 RANDOM_DIMENSIONS = 64
@@ -21,6 +21,12 @@ def reads(model: Model) -> list[str]:
     if not isinstance(model, WithFeatures):
         return []
     return [model.features, *([str(model.captions)] if model.captions else [])]
+
+
+def check_features(model: Model, place: str) -> None:
+    """Raise `UserError` if the model cannot use what it `reads`, a store of other rows; reads none of these."""
+    if isinstance(model, WithFeatures) and place != RANDOM:
+        check_vectors(FeatureStore.open(Path(place)), model.pca, "pca")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from recommend.experiments.results import Place
 from recommend.interactions.interactions import Purchases
 from recommend.interactions.purchases import PurchasesFolder
 from recommend.recommenders.base import ItemFeatures, Recommender
-from recommend.recommenders.features import item_features, reduced
+from recommend.recommenders.features import check_vectors, item_features, reduced
 from recommend.recommenders.missing.held_out import held_out
 from recommend.recommenders.missing.imputation import METHODS
 from recommend.recommenders.missing.kept_lists import KeptLists
@@ -25,11 +25,13 @@ from recommend.recommenders.missing.masking import masking_study
 
 def masking_place(recipe: Recipe, masking: Masking) -> Place:
     """Where the study's result lies. Raises `UserError` if purchases, features, captions or items are missing."""
-    dataset = recipe.dataset(masking.dataset)
+    dataset, store = recipe.dataset(masking.dataset), FeatureStore.open(masking.features)
+    for model in masked_models(recipe, masking).values():
+        check_vectors(store, model.pca, "pca")
     inputs = {
         "dataset": dataset.model_dump(mode="json", exclude={"name", "purchases", "published"}),
         "purchases": PurchasesFolder.open(dataset.purchases).digest,
-        "features": FeatureStore.open(masking.features).digest,
+        "features": store.digest,
         "captions": [sha256(masking.captions), sha256(masking.items)],
         "models": {title: {**one.settings(), "pca": one.pca} for title, one in masked_models(recipe, masking).items()},
         "shares": list(masking.shares),

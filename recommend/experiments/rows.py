@@ -11,7 +11,7 @@ from finetune.experiments.cells import CellErrors
 from metrics.common.files import sha256
 from metrics.common.version import installed_version
 from recommend.experiments.data import OpenDataset, Part
-from recommend.experiments.features import described, features_of, reads
+from recommend.experiments.features import check_features, described, features_of, reads
 from recommend.experiments.fitting import choose, fit, recommender_of
 from recommend.experiments.measured import measured, slices_of
 from recommend.experiments.models import RANDOM, Model
@@ -47,6 +47,7 @@ def plan(recipe: Recipe, source: str) -> list[Row]:
         for place in reads(model):
             with errors.collect(model.title):
                 digests.features(place)
+                check_features(model, place)
     errors.refuse()
     return [Row(dataset, model, _place(recipe, dataset, model, digests)) for dataset, model in recipe.rows()]
 

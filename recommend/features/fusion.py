@@ -100,11 +100,7 @@ class UnitVectors:
 
 def _shared_ids(stores: Sequence[FeatureStore]) -> list[str]:
     for store in stores:
-        if len(store.shape) != 1:
-            raise UserError(
-                f"{store.path}: expected a vector an item, found rows of shape {store.shape}; "
-                "embed with a pooled encoder"
-            )
+        store.refuse_grids()
     first, *others = stores
     shared = [key for key in first.ids if all(key in other for other in others)]
     if not shared:

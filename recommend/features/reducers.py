@@ -108,7 +108,8 @@ def _components(rows: Any, dimensions: int | None, variance: float | None) -> tu
     most = min(len(rows) - 1, rows.shape[1])
     if dimensions is not None and not 1 <= dimensions <= most:
         raise UserError(f"--dimensions {dimensions}: expected 1 to {most}, which {len(rows):,} items allow")
-    model = PCA(svd_solver="covariance_eigh").fit(rows)
+    with np.errstate(invalid="ignore"):  # a variance of 0, which is refused below
+        model = PCA(svd_solver="covariance_eigh").fit(rows)
     shares = np.asarray(model.explained_variance_ratio_[:most], dtype=np.float64)
     if not np.isfinite(shares).all():
         raise UserError("all vectors are equal: they have no variance to explain; check the store")

@@ -22,6 +22,11 @@ class Neighbours:
     left_out: int
     """Rows of the table that are of no two articles of the purchases."""
 
+    @property
+    def most(self) -> int:
+        """How many an article has at most."""
+        return int(np.diff(self.starts).max(initial=0))
+
     @classmethod
     def read(cls, path: Path, purchases: Purchases) -> "Neighbours":
         """From the table of `similar --all`. Raises `UserError` if it is damaged, or of other articles alone."""

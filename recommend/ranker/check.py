@@ -4,10 +4,10 @@ import time
 
 from metrics.common.formatting import duration, percent
 from metrics.common.tables import WideTable, print_tables
-from recommend.ranker.output import check_output
 from recommend.ranker.periods import Account, Data, Period, open_data
 from recommend.ranker.recipe import Recipe
-from recommend.ranker.rows import Arms, Planned, plan
+from recommend.ranker.rows import Arms, Planned, plan, unfinished
+from recommend.ranker.table.output import check_output
 from recommend.ranker.training import ranked_lists, settings_for, train
 from recommend.ranking.relevant import Relevant
 
@@ -22,7 +22,7 @@ def check(recipe: Recipe, source: str) -> None:
     check_output(recipe.output)
     rows, data = plan(recipe, source), open_data(recipe)
     arms = Arms(data)
-    arms.check()
+    arms.read(unfinished(rows))
     periods = WideTable(["period"], ["customers", "with history", "candidates", "bought", "among them"], "Periods")
     for days, found in zip((*recipe.train, recipe.test), data.accounts, strict=True):
         periods.add_row(str(days), *_cells(found))
@@ -47,9 +47,8 @@ def _seconds(planned: Planned, data: Data, arms: Arms) -> float:
     """What a row takes, as training and ranking for some of the customers have it."""
     if isinstance(planned.what, str):
         return 0.0
-    row, start = planned.what, time.perf_counter()
-    added = arms.of(row)
-    read = time.perf_counter()
+    row, added = planned.what, arms.of(planned.what)
+    start = time.perf_counter()
     fitted = train(row, data, [_some(period) for period in data.train], added, settings_for(row, data)).fitted
     trained = time.perf_counter()
     ranked_lists(row, data, fitted, data.test.history, _some(data.test).labels.customers, added)
@@ -57,7 +56,7 @@ def _seconds(planned: Planned, data: Data, arms: Arms) -> float:
     customers = sum(len(period.labels.customers) for period in data.train)
     asked = sum(len(_some(period).labels.customers) for period in data.train)
     tested = len(data.test.labels.customers) / len(_some(data.test).labels.customers)
-    return (read - start) + (trained - read) * customers / asked + (ranked - trained) * tested
+    return (trained - start) * customers / asked + (ranked - trained) * tested
 
 
 def _some(period: Period) -> Period:

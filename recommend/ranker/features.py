@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommend.ranker.candidates import Candidates
-from recommend.ranker.catalogue import UNKNOWN, Catalogue
+from recommend.ranker.catalogue import Catalogue
+from recommend.ranker.codes import UNKNOWN
 from recommend.ranker.history import Floats, History, Places
 
 BESTSELLER_RANK = "bestseller_rank"
@@ -38,7 +39,7 @@ def _of_customers(found: Candidates, history: History, catalogue: Catalogue) -> 
         "customer_articles": articles,
         "customer_purchases": purchases,
         "customer_days_since_purchase": last,
-        **{f"customer_{name}": values[found.customers] for name, values in catalogue.customers.items()},
+        **{f"customer_{name}": values[found.customers] for name, values in catalogue.customers.columns.items()},
     }
     return {name: values[found.owners].astype(np.float32) for name, values in columns.items()}
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommend.interactions.interactions import Purchases
-from recommend.interactions.purchases import PurchasesFolder
+from recommend.interactions.purchases import CUSTOMERS_CSV, PurchasesFolder
 from recommend.ranker.candidates import Candidates, Neighbours, candidates
 from recommend.ranker.catalogue import Catalogue, read_catalogue
 from recommend.ranker.features import BESTSELLER_RANK, base_features
@@ -45,6 +45,7 @@ class Data:
         neighbours: of articles, if similar ones are candidates.
         train: its periods.
         test: the period that is measured.
+        left_out: sentences on what was read and is of no use, or was not there.
     """
 
     recipe: Recipe
@@ -54,6 +55,7 @@ class Data:
     neighbours: Neighbours | None
     train: list[Period]
     test: Period
+    left_out: list[str]
 
     @cached_property
     def accounts(self) -> "list[Account]":
@@ -61,14 +63,10 @@ class Data:
         return [account(self, period) for period in (*self.train, self.test)]
 
     @property
-    def left_out(self) -> list[str]:
-        """Sentences on what was read and is of no use."""
-        rows = self.neighbours.left_out if self.neighbours else 0
-        found = [f"{self.recipe.neighbours}: {rows:,} rows are not of two articles of these purchases"] if rows else []
-        lacking = self.catalogue.customers_lacking
-        if lacking:
-            found.append(f"{self.recipe.customers}: {lacking:,} of {len(self.customer_ids):,} customers are not in it")
-        return found
+    def first_history(self) -> History:
+        """That of training which ends first: what it tells, every period may know."""
+        ends = [days.history[1] for days in self.recipe.train]
+        return self.train[ends.index(min(ends))].history
 
     def pieces(self, history: History, customers: Places) -> Iterator[Candidates]:
         """The candidates of some customers, of `PIECE` at a time."""
@@ -96,12 +94,33 @@ def open_data(recipe: Recipe) -> Data:
     customer_ids = folder.customer_ids()
     catalogue = read_catalogue(recipe.items, ids, recipe.codes, recipe.customers, customer_ids)
     neighbours = None if recipe.neighbours is None else Neighbours.read(recipe.neighbours, purchases)
-    train = [period_of(purchases, days, "train") for days in recipe.train]
+    train = [period_of(purchases, days, f"train.{number}") for number, days in enumerate(recipe.train)]
     if recipe.submission:
         between(purchases, recipe.submission.history, "submission.history")
-    return Data(
-        recipe, purchases, customer_ids, catalogue, neighbours, train, period_of(purchases, recipe.test, "test")
-    )
+    test = period_of(purchases, recipe.test, "test")
+    left_out = [*_of_neighbours(recipe, neighbours), *catalogue.customers.left_out, *_of_submission(recipe, folder)]
+    return Data(recipe, purchases, customer_ids, catalogue, neighbours, train, test, left_out)
+
+
+def _of_neighbours(recipe: Recipe, found: Neighbours | None) -> Iterator[str]:
+    if found is None:
+        return
+    if found.left_out:
+        yield f"{recipe.neighbours}: {found.left_out:,} rows are not of two articles of these purchases"
+    wanted = recipe.candidates.similar
+    if found.most < wanted:
+        yield (
+            f"{recipe.neighbours}: has at most {found.most:,} neighbours of an article of these purchases, fewer than "
+            f"candidates.similar={wanted}: write it with --k {wanted}"
+        )
+
+
+def _of_submission(recipe: Recipe, folder: PurchasesFolder) -> Iterator[str]:
+    if recipe.submission and CUSTOMERS_CSV not in folder.about["sources"]:
+        yield (
+            f"{recipe.purchases}: was made without {CUSTOMERS_CSV}, so that submission.csv lacks the customers without "
+            "a purchase, whom Kaggle asks for: make it again with that file beside the purchases"
+        )
 
 
 def period_of(purchases: Purchases, days: Days, what: str) -> Period:

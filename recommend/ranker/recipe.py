@@ -1,6 +1,6 @@
 """What a recipe of rankers may say: periods, candidates, rankers, and the arms that are compared."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,6 +29,8 @@ CODES = (
     "garment_group_no",
 )
 """The columns of H&M's articles that have numbers for names."""
+MOST_CANDIDATES = 10_000
+"""Of a customer: LightGBM ranks no more."""
 File = Annotated[Path, AfterValidator(expanded)]
 Name = Annotated[str, Field(min_length=1)]
 
@@ -75,6 +77,18 @@ class CandidateCounts(Section):
     bestsellers: PositiveInt = 50
     similar: NonNegativeInt = 0
 
+    @model_validator(mode="after")
+    def _can_be_ranked(self) -> Self:
+        if self.similar and not self.purchases:
+            raise ValueError("similar articles are those near to the customer's last purchases; raise purchases from 0")
+        most = self.purchases * (1 + self.similar) + self.bestsellers
+        if most > MOST_CANDIDATES:
+            raise ValueError(
+                f"these counts allow {most:,} candidates of a customer, and LightGBM ranks at most "
+                f"{MOST_CANDIDATES:,}; lower them"
+            )
+        return self
+
 
 class Ranker(Section):
     """LightGBM's LGBMRanker, lambdarank. `preset: paper`: its single DART tree; settings that are given go before."""
@@ -91,8 +105,9 @@ class Arm(Section):
     """Features that are added to those of customer, article and period.
 
     `features`: a store that `lookbook embed` wrote, or `random`: numbers that say nothing of an article, as a control.
-    `bestsellers`: of the store, the articles alone that sold best, as in the paper. `likeness`: also the cosine to the
-    mean of what the customer bought. `flags`: whether a store has the article, by the feature's name.
+    `bestsellers`: of the store, the articles alone that sold best, as in the paper: in the history of training that
+    ends first, so that no period is told which articles will sell. `likeness`: also the cosine to the mean of what the
+    customer bought. `flags`: whether a store has the article, by the feature's name.
     """
 
     name: Name
@@ -121,6 +136,12 @@ class Submission(Section):
     arm: Name
     ranker: Name | None = None
     bestseller_rank: bool = True
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.history[0] > self.history[1]:
+            raise ValueError(f"expected the first and the last day of the history, found {_range(self.history)}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -178,9 +199,10 @@ class Recipe(Section):
     def _names(self) -> Self:
         arms, rankers = [arm.name for arm in self.arms], [ranker.name for ranker in self.rankers]
         for key, names in (("arms", arms), ("rankers", rankers)):
-            repeated = next((name for name in names if names.count(name) > 1), None)
-            if repeated:
+            if repeated := _repeated(names):
                 raise ValueError(f"{key}: two entries are called {repeated}; give one a name of its own")
+        if repeated := _repeated(self.against):
+            raise ValueError(f"against: {repeated} is there twice; leave one out")
         for name in BASELINES:
             if name in arms:
                 raise ValueError(f"arms: {name} is the name of a baseline; choose another")
@@ -193,6 +215,8 @@ class Recipe(Section):
                 raise ValueError(f"{key}: expected one of {', '.join(known)}{nearest(name, known)}")
         if self.captions == self.against[0]:
             raise ValueError(f"against: expected first the arm without captions, found {self.captions}")
+        if not (self.asked.features or self.asked.flags):
+            raise ValueError(f"captions: the arm {self.captions} adds nothing that could help; name one with features")
         return self
 
     @model_validator(mode="after")
@@ -200,9 +224,21 @@ class Recipe(Section):
         for days in self.train:
             if days.labels[1] >= self.test.labels[0]:
                 raise ValueError(f"train: labels of {_range(days.labels)} are not before those of the test")
+        if repeated := _repeated([str(days) for days in self.train]):
+            raise ValueError(f"train: {repeated} is there twice; leave one out")
+        if self.submission and self.submission.history[1] < self.test.labels[1]:
+            raise ValueError(
+                f"submission.history: expected to end on {self.test.labels[1]} or later, since its model learns from "
+                f"the labels of the test, found {_range(self.submission.history)}"
+            )
         if (self.candidates.similar > 0) != (self.neighbours is not None):
             raise ValueError("candidates.similar and neighbours belong together: similar articles come from that table")
         return self
+
+    @property
+    def asked(self) -> Arm:
+        """The arm that is asked whether it helped."""
+        return next(arm for arm in self.arms if arm.name == self.captions)
 
     def rows(self) -> Iterator[Row]:
         """What is trained, ranker by ranker."""
@@ -210,6 +246,10 @@ class Recipe(Section):
             for bestseller_rank in (True, False):
                 for arm in self.arms:
                     yield Row(arm, ranker, bestseller_rank)
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:

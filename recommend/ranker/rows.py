@@ -1,7 +1,7 @@
 """A row of a recipe, from what goes in to its result on disk."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from recommend.ranker.baselines import baseline_lists
 from recommend.ranker.periods import Data
 from recommend.ranker.recipe import BASELINES, RANDOM, Recipe, Row
 from recommend.ranker.training import K, ranked_lists, settings_for, train
-from recommend.ranker.vectors import Added, added, known_articles, names_of
+from recommend.ranker.vectors import Added, added, names_of
 from recommend.ranking.estimates import estimates
 from recommend.ranking.hits import marks_of
 
@@ -78,7 +78,9 @@ def inputs_of(recipe: Recipe) -> dict[str, Any]:
 
 def row_inputs(recipe: Recipe, row: Row) -> dict[str, Any]:
     """What goes into one row beside its stores."""
+    several = row.arm.bestsellers is not None and len(recipe.train) > 1
     return {
+        **({"bestsellers": "of the first history"} if several else {}),  # of the last one in earlier versions
         "arm": row.arm.model_dump(mode="json", exclude={"name", "features", "flags"}),
         "features": [*row.arm.flags, RANDOM if row.arm.features == RANDOM else row.arm.features is not None],
         "ranker": row.ranker.model_dump(mode="json", exclude={"name"}),
@@ -91,32 +93,39 @@ def row_inputs(recipe: Recipe, row: Row) -> dict[str, Any]:
 
 
 class Arms:
-    """The features of arms; those of the last one are kept, since rows by other rankers need them again."""
+    """The features of arms, each read once: all rankers need them."""
 
     def __init__(self, data: Data) -> None:
         self._data = data
-        self._known: tuple[str, Added | None] | None = None
+        self._known: dict[str, Added | None] = {}
 
-    def check(self) -> None:
-        """Raise `UserError` if an arm has too few articles with features, or names one twice; reads no features."""
-        data, last = self._data, self._data.train[-1]
-        one = next(data.pieces(last.history, last.labels.customers[:1]))
-        known, _ = data.features(one, last.history, True, None)
-        for arm in data.recipe.arms:
-            names = names_of(arm, data.recipe.components)
+    def read(self, rows: Iterable[Row]) -> None:
+        """Read the features of all these rows.
+
+        Raises `UserError` if an arm names a feature twice, or as `added` does, before anything is trained.
+        """
+        history, customers = self._data.test.history, self._data.test.labels.customers
+        one = next(self._data.pieces(history, customers[:1]))
+        known, _ = self._data.features(one, history, True, None)
+        for row in rows:
+            names = names_of(row.arm, self._data.recipe.components)
             twice = sorted(name for name in {*names} if [*known, *names].count(name) > 1)
             if twice:
-                raise UserError(f"arms: {arm.name}: there is another feature called {twice[0]}; rename the flag")
-            if arm.features is not None:
-                known_articles(arm, data.recipe.components, data.purchases.article_ids, last.history.bestsellers)
+                raise UserError(f"arms: {row.arm.name}: there is another feature called {twice[0]}; rename the flag")
+            self.of(row)
 
     def of(self, row: Row) -> Added | None:
         """The features that a row's arm adds. Raises `UserError` as `added` does."""
-        if self._known is None or self._known[0] != row.arm.name:
-            recipe, history = self._data.recipe, self._data.train[-1].history
-            made = added(row.arm, recipe.components, self._data.purchases.article_ids, history.bestsellers, recipe.seed)
-            self._known = (row.arm.name, made)
-        return self._known[1]
+        if row.arm.name not in self._known:
+            recipe, best = self._data.recipe, self._data.first_history.bestsellers
+            made = added(row.arm, recipe.components, self._data.purchases.article_ids, best, recipe.seed)
+            self._known[row.arm.name] = made
+        return self._known[row.arm.name]
+
+
+def unfinished(rows: Iterable[Planned]) -> list[Row]:
+    """The rows that are still to be trained."""
+    return [one.what for one in rows if isinstance(one.what, Row) and not one.place.is_finished()]
 
 
 def finish(planned: Planned, data: Data, arms: Arms) -> None:

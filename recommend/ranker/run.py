@@ -5,12 +5,12 @@ import time
 from metrics.common.files import make_folder
 from metrics.common.formatting import duration
 from recommend.experiments.run import only_here
-from recommend.ranker.content import Comparisons, Content, content_of
-from recommend.ranker.output import check_output, show, write_output
 from recommend.ranker.periods import Data, open_data
 from recommend.ranker.recipe import Recipe
-from recommend.ranker.rows import Arms, Planned, finish, plan
+from recommend.ranker.rows import Arms, Planned, finish, plan, unfinished
 from recommend.ranker.submission import submit
+from recommend.ranker.table.content import Comparisons, Content, content_of
+from recommend.ranker.table.output import check_output, show, write_output
 
 _EVERY = 30.0  # seconds after which the table is written again
 
@@ -24,7 +24,7 @@ def run(recipe: Recipe, source: str) -> None:
     check_output(recipe.output)
     rows, data = plan(recipe, source), open_data(recipe)
     arms = Arms(data)
-    arms.check()
+    arms.read(unfinished(rows))
     make_folder(recipe.output)
     with only_here(recipe.output):
         content = _finish_all(recipe, rows, data, arms)

@@ -81,7 +81,7 @@ def _distinct(data: Data, history: History, customers: Places) -> tuple[Places, 
     Of customers without a history only customers.csv says anything: without it one represents all of them.
     """
     new = history.bought_by(customers) == 0
-    if data.catalogue.customers or not new.any():
+    if data.catalogue.customers.columns or not new.any():
         return customers, np.arange(len(customers))
     first = int(np.argmax(new))
     kept = ~new

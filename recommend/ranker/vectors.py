@@ -18,7 +18,7 @@ from recommend.ranker.features import Columns
 from recommend.ranker.history import Floats, History
 from recommend.ranker.recipe import RANDOM, Arm
 from recommend.recommenders.base import ItemFeatures
-from recommend.recommenders.features import item_features, random_features, without_features
+from recommend.recommenders.features import check_vectors, item_features, random_features, without_features
 
 LIKENESS = "likeness"
 
@@ -54,7 +54,8 @@ def added(
 ) -> Added | None:
     """The features of an arm, None if it adds none.
 
-    The components are fitted on articles, each counted once, not on candidates, of which a popular article has many.
+    The components are fitted on articles, each counted once, not on candidates, of which a popular article has many;
+    on at most `FIT_ON["pca"]` of them, drawn with a fixed seed.
 
     Args:
         arm: of the recipe.
@@ -64,13 +65,16 @@ def added(
         seed: of random numbers.
 
     Raises:
-        UserError: a store has none of the articles or cannot be read, or too few for so many components.
+        UserError: naming the arm, if a store has none of the articles, cannot be read or has no such components.
     """
     if arm.features is None:
         return _flags(arm, article_ids) if arm.flags else None
-    known = known_articles(arm, components, article_ids, bestsellers)
-    vectors = _vectors(arm, components, article_ids, seed)
-    rows, variance = _components(vectors, known, components)
+    try:
+        known = _known(arm, components, article_ids, bestsellers)
+        vectors = _vectors(arm, components, article_ids, seed)
+        rows, variance = _components(vectors, known, components)
+    except UserError as error:
+        raise UserError(f"arms: {arm.name}: {error}") from error
     about = {"store": vectors.name, "lacking": without_features(vectors, article_ids), "variance": variance}
     units, flags = (_units(rows) if arm.likeness else None), _flags(arm, article_ids)
     names = _pcs(components) + flags.names
@@ -87,20 +91,19 @@ def _pcs(components: int) -> list[str]:
     return [f"pc{number}" for number in range(1, components + 1)]
 
 
-def known_articles(
-    arm: Arm, components: int, article_ids: Sequence[str], bestsellers: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The places of the articles whose features the arm adds; reads no row. Raises `UserError` if they are too few."""
+def _known(arm: Arm, components: int, article_ids: Sequence[str], bestsellers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of the articles whose features the arm adds. Raises `UserError` if these have no such components."""
     known = np.arange(len(article_ids))
     if arm.features != RANDOM:
         store = FeatureStore.open(Path(str(arm.features)))
+        check_vectors(store, components, "components")
         known = np.flatnonzero([key in store for key in article_ids])
     if arm.bestsellers is not None:
         known = np.intersect1d(known, bestsellers[: arm.bestsellers])
     if len(known) <= components:
         raise UserError(
-            f"arms: {arm.name}: expected more than {components} articles with features for {components} components, "
-            f"found {len(known):,} among those of the purchases; lower components, or embed more articles"
+            f"expected more than {components} articles with features for {components} components, found "
+            f"{len(known):,} among those of the purchases; lower components, or embed more articles"
         )
     return known
 

@@ -46,6 +46,19 @@ def item_features(store: FeatureStore, article_ids: Sequence[str], dimensions: i
     return ItemFeatures(rows, found >= 0, name)
 
 
+def check_vectors(store: FeatureStore, components: int | None, key: str) -> None:
+    """Raise `UserError` if the rows of a store are no vectors, or have fewer numbers than components; reads no row.
+
+    `key` is the one that asks for so many principal components in a recipe.
+    """
+    store.refuse_grids()
+    if components is not None and components > store.shape[0]:
+        raise UserError(
+            f"{store.path}: {key}: expected at most {store.shape[0]}, the numbers of its vectors, found {components}; "
+            f"lower {key}"
+        )
+
+
 def reduced(features: ItemFeatures, dimensions: int) -> ItemFeatures:
     """The unit vectors of articles with features, such as were filled in, reduced by PCA that is fitted on these.
 

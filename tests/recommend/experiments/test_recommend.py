@@ -7,8 +7,10 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from feature_stores import write_store
 from filelock import FileLock
 from recommending import done, refused_by
 from shops import content_of, means, recipe
@@ -256,3 +258,18 @@ def test_models_unlike_the_published_ones_are_said_to_be(shop: Path, tmp_path: P
     models[0] |= {"elliot_compat": True}
     done("recommend", recipe(shop, tmp_path / "out", models[:1], datasets=datasets))
     assert content_of(tmp_path / "out")["datasets"][0]["unlike_models"] == []
+
+
+def test_a_store_that_a_model_cannot_use_is_refused_before_anything_is_fitted(shop: Path, tmp_path: Path) -> None:
+    write_store(tmp_path / "grid", ["a"], np.ones((1, 2, 2)))
+    models = [
+        {"recommender": "random"},
+        {"recommender": "content", "name": "long", "features": str(shop / "photos"), "pca": 999},
+        {"recommender": "content", "name": "grid", "features": str(tmp_path / "grid")},
+    ]
+    found = refused_by("recommend", recipe(shop, tmp_path / "out", models))
+    assert (
+        f"long: {shop / 'photos'}: pca: expected at most 3, the numbers of its vectors, found 999; lower pca" in found
+    )
+    assert f"grid: {tmp_path / 'grid'}: expected a vector an item, found rows of shape (2, 2)" in found
+    assert not (tmp_path / "out").exists()

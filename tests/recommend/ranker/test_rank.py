@@ -15,12 +15,16 @@ import pandas as pd
 import pytest
 import yaml
 from feature_stores import write_store
-from places import RECIPES
+from places import RECIPES, ROOT
 from purchase_files import Line, kaggle_purchases
 from recommending import done, refused_by
 from typer.testing import CliRunner
 
-from recommend.ranker.recipe import load_recipe
+from finetune.data.feature_files import About
+from recommend.ranker.periods import open_data
+from recommend.ranker.recipe import Arm, Row, load_recipe
+from recommend.ranker.rows import Arms
+from recommend.ranker.table.answer import what_is_added
 
 ARTICLES = [f"01{place:08d}" for place in range(48)]
 CUSTOMERS = 40
@@ -56,7 +60,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame(table).to_parquet(folder / "items.parquet")
     done("purchases", folder / "csv", "--out", folder / "bought")
     vectors = np.column_stack([6 * HOT, draw.normal(0, 0.5, (48, 3))])
-    write_store(folder / "captions", ARTICLES, vectors)
+    write_store(folder / "captions", ARTICLES, vectors, About("words", "text", text="captions:0a1b"))
     write_store(folder / "few", ARTICLES[:2], vectors[:2])
     return folder
 
@@ -101,16 +105,23 @@ def means(content: Any) -> dict[str, float]:
 def table(shop: Path) -> Path:
     submission = {"history": ["2020-09-05", "2020-09-06"], "arm": "captions"}
     flags = {"name": "flag", "flags": {'"has":few': str(shop / "few")}}
-    arms = [*values_of(shop, shop)["arms"], flags]
+    papers = {"name": "bestsellers' captions", "features": str(shop / "captions"), "bestsellers": 20}
+    arms = [*values_of(shop, shop)["arms"], papers, flags]
     done("rank", recipe(shop, shop / "out", submission=submission, arms=arms))
     return shop / "out"
 
 
-def test_what_captions_tell_is_learnt_and_random_numbers_teach_nothing(table: Path) -> None:
+def test_what_captions_tell_is_learnt_and_random_numbers_teach_nothing(shop: Path, table: Path) -> None:
     content = content_of(table)
     found = means(content)
     assert found["captions"] > 1.5 * max(found["nothing"], found["random"], found["bestsellers"])
-    assert content["sentence"].startswith("Captions helped: MAP@12 (Kaggle) of “captions” less that of “nothing” is +")
+    main = f"MAP@12 (Kaggle) of “captions” ({shop / 'captions'}: words of captions:0a1b) less that of “nothing” is +"
+    assert content["sentence"].startswith(f"Captions helped: {main}")
+    assert (
+        ", of 40 customers, and +" in content["sentence"]
+        and ", of 30 customers with a history (" in content["sentence"]
+    )
+    assert "of 8 comparisons" in content["sentence"]
     captions = next(one for one in content["rows"] if one["arm"] == "captions")
     assert captions["differences"]["random"]["all"]["low"] > 0
     assert captions["result"]["importances"][0]["feature"] == "pc1"
@@ -126,14 +137,16 @@ def test_random_numbers_are_not_said_to_help(shop: Path, table: Path, tmp_path: 
     done("rank", recipe(shop, tmp_path / "out", captions="random", against=["nothing", "captions"]))
     content = content_of(tmp_path / "out")
     found = [
-        one["differences"][name]["all"]
+        one["differences"][name][part]
         for one in content["rows"]
         if one["arm"] == "random"
         for name in ("nothing", "captions")
+        for part in ("all", "with a history")
     ]
     above, below = sum(one["low"] > 0 for one in found), sum(one["high"] < 0 for one in found)
     assert content["sentence"].endswith(f"the interval is above 0 in {above}, below in {below}.")
-    assert below >= 2 and not content["sentence"].startswith("Captions helped:")
+    assert below >= 2 and content["sentence"].startswith("Random numbers h")
+    assert not content["sentence"].startswith("Random numbers helped:")
 
 
 def test_customers_with_and_without_a_history_are_counted_apart(table: Path) -> None:
@@ -167,8 +180,13 @@ def test_the_baseline_is_as_counted_by_hand(shop: Path, table: Path) -> None:
 def test_pages_are_escaped_and_show_the_papers_scores(table: Path) -> None:
     html, text = ((table / f"rank.{form}").read_text(encoding="utf-8") for form in ("html", "md"))
     assert "<b>trees" not in html and "&lt;b&gt;trees" in html
+    for kind in ("Gain", "Splits"):
+        assert [f"<h3>{kind}: {arm}," in html for arm in ("nothing", "captions", "bestsellers&#39; captions", "random")] == [
+            True, True, True, False,
+        ]  # fmt: skip
     for page in (html, text):
         assert "0.01175" in page and "0.01417" in page and "Captions helped" in page
+        assert "less nothing, with a history" in page
 
 
 def test_the_submission_has_twelve_articles_for_every_customer(table: Path) -> None:
@@ -239,7 +257,7 @@ LATER = {"history": ["2021-01-01", "2021-01-02"], "labels": ["2021-01-03", "2021
         ({"test": LATER}, "test.labels: no purchase from 2021-01-03 to 2021-01-04; there are purchases from 2020-09-01"),
         ({"train": [LATER]}, "train: labels of 2021-01-03 to 2021-01-04 are not before those of the test"),
         ({"test": LATER | {"labels": ["2021-01-02", "2021-01-04"]}}, "expected history and labels as first and last"),
-        ({"components": 48}, "captions: expected more than 48 articles with features for 48 components, found 48"),
+        ({"components": 5}, "captions: components: expected at most 4, the numbers of its vectors, found 5; lower"),
         ({"candidates": {"similar": 3}}, "candidates.similar and neighbours belong together"),
         ({"captions": "captons"}, "captions: expected one of nothing, captions, random; did you mean 'captions'?"),
         ({"arms": [{"name": "a"}] * 2}, "arms: two entries are called a"),
@@ -251,6 +269,16 @@ LATER = {"history": ["2021-01-01", "2021-01-02"], "labels": ["2021-01-03", "2021
         ({"train": []}, "train: "),
         ({"rankers": [{"name": "x", "preset": "papers"}]}, "rankers.0.preset: expected"),
         ({"submission": {"history": ["2021-01-01", "2021-01-02"], "arm": "nothing"}}, "submission.history: no purchase"),
+        ({"submission": {"history": ["2020-09-06", "2020-09-05"], "arm": "nothing"}}, "expected the first and the last day"),
+        ({"submission": {"history": ["2020-09-04", "2020-09-05"], "arm": "nothing"}}, "expected to end on 2020-09-06 or later"),
+        ({"train": PERIODS["train"] * 2}, "train: history 2020-09-01 to 2020-09-02, labels 2020-09-03 to 2020-09-03 is there twice"),
+        ({"train": [*PERIODS["train"], {"history": ["2020-08-01", "2020-08-02"], "labels": ["2020-08-03", "2020-08-04"]}]},
+         "train.1.labels: no purchase from 2020-08-03"),
+        ({"against": ["nothing", "nothing"]}, "against: nothing is there twice"),
+        ({"arms": [{"name": "nothing"}, {"name": "captions"}], "against": ["nothing"]}, "captions: the arm captions adds nothing that could help"),
+        ({"candidates": {"purchases": 0, "similar": 2}, "neighbours": "x"}, "candidates: similar articles are those near to"),
+        ({"candidates": {"bestsellers": 10_001}}, "LightGBM ranks at most 10,000; lower them"),
+        ({"candidates": {"purchases": 99, "similar": 101}, "neighbours": "x"}, "these counts allow 10,148 candidates of a"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_message(shop: Path, tmp_path: Path, others: dict[str, Any], message: str) -> None:
@@ -273,21 +301,69 @@ def test_articles_that_are_all_unknown(shop: Path, tmp_path: Path) -> None:
 
 
 def test_what_customers_and_neighbours_lack_is_said(shop: Path, tmp_path: Path) -> None:
-    lines = (shop / "csv" / "customers.csv").read_text(encoding="utf-8").splitlines()
-    (tmp_path / "customers.csv").write_text("\n".join([lines[0], *lines[2:], ""]), encoding="utf-8")
+    table = pd.read_csv(shop / "csv" / "customers.csv", dtype=str).iloc[1:].drop(columns="Active")
+    table.loc[[3, 5], "age"] = ["thirty", "inf"]
+    table.to_csv(tmp_path / "customers.csv", index=False)
     near = {"id": [ARTICLES[24], "x"], "rank": [1, 1], "neighbour": [ARTICLES[47], "y"], "cosine": [0.5, 0.5]}
     pd.DataFrame(near).to_parquet(tmp_path / "near.parquet")
     others = {"customers": str(tmp_path / "customers.csv"), "neighbours": str(tmp_path / "near.parquet")}
-    counts = {"purchases": 5, "bestsellers": 24, "similar": 1}
-    done("rank", recipe(shop, tmp_path / "out", candidates=counts, **others))
+    counts = {"purchases": 5, "bestsellers": 24, "similar": 2}
+    screen = done("rank", recipe(shop, tmp_path / "out", candidates=counts, **others))
     content = content_of(tmp_path / "out")
     assert [one.split(": ")[1] for one in content["left_out"]] == [
         "1 rows are not of two articles of these purchases",
+        "has at most 1 neighbours of an article of these purchases, fewer than candidates.similar=2",
         "1 of 41 customers are not in it",
+        "has no column Active",
+        "age of 2 customers is no number, such as 'thirty'",
     ]
+    assert "age of 2 customers is no number" in screen
     features = {one["feature"] for one in content["rows"][2]["result"]["importances"]}
     assert features >= {"customer_age", "customer_club_member_status", "similar_to_bought"}
     assert "1 of 41 customers are not in it." in (tmp_path / "out" / "rank.html").read_text(encoding="utf-8")
+    table[["customer_id"]].to_csv(tmp_path / "customers.csv", index=False)
+    assert "expected the columns FN, Active, age" in refused_by(
+        "rank", recipe(shop, tmp_path / "ids", candidates=counts, **others)
+    )
+
+
+def test_a_submission_without_the_file_of_customers_is_said_to_lack_some(shop: Path, tmp_path: Path) -> None:
+    for name in ("transactions_train.csv", "articles.csv"):
+        shutil.copy(shop / "csv" / name, tmp_path)
+    done("purchases", tmp_path, "--out", tmp_path / "bought")
+    submission = {"history": ["2020-09-05", "2020-09-06"], "arm": "captions"}
+    loaded = load_recipe(recipe(shop, tmp_path / "out", purchases=str(tmp_path / "bought"), submission=submission))
+    [lacking] = open_data(loaded).left_out
+    assert "submission.csv lacks the customers without a purchase" in lacking
+    assert not open_data(load_recipe(recipe(shop, tmp_path / "out", submission=submission))).left_out
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.ones((48, 3)), "all vectors are equal"),
+        (np.ones((48, 2, 2)), "expected a vector an item, found rows of shape (2, 2)"),
+        (np.eye(48, 1), "components: expected at most 1, the numbers of its vectors, found 2"),
+    ],
+)
+def test_a_store_without_such_components_is_named_with_its_arm_before_anything_is_trained(
+    shop: Path, tmp_path: Path, rows: Any, message: str
+) -> None:
+    write_store(tmp_path / "store", ARTICLES, rows)
+    arms = [*values_of(shop, shop)["arms"], {"name": "last", "features": str(tmp_path / "store")}]
+    found = refused_by("rank", recipe(shop, tmp_path / "out", arms=arms))
+    assert found.startswith("arms: last: ") and message in found
+    assert not (tmp_path / "out").exists()
+
+
+def test_bestsellers_with_captions_are_those_of_the_history_that_ends_first(shop: Path, tmp_path: Path) -> None:
+    """Whether an article has components tells no period what will sell, in whatever order the periods are listed."""
+    later = {"history": ["2020-09-03", "2020-09-04"], "labels": ["2020-09-05", "2020-09-05"]}
+    arm = {"name": "few", "features": str(shop / "captions"), "bestsellers": 20}
+    for order in ([*PERIODS["train"], later], [later, *PERIODS["train"]]):
+        loaded = load_recipe(recipe(shop, tmp_path / "out", train=order, arms=[*values_of(shop, shop)["arms"], arm]))
+        found = Arms(open_data(loaded)).of(Row(loaded.arms[-1], loaded.rankers[0], True))
+        assert found is not None and found.known.sum() == 20 and not found.known[24:].any()
 
 
 def test_a_flag_has_a_name_of_its_own(shop: Path, tmp_path: Path) -> None:
@@ -315,8 +391,33 @@ def test_the_process_that_ranks_imports_no_torch(shop: Path, tmp_path: Path) -> 
     assert run.stdout.splitlines()[-1] == "set()"
 
 
+def test_the_answer_says_what_the_arm_adds_and_where_it_is_from(tmp_path: Path) -> None:
+    stores = {
+        "Captions": About("m", "text", text="captions:0a1b"),
+        "Descriptions": About("m", "text", text="description"),
+        "Descriptions and captions": About("m", "text", text="description, else captions:0a1b"),
+        "Texts": About("m", "text", text="columns:a,b"),
+        "Photos": About("m", "photo"),
+    }
+    for number, (called, about) in enumerate(stores.items()):
+        store = str(write_store(tmp_path / str(number), ["a"], np.ones((1, 2)), about))
+        where = f"{store}: m of {about.text or 'photo'}"
+        assert what_is_added(Arm(name="x", features=store)) == (called, where)
+    assert what_is_added(Arm(name="x", features="random"))[0] == "Random numbers"
+    assert what_is_added(Arm(name="x", flags={"has_text": tmp_path / "0"})) == ("Flags", "has_text")
+
+
+def test_the_measured_recipe_is_the_shipped_one() -> None:
+    """The rows of the documented table, by their names; the answer is of a model's captions."""
+    text = (ROOT / "docs" / "ranker.md").read_text(encoding="utf-8").split("## The real week")[1]
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
+    shipped = load_recipe(RECIPES / "recommend" / "rank-hm-week.yaml")
+    assert rows[2:] == [arm.name for arm in shipped.arms]
+    assert "captions" in str(shipped.asked.features)
+
+
 @pytest.mark.parametrize("path", sorted((RECIPES / "recommend").glob("rank-*.yaml")), ids=lambda path: path.stem)
 def test_a_shipped_recipe_is_read_and_headed_by_its_command(path: Path) -> None:
-    assert {"nothing", "captions", "photos"} <= {row.arm.name for row in load_recipe(path).rows()}
+    assert {"nothing", "descriptions", "photos"} <= {row.arm.name for row in load_recipe(path).rows()}
     head = path.read_text(encoding="utf-8").split("output:")[0]
     assert f"lookbook rank recipes/recommend/{path.name}" in head

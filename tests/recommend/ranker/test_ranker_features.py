@@ -12,10 +12,13 @@ from sklearn.decomposition import PCA
 
 from recommend.interactions.interactions import Purchases
 from recommend.ranker.candidates import Candidates, Neighbours, candidates
-from recommend.ranker.catalogue import Catalogue, ranked
+from recommend.ranker.catalogue import Catalogue
+from recommend.ranker.codes import ranked
+from recommend.ranker.customers import Customers
 from recommend.ranker.features import base_features
 from recommend.ranker.history import history_of
-from recommend.ranker.recipe import Arm, CandidateCounts
+from recommend.ranker.lgbm import fit, settings_of
+from recommend.ranker.recipe import Arm, CandidateCounts, Ranker
 from recommend.ranker.training import best
 from recommend.ranker.vectors import added
 
@@ -47,9 +50,9 @@ def test_candidates_and_features_are_those_of_a_loop(
     history = history_of(purchases(rows), days, "test")
     known = [row for row in rows if row[2] <= LAST]
     customers = np.array([0, 2, 4])
-    counts = CandidateCounts(purchases=last, bestsellers=best_selling, similar=similar)
+    counts = CandidateCounts(purchases=last, bestsellers=best_selling, similar=similar if last else 0)
     found = candidates(history, customers, counts, NEAR)
-    features = base_features(found, history, Catalogue({"department_no": CODES}, PRODUCTS, {}))
+    features = base_features(found, history, Catalogue({"department_no": CODES}, PRODUCTS, Customers()))
     sold = {article: sum(row[1] == article for row in known) for article in {row[1] for row in known}}
     ranking = sorted(sold, key=lambda article: (-sold[article], article))
     place = 0
@@ -119,6 +122,26 @@ def test_components_are_fitted_on_articles_and_only_on_the_bestsellers_if_these_
     assert np.isnan(likeness[[0, 2]]).all() and likeness[1] == pytest.approx(float(one @ other), abs=1e-5)
     few = added(arm.model_copy(update={"bestsellers": 4}), 2, ids, np.array([6, 0, 5, 4, 3]), 0)
     assert few is not None and np.flatnonzero(few.known).tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("ranker", "boosting", "trees", "leaves"),
+    [
+        (Ranker(name="x"), "gbdt", 100, 31),
+        (Ranker(name="x", preset="paper"), "dart", 1, 31),
+        (Ranker(name="x", preset="paper", trees=3, leaves=4), "dart", 3, 4),
+    ],
+)
+def test_presets_are_what_they_say_and_settings_go_before(
+    ranker: Ranker, boosting: str, trees: int, leaves: int
+) -> None:
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(4000, 2)).astype(np.float32)
+    labels = (rows[:, 0] + draw.normal(0, 0.1, 4000)) > 1
+    fitted = fit(rows, labels, np.full(40, 100), ["a", "b"], settings_of(ranker, 0, 1))
+    assert fitted.booster.num_trees() == trees
+    text = fitted.booster.model_to_string()
+    assert f"[boosting: {boosting}]" in text and f"[num_leaves: {leaves}]" in text and "[objective: lambdarank]" in text
 
 
 def test_lists_are_cut_and_equal_scores_rank_by_article() -> None:

@@ -9,9 +9,9 @@ from metrics.common.templates import render
 from recommend.common.own_files import refuse_other_page
 from recommend.common.page import page_mark, write_page
 from recommend.experiments.measured import ALL
-from recommend.ranker.content import TITLE, Content
-from recommend.ranker.published import MEASURE
-from recommend.ranker.tables import sections
+from recommend.ranker.table.content import TITLE, Content
+from recommend.ranker.table.published import MEASURE
+from recommend.ranker.table.sections import sections
 
 NAME = "rank"
 LEDE = "LightGBM ranks what a customer may buy next: with captions, photos, or neither, beside the paper’s scores"
@@ -35,9 +35,9 @@ def write_output(content: Content, folder: Path) -> None:
 
 
 def show(content: Content) -> None:
-    """Print the means, and whether captions helped."""
+    """Print the means, what was of no use, and whether captions helped."""
     table = WideTable(["row"], [MEASURE, "95% interval"])
     for one in content["rows"]:
         found = one["result"]["estimates"][ALL][MEASURE]
         table.add_row(one["title"], f"{found['value']:.5f}", f"{found['low']:.5f}–{found['high']:.5f}")
-    print_tables(table, *([content["sentence"]] if content["sentence"] else []))
+    print_tables(table, *content["left_out"], *([content["sentence"]] if content["sentence"] else []))

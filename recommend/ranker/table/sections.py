@@ -5,23 +5,25 @@ from itertools import groupby
 from typing import Any
 
 from metrics.common.formatting import duration, percent
-from recommend.common.page import Bar, PageBars, PageSection, PageTable
+from recommend.common.page import PageSection, PageTable
 from recommend.experiments.measured import ALL
-from recommend.ranker.content import Content, Entry
-from recommend.ranker.published import IMPORTANCES, MEASURE, SCORES, VARIANCE
+from recommend.features.reducers import FIT_ON
 from recommend.ranker.recipe import with_or_without
 from recommend.ranker.rows import WITH_HISTORY, WITHOUT_HISTORY
+from recommend.ranker.table.content import Content, Entry
+from recommend.ranker.table.importances import importances
+from recommend.ranker.table.published import IMPORTANCES, MEASURE, SCORES, VARIANCE
 
 SHOWN = ".5f"
 SLICES = (ALL, WITH_HISTORY, WITHOUT_HISTORY)
 FURTHER = ("nDCG@12", "MAP@12", "recall@12", "hit@12")
-BARS = 12
+COMPARED = (ALL, WITH_HISTORY)
 NOTE = (
     "Means over customers, below them 95% bootstrap intervals. Differences are of the same customers; p by "
     "randomisation, corrected by Holm for all rows that are compared with the same one. They say how much the "
     "customers matter, not how much the days of training do. Without customers.csv, all customers without a history "
-    "get one and the same list: a single lucky article in it moves them all. The arm of random numbers shows how far "
-    "an arm moves that means nothing."
+    "get one and the same list: a single lucky article in it moves them all, so look at those with a history too. The "
+    "arm of random numbers shows how far an arm moves that means nothing."
 )
 
 
@@ -36,7 +38,7 @@ def sections(content: Content) -> list[PageSection]:
         _published(content),
         PageSection("Further measures", "", [_further(finished)]),
         PageSection("What each row had", _went_in(content), [_facts(content, finished)]),
-        *_importances(content, finished),
+        *importances(content["recipe"], finished),
     ]
 
 
@@ -62,13 +64,15 @@ def _groups(rows: Sequence[Entry]) -> Iterator[tuple[str, list[Entry]]]:
 def _means(content: Content, rows: Sequence[Entry]) -> Iterator[PageTable]:
     counts = {part: rows[0]["result"]["estimates"][part][MEASURE]["customers"] for part in SLICES} if rows else {}
     against = [*content["recipe"]["against"], "bestsellers"]
-    head = ["Arm", *(f"{part} ({count:,})" for part, count in counts.items()), *(f"less {name}" for name in against)]
+    less = [(name, part) for part in COMPARED for name in against]
+    shown = [f"less {name}" if part == ALL else f"less {name}, {part}" for name, part in less]
+    head = ["Arm", *(f"{part} ({count:,})" for part, count in counts.items()), *shown]
     for title, group in _groups(rows):
         cells = [
             [
                 one["arm"],
                 *(with_interval(one["result"]["estimates"][part][MEASURE]) for part in SLICES),
-                *(_difference(one["differences"].get(name, {}).get(ALL)) for name in against),
+                *(_difference(one["differences"].get(name, {}).get(part)) for name, part in less),
             ]
             for one in group
         ]
@@ -99,7 +103,7 @@ def _published(content: Content) -> PageSection:
         note,
         [
             PageTable(["Arm", f"{MEASURE}, private", "public"], rows, "Table 2"),
-            PageTable(["Feature", "importance"], shares, "Table 1, without the bestseller rank"),
+            PageTable(["Feature", "importance"], shares, f"Table 1, {SCORES[0][0]}, without the bestseller rank"),
         ],
     )
 
@@ -115,8 +119,8 @@ def _went_in(content: Content) -> str:
     return (
         f"Articles with the arm’s features, of the {content['test']['articles']:,} articles that are candidates in the "
         "test, and the share of all candidates, customer by customer, that are of these. Components are fitted on "
-        f"articles; the paper’s 50 explained {VARIANCE:.0%} of the variance of its 1,000 captions. "
-        + " ".join(f"{sentence}." for sentence in _lacking(content))
+        f"articles, each once, on {FIT_ON['pca']:,} of them if there are more; the paper’s 50 explained {VARIANCE:.0%} "
+        "of the variance of its 1,000 captions. " + " ".join(f"{sentence}." for sentence in _lacking(content))
     )
 
 
@@ -149,23 +153,3 @@ def _articles(added: Mapping[str, Any]) -> str:
     if "store" in added:
         return f"{added['known_candidates']:,}"
     return ", ".join(f"{name} {count:,}" for name, count in added["flags"].items())
-
-
-def _importances(content: Content, rows: Sequence[Entry]) -> Iterator[PageSection]:
-    """Of the arm with captions and of the one without; those of all others are in rank.json."""
-    shown = [one for one in rows if one["arm"] in (content["recipe"]["captions"], content["recipe"]["against"][0])]
-    charts, tables = [], []
-    for one in shown:
-        best = one["result"].get("importances", [])[:BARS]
-        if best:
-            most = max(best[0]["gain"], 1e-12)
-            bars = [Bar(entry["feature"], f"{entry['gain']:.1%}", entry["gain"] / most) for entry in best]
-            charts.append(PageBars(f"Gain: {one['title']}", bars))
-            cells = [[entry["feature"], f"{entry['gain']:.1%}", f"{entry['split']:.1%}"] for entry in best]
-            tables.append(PageTable(["Feature", "gain", "splits"], cells, one["title"]))
-    if charts:
-        note = (
-            "Each feature’s share of the gain and of the number of splits. A high share says that trees use a feature, "
-            "not that they rank better by it; numbers that tell articles apart are used whatever they mean."
-        )
-        yield PageSection("Importance of features", note, tables, bars=charts)

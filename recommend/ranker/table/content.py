@@ -12,9 +12,10 @@ from metrics.measures.statistics import SAMPLES, TRIALS, holm
 from recommend.experiments.measured import ALL
 from recommend.experiments.results import Place
 from recommend.ranker.periods import Data
-from recommend.ranker.published import MEASURE, SOURCE
-from recommend.ranker.recipe import BESTSELLERS, Recipe, with_or_without
+from recommend.ranker.recipe import BESTSELLERS, Recipe
 from recommend.ranker.rows import KS, Key, Planned, customers_of
+from recommend.ranker.table.answer import answer
+from recommend.ranker.table.published import MEASURE, SOURCE
 from recommend.ranking.estimates import differences
 
 TITLE = "Captions as features of a ranker"
@@ -58,7 +59,7 @@ def content_of(recipe: Recipe, rows: Sequence[Planned], data: Data, comparisons:
         "test": data.accounts[-1].as_dict(),
         "left_out": data.left_out,
         "rows": entries,
-        "sentence": _sentence(recipe, entries),
+        "sentence": answer(recipe, entries),
         "signature": _signature(recipe, len(data.test.labels.customers)),
     }
 
@@ -96,39 +97,6 @@ def _correct(entries: Sequence[Entry]) -> None:
         corrected = holm({place: one["p"] for place, one in enumerate(group)})
         for place, one in enumerate(group):
             one["p_holm"] = corrected[place]
-
-
-def _sentence(recipe: Recipe, entries: Sequence[Entry]) -> str | None:
-    """Whether captions helped, by the first ranker with the bestseller rank and by all; None if that is not known yet.
-
-    They helped if the interval is above 0 in every comparison: one ranker may gain by chance what another loses.
-    """
-    ours = [one for one in entries if one["arm"] == recipe.captions]
-    main: Mapping[str, Any] | None = ours[0]["differences"].get(recipe.against[0], {}).get(ALL)
-    if main is None:
-        return None
-    found = [one["differences"][name][ALL] for one in ours for name in recipe.against if name in one["differences"]]
-    above, below = (sum(one["low"] > 0 for one in found), sum(one["high"] < 0 for one in found))
-    customers = ours[0]["result"]["estimates"][ALL][MEASURE]["customers"]
-    return (
-        f"Captions {_did(above, below, len(found))}: {MEASURE} of “{recipe.captions}” less that of "
-        f"“{recipe.against[0]}” is {main['value']:+.5f}, 95% interval {main['low']:+.5f} to {main['high']:+.5f}, of "
-        f"{customers:,} customers ({ours[0]['ranker']}, {with_or_without(True)}); of {len(found)} comparisons, each "
-        f"ranker with and without the bestseller rank less {' and '.join(recipe.against)}, the interval is above 0 in "
-        f"{above}, below in {below}."
-    )
-
-
-def _did(above: int, below: int, count: int) -> str:
-    if above == count:
-        return "helped"
-    if below == count:
-        return "harmed"
-    if not above and not below:
-        return "neither helped nor harmed measurably"
-    if above and below:
-        return "helped in some comparisons and harmed in others"
-    return f"{'helped' if above else 'harmed'} in some comparisons only"
 
 
 def _signature(recipe: Recipe, customers: int) -> str:
