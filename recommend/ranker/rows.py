@@ -30,6 +30,8 @@ from recommend.ranking.hits import marks_of
 KS = (K,)
 Key = tuple[str, str | None, bool | None]
 WITH_HISTORY, WITHOUT_HISTORY = "with a history", "without a history"
+COMPARED = (ALL, WITH_HISTORY)
+"""Slices whose differences are shown: without a history most customers get one and the same list."""
 
 
 @dataclass(frozen=True)

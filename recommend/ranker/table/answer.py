@@ -7,7 +7,7 @@ from typing import Any
 from finetune.data.feature_cache import FeatureStore
 from recommend.experiments.measured import ALL
 from recommend.ranker.recipe import RANDOM, Arm, Recipe, with_or_without
-from recommend.ranker.rows import WITH_HISTORY
+from recommend.ranker.rows import COMPARED
 from recommend.ranker.table.published import MEASURE
 
 Entry = Mapping[str, Any]
@@ -59,7 +59,7 @@ def _called(text: str) -> str:
 def _gains(entry: Entry, against: str) -> dict[str, Difference]:
     """The differences that count: of all customers, and of those with a history if there are any."""
     found = entry["differences"].get(against, {})
-    return {part: found[part] for part in (ALL, WITH_HISTORY) if part in found}
+    return {part: found[part] for part in COMPARED if part in found}
 
 
 def _main(entry: Entry, against: str) -> str:

@@ -9,7 +9,7 @@ from recommend.common.page import PageSection, PageTable
 from recommend.experiments.measured import ALL
 from recommend.features.reducers import FIT_ON
 from recommend.ranker.recipe import with_or_without
-from recommend.ranker.rows import WITH_HISTORY, WITHOUT_HISTORY
+from recommend.ranker.rows import COMPARED, WITH_HISTORY, WITHOUT_HISTORY
 from recommend.ranker.table.content import Content, Entry
 from recommend.ranker.table.importances import importances
 from recommend.ranker.table.published import IMPORTANCES, MEASURE, SCORES, VARIANCE
@@ -17,7 +17,6 @@ from recommend.ranker.table.published import IMPORTANCES, MEASURE, SCORES, VARIA
 SHOWN = ".5f"
 SLICES = (ALL, WITH_HISTORY, WITHOUT_HISTORY)
 FURTHER = ("nDCG@12", "MAP@12", "recall@12", "hit@12")
-COMPARED = (ALL, WITH_HISTORY)
 NOTE = (
     "Means over customers, below them 95% bootstrap intervals. Differences are of the same customers; p by "
     "randomisation, corrected by Holm for all rows that are compared with the same one. They say how much the "
