@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_no_half_file(score: Score, tmp_path: Path, monkeypat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    refused(score(captions, "--out", tmp_path / "out"), "scored-references.jsonl", "No space left on device")
+    refused(score(captions, "--out", tmp_path / "out"), ".lookbook.json", "No space left on device")
     assert list((tmp_path / "out").iterdir()) == []
 
 
