@@ -26,10 +26,10 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
     if request.photos:
         _caption_photos(request, recipe, names)
         return
-    with state.main_process_first():
-        prepared, default_split = _prepared(request, recipe)
     if not request.overwrite:
         refuse_inputs((out for _, out in _outputs(request, names)), _tables(recipe))
+    with state.main_process_first():
+        prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
     systems = load_systems(request.model, request.adapters, recipe)

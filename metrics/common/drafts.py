@@ -77,5 +77,5 @@ def _machine() -> str:
     """A short hash of the machine and of the namespace in which the ids of its processes mean something."""
     namespace = ""
     with suppress(OSError):
-        namespace = os.readlink("/proc/self/ns/pid")
+        namespace = str(Path("/proc/self/ns/pid").readlink())
     return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]

@@ -107,7 +107,7 @@ def _marked(folder: Path) -> frozenset[str]:
 
 
 def is_ours(path: Path, text: str) -> bool:
-    """Whether `path` is a file with `text` in its first or last MiB, or an empty one. Raises `UserError` if unreadable."""
+    """Whether `path` is a file with `text` in its first or last MiB, or empty. Raises `UserError` if unreadable."""
     return path.is_file() and (not path.stat().st_size or _has(path, text))
 
 

@@ -68,7 +68,7 @@ def page_mark(title: str) -> str:
 
 
 def write_page(path: Path, title: str, lede: str, sections: Sequence[PageSection], signature: str) -> None:
-    """Write the page to `path`; raises `UserError` if it cannot be written. The command has asked who wrote what is there."""
+    """Write the page to `path`, whatever is there; raises `UserError` if it cannot be written."""
     view = {
         "title": title,
         "lede": lede,

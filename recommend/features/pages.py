@@ -22,12 +22,12 @@ _POINTS = 200  # of the elbow's curve
 
 
 def check_elbow(path: Path, overwrite: bool = False) -> None:
-    """Raise `UserError` if the elbow's page could not be written to `path`, or another file is there, unless to `overwrite`."""
+    """Raise `UserError` if the page cannot be written to `path`, or a file of others is there, not to `overwrite`."""
     check_page(path, page_mark(_ELBOW), "page of an elbow", "--elbow", overwrite)
 
 
 def check_map(path: Path, overwrite: bool = False) -> None:
-    """Raise `UserError` if a map's page could not be written to `path`, or another file is there, unless to `overwrite`."""
+    """Raise `UserError` if the page cannot be written to `path`, or a file of others is there, not to `overwrite`."""
     check_page(path, page_mark(_MAP), "map of photos", overwrite=overwrite)
 
 

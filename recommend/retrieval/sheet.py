@@ -16,7 +16,7 @@ _MARK = '<p class="eyebrow">Lookbook composed retrieval</p>'
 
 
 def check_sheet(path: Path, overwrite: bool = False) -> None:
-    """Raise `UserError` if the page could not be written, or would replace a file that is no such page, unless to `overwrite`."""
+    """Raise `UserError` if the page cannot be written, or a file of others is there not to `overwrite`."""
     check_page(path, _MARK, "page of composed retrieval", "--html", overwrite)
 
 

@@ -79,7 +79,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs" / "features.html"
     theirs.parent.mkdir()
     theirs.write_text("<main>")
-    with pytest.raises(UserError, match="did not write there: features.html;"):
+    with pytest.raises(UserError, match=r"did not write there: features.html;"):
         refuse_foreign(theirs.parent, CONTENTS)
     with pytest.raises(UserError, match="expected a page of Lookbook, found another file"):
         write_joined(tmp_path / "out.html", "shop", [], [Step("recommend", ("similar",), title="x", page=theirs)])
