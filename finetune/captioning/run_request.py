@@ -7,12 +7,14 @@ from finetune.captioning.captioning import Selection, caption_catalogue, caption
 from finetune.captioning.request import CaptionRequest
 from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
+from finetune.data.catalogues import loader_of
 from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared, prepare
 from finetune.models.adapter_files import adapter_name
 from finetune.runs.captioning_system import load_systems
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
+from metrics.common.ownership import refuse_inputs
 
 
 def run(request: CaptionRequest, recipe: Recipe | None) -> None:
@@ -24,13 +26,23 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
     if request.photos:
         _caption_photos(request, recipe, names)
         return
+    if not request.overwrite:
+        refuse_inputs((out for _, out in _outputs(request, names)), _tables(recipe))
     with state.main_process_first():
         prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
     systems = load_systems(request.model, request.adapters, recipe)
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
-        records = caption_catalogue(system, prepared, selection, out, name, request.form)  # type: ignore[arg-type]
+        records = caption_catalogue(
+            system,
+            prepared,
+            selection,
+            out,
+            name,
+            request.form,
+            request.overwrite,  # type: ignore[arg-type]
+        )
         finished = sum(bool(record.finished) for record in records)
         state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended with the stop token")
 
@@ -70,6 +82,12 @@ def _prepared(request: CaptionRequest, recipe: Recipe | None) -> tuple[Prepared,
     if recipe is not None:
         return prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue), "test"
     return prepare(Folder(catalogue="folder", folder=str(request.data), table=None)), "all"
+
+
+def _tables(recipe: Recipe | None) -> list[Path | None]:
+    """The tables of the catalogue that is captioned."""
+    sections = recipe.catalogues.values() if recipe else ()
+    return [table.path for table in (loader_of(section).table() for section in sections) if table]
 
 
 def _ids(path: Path | None) -> frozenset[str] | None:

@@ -19,7 +19,7 @@ from finetune.data.photo_check import check_photos
 from finetune.data.splits import keep_photos_together, split_articles
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_file, make_folder
+from metrics.common.files import all_or_none, atomic_file, make_folder
 from metrics.records.captions import CaptionRecord, write_records
 
 BAD_IMAGE = "bad image"
@@ -81,16 +81,17 @@ def prepare(config: CatalogueSection, divided: bool = True) -> Prepared:
 def write_tables(prepared: Prepared, folder: Path) -> list[Path]:
     """Write `references-{train,validation,test}.jsonl`, so that anybody's captions can be scored, and `items.parquet`.
 
-    Raises `UserError` if a file cannot be written.
+    They appear together. Raises `UserError` if a file cannot be written.
     """
     make_folder(folder)
     paths = [folder / f"references-{split}.jsonl" for split in SPLITS]
-    for split, path in zip(SPLITS, paths, strict=True):
-        write_records(path, prepared.each_record(split))
-    if prepared.items is not None:
-        paths.append(folder / ITEMS)
-        with atomic_file(paths[-1]) as draft:
-            copyfile(prepared.items, draft)
+    with all_or_none():
+        for split, path in zip(SPLITS, paths, strict=True):
+            write_records(path, prepared.each_record(split))
+        if prepared.items is not None:
+            paths.append(folder / ITEMS)
+            with atomic_file(paths[-1]) as draft:
+                copyfile(prepared.items, draft)
     return paths
 
 

@@ -27,6 +27,7 @@ from finetune.publishing.contents import (
 from finetune.publishing.model_card import write_card
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
+from metrics.common.ownership import refuse_other
 
 WAITS = (1, 2, 4)
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
@@ -57,6 +58,7 @@ def push(run: Path, repo: str, *, private: bool = False, model: Path | None = No
         message = f"{trained.kind} trained by Lookbook {trained.record.versions['lookbook']}"
         print(hub.publish(files, private, message))
     else:
+        refuse_other(run / CARD_FILE, "by Lookbook", "model card that Lookbook wrote", "name to it")
         write_text(run / CARD_FILE, card)
         print(_listed(files), f"{run / CARD_FILE}: the card; nothing was sent", sep="\n")
 

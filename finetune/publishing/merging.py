@@ -23,6 +23,7 @@ from finetune.runs.training_record import read_training, trained_recipe
 from finetune.training.collator import CaptionCollator
 from finetune.training.losses import caption_losses
 from finetune.training.preflight import check_disk
+from metrics.common.drafts import remove_dead
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, sha256, write_text
 from metrics.common.images import to_rgb
@@ -95,6 +96,7 @@ def _check(out: Path, dtype: str) -> None:
         raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out}: exists and is not empty; give a new folder")
+    remove_dead(out.parent)  # a draft is as large as the model: before the disk is looked at
 
 
 def _merge_adapter(captioner: Captioner, run: Path, model: Model, dtype: torch.dtype) -> None:

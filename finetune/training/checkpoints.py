@@ -53,9 +53,9 @@ def publish(folder: Path, name: str, best: str | None) -> None:
 
 
 def remove_others(folder: Path, names: set[str | None]) -> None:
-    """Remove the checkpoints of `folder` whose name is not among `names`, each atomically."""
+    """Remove the checkpoints of `folder` whose name is not among `names`, each atomically, and nothing else."""
     for checkpoint in folder.glob("checkpoint-*"):
-        if checkpoint.name not in names:
+        if NAME.fullmatch(checkpoint.name) and checkpoint.name not in names:
             _remove(checkpoint)
     shutil.rmtree(folder / WRITING, ignore_errors=True)
 

@@ -25,7 +25,7 @@ from finetune.models.gradient_checkpointing import checkpoint_towers
 from finetune.models.loading import is_sharded
 from finetune.models.memory import estimate as memory
 from finetune.models.tiny import make_tiny
-from finetune.runs.claim import claim_output, is_finished, recipe_values, refuse_other_start
+from finetune.runs.claim import claim_output, is_finished, own_output, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
 from finetune.runs.folder import RunFolder
 from finetune.runs.processes import distributed, locked
@@ -63,6 +63,8 @@ def train(
     if finished:
         state.print(f"{recipe.output}: this recipe is trained already")
         return recipe.output
+    if state.is_main_process:
+        own_output(recipe)
     run = RunFolder(recipe.output)
     if resume and not run.recipe.exists():
         state.print(f"nothing to resume in {run.path}: training begins")

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.common.errors import UserError
-from metrics.common.files import check_folder
+from metrics.common.ownership import refuse_foreign, refuse_inputs
 from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import Measure
 from metrics.records.caption_sets import load_systems
 from metrics.records.captions import CaptionRecord, read_records
-from metrics.reports.comparison import check_choices, write_comparison
+from metrics.reports.comparison import COMPARISON, check_choices, write_comparison
 from metrics.reports.comparison_tables import notes_on, screen_tables
 from metrics.reports.equal_baselines import equal_baselines, joined_rows
 from metrics.reports.published import MEASURES
-from metrics.reports.report import write_report
+from metrics.reports.report import REPORT, write_report
 from metrics.scoring.clusters import BY
 from metrics.scoring.suite import Evaluation, few_clusters, score_systems
 
@@ -31,11 +31,12 @@ def score_files(
     `training` are files such as `references-train.jsonl`, in whose captions copies are looked for.
 
     Raises:
-        UserError: as `load_systems`, `score_systems` and `write_report`, and when a file of `training` cannot be read
-            or has no captions.
+        UserError: as `load_systems`, `score_systems` and `write_report`, when a file of `training` cannot be read or
+            has no captions, and when a file that is read would be replaced.
     """
     systems = load_systems(captions)
-    check_folder(out)
+    refuse_foreign(out, REPORT)
+    refuse_inputs((out / name for name in REPORT.names), (*captions, references, *training))
     trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
     report = write_report(evaluation, out, trained_on)
@@ -58,11 +59,13 @@ def compare_files(
     Arguments as `write_comparison`'s, `score_systems`' and `score_files`'.
 
     Raises:
-        UserError: as `load_systems`, `score_systems` and `write_comparison`.
+        UserError: as `load_systems`, `score_systems` and `write_comparison`, and when a file that is read would be
+            replaced.
     """
     systems = load_systems(captions)
     check_choices([system.name for system in systems], published, against)
-    check_folder(out)
+    refuse_foreign(out, COMPARISON)
+    refuse_inputs((out / name for name in COMPARISON.names), (*captions, references, *training))
     trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
     comparison = write_comparison(evaluation, out, published, against, trained_on)

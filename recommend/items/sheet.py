@@ -10,10 +10,10 @@ from typing import Any
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
 from metrics.common.images import load_photo, photo_path
+from metrics.common.ownership import check_page
 from metrics.common.templates import render
 from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.common.version import installed_version
-from recommend.common.own_files import check_page
 from recommend.items.catalogue import Catalogue, Filters
 from recommend.items.similar import Query, SimilarItems
 from recommend.items.tendency import tendencies
@@ -22,16 +22,16 @@ _MARK = '<p class="eyebrow">Lookbook similar items</p>'
 _CATEGORIES = 30  # in the plot; the others are one bar
 
 
-def check_sheet(items: SimilarItems, path: Path, images: Path | None) -> Catalogue:
+def check_sheet(items: SimilarItems, path: Path, images: Path | None, overwrite: bool = False) -> Catalogue:
     """The table of the items.
 
-    Raises `UserError` if there is none, no such folder of photos, or as `own_files.check_page`.
+    Raises `UserError` if there is none, no such folder of photos, or as `check_page`.
     """
     if items.catalogue is None:
         raise UserError("--html: a page needs the items' table; give --items, the items.parquet that `prepare` wrote")
     if images is not None and not images.is_dir():
         raise UserError(f"--images: expected a folder, found {images}; give the one that the photos' paths start from")
-    check_page(path, _MARK, "page of similar items", "--html")
+    check_page(path, _MARK, "page of similar items", "--html", overwrite)
     return items.catalogue
 
 

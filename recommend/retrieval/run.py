@@ -36,7 +36,6 @@ def compose_train(recipe: Recipe) -> list[Path]:
     splits, photos = read_dataset(recipe.dataset)
     _check(recipe.dataset, splits)
     run = ComposedRun(recipe.output)
-    output.check_files(run.path)
     with alone(run.path, f"waiting for another process that uses {run.path}"):
         run.claim(recipe, splits)
         if run.trained:

@@ -6,18 +6,18 @@ from pathlib import Path
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
 from metrics.common.images import load_photo
+from metrics.common.ownership import check_page
 from metrics.common.templates import render
 from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.common.version import installed_version
-from recommend.common.own_files import check_page
 from recommend.retrieval.compose import ComposedSearch, Found
 
 _MARK = '<p class="eyebrow">Lookbook composed retrieval</p>'
 
 
-def check_sheet(path: Path) -> None:
-    """Raise `UserError` if the page could not be written, or would replace a file that is no such page."""
-    check_page(path, _MARK, "page of composed retrieval", "--html")
+def check_sheet(path: Path, overwrite: bool = False) -> None:
+    """Raise `UserError` if the page cannot be written, or a file of others is there not to `overwrite`."""
+    check_page(path, _MARK, "page of composed retrieval", "--html", overwrite)
 
 
 def write_sheet(searched: ComposedSearch, found: Found, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from dead_drafts import dead_draft
 from safetensors.torch import load_file
 from tiny_models import captions_of, photo, write_recipe
 from typer.testing import CliRunner, Result
@@ -123,6 +124,7 @@ def test_what_cannot_be_merged_is_one_message(root: Path, tmp_path: Path, monkey
     ]:
         result = finetune("merge", "--out", tmp_path / "whole", *arguments)
         assert (result.exit_code, message in result.stderr) == (2, True), result.output
+    dead_draft(tmp_path / "whole")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
     result = finetune("merge", run, "--out", tmp_path / "whole")
     assert (result.exit_code, "GB free on its disk" in result.stderr) == (2, True)

@@ -134,7 +134,7 @@ def test_queries_that_cannot_be_answered(shop: Path, arguments: list[str], messa
 def test_a_folder_of_other_files_is_left_alone(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     message = refused_by("compose-train", shop / "run.yaml", f"output={tmp_path}")
-    assert "holds files that are no run of composed retrieval" in message
+    assert "holds what Lookbook did not write there: mine.txt;" in message
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert "expected a trained run of composed retrieval" in refused_by(
         "compose", tmp_path, "--image", "a", "--text", "b"
