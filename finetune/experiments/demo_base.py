@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
-
 from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues.tables import read_table
@@ -20,6 +18,7 @@ from finetune.runs.folder import RunFolder
 from finetune.training.train import train
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer
+from metrics.common.screen import progress
 from metrics.records.run import TrainingRecord
 
 COLUMNS = ("file_name", "alt_text", "description")
@@ -78,7 +77,7 @@ def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
             f"{folder}: expected no files, or finished drawings; found others, or unfinished ones; remove it"
         )
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    rows = [_write_drawing(folder, number, seed) for number in tqdm(range(drawings), desc="drawing", unit="drawing")]
+    rows = [_write_drawing(folder, number, seed) for number in progress(range(drawings), "drawing", unit="drawing")]
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 

@@ -11,6 +11,7 @@ from finetune.runs.processes import call
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
 from metrics.common.processes import child_environment, python_module
+from metrics.common.screen import say
 
 AnyCell = TypeVar("AnyCell", bound=Cell)
 
@@ -78,9 +79,9 @@ class Experiment(ABC, Generic[AnyCell]):
 
     def _finish(self, cell: AnyCell, name: str) -> None:
         if self.is_finished(cell):
-            print(f"{name}: finished already", flush=True)
+            say(f"{name}: finished already")
             return
-        print(f"{name}: {cell.recipe_path} into {cell.recipe.output}", flush=True)
+        say(f"{name}: {cell.recipe_path} into {cell.recipe.output}")
         started = time.perf_counter()
         try:
             self.run_cell(cell)
@@ -92,7 +93,7 @@ class Experiment(ABC, Generic[AnyCell]):
             self.failed[cell.title] = str(error)
             print(f"{name}: {error}", flush=True)
         else:
-            print(f"{name}: {duration(time.perf_counter() - started)}", flush=True)
+            say(f"{name}: {duration(time.perf_counter() - started)}")
 
 
 def run_in_own_process(cell: Cell) -> None:

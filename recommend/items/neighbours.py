@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
-
 from metrics.common.files import atomic_file
+from metrics.common.screen import progress
 from recommend.common.own_files import refuse_other_table
 from recommend.items.catalogue import Filters, pairs
 from recommend.items.exact import Found, Pairs, all_nearest
@@ -48,7 +47,7 @@ def write_neighbours(items: SimilarItems, k: int, filters: Filters, out: Path) -
 
 def _searched(items: SimilarItems, k: int, kept: Pairs | None) -> Iterator[tuple[int, Found]]:
     count = len(items.vectors)
-    with tqdm(total=count, desc="neighbours", unit="item", delay=_PATIENCE) as bar:
+    with progress(None, "neighbours", total=count, unit="item", delay=_PATIENCE) as bar:
         for start, found in all_nearest(items.vectors.rows(), k, kept):
             yield start, found
             bar.update(len(found.places))
