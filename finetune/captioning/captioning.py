@@ -10,6 +10,7 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
+
 from finetune.captioning.export import write_captions
 from finetune.captioning.partial import Captions, Journals, append_to_journal
 from finetune.captioning.request import Format

@@ -13,6 +13,7 @@ from typing import IO, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
+
 from finetune.data.photos import BROKEN, damage
 from metrics.common.images import hdf5_row, open_photo, refuse_huge, to_rgb
 from metrics.common.screen import progress

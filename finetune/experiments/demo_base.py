@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues.tables import read_table

@@ -99,4 +99,3 @@ def count_parameters(captioner: Captioner) -> ParameterCounts:
         tower["total"] += numel(parameter)
         tower["trainable"] += numel(parameter) * parameter.requires_grad
     return counts
-

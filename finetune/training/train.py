@@ -236,9 +236,7 @@ def build_trainer(
     """
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     if captioner.stored_features and augmentation != Augmentation():
-        say_once(
-            "augmentation changes photos: the photo encoder reads all in each epoch, no features are stored"
-        )
+        say_once("augmentation changes photos: the photo encoder reads all in each epoch, no features are stored")
     elif captioner.stored_features:
         with PartialState().main_process_first():
             store = store_features(captioner, [train, validation], features)

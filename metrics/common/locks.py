@@ -1,4 +1,4 @@
-"""Locks between processes: a lock on a file, which says who holds it, released when its process ends, however it ends."""
+"""Locks between processes: on a file, which says who holds it; released when that process ends, however it ends."""
 
 import hashlib
 import math

@@ -76,7 +76,7 @@ def end_with_starter() -> None:
 
 @cache
 def end_with(identity: str) -> None:
-    """Let this process get SIGTERM within about a second after the process of this `identity` has ended, even killed."""
+    """Send this process SIGTERM within a second or so after the process of this `identity` has ended, even killed."""
     threading.Thread(target=_watch, args=(identity,), daemon=True).start()
 
 
@@ -94,7 +94,9 @@ def _watch(identity: str) -> None:
         time.sleep(_POLL_SECONDS)
     _orphaned.set()
     with suppress(OSError, ValueError):  # stderr may have gone with it
-        print(f"process {identity.split()[0]}, which started this one, has ended", file=sys.stderr, flush=True)
+        print(
+            f"process {identity.split(maxsplit=1)[0]}, which started this one, has ended", file=sys.stderr, flush=True
+        )
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+
 from metrics.common.errors import UserError
 from metrics.common.images import load_photo
 from metrics.common.parallel import cores

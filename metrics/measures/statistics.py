@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
 from metrics.common.screen import progress
 from metrics.text.ngrams import Integers
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from metrics.common.screen import progress
 from metrics.measures.statistics import SAMPLES, Floats, Interval, intervals, mean_of, percentiles, resamples
 from metrics.scoring.clusters import FEWEST

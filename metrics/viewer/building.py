@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, check_folder, make_folder, sha256

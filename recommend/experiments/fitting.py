@@ -21,7 +21,6 @@ from recommend.recommenders.missing.imputation import without_unknown
 from recommend.recommenders.registry import RECOMMENDERS, load_recommender
 from recommend.recommenders.vbpr.model import VBPR
 
-
 _REMEDY = "remove this file, and the trial is made again"
 
 

@@ -82,7 +82,7 @@ class Place:
             raise UserError(f"{path}: cannot read it ({error}); {_REMEDY}") from error
 
     def write(self, result: Mapping[str, Any], slices: Mapping[str, Slice], ks: Sequence[int]) -> None:
-        """Write a result, whole or not at all, and remove what is unfinished. Raises `UserError` if it cannot be written."""
+        """Write a result, whole or not at all, and remove what is unfinished. Raises `UserError` if that fails."""
         with atomic_folder(self.folder) as draft:
             for name, one in slices.items():
                 pq.write_table(_table(one, ks), draft / _file(name), compression="zstd")

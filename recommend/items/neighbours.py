@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from metrics.common.files import atomic_file
 from metrics.common.screen import progress
 from recommend.common.own_files import refuse_other_table

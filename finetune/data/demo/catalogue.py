@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.marked_folder import MARK, require_numbers, write_whole
 from finetune.data.demo.purchases import purchase_rows

@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 from PIL import Image, ImageOps
+
 from finetune.data.demo.catalogue import MOST_ARTICLES
 from finetune.data.demo.drawing import draw, squared
 from finetune.data.demo.facad_items import ATTRIBUTES, CATEGORIES, FACAD_SPLITS, NOTHING, Item, items_of

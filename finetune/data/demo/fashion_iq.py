@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from finetune.data.demo.catalogue import JPEG_QUALITY
 from finetune.data.demo.differences import SEEN, captions, side_labels
 from finetune.data.demo.drawing import draw

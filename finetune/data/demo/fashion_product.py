@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from finetune.data.demo.catalogue import JPEG_QUALITY, MOST_ARTICLES
 from finetune.data.demo.departments import MEN, WOMEN, YOUNG
 from finetune.data.demo.drawing import draw, squared

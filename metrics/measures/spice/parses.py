@@ -94,10 +94,8 @@ def _lock(folder: Path) -> FileLock | None:
             pass
         return acquire(folder / "lock", f"SPICE: waiting for another process that uses {folder}", _PATIENCE)
     except Timeout:
-        print(
-            f"SPICE: {folder} is still in use after {_PATIENCE:.0f} s, by {holder(folder / 'lock')}; parses are not cached",
-            file=sys.stderr,
-        )
+        still = f"SPICE: {folder} is still in use after {_PATIENCE:.0f} s, so parses are not cached"
+        print(f"{still}: {holder(folder / 'lock')}", file=sys.stderr)
         return None
     except OSError as error:
         why = error.strerror or error

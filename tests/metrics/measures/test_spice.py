@@ -103,7 +103,10 @@ def test_scores_that_can_be_counted(ours: SpiceScores) -> None:
 
 
 def test_a_second_run_parses_nothing_that_is_cached(
-    ours: SpiceScores, items: list[tuple[str, tuple[str, ...]]], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ours: SpiceScores,
+    items: list[tuple[str, tuple[str, ...]]],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("metrics.common.screen.LINE_SECONDS", 0)
     cached = [item for item in items if LONG not in item[1]]

@@ -11,6 +11,7 @@ import numpy as np
 
 from metrics.common.screen import progress
 
+
 @dataclass(frozen=True)
 class Matches:
     """For each caption the best item's place (-1 where no word is shared) and the overlap, both arrays (captions,)."""
