@@ -1,6 +1,6 @@
 """Commands in processes of their own, forked from a server that has torch loaded: a second rather than ten each.
 
-So are the commands that they start. They compute METEOR with a short table. `test_pipeline` and `test_training` each have a
+So are the commands that they start. They compute METEOR with a short table. `test_pipeline` and `test_interruption` each have a
 test that starts its processes as a user does.
 """
 

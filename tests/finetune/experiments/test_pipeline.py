@@ -55,6 +55,7 @@ def test_one_command_makes_the_report_and_repeats_nothing(tmp_path: Path, monkey
     command = [sys.executable, "-P", "-m", "finetune", "run", recipe.name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "%|" not in done.stderr and "\r" not in done.stderr  # no bar in a log, the libraries' neither
     made = report(recipe)
     assert made["measures"] == [name for name in ORDER if name not in ("SPICE", "CLIPScore", "RefCLIPScore")]
     assert made["absent"] == {"SPICE": "not installed, run `lookbook install-spice`"}
