@@ -10,7 +10,6 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from tqdm import tqdm
 
 from finetune.captioning.export import write_captions
 from finetune.captioning.partial import Captions, Journals, append_to_journal
@@ -26,6 +25,7 @@ from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
 from metrics.common.files import all_or_none, make_folder, sha256
 from metrics.common.images import to_rgb
+from metrics.common.screen import progress
 from metrics.records.captions import CaptionRecord, read_records
 from metrics.records.run import RUN_FILE, RunRecord, read_run
 
@@ -136,7 +136,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
     quiet = not PartialState().is_main_process
     with (
         journal.open("ab", buffering=0) as file,
-        tqdm(total=len(items), desc="captioning", unit="photo", disable=quiet) as bar,
+        progress(None, "captioning", total=len(items), unit="photo", disable=quiet) as bar,
     ):
         for start in range(0, len(items), size):
             batch = items[start : start + size]

@@ -13,10 +13,10 @@ from typing import IO, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from finetune.data.photos import BROKEN, damage
 from metrics.common.images import hdf5_row, open_photo, refuse_huge, to_rgb
+from metrics.common.screen import progress
 
 CHECKED_SIZE = (64, 64)
 ORIENTATION = 0x0112  # of EXIF
@@ -82,7 +82,7 @@ def difference_hash(image: Image.Image) -> int:
 
 def _each(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
     with ThreadPoolExecutor() as pool:
-        yield from tqdm(pool.map(work, items), total=len(items), desc=title, unit="photo", disable=len(items) < _MANY)
+        yield from progress(pool.map(work, items), title, total=len(items), unit="photo", disable=len(items) < _MANY)
 
 
 def _read(source: Source) -> _Read | str:

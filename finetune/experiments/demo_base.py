@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
@@ -22,6 +21,7 @@ from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, copy_together, write_text
 from metrics.common.ownership import Contents, refuse_foreign
+from metrics.common.screen import progress
 from metrics.records.run import TrainingRecord
 
 COLUMNS = ("file_name", "alt_text", "description")
@@ -92,7 +92,7 @@ def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
 
 def _draw_all(folder: Path, drawings: int, seed: int) -> None:
     (folder / "images").mkdir()
-    rows = [_write_drawing(folder, number, seed) for number in tqdm(range(drawings), desc="drawing", unit="drawing")]
+    rows = [_write_drawing(folder, number, seed) for number in progress(range(drawings), "drawing", unit="drawing")]
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 

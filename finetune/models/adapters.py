@@ -99,9 +99,3 @@ def count_parameters(captioner: Captioner) -> ParameterCounts:
         tower["total"] += numel(parameter)
         tower["trainable"] += numel(parameter) * parameter.requires_grad
     return counts
-
-
-def describe(counts: ParameterCounts) -> str:
-    """A line per tower."""
-    lines = [f"  {tower:<10}{n['total']:>15,} parameters{n['trainable']:>15,} trained" for tower, n in counts.items()]
-    return "\n".join(lines)

@@ -28,7 +28,7 @@ from finetune.models.tiny import make_tiny
 from finetune.runs.claim import claim_output, is_finished, own_output, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
 from finetune.runs.folder import RunFolder
-from finetune.runs.processes import distributed, locked
+from finetune.runs.processes import distributed, locked, say_once
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.training.arguments import training_arguments
 from finetune.training.augmentation import Augmenter
@@ -42,6 +42,7 @@ from finetune.training.stored_features import FeatureRows, show_disk, store_feat
 from finetune.training.trackers import facts_of, open_tracker
 from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
+from metrics.common.screen import say
 from metrics.records.run import TrainingRecord
 
 
@@ -61,13 +62,13 @@ def train(
         finished = is_finished(recipe, resume=resume or not state.is_main_process)
         refuse_other_start(recipe, start)
     if finished:
-        state.print(f"{recipe.output}: this recipe is trained already")
+        say_once(f"{recipe.output}: this recipe is trained already")
         return recipe.output
     if state.is_main_process:
         own_output(recipe)
     run = RunFolder(recipe.output)
     if resume and not run.recipe.exists():
-        state.print(f"nothing to resume in {run.path}: training begins")
+        say_once(f"nothing to resume in {run.path}: training begins")
     with locked(run.path) if state.is_main_process else nullcontext():
         return fitting(
             recipe.training, run, state.num_processes, lambda size: _train(recipe, recipe_path, state, size, start)
@@ -90,7 +91,6 @@ def _train(
         start_from(captioner, start["adapter"])
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
-        print(adapters.describe(counts))
         for part in mixture.parts.values():
             if captioner.crops and part.account.outside_middle_square:
                 print(part.account.unseen_note())
@@ -158,7 +158,7 @@ def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> No
     claim_output(recipe, mixture.whole.account.fingerprint, start)
     for part, folder in mixture.folders(recipe.output):
         write_tables(part, folder)
-    print(mixture.describe())
+    say(mixture.describe())
     keep_trained_on(recipe.output, mixture.whole, start)
     ensure_base(recipe, mixture.whole)
 
@@ -238,9 +238,7 @@ def build_trainer(
     """
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     if captioner.stored_features and augmentation != Augmentation():
-        PartialState().print(
-            "augmentation changes photos: the photo encoder reads all in each epoch, no features are stored"
-        )
+        say_once("augmentation changes photos: the photo encoder reads all in each epoch, no features are stored")
     elif captioner.stored_features:
         with PartialState().main_process_first():
             store = store_features(captioner, [train, validation], features)

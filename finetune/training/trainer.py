@@ -14,7 +14,7 @@ from finetune.config.recipe import Training
 from finetune.models.adapter_files import WEIGHTS
 from finetune.training import checkpoints
 from finetune.training.augmentation import Augmenter
-from finetune.training.callbacks import RENAMED_CALLBACKS
+from finetune.training.callbacks import RENAMED_CALLBACKS, TrainingProgress
 from finetune.training.caption_evaluation import CaptionEvaluator
 from finetune.training.interruption import Interruption
 from finetune.training.losses import caption_losses
@@ -44,6 +44,8 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.remove_callback(ProgressCallback)
+        self.add_callback(TrainingProgress())
         self.evaluator = evaluator
         # FSDP wraps these one by one, and BLIP-2 names some that it does not have
         present = {type(module).__name__ for module in self.model.modules()}
@@ -197,7 +199,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self._step_loss = self._step_loss + loss
         if self.accelerator.sync_gradients:
-            number = torch.tensor(float(self.interruption.number()), device=loss.device)
+            number = torch.tensor(float(self.interruption.received), device=loss.device)
             losses, signals = self.accelerator.gather(torch.stack([self._step_loss, number])[None]).unbind(1)
             self._step_loss = 0.0
             self.interruption.agreed = int(signals.max())

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers.utils import cached_file, logging
 
 from metrics.common.errors import UserError, is_shortage
+from metrics.common.screen import is_verbose
 
 _ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 _DIGITS = 8  # of the hashes
@@ -21,7 +22,10 @@ _DIGITS = 8  # of the hashes
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' notices and bars off the screen; errors are still raised."""
+    """Keep the libraries' notices and bars off the screen, unless all are wanted; errors are still raised."""
+    if is_verbose():
+        yield
+        return
     libraries, bars = (logging, hub_logging), logging.is_progress_bar_enabled()
     levels = [library.get_verbosity() for library in libraries]
     logging.disable_progress_bar()

@@ -12,6 +12,7 @@ from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.locks import alone
+from metrics.common.screen import say
 from metrics.common.tables import print_tables
 from metrics.records.json_reader import JsonReader
 from recommend.retrieval import fashion_iq, measure, output
@@ -39,7 +40,7 @@ def compose_train(recipe: Recipe) -> list[Path]:
     with alone(run.path, f"waiting for another process that uses {run.path}"):
         run.claim(recipe, splits)
         if run.trained:
-            print(f"{run.path}: this recipe is trained already")
+            say(f"{run.path}: this recipe is trained already")
         else:
             _train(recipe, splits, photos, run)
         trained = load(run, recipe, photos)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as TEXT_CLASSIFIERS
 
 from metrics.common.errors import UserError
+from metrics.common.screen import progress
 from metrics.encoders.pretrained import loading
 from metrics.text.ngrams import Integers
 from metrics.text.spelling import with_utf_8
@@ -64,7 +64,7 @@ class TextClassifier:
         order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
         ranked = np.zeros((len(encoded), min(RANKS, len(self.labels))), dtype=np.int64)
         self.model.eval()
-        with tqdm(total=len(order), desc=title, unit="caption", mininterval=1, leave=False) as bar:
+        with progress(None, title, total=len(order), unit="caption", leave=False) as bar:
             for start in range(0, len(order), _BATCH):
                 batch = order[start : start + _BATCH]
                 ranked[batch] = self._rank([encoded[place] for place in batch])
