@@ -4,8 +4,10 @@ Each room keeps its commands in a `commands.py` and registers them in pyproject.
 `lookbook.commands`, so that `lookbook` has the commands of whatever packages are installed.
 """
 
+import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -32,6 +34,7 @@ def assemble(about: str, rooms: Mapping[str, typer.Typer]) -> typer.Typer:
 
     Raises `UserError` if two rooms have a command of the same name.
     """
+    _escape_unprintable()
     owners: dict[str, str] = {}
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback(help=about)(_options)
@@ -49,6 +52,13 @@ def assemble(about: str, rooms: Mapping[str, typer.Typer]) -> typer.Typer:
     return app
 
 
+def _escape_unprintable() -> None:
+    """Print backslash escapes for characters that the terminal's encoding lacks, and for names that are no UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"lookbook {installed_version()}")
@@ -61,3 +71,4 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the command line itself."""
+    _escape_unprintable()

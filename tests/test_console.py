@@ -178,3 +178,18 @@ def test_a_wrong_file_is_reported_before_torch_is_imported(
     assert message.startswith("error: ")
     assert expected in message
     assert loaded == []
+
+
+@pytest.mark.processes
+def test_what_the_terminal_cannot_print_is_escaped() -> None:
+    code = (
+        "import typer; from metrics.cli import assemble; room = typer.Typer()\n"
+        "@room.command()\ndef say(): print('caf\\xe9 \\udce9 \\u2713')\n"
+        "@room.command()\ndef other(): 'H\\xe9lp'\n"
+        "assemble('\\xe9', {'room': room})()"
+    )
+    for arguments, expected in ((["say"], b"caf\\xe9 \\udce9 \\u2713\n"), (["--help"], b"H\\xe9lp")):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout

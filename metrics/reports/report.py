@@ -29,12 +29,15 @@ from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
 NEW_PARTS = frozenset({"summary", "findings", "confidence", "equal_baselines"})
 
 
-def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | None = None) -> Path:
+def write_report(
+    evaluation: Evaluation, out: Path, training: Collection[str] | None = None, images: Path | None = None
+) -> Path:
     """Write what a scoring gave into the folder `out` and return its `report.html`.
 
     `scored-references.jsonl` has the items, `items.jsonl` each system's caption of each with its own scores;
     `report.json`, `report.md` and `report.html` have the report. `out` is made if missing; every file appears whole or
     not at all. `training`: the captions that the systems were trained on, to find copies of them.
+    `images`: the folder that photos are relative to; default: the catalogue folder of the runs.
 
     Raises:
         UserError: when the folder or a file cannot be written.
@@ -45,7 +48,7 @@ def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | 
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
-    view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation)}
+    view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation, images)}
     view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
     systems = report["systems"]

@@ -15,8 +15,8 @@ import numpy as np
 from finetune.config.command_line import needs_train
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
 from metrics.common.processes import child_environment, python_module
+from metrics.photos.reading import load_photo
 from recommend.features.fusion import Rows
 
 Kind = Literal["photo", "sentence"]

@@ -172,7 +172,7 @@ def test_items_with_fewer_neighbours_are_counted(shop: Path, tmp_path: Path) -> 
         (["--id", "i01", "--items", "TABLE", "--colour-column", "tint"], "no column tint; found"),
         (["--all", "--out", "n.parquet", "--items", "TABLE", "--colour", "Red"], "with --all expected `same`"),
         (["--sample", "25"], "--sample: expected at most 24, the number of items, found 25"),
-        (["--photo", "TABLE"], "no photo, or a broken one"),
+        (["--photo", "TABLE"], "not an image"),
         (["--photo", "missing.jpg"], "missing.jpg: No such file"),
         (["--sentence", "  "], "--sentence: expected words, found an empty text"),
         (["--id", "i01", "--weight", "2"], None),
