@@ -146,9 +146,9 @@ class Augmentation(Section):
 class Rates(Section):
     """Learning rates of towers; those not named have `training.learning_rate`."""
 
-    vision: PositiveFloat | None = None
-    connector: PositiveFloat | None = None
-    language: PositiveFloat | None = None
+    vision: Positive | None = None
+    connector: Positive | None = None
+    language: Positive | None = None
 
 
 class Training(Section):

@@ -7,7 +7,6 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from finetune.config.experiments import Ablation, Grid, Sweep
 from finetune.config.recipe import Recipe, parse_recipe
 from metrics.common.errors import UserError
 from recommend.experiments.recipe import Recipe as Experiments
@@ -42,9 +41,10 @@ def of_annotation(
     return [one for part in parts for one in of_annotation(name, part, metadata, field, seen)]
 
 
-@pytest.mark.parametrize("kind", [Recipe, Sweep, Grid, Ablation, Experiments, Ranking, Composed])
+@pytest.mark.parametrize("kind", [Recipe, Experiments, Ranking, Composed])
 def test_every_number_is_bounded(kind: type[BaseModel]) -> None:
     found = numbers(kind, set())
+    assert len(found) > 5
     unbounded = [name for name, _, bounded in found if not bounded and not name.endswith(OWNED_ELSEWHERE)]
     assert not unbounded
 

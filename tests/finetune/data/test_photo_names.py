@@ -45,7 +45,7 @@ def test_each_name_says_what_is_wrong_with_it(tmp_path: Path) -> None:
         "img\\0.jpg": "has backslashes; write 'img/0.jpg'",
         "img\0.jpg": "has a NUL character",
         " plain.jpg ": "has blanks around the name of the file 'plain.jpg'",
-        "twice.jpg": "Twice.jpg, tWice.jpg differ from it in case or Unicode form",
+        "twice.jpg": f"no such file in {photos}; Twice.jpg, tWice.jpg differ from it in case or Unicode form",
         "img": f"a folder in {photos}",
         "pipe.jpg": f"a pipe in {photos}",
         "dangling.jpg": f"a link to {photos / 'nowhere.jpg'}, where there is no file",
@@ -92,9 +92,11 @@ def test_missing_and_broken_photos_are_named_together(tmp_path: Path) -> None:
 
 def test_null_images_of_a_data_set_are_skipped_as_broken_ones(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
-    content = photo(tmp_path / "a.png").read_bytes()
     secret = photo(tmp_path / "secret.png")
-    rows = [{"image": {"bytes": content + bytes(n), "path": None}, "text": f"A top {n}."} for n in range(12)]
+    rows = [
+        {"image": {"bytes": photo(tmp_path / "a.png", (n, 0, 0)).read_bytes(), "path": None}, "text": f"A top {n}."}
+        for n in range(12)
+    ]
     rows[2]["image"] = None
     rows[4]["image"] = {"bytes": None, "path": str(secret)}
     rows[6]["image"] = {"bytes": b"no picture", "path": None}
@@ -140,9 +142,10 @@ def test_names_that_are_not_utf_8_are_named_or_no_names_of_articles(
     tmp_path: Path, shop_recipe: Path, shop: Path
 ) -> None:
     latin = os.fsdecode(b"caf\xe9.jpg")
-    photo(tmp_path / "photos" / "a.png")
-    photo(tmp_path / "b.png").rename(tmp_path / "photos" / latin)
-    path = recipe(tmp_path, {"catalogue": "folder", "folder": str(tmp_path / "photos")})
+    alone = tmp_path / "alone"
+    photo(alone / "photos" / "a.png")
+    photo(tmp_path / "b.png").rename(alone / "photos" / latin)
+    path = recipe(alone, {"catalogue": "folder", "folder": str(alone / "photos")})
     assert "caf\\xe9.jpg: its name is not UTF-8; rename the file" in refused("prepare", path)
     assert "1  undescribed" in prepared(path, "data.on_bad_image=skip")
     photo(tmp_path / "b.jpg").rename(shop / "images" / "010" / latin)
