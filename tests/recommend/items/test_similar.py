@@ -173,7 +173,7 @@ def test_items_with_fewer_neighbours_are_counted(shop: Path, tmp_path: Path) -> 
         (["--all", "--out", "n.parquet", "--items", "TABLE", "--colour", "Red"], "with --all expected `same`"),
         (["--sample", "25"], "--sample: expected at most 24, the number of items, found 25"),
         (["--photo", "TABLE"], "not an image"),
-        (["--photo", "missing.jpg"], "missing.jpg: No such file"),
+        (["--photo", "missing.jpg"], "missing.jpg: no such file"),
         (["--sentence", "  "], "--sentence: expected words, found an empty text"),
         (["--id", "i01", "--weight", "2"], None),
     ],
