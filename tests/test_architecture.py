@@ -11,7 +11,19 @@ from places import ROOT
 
 # Each room may import the rooms before it, in its own package; a package those before it. What is in no room comes last.
 ROOMS = {
-    "metrics": ("common", "records", "text", "encoders", "measures", "scoring", "reports", "viewer", "spaces", "bench"),
+    "metrics": (
+        "common",
+        "photos",
+        "records",
+        "text",
+        "encoders",
+        "measures",
+        "scoring",
+        "reports",
+        "viewer",
+        "spaces",
+        "bench",
+    ),
     "finetune": (
         "config",
         "data",

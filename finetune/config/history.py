@@ -16,6 +16,7 @@ RENAMED = {"judging": "evaluation"}
 ADDED: dict[str, Any] = {
     "data.split.version": 1,
     "data.split.join_similar": None,
+    "data.outside": "read",
     "model.image": lambda model: "crop" if model.get("family") == "llava" else "stretch",
 }
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from finetune.config.packaged import DEMO
 from finetune.config.recipe import Lora, Model, Tune
+from finetune.models.adapter_patterns import refuse_slow_patterns
 from finetune.models.adapters import PEFT_PREFIX, tuned_towers
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
@@ -79,6 +80,7 @@ def load_adapter(captioner: Captioner, source: str) -> str:
     folder = adapter_folder(source)
     _note_other_base(captioner, source, folder)
     model = captioner.model
+    refuse_slow_patterns(_read_config(folder), (module for module, _ in model.named_modules()), f"adapter {source}")
     name = f"adapter{len(model.peft_config)}" if isinstance(model, PeftModel) else "default"
     try:
         if isinstance(model, PeftModel):

@@ -26,7 +26,7 @@ from finetune.training.preflight import check_disk
 from metrics.common.drafts import remove_dead
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, sha256, write_text
-from metrics.common.images import to_rgb
+from metrics.photos.colours import to_rgb
 
 PHOTOS = 8
 DTYPES = get_args(Model.model_fields["dtype"].annotation)

@@ -18,8 +18,8 @@ from finetune.models.generation import Generated, generate
 from finetune.training.caption_evaluation_page import SCORES, captions_file, write_page
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
-from metrics.common.images import to_rgb
 from metrics.measures.base import Measure
+from metrics.photos.colours import to_rgb
 from metrics.records.caption_sets import CaptionSet
 from metrics.records.captions import CaptionRecord, write_records
 from metrics.scoring.registry import choose_measures

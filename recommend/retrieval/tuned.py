@@ -11,8 +11,8 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from finetune.models.encoders.kinds import split_name
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
 from metrics.encoders.pretrained import loading
+from metrics.photos.reading import load_photo
 
 _LONGEST = 64  # tokens of a text; two captions of FashionIQ have about 20
 _EXPECTED = "a Hub id or a folder with config.json and *.safetensors"
