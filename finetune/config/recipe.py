@@ -244,11 +244,13 @@ Output = Annotated[Path, AfterValidator(expanded)]
 class Recipe(Section):
     """One experiment: data, model, what is tuned and how, how captions are written.
 
-    Without `prompt` it is the one that the model's family was published with.
+    Without `prompt` it is the one that the model's family was published with. `language`: that of the captions, for the
+    model card.
     """
 
     output: Output
     prompt: Annotated[str, AfterValidator(_without_last_blank)] | None = None
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")] = "en"
     data: Data
     model: Model
     tune: Tune = Tune()

@@ -14,6 +14,7 @@ from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import alt_text, description
 from finetune.models.families import captioner_class
+from finetune.models.processor_files import save_processor
 from finetune.models.tiny import make_tiny
 from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
@@ -49,7 +50,7 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
         recipe.model.model_copy(update={"base": str(RunFolder(recipe.output).model), "dtype": "bfloat16"})
     )
     captioner.model.bfloat16().save_pretrained(out)
-    captioner.processor.save_pretrained(out)
+    save_processor(captioner.processor, out)
     record = TrainingRecord.read(RunFolder(recipe.output).training).to_json()
     made = {"command": f"lookbook make-demo-base --drawings {drawings}", "drawings_seed": SEED}
     made |= {"recipe": recipe_values(recipe)} | {key: record[key] for key in FROM_TRAINING if key in record}

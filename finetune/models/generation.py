@@ -3,10 +3,12 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from PIL import Image
+from transformers import GenerationConfig
 
 from finetune.config.recipe import Decoding
 from finetune.models.families.base import Captioner
@@ -56,15 +58,7 @@ def _generate_batch(
     inputs = _to_device(captioner, captioner.checked_inputs(images, prompts))
     check_length(decoding, captioner.context - inputs["input_ids"].shape[1])
     output = captioner.model.generate(
-        **inputs,
-        do_sample=False,
-        num_beams=decoding.beams,
-        repetition_penalty=decoding.repetition_penalty,
-        max_new_tokens=decoding.max_new_tokens,
-        eos_token_id=captioner.stop_token_id,
-        pad_token_id=captioner.tokenizer.pad_token_id,
-        return_dict_in_generate=True,
-        output_logits=True,
+        **inputs, **_options(captioner, decoding), return_dict_in_generate=True, output_logits=True
     )
     beams = output.beam_indices if decoding.beams > 1 else None
     scores = captioner.generator.compute_transition_scores(
@@ -77,6 +71,22 @@ def _generate_batch(
         )
     new = output.sequences[:, -scores.shape[1] :]
     return [_caption_of(captioner, ids, row) for ids, row in zip(new.tolist(), scores.tolist(), strict=True)]
+
+
+def carry_decoding(captioner: Captioner, decoding: Decoding) -> None:
+    """Let the model's `generation_config.json` say how it writes captions, for those who load it without Lookbook."""
+    captioner.bare_model.generation_config = GenerationConfig(**_options(captioner, decoding))
+
+
+def _options(captioner: Captioner, decoding: Decoding) -> dict[str, Any]:
+    return {
+        "do_sample": False,
+        "num_beams": decoding.beams,
+        "repetition_penalty": decoding.repetition_penalty,
+        "max_new_tokens": decoding.max_new_tokens,
+        "eos_token_id": captioner.stop_token_id,
+        "pad_token_id": captioner.tokenizer.pad_token_id,
+    }
 
 
 def _to_device(captioner: Captioner, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

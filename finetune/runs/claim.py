@@ -15,8 +15,8 @@ from metrics.common.files import read_json_object, write_text
 from metrics.records.json_reader import JsonReader
 
 START = "init_from"
-# What is written and scored may change after training, and micro-batches are chosen by the memory there is.
-_NOT_IDENTITY = ("decoding", "baselines", "scoring", "training.micro_batch_size")
+# What is written, scored and published may change after training, and micro-batches are chosen by the memory there is.
+_NOT_IDENTITY = ("language", "decoding", "baselines", "scoring", "training.micro_batch_size")
 
 
 @dataclass(frozen=True)

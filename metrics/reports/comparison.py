@@ -7,6 +7,7 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, write_text
+from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.measures.statistics import SAMPLES, TRIALS, holm, p_values
@@ -58,7 +59,7 @@ def write_comparison(
     Raises:
         UserError: as `build_comparison`, and when the folder or a file cannot be written.
     """
-    comparison = build_comparison(evaluation, published, against, training)
+    comparison = without_secrets(build_comparison(evaluation, published, against, training))
     make_folder(out)
     write_text(out / f"{NAME}.json", dump(comparison) + "\n")
     write_text(out / f"{NAME}.csv", csv_text(comparison))

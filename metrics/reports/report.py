@@ -9,6 +9,7 @@ from typing import Any
 from metrics.common.charts import loss_chart
 from metrics.common.files import atomic_writer, make_folder, one_line, write_text
 from metrics.common.measure_names import HEADLINE, MAXIMUM, meanings
+from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.records.captions import write_records
@@ -40,7 +41,7 @@ def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | 
         UserError: when the folder or a file cannot be written.
     """
     make_folder(out)
-    report = build_report(evaluation, training)
+    report = without_secrets(build_report(evaluation, training))
     write_records(out / "scored-references.jsonl", evaluation.items)
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
