@@ -26,7 +26,8 @@ def attach(captioner: Captioner, tune: Tune, lora: Lora, revision: str | None = 
     adapted, full = tuned_towers(tune)
     captioner.model.requires_grad_(False)
     if adapted:
-        captioner.model = get_peft_model(captioner.model, _lora_config(captioner, adapted, full, lora), revision=revision)
+        wanted = _lora_config(captioner, adapted, full, lora)
+        captioner.model = get_peft_model(captioner.model, wanted, revision=revision)
     else:
         for name, parameter in captioner.model.named_parameters():
             parameter.requires_grad = captioner.tower_of(name) in full

@@ -10,6 +10,7 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from PIL import Image
 from transformers import GenerationConfig
 
+from finetune.config.errors import parse
 from finetune.config.recipe import Decoding
 from finetune.models.families.base import Captioner
 from finetune.models.loading import is_sharded
@@ -76,6 +77,21 @@ def _generate_batch(
 def carry_decoding(captioner: Captioner, decoding: Decoding) -> None:
     """Let the model's `generation_config.json` say how it writes captions, for those who load it without Lookbook."""
     captioner.bare_model.generation_config = GenerationConfig(**_options(captioner, decoding))
+
+
+def carried_decoding(captioner: Captioner) -> Decoding:
+    """How the model's `generation_config.json` says that it writes captions; the defaults for what it leaves open.
+
+    Raises `UserError` if it says something impossible.
+    """
+    config = captioner.bare_model.generation_config
+    said = {
+        "beams": config.num_beams,
+        "repetition_penalty": config.repetition_penalty,
+        "max_new_tokens": config.max_new_tokens,
+    }
+    given = {key: value for key, value in said.items() if value is not None}
+    return parse(Decoding, given, f"{captioner.bare_model.config.name_or_path}: generation_config.json")
 
 
 def _options(captioner: Captioner, decoding: Decoding) -> dict[str, Any]:

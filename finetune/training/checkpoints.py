@@ -122,8 +122,8 @@ def writing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(hidden, ignore_errors=True)
         whole = ", ".join(sorted(path.name for path in folder.glob("checkpoint-*"))) or "none yet"
         raise UserError(
-            f"{folder}: the checkpoint could not be written: {first_line(error)}. Whole ones: {whole}; make room on the "
-            "disk, then resume with the same command and --resume"
+            f"{folder}: the checkpoint could not be written: {first_line(error)}. Whole ones: {whole}; make room on "
+            "the disk, then resume with the same command and --resume"
         ) from error
 
 

@@ -49,7 +49,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def conclude(self, scores: Mapping[str, float], facts: Facts) -> None:
-        """Keep the report's scores, x100 as it prints them, by `test/SYSTEM/MEASURE`, and what they were measured with."""
+        """Keep the report's scores, x100 as there, by `test/SYSTEM/MEASURE`, and what they were measured with."""
 
     @abstractmethod
     def close(self) -> None:

@@ -108,8 +108,7 @@ def _train(
         micro_batch_size=micro_batch_size,
         **mixture.whole.account.for_training_record(),
     )
-    carry_decoding(captioner, recipe.decoding)
-    _save(trainer, captioner, run, record, local_folder(recipe.model))
+    _save(trainer, captioner, recipe, record)
     state.wait_for_everyone()
     return run.path
 
@@ -138,15 +137,15 @@ def _resumed_from(run: RunFolder, state: PartialState) -> Path | None:
     return checkpoint
 
 
-def _save(
-    trainer: CaptionTrainer, captioner: Captioner, run: RunFolder, record: TrainingRecord, base: Path | None
-) -> None:
+def _save(trainer: CaptionTrainer, captioner: Captioner, recipe: Recipe, record: TrainingRecord) -> None:
     """Keep the model, its processor and the record; of the checkpoints only the best remains."""
+    run = RunFolder(recipe.output)
+    carry_decoding(captioner, recipe.decoding)
     with writing(run.checkpoints):
         trainer.save_model(str(run.model))
     if not trainer.args.should_save:
         return
-    save_processor(captioner.processor, run.model, base)
+    save_processor(captioner.processor, run.model, local_folder(recipe.model))
     (run.model / "training_args.bin").unlink()
     (run.model / "README.md").unlink(missing_ok=True)  # PEFT's, an empty form
     if (run.model / CONFIG).is_file():

@@ -1,7 +1,7 @@
 """Merged models, loaded by an earlier transformers without Lookbook, write what `lookbook caption` writes here.
 
-`python tests/compat/compare.py PACKAGES [FAMILY...]`, which is `make compat`: PACKAGES is a folder with that transformers
-and what of it must be as old; all else is of this environment.
+`python tests/compat/compare.py PACKAGES [FAMILY...]`, which is `make compat`: PACKAGES is a folder with that
+transformers and what must be as old; all else is of this environment.
 """
 
 import json

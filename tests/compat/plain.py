@@ -1,4 +1,4 @@
-"""`python plain.py MODEL PHOTOS PROMPT`: captions by transformers alone, as the model's own generation_config.json says."""
+"""`python plain.py MODEL PHOTOS PROMPT`: captions by transformers alone, as the model's generation_config.json says."""
 
 import json
 import sys

@@ -9,7 +9,9 @@ import pytest
 from tiny import finetune
 from tiny_models import captions_of, load_tiny, photo, write_recipe, write_tiny
 
+from finetune.config.recipe import Decoding
 from finetune.models.processor_files import PROCESSOR_FILES, TOKENIZER_CONFIG, TOKENIZER_FILES, save_processor
+from finetune.runs.captioning_system import load_system
 
 
 def settings(path: Path) -> dict[str, Any]:
@@ -94,5 +96,6 @@ def test_a_training_leaves_decoding_and_the_base_s_revision_with_the_model(tmp_p
     assert finetune("train", path).exit_code == 0
     written = settings(tmp_path / "full" / "model" / "generation_config.json")
     assert (written["num_beams"], written["max_new_tokens"], written["repetition_penalty"]) == (3, 7, 1.5)
+    assert load_system(str(tmp_path / "full" / "model"), None, None).decoding == Decoding(**decoding)
     assert written["eos_token_id"] == load_tiny(tmp_path / "base").stop_token_id
     assert kept(tmp_path / "full" / "model", tmp_path / "base", ("preprocessor_config.json",))
