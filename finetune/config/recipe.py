@@ -250,7 +250,6 @@ class Recipe(Section):
 
     output: Output
     prompt: Annotated[str, AfterValidator(_without_last_blank)] | None = None
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")] = "en"
     data: Data
     model: Model
     tune: Tune = Tune()
@@ -262,6 +261,7 @@ class Recipe(Section):
     decoding: Decoding = Decoding()
     baselines: Baselines = Baselines()
     scoring: Scoring = Scoring()
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")] = "en"
 
     @property
     def catalogues(self) -> dict[str, CatalogueSection]:

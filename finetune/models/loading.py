@@ -68,10 +68,10 @@ def load_pretrained(
         for path in sorted(folder.glob("*.safetensors")) if folder else ():
             refuse_damaged(path)
         raise UserError(f"{config.base}: cannot load this model: {first_line(error)}") from error
-    if report["missing_keys"]:
+    if missing:
         raise UserError(
-            f"{config.base}: the weights lack {len(report['missing_keys'])} tensors of {model_class.__name__}, "
-            f"for example {min(report['missing_keys'])}: the folder is incomplete or of another model"
+            f"{config.base}: the weights lack {len(missing)} tensors of {model_class.__name__}, for example "
+            f"{missing[0]}: the folder is incomplete or of another model"
         )
     refuse_not_finite(config.base, model.named_parameters())
     if config.quantization is None:

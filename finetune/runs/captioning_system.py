@@ -40,7 +40,8 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Capti
     """Load a run's folder, or a base model (folder or `owner/name[@revision]`) with an adapter or without.
 
     A run brings its own model and prompt, and takes decoding from `recipe` if there is one; a base model takes
-    everything from `recipe`, without one decoding from its `generation_config.json`. Raises `UserError` if a run's prompt is not the recipe's.
+    everything from `recipe`, without one decoding from its `generation_config.json`. Raises `UserError` if a run's
+    prompt is not the recipe's.
     """
     return next(load_systems(model, [adapter] if adapter else [], recipe))
 

@@ -15,9 +15,9 @@ from tiny_models import load_tiny, write_tiny
 from typer.testing import CliRunner
 
 from finetune.__main__ import app
+from finetune.config.recipe import Lora, Tune
 from finetune.models.adapter_files import load_adapter
 from finetune.models.adapters import attach
-from finetune.config.recipe import Lora, Tune
 from finetune.models.encoders import load_encoder
 from metrics.common.errors import UserError, first_line
 from metrics.encoders.load import load_dual_encoder

@@ -33,7 +33,11 @@ def published(family_base: Path, tmp_path: Path) -> Path:
 
 
 def kept(folder: Path, base: Path, names: tuple[str, ...]) -> set[str]:
-    return {name for name in names if (folder / name).is_file() and (base / name).read_bytes() == (folder / name).read_bytes()}
+    return {
+        name
+        for name in names
+        if (folder / name).is_file() and (base / name).read_bytes() == (folder / name).read_bytes()
+    }
 
 
 def test_a_processor_as_it_was_loaded_keeps_the_base_s_own_files(published: Path, tmp_path: Path) -> None:

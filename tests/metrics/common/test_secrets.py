@@ -25,7 +25,9 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-def test_messages_name_the_variable(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_name_the_variable(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOOKBOOK_DEBUG", "1")
     with pytest.raises(SystemExit), user_errors():
         raise UserError(f"https://me:{SECRET}@example.org: refused; true parallelism")
@@ -37,8 +39,8 @@ def test_messages_name_the_variable(name: str, capsys: pytest.CaptureFixture[str
 def test_pages_and_records_name_the_variable(name: str, tmp_path: Path) -> None:
     environment = template_environment("metrics")
     page = environment.from_string("{{ text }} {{ bold }} {{ number }}")
-    shown = page.render(text=f"<{SECRET}>", bold=Markup(f"<b>{SECRET}</b>"), number=3)
-    assert shown == f"<${name}> <b>${name}</b> 3"
+    shown = page.render(text=f"<{SECRET}>", bold=Markup(f"<b>{SECRET}</b>"), number=3)  # noqa: S704
+    assert shown == f"&lt;${name}&gt; <b>${name}</b> 3"
     RunRecord(system=f"runs of {SECRET}", decoding={"beams": 1, "list": [SECRET]}).write(tmp_path / "run.json")
     written = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert (written["system"], written["decoding"]) == (f"runs of ${name}", {"beams": 1, "list": [f"${name}"]})
