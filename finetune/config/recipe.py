@@ -243,7 +243,8 @@ Output = Annotated[Path, AfterValidator(expanded)]
 class Recipe(Section):
     """One experiment: data, model, what is tuned and how, how captions are written.
 
-    Without `prompt` it is the one that the model's family was published with.
+    Without `prompt` it is the one that the model's family was published with. `language`: that of the captions, for the
+    model card.
     """
 
     output: Output
@@ -259,6 +260,7 @@ class Recipe(Section):
     decoding: Decoding = Decoding()
     baselines: Baselines = Baselines()
     scoring: Scoring = Scoring()
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")] = "en"
 
     @property
     def catalogues(self) -> dict[str, CatalogueSection]:

@@ -13,6 +13,7 @@ from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import alt_text, description
 from finetune.models.families import captioner_class
+from finetune.models.processor_files import save_processor
 from finetune.models.tiny import make_tiny
 from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
@@ -54,7 +55,7 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
     )
     with temporary_folder() as work:
         captioner.model.bfloat16().save_pretrained(work)
-        captioner.processor.save_pretrained(work)
+        save_processor(captioner.processor, work)
         write_text(work / MADE.record, _made(recipe, drawings))
         copy_together(work, out, [file.name for file in work.iterdir()])
 

@@ -63,6 +63,12 @@ def best_metric(evaluation: CaptionEvaluation | None) -> str:
     return f"eval_{evaluation.best.lower()}" if evaluation else "eval_loss"
 
 
+def as_printed(logs: Mapping[str, float], measures: Sequence[str]) -> dict[str, float]:
+    """The training's log with its measures' own names and x100, as reports and cards print them."""
+    names = {f"eval_{name.lower()}": f"eval_{name}" for name in measures}
+    return {names.get(key, key): 100 * value if key in names else value for key, value in logs.items()}
+
+
 class CaptionEvaluator:
     """Captions a sample of the validation split as the recipe decodes, and scores the captions.
 

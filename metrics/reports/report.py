@@ -10,6 +10,7 @@ from metrics.common.charts import loss_chart
 from metrics.common.files import all_or_none, atomic_writer, one_line, write_text
 from metrics.common.measure_names import HEADLINE, MAXIMUM, meanings
 from metrics.common.ownership import Contents, claim_folder
+from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.records.captions import write_records
@@ -55,7 +56,7 @@ def write_report(
         UserError: when the folder is not ours, or it or a file cannot be written.
     """
     claim_folder(out, REPORT)
-    report = build_report(evaluation, training)
+    report = without_secrets(build_report(evaluation, training))
     with all_or_none():
         _write(out, evaluation, report, images)
     return out / "report.html"
