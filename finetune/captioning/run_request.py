@@ -43,8 +43,8 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
             selection,
             out,
             name,
-            request.form,
-            request.overwrite,  # type: ignore[arg-type]
+            request.form,  # type: ignore[arg-type]
+            request.overwrite,
         )
         finished = sum(bool(record.finished) for record in records)
         state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended with the stop token")

@@ -114,7 +114,7 @@ def _content(source: str | bytes, image: Image.Image) -> bytes:
     if not isinstance(source, bytes) and hdf5_row(source):
         return _pixels(image)
     with BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
-        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()  # type: ignore[arg-type]
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
 
 
 def _pixels(image: Image.Image) -> bytes:

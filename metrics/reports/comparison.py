@@ -71,7 +71,7 @@ def write_comparison(
     Raises:
         UserError: as `build_comparison`, and when the folder is not ours, or it or a file cannot be written.
     """
-    comparison = without_secrets(build_comparison(evaluation, published, against, training))
+    comparison: dict[str, Any] = without_secrets(build_comparison(evaluation, published, against, training))
     claim_folder(out, COMPARISON)
     with all_or_none():
         _write(comparison, out)
