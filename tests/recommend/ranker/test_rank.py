@@ -217,11 +217,11 @@ def test_the_answer_says_what_the_arm_adds_and_where_it_is_from(tmp_path: Path) 
 
 
 def test_the_measured_recipe_is_the_shipped_one() -> None:
-    """The rows of the documented table, by their names; the answer is of a model's captions."""
+    """The rows of the documented tables, by their names; the answer is of a model's captions."""
     text = (ROOT / "docs" / "ranker.md").read_text(encoding="utf-8").split("## The real week")[1]
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
     shipped = load_recipe(RECIPES / "recommend" / "rank-hm-week.yaml")
-    assert rows[2:] == [arm.name for arm in shipped.arms]
+    assert rows == ["arm", "---", *(arm.name for arm in shipped.arms)] * 2
     assert "captions" in str(shipped.asked.features)
 
 
