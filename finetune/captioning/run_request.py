@@ -13,6 +13,7 @@ from finetune.models.adapter_files import adapter_name
 from finetune.runs.captioning_system import load_systems
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
+from metrics.common.formatting import printable
 
 
 def run(request: CaptionRequest, recipe: Recipe | None) -> None:
@@ -28,7 +29,7 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
         prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
-    systems = load_systems(request.model, request.adapters, recipe)
+    systems = load_systems(request.model, request.adapters, recipe, request.overrides)
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
         records = caption_catalogue(system, prepared, selection, out, name, request.form)  # type: ignore[arg-type]
         finished = sum(bool(record.finished) for record in records)
@@ -37,15 +38,15 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
 
 def _caption_photos(request: CaptionRequest, recipe: Recipe | None, names: Sequence[str]) -> None:
     """Print each photo's caption by each adapter."""
-    systems = load_systems(request.model, request.adapters, recipe)
+    systems = load_systems(request.model, request.adapters, recipe, request.overrides)
     if len(names) < 2:
         for photo, generated in caption_photos(next(systems), request.photos):
-            print(f"{photo}: {generated.caption}")
+            print(printable(f"{photo}: {generated.caption}"))
         return
     captions = [[generated.caption for _, generated in caption_photos(one, request.photos)] for one in systems]
     for photo, of_photo in zip(request.photos, zip(*captions, strict=True), strict=True):
         for name, caption in zip(names, of_photo, strict=True):
-            print(f"{photo}: {name}: {caption}")
+            print(printable(f"{photo}: {name}: {caption}"))
 
 
 def _names(adapters: Sequence[str]) -> list[str]:
@@ -69,7 +70,7 @@ def _outputs(request: CaptionRequest, names: Sequence[str]) -> list[tuple[str | 
 def _prepared(request: CaptionRequest, recipe: Recipe | None) -> tuple[Prepared, str]:
     if recipe is not None:
         return prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue), "test"
-    return prepare(Folder(catalogue="folder", folder=str(request.data), table=None)), "all"
+    return prepare(Folder(catalogue="folder", folder=str(request.data)), divided=False), "all"
 
 
 def _ids(path: Path | None) -> frozenset[str] | None:

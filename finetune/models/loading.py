@@ -10,13 +10,13 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from huggingface_hub import hf_hub_download, logging, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
 
 from finetune.config.packaged import DEMO, base_folder, is_demo_base
 from finetune.config.recipe import Model
 from finetune.models import quantization
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, reason_of
 from metrics.common.files import read_json_object
 
 REPAIR = "copy it again from where it came, or train again"
@@ -162,8 +162,15 @@ def _fetch_config(base: str, revision: str | None) -> Path:
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
             f"model.base: {base}: no such folder, and its configuration could not be fetched from the Hub: "
-            f"{first_line(error)}; without network name a local folder"
+            f"{hub_problem(error)}"
         ) from error
+
+
+def hub_problem(error: BaseException) -> str:
+    """Why the Hub gave nothing, in all its words, and what to do."""
+    is_closed = isinstance(error, GatedRepoError)
+    login = "ask for access on its page, then log in by `hf auth login`, or set HF_TOKEN"
+    return f"{reason_of(error)}; {login if is_closed else 'without network name a local folder'}"
 
 
 def default_device() -> str:

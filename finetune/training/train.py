@@ -42,6 +42,7 @@ from finetune.training.stored_features import FeatureRows, show_disk, store_feat
 from finetune.training.trackers import facts_of, open_tracker
 from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
+from metrics.common.formatting import printable
 from metrics.records.run import TrainingRecord
 
 
@@ -93,7 +94,8 @@ def _train(
             if captioner.crops and part.account.outside_middle_square:
                 print(part.account.unseen_note())
         for split, ids in cut.items():
-            print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
+            example = printable(ids[0])
+            print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {example}")
     trainer = _trainer(recipe, fitted.training, captioner, prompt, mixture.whole, state)
     tracker = open_tracker(recipe.training.tracker, run) if state.is_main_process else None
     if tracker:

@@ -3,9 +3,12 @@
 import os
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from metrics.common.formatting import printable
 
 _SHORTAGE = re.compile("memory|CUDA")
 
@@ -20,6 +23,11 @@ def is_shortage(error: Exception) -> bool:
     Both are plain `RuntimeError`s; only their text differs.
     """
     return isinstance(error, RuntimeError) and _SHORTAGE.search(str(error)) is not None
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library says of an error, all of its lines as one, at most 600 characters; else the error's class."""
+    return textwrap.shorten(str(error), 600, placeholder=" ...") or type(error).__name__
 
 
 @contextmanager
@@ -37,7 +45,7 @@ def user_errors() -> Iterator[None]:
     except (UserError, OSError) as error:
         if os.environ.get("LOOKBOOK_DEBUG", "0") not in ("", "0"):
             traceback.print_exception(error)
-        print(f"error: {_message(error)}", file=sys.stderr)
+        print(f"error: {printable(_message(error))}", file=sys.stderr)
         raise SystemExit(2) from error
 
 

@@ -13,7 +13,7 @@ from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers.utils import cached_file, logging
 
-from metrics.common.errors import UserError, is_shortage
+from metrics.common.errors import UserError, is_shortage, reason_of
 
 _ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 _DIGITS = 8  # of the hashes
@@ -49,8 +49,7 @@ def loading(source: str, kind: str, expected: str) -> Iterator[None]:
     except _ERRORS as error:
         if is_shortage(error):
             raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"{source}: cannot load it as {kind}: {reason} (expected {expected})") from error
+        raise UserError(f"{source}: cannot load it as {kind}: {reason_of(error)} (expected {expected})") from error
 
 
 def hub_commit(name: str, revision: str | None = None) -> str | None:

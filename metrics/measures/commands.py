@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from metrics.common.errors import user_errors
+from metrics.common.formatting import printable
 
 app = typer.Typer(rich_help_panel="Measures")
 
@@ -60,7 +61,7 @@ def attributes(
     """Make the vocabulary of attributes that precision and recall (MAP, MAR) are measured by."""
     from metrics.measures.attributes.make_vocabulary import make_vocabulary
 
-    print(make_vocabulary(captions, given, stanza, minimum, out))
+    print(printable(make_vocabulary(captions, given, stanza, minimum, out)))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from metrics.common.files import check_folder, write_text
 from metrics.common.formatting import figure
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
+from metrics.records.spreadsheets import guarded
 from metrics.reports.comparison_tables import latex
 from recommend.common.own_files import refuse_other_page
 from recommend.common.page import page_mark, write_page
@@ -84,7 +85,7 @@ def _csv(content: Content) -> str:
 def _lines(content: Content) -> Iterator[dict[str, Any]]:
     for dataset in content["datasets"]:
         for row in [*dataset["rows"], *dataset["only_published"]]:
-            known = {"dataset": dataset["name"], "model": row["model"]}
+            known = {"dataset": guarded(dataset["name"]), "model": guarded(row["model"])}
             for measure, value in (row["published"] or {}).items():
                 yield {**known, "whose": "published", "slice": "all", "measure": measure, "value": value}
             for part, of_part in (row.get("result") or {"estimates": {}})["estimates"].items():

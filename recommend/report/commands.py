@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.formatting import printable
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
@@ -53,5 +54,5 @@ def report_features(
         run(step)
     write_joined(page, loaded.output.name, before, steps, columns.left_out)
     if columns.left_out:
-        print(f"left out: {columns.left_out}")
+        print(printable(f"left out: {columns.left_out}"))
     print(page)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.errors import UserError
 from metrics.common.files import one_line
+from metrics.common.formatting import printable
 from metrics.common.tables import WideTable, print_tables
 from recommend.retrieval import fashion_iq
 from recommend.retrieval.output import signature
@@ -132,7 +133,7 @@ class ComposedSearch:
 def show(found: Found, as_text: bool) -> None:
     """Print the answer as a table or as JSON."""
     if as_text:
-        print(one_line(json.dumps(found.to_json(), ensure_ascii=False, indent=1)))
+        print(printable(one_line(json.dumps(found.to_json(), ensure_ascii=False, indent=1))))
         return
     table = WideTable(["", "id", "category"], ["score"])
     for one in found.to_json()["found"]:

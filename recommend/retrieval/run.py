@@ -11,6 +11,7 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
+from metrics.common.formatting import printable
 from metrics.common.locks import alone
 from metrics.common.tables import print_tables
 from metrics.records.json_reader import JsonReader
@@ -61,7 +62,7 @@ def read_dataset(section: Dataset) -> tuple[list[Split], dict[str, Path]]:
     splits, lost = fashion_iq.with_photos(found, files, section.missing)
     if lost:
         pairs = sum(len(split.pairs) for split in found) - sum(len(split.pairs) for split in splits)
-        print(f"{len(lost):,} ids have no photo, such as {lost[0]}; they and {pairs:,} pairs are left out")
+        print(f"{len(lost):,} ids have no photo, such as {printable(lost[0])}; they and {pairs:,} pairs are left out")
     blank = sum(split.blank for split in splits)
     if blank:
         print(f"{blank:,} captions are blank beside another of their pair, and are left out")

@@ -12,17 +12,16 @@ from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.folder_based_builder.folder_based_builder import FolderBasedBuilder
 
 from finetune.data.catalogues.tables import as_text, read_values, refuse_nested
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, reason_of
 
 
 def read_dataset(
-    name: str, split: str, image: str, texts: Sequence[str], lists: Sequence[str]
+    data: Any, name: str, image: str, texts: Sequence[str], lists: Sequence[str]
 ) -> tuple[list[bytes], pd.DataFrame]:
-    """The photos in the column `image`, and a table of all other columns as strings, missing values empty.
+    """The photos in a column of what `load_dataset` gave, and all other columns as strings, missing values empty.
 
-    Raises `UserError` if it cannot be loaded, lacks a column, or holds in `texts` what is no text (in `lists` no list).
+    Raises `UserError` if it lacks a column, or holds in `texts` what is no text (in `lists` no list).
     """
-    data = _load(name, split)
     missing = [column for column in (image, *texts) if column not in data.column_names]
     if missing:
         raise UserError(
@@ -33,7 +32,8 @@ def read_dataset(
     return [_stored_image(value, name, row) for row, value in enumerate(data[image])], table
 
 
-def _load(name: str, split: str) -> Any:
+def load_dataset(name: str, split: str) -> Any:
+    """A split of a data set. Raises `UserError` if it cannot be loaded."""
     cache = str(Path(datasets.config.HF_DATASETS_CACHE) / "lookbook")  # elsewhere texts may be read by others' rules
     try:
         builder = datasets.load_dataset_builder(name, cache_dir=cache)
@@ -52,8 +52,7 @@ def _load(name: str, split: str) -> Any:
     except (OSError, ValueError, KeyError, StopIteration, datasets.exceptions.DatasetsError) as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from error
+        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason_of(error)}") from error
 
 
 def _read_metadata(_builder: FolderBasedBuilder, metadata_file: str, metadata_ext: str = "") -> Iterator[pa.Table]:

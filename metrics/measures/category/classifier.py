@@ -16,6 +16,7 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_bytes, read_json_object, write_text
+from metrics.common.formatting import printable
 from metrics.common.locks import alone
 from metrics.common.version import installed_version
 from metrics.encoders.packages import missing_packages
@@ -52,7 +53,7 @@ def train_classifier(
     if _is_finished(out, record):
         print(f"{out}: this classifier is trained already")
         return out
-    print(_describe(accounts))
+    print(printable(_describe(accounts)))
     with alone(out, f"{out}: waiting for another process that is training it"):
         if not _is_finished(out, record):  # the other may have trained it
             _refuse_others(out)

@@ -54,14 +54,17 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "a stub": (cut("VAL_IMAGES.hdf5", 0.0), "VAL_IMAGES.hdf5: no HDF5 file, or a truncated one: "),
     "fewer photos": (
         images("TEST_IMAGES.hdf5", np.zeros((2, 3, 6, 4), np.uint8)),
-        "TEST_CAPLENS.json: more than the 2 photos of TEST_IMAGES.hdf5; are the files of one release?",
+        "TEST_CAPLENS.json: has more than 2 entries, but TEST_IMAGES.hdf5 beside it has 2 photos, and each entry",
     ),
     "fewer captions": (
         value("TEST_CAPTIONS.json", CAPTIONS[:1]),
-        "TEST_CAPTIONS.json: 1 where the 3 photos of TEST_IMAGES.hdf5; are the files of one release?",
+        "cut short or of another release; copy both again from the same one",
     ),
     "more categories": (value("VAL_CATES_FLAT.json", [3, 3, 3]), "VAL_CATES_FLAT.json: more than the 2 photos"),
-    "no attributes": (value("VAL_ATTRS.json", []), "VAL_ATTRS.json: 0 where the 2 photos"),
+    "no attributes": (
+        value("VAL_ATTRS.json", []),
+        "VAL_ATTRS.json: has 0 entries, but VAL_IMAGES.hdf5 beside it has 2 photos",
+    ),
     "unknown word": (
         value("TEST_CAPTIONS.json", [*CAPTIONS[:2], [12, 1, 99, 1, 13]]),
         "TEST_CAPTIONS.json: row 2: word id 99 is not in WORDMAP; are they of one release?",

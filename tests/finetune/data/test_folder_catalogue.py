@@ -140,8 +140,8 @@ def test_too_few_captions_to_split_leave_photos_to_caption(tmp_path: Path, count
 
 def test_a_folder_as_the_caption_command_takes_it(tmp_path: Path) -> None:
     tiny.write_csv(tmp_path / "metadata.csv", captioned(tmp_path, 3))
-    loaded = prepare(Folder(catalogue="folder", folder=str(tmp_path)))
-    assert [record.id for record in loaded.records("undescribed")] == ["000.png", "001.png", "002.png"]
+    loaded = prepare(Folder(catalogue="folder", folder=str(tmp_path)), divided=False)
+    assert [record.id for record in loaded.records("train")] == ["000.png", "001.png", "002.png"]
 
 
 @pytest.mark.parametrize(
