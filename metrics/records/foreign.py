@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,8 @@ def _references(value: Any) -> list[Any]:
 def _own_columns(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The further fields of a record that a table has under their own names, as `caption --format csv` writes them."""
     values: dict[str, Any] = {name: str(_whole(row[name])) for name in _TEXTS if row.get(name) not in (None, "")}
-    for name, read in {"seen": _flag, "finished": _flag, "logprob": float, "tokens": _count}.items():
+    readers: dict[str, Callable[[Any], object]] = {"seen": _flag, "finished": _flag, "logprob": float, "tokens": _count}
+    for name, read in readers.items():
         value = row.get(name)
         if value not in (None, "") and str(value) != "nan":
             try:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from metrics.common.files import one_line
-from metrics.common.formatting import figure, size
+from metrics.common.formatting import figure, printable, size
 from metrics.common.tables import WideTable
 from metrics.records.spreadsheets import guarded
 from metrics.reports.equal_baselines import joined_rows
@@ -56,8 +56,8 @@ def alike(score: Values) -> bool:
 
 
 def latex(value: object) -> str:
-    """Make text safe within a LaTeX table."""
-    return "".join(_LATEX.get(character, character) for character in " ".join(str(value).split()))
+    """Make text safe within a LaTeX table, and printable."""
+    return "".join(_LATEX.get(character, character) for character in printable(" ".join(str(value).split())))
 
 
 def settings(row: Values) -> str:

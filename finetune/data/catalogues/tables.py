@@ -55,7 +55,8 @@ def read_values(path: Path, kind: str | None = None, encoding: str | None = None
     if kind in KINDS:
         sheet = read_sheet(path, kind, encoding, remedy)
         table = pd.DataFrame(sheet.rows, columns=sheet.columns, dtype=str)
-        table.attrs[_NOTES] = sheet.notes
+        if sheet.notes:
+            table.attrs[_NOTES] = sheet.notes
         return table
     try:
         return _read_parquet(path) if kind == ".parquet" else _read_jsonl(path, encoding or "utf-8-sig")
