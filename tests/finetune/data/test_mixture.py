@@ -267,7 +267,7 @@ def test_a_name_and_a_weight_change_nothing_in_a_catalogue_s_cache(recipe: Path,
         ("data.lmit=1", "data.0.lmit: unknown key; did you mean 'limit'?"),
         ("data.1.weight=1e-9", "catalogue shop: its weight 1e-09 is too small"),
         ("data.1.folder=/absent", "catalogue shop: data.folder: /absent: no such folder"),
-        ("data.1.columns.caption=null", "catalogue shop: no captioned articles to train on"),
+        ('data.1.columns.caption=""', "catalogue shop: data: none of the 40 photos"),
     ],
 )
 def test_what_cannot_be_mixed_is_one_message(recipe: Path, override: str, expected: str) -> None:
