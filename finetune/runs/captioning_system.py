@@ -12,6 +12,7 @@ from finetune.config.recipe import Decoding, Model, Recipe
 from finetune.models.adapter_files import CONFIG, adapter_folder, load_adapter, run_of
 from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
+from finetune.models.generation import carried_decoding
 from finetune.models.loading import split_revision
 from finetune.runs.claim import read_claim
 from finetune.runs.folder import RunFolder
@@ -44,8 +45,8 @@ def load_system(
     """Load a run's folder, or a base model (folder or `owner/name[@revision]`) with an adapter or without.
 
     A run brings its own model and prompt, and takes decoding from `recipe` if there is one; a base model takes
-    everything from `recipe`. Without a recipe, `overrides` (`decoding.beams=4`) change how captions are decoded.
-    Raises `UserError` if a run's prompt is not the recipe's.
+    everything from `recipe`, without one decoding from its `generation_config.json`. Without a recipe, `overrides`
+    (`decoding.beams=4`) change how captions are decoded. Raises `UserError` if a run's prompt is not the recipe's.
     """
     return next(load_systems(model, [adapter] if adapter else [], recipe, overrides))
 
@@ -79,14 +80,15 @@ def _bare_system(
         config, own_adapter = _trained_config(run, source.model)
     else:
         config, own_adapter = _base_config(base, revision, recipe), None
-    decoder = recipe or source
-    decoding = _changed(decoder.decoding if decoder else Decoding(), overrides)
+    _changed(Decoding(), overrides)  # raises its errors before the base is loaded
     for adapter in adapters:
         adapter_folder(adapter)  # raises its errors before the base is loaded
     captioner = captioner_class(config.family).load(config)
     prompt = captioner.prompt_of(source.prompt if source else None)
     if recipe and recipe.prompt not in (None, prompt):
         raise UserError(f"{base}: trained with prompt={prompt!r}, but the recipe has {recipe.prompt!r}")
+    decoder = recipe or source
+    decoding = _changed(decoder.decoding if decoder else carried_decoding(captioner), overrides)
     trained_on = run.trained_on if training else None
     return CaptioningSystem(captioner, prompt, decoding, config, None, training, trained_on), own_adapter
 

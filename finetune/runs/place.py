@@ -44,14 +44,14 @@ def refuse_without_recipe(overrides: Sequence[str], catalogue: str | None, *, de
 def folder_section(folder: Path) -> CatalogueSection:
     """A folder in H&M's layout, or any other with photos and perhaps a table (metadata.csv, ...) of descriptions.
 
-    Raises `UserError` if no column of the table has a usual name for descriptions.
+    Broken photos are left out, and named. Raises `UserError` if no column has a usual name for descriptions.
     """
     if (folder / "articles.csv").is_file() and (folder / "images").is_dir():
-        return HM(catalogue="hm", folder=str(folder))
+        return HM(catalogue="hm", folder=str(folder), on_bad_image="skip")
     from finetune.data.catalogues.folder import FolderLoader  # noqa: PLC0415  # they import `datasets` and `pandas`
     from finetune.data.catalogues.tables import read_values  # noqa: PLC0415
 
-    section = Folder(catalogue="folder", folder=str(folder))
+    section = Folder(catalogue="folder", folder=str(folder), on_bad_image="skip")
     table = FolderLoader(section).table()
     if table is None or table.path is None:
         return section

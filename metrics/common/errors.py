@@ -9,8 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from metrics.common.formatting import printable
+from metrics.common.secrets import without_secrets
 
 _SHORTAGE = re.compile("memory|CUDA")
+# What is said instead of the advice that libraries give, by the option that they advise to set.
+NO_SAFETENSORS = "it has no weights in safetensors, and other formats are not loaded"
+_INSTEAD_OF_ADVICE = {
+    "weights_only": "it is damaged, or holds pickled objects other than tensors, which are never loaded",
+    "trust_remote_code": "it comes with code of its own, which is never run; name a model that transformers has",
+    "use_safetensors": NO_SAFETENSORS,
+}
 
 
 class UserError(Exception):
@@ -26,13 +34,25 @@ def is_shortage(error: Exception) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """What a library says of an error, all of its lines as one, at most 600 characters; else the error's class."""
-    return textwrap.shorten(str(error), 600, placeholder=" ...") or type(error).__name__
+    """Return all lines of a library's error as one, at most 600 characters, without its advice as `first_line`."""
+    text = str(error)
+    return _instead_of_advice(text) or textwrap.shorten(text, 600, placeholder=" ...") or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's error, without its advice to load what could run code."""
+    text = str(error)
+    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return _instead_of_advice(text) or first
+
+
+def _instead_of_advice(text: str) -> str | None:
+    return next((own for option, own in _INSTEAD_OF_ADVICE.items() if option in text), None)
 
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Wrap a command, as decorator or `with` block: an expected failure becomes one line on stderr.
+    """Wrap a command, as decorator or `with` block: an expected failure becomes one line on stderr, without secrets.
 
     With `LOOKBOOK_DEBUG=1` the traceback, with all causes, comes before that line.
 
@@ -44,8 +64,8 @@ def user_errors() -> Iterator[None]:
         yield
     except (UserError, OSError) as error:
         if os.environ.get("LOOKBOOK_DEBUG", "0") not in ("", "0"):
-            traceback.print_exception(error)
-        print(f"error: {printable(_message(error))}", file=sys.stderr)
+            print(printable(without_secrets("".join(traceback.format_exception(error)))), end="", file=sys.stderr)
+        print(f"error: {printable(without_secrets(_message(error)))}", file=sys.stderr)
         raise SystemExit(2) from error
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LONGEST, MOST = 2_000, 20  # characters of a text, and texts of an item, that pages show
 # Control characters but tabs and line breaks, those of Unicode's property Bidi_Control, line and paragraph separators,
 # halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -62,6 +63,17 @@ def plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def shown(text: str) -> str:
+    """Cut a text of somebody else's to the characters that a page has room for: captions may have millions."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+
+
+def each_shown(texts: Sequence[str]) -> list[str]:
+    """Cut the texts of an item likewise; what says how many are left out is the last."""
+    more = [f"… and {len(texts) - MOST:,} more"] if len(texts) > MOST else []
+    return [*map(shown, texts[:MOST]), *more]
+
+
 def block(value: Mapping[str, Any]) -> str:
     """Print a mapping as indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
@@ -89,6 +101,8 @@ FILTERS = {
     "size": size,
     "duration": duration,
     "plain": plain,
+    "shown": shown,
+    "each_shown": each_shown,
     "block": block,
     "cell": cell,
     "code": code,

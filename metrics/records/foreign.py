@@ -9,7 +9,7 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes
-from metrics.common.formatting import printable
+from metrics.common.screen import say
 from metrics.records import column_names
 from metrics.records.spreadsheets import KINDS, read_sheet, unguarded
 
@@ -116,13 +116,13 @@ def _say(path: Path, identity: list[str], caption: list[str], references: list[s
     if all(names in ([], [role]) for role, names in taken.items()):
         return
     said = "; ".join(f"{role} from {', '.join(names)}" for role, names in taken.items() if names)
-    print(printable(f"{path}: {said}{column_names.others_named(caption)}"), file=sys.stderr)
+    say(f"{path}: {said}{column_names.others_named(caption)}", file=sys.stderr)
 
 
 def _sheet(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, Any]]]]:
     sheet = read_sheet(path)
     for note in sheet.notes:
-        print(printable(f"{path}: {note}"), file=sys.stderr)
+        say(f"{path}: {note}", file=sys.stderr)
     cells = ([unguarded(text) for text in row] for row in sheet.rows)
     places = zip(sheet.lines, cells, strict=True)
     return sheet.columns, ((f"{path}:{line}", dict(zip(sheet.columns, row, strict=True))) for line, row in places)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 from metrics.records.spreadsheets import KINDS, UTF_8, read_sheet
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv", ".xlsx")
@@ -52,6 +53,7 @@ def read_values(path: Path, kind: str | None = None, encoding: str | None = None
     kind = path.suffix.lower() if kind is None else kind
     if kind not in SUFFIXES:
         raise UserError(f"{path}: unknown table format {kind!r}; expected one of {', '.join(SUFFIXES)}")
+    refuse_special(path)
     if kind in KINDS:
         sheet = read_sheet(path, kind, encoding, remedy)
         table = pd.DataFrame(sheet.rows, columns=sheet.columns, dtype=str)

@@ -11,21 +11,23 @@ from threading import Event
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from finetune.data.catalogues.tables import checked, read_values
 from finetune.data.fetching.download import Downloads, Manners, split_url
 from finetune.data.fetching.public_hosts import FetchError
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, make_folder, read_json_object, write_text
-from metrics.common.images import load_photo
+from metrics.common.ownership import Contents, refuse_foreign
+from metrics.common.screen import progress
 from metrics.common.version import installed_version
+from metrics.photos.reading import PhotoError, read_photo
 from metrics.records.column_names import URLS, usual_columns
 from metrics.records.spreadsheets import guarded
 
 MARK = "fetch-images.json"  # makes the folder ours
 TABLE, FAILED, PHOTOS = "metadata.csv", "failed.csv", "images"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+_CONTENTS = Contents({MARK: '"lookbook": '}, record=MARK)
 _MOST_HOSTS = 8  # at once
 _ENCODING = "save it as UTF-8, or name its encoding by --encoding, such as cp1252"
 
@@ -98,7 +100,7 @@ def _fetch_all(names: Mapping[str, str], folder: Path, manners: Manners) -> dict
     stopped, missing = Event(), sum(map(len, by_host.values()))
     with (
         ThreadPoolExecutor(_MOST_HOSTS) as pool,
-        tqdm(total=missing, desc="fetching photos", unit="photo", disable=not missing) as bar,
+        progress(None, "fetching photos", total=missing, unit="photo", disable=not missing) as bar,
     ):
         try:
             work = [pool.submit(_of_host, urls, names, folder, manners, stopped, bar) for urls in by_host.values()]
@@ -133,20 +135,18 @@ def _until(stopped: Event, urls: Sequence[str]) -> Iterator[str]:
 
 def _store(content: bytes, path: Path) -> None:
     """Write a photo. Raises `FetchError` if it is none."""
+    try:
+        read_photo(content)
+    except PhotoError as error:
+        raise FetchError(str(error)) from error
     with atomic_file(path) as draft:
         draft.write_bytes(content)
-        try:
-            load_photo(draft)
-        except UserError as error:
-            reason = str(error).removeprefix(f"{draft}: ").replace(f" {str(draft)!r}", "")
-            raise FetchError(reason.partition(";")[0]) from error
 
 
 def _claim(out: Path) -> None:
     """Make `out` ours. Raises `UserError` if it holds anything of somebody else's, or a table changed since."""
     mark = out / MARK
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not mark.is_file():
-        raise UserError(f"--out {out}: holds what fetch-images did not write; give an empty or a new folder")
+    refuse_foreign(out, _CONTENTS)
     written = _written(mark)
     for path in (out / TABLE, out / FAILED):
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() not in written:
