@@ -13,7 +13,7 @@ def with_usual_columns(columns: Columns, found: Sequence[str]) -> tuple[Columns,
 
     Ids are never guessed: without a column of them an item is known by its photo's path, as it always was.
     """
-    used = {columns.id, columns.product_id, columns.category, columns.colour, *columns.attributes}
+    used = {columns.image, columns.id, columns.product_id, columns.category, columns.colour, *columns.attributes}
     free = [name for name in found if name not in used]
     taken, notes = {}, []
     if columns.image not in found and columns.image == Columns().image:
