@@ -78,7 +78,7 @@ def progress(items: Iterable[Any] | None, title: str, **options: Any) -> "tqdm[A
 
     Where stderr is no terminal, it is a line every 30 s at most. Nothing is shown if `is_quiet`.
     """
-    kind = tqdm if sys.stderr.isatty() else _Lines
+    kind: type[tqdm[Any]] = tqdm if sys.stderr.isatty() else _Lines
     return kind(items, title, **{"mininterval": 1, **options, "disable": is_quiet() or options.get("disable", False)})
 
 
