@@ -91,9 +91,10 @@ def _train(
     if state.is_main_process:
         for part in mixture.parts.values():
             if captioner.crops and part.account.outside_middle_square:
-                print(part.account.unseen_note())
+                print(part.account.unseen_note(), file=sys.stderr)
         for split, ids in cut.items():
-            print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
+            note = f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}"
+            print(note, file=sys.stderr)
     trainer = _trainer(recipe, fitted.training, captioner, prompt, mixture.whole, state)
     tracker = open_tracker(recipe.training.tracker, run) if state.is_main_process else None
     if tracker:
