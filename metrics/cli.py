@@ -5,10 +5,12 @@ Each room keeps its commands in a `commands.py` and registers them in pyproject.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import wraps
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -41,6 +43,7 @@ def assemble(about: str, rooms: Mapping[str, typer.Typer]) -> typer.Typer:
 
     Raises `UserError` if two rooms have a command of the same name.
     """
+    _escape_unprintable()
     owners: dict[str, str] = {}
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback(help=about)(_options)
@@ -79,6 +82,13 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _escape_unprintable() -> None:
+    """Print backslash escapes for characters that the terminal's encoding lacks, and for names that are no UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"lookbook {installed_version()}")
@@ -91,3 +101,4 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the command line itself."""
+    _escape_unprintable()

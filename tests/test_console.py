@@ -196,3 +196,18 @@ def test_not_both() -> None:
     app = import_module("finetune.__main__").app
     result = CliRunner().invoke(app, ["recipe", "--quiet", "--verbose"])
     assert (result.exit_code, result.stderr) == (2, "error: --quiet and --verbose: give one of them\n")
+
+
+@pytest.mark.processes
+def test_what_the_terminal_cannot_print_is_escaped() -> None:
+    code = (
+        "import typer; from metrics.cli import assemble; room = typer.Typer()\n"
+        "@room.command()\ndef say(): print('caf\\xe9 \\udce9 \\u2713')\n"
+        "@room.command()\ndef other(): 'H\\xe9lp'\n"
+        "assemble('\\xe9', {'room': room})()"
+    )
+    for arguments, expected in ((["say"], b"caf\\xe9 \\udce9 \\u2713\n"), (["--help"], b"H\\xe9lp")):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout

@@ -10,6 +10,7 @@ from finetune.experiments.cells import Cell, CellErrors
 from finetune.runs.processes import call
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
+from metrics.common.ownership import Contents, claim_folder
 from metrics.common.processes import child_environment, python_module
 from metrics.common.screen import say
 
@@ -54,10 +55,12 @@ class Experiment(ABC, Generic[AnyCell]):
     def run(self, cells: Sequence[AnyCell] | None = None) -> Path:
         """Run what is unfinished of the cells (of all of them by default), one after the other, and return the table.
 
-        Raises `UserError` with the errors of all cells before any runs, and if a cell fails.
+        Raises `UserError` with the errors of all cells before any runs, if the folder of the table is not ours, and if
+        a cell fails.
         """
         chosen = self.cells if cells is None else cells
         self._check_all(chosen)
+        claim_folder(self.table.parent, self._contents(), "choose another output")
         self.write_table()
         for number, cell in enumerate(chosen, 1):
             self._finish(cell, f"[{number}/{len(chosen)}] {cell.title}")
@@ -68,6 +71,14 @@ class Experiment(ABC, Generic[AnyCell]):
             first, message = next(iter(self.failed.items()))
             raise UserError(f"{len(self.failed)} cell(s) failed, the first is {first}: {message}")
         return self.table
+
+    def _contents(self) -> Contents:
+        """The tables, and the folders of cells beside them."""
+        folder, name = self.table.parent, self.table.stem
+        outputs = [cell.recipe.output for cell in self.cells if folder in cell.recipe.output.parents]
+        inside = dict.fromkeys((output.relative_to(folder).parts[0] for output in outputs), "")
+        tables = {f"{name}.json": '"lookbook": ', f"{name}.md": "Lookbook", f"{name}.html": "Lookbook"}
+        return Contents(tables | inside, record=f"{name}.json")
 
     def _check_all(self, cells: Sequence[AnyCell]) -> None:
         errors = CellErrors(self.source)

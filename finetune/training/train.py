@@ -20,12 +20,13 @@ from finetune.models import adapters
 from finetune.models.adapter_files import CONFIG, record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.generation import check_length
+from finetune.models.generation import carry_decoding, check_length
 from finetune.models.gradient_checkpointing import checkpoint_towers
-from finetune.models.loading import is_sharded
+from finetune.models.loading import is_sharded, local_folder
 from finetune.models.memory import estimate as memory
+from finetune.models.processor_files import save_processor
 from finetune.models.tiny import make_tiny
-from finetune.runs.claim import claim_output, is_finished, recipe_values, refuse_other_start
+from finetune.runs.claim import claim_output, is_finished, own_output, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
 from finetune.runs.folder import RunFolder
 from finetune.runs.processes import distributed, locked, say_once
@@ -64,6 +65,8 @@ def train(
     if finished:
         say_once(f"{recipe.output}: this recipe is trained already")
         return recipe.output
+    if state.is_main_process:
+        own_output(recipe)
     run = RunFolder(recipe.output)
     if resume and not run.recipe.exists():
         say_once(f"nothing to resume in {run.path}: training begins")
@@ -108,7 +111,7 @@ def _train(
         micro_batch_size=micro_batch_size,
         **mixture.whole.account.for_training_record(),
     )
-    _save(trainer, captioner, run, record)
+    _save(trainer, captioner, recipe, record)
     state.wait_for_everyone()
     return run.path
 
@@ -137,13 +140,15 @@ def _resumed_from(run: RunFolder, state: PartialState) -> Path | None:
     return checkpoint
 
 
-def _save(trainer: CaptionTrainer, captioner: Captioner, run: RunFolder, record: TrainingRecord) -> None:
+def _save(trainer: CaptionTrainer, captioner: Captioner, recipe: Recipe, record: TrainingRecord) -> None:
     """Keep the model, its processor and the record; of the checkpoints only the best remains."""
+    run = RunFolder(recipe.output)
+    carry_decoding(captioner, recipe.decoding)
     with writing(run.checkpoints):
         trainer.save_model(str(run.model))
     if not trainer.args.should_save:
         return
-    captioner.processor.save_pretrained(run.model)
+    save_processor(captioner.processor, run.model, local_folder(recipe.model))
     (run.model / "training_args.bin").unlink()
     (run.model / "README.md").unlink(missing_ok=True)  # PEFT's, an empty form
     if (run.model / CONFIG).is_file():
@@ -166,7 +171,7 @@ def trainable(model: Model, tune: Tune, lora: Lora, training: Training, device: 
     """The model on `device`, with its adapters."""
     set_seed(training.seed)  # the making of a tiny base, if it was missing, drew from the generator
     captioner = captioner_class(model.family).load(model, device)
-    adapters.attach(captioner, tune, lora)
+    adapters.attach(captioner, tune, lora, model.revision)
     if training.gradient_checkpointing:
         checkpoint_towers(captioner, tune)
     return captioner

@@ -15,7 +15,7 @@ from finetune.models.adapter_files import WEIGHTS
 from finetune.training import checkpoints
 from finetune.training.augmentation import Augmenter
 from finetune.training.callbacks import RENAMED_CALLBACKS, TrainingProgress
-from finetune.training.caption_evaluation import CaptionEvaluator
+from finetune.training.caption_evaluation import CaptionEvaluator, as_printed
 from finetune.training.interruption import Interruption
 from finetune.training.losses import caption_losses
 from finetune.training.optimization import rates_of_parameters, schedule, split_groups
@@ -229,6 +229,14 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         rows = self.order.rows_of(self.state.global_step)
         return ", ".join(str(self.train_dataset[row].get("id", row)) for row in rows)
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As Trainer's; terminal and trackers get measures as reports print them, the record keeps them as they are."""
+        if self.state.epoch is not None:
+            logs["epoch"] = self.state.epoch
+        self.state.log_history.append({**logs, "step": self.state.global_step})
+        shown = as_printed(logs, self.evaluator.evaluation.measures if self.evaluator else ())
+        self.control: Any = self.callback_handler.on_log(self.args, self.state, self.control, shown)
+
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
@@ -245,7 +253,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         named = {"loss": loss} | {name.lower(): value for name, value in scores.items()}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in named.items()}
         self.log(metrics)
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _validation_loss(self, eval_dataset: Any) -> float:

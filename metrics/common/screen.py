@@ -78,8 +78,11 @@ def progress(items: Iterable[Any] | None, title: str, **options: Any) -> "tqdm[A
 
     Where stderr is no terminal, it is a line every 30 s at most. Nothing is shown if `is_quiet`.
     """
-    kind: type[tqdm[Any]] = tqdm if sys.stderr.isatty() else _Lines
-    return kind(items, title, **{"mininterval": 1, **options, "disable": is_quiet() or options.get("disable", False)})
+    kind = tqdm if sys.stderr.isatty() else _Lines
+    bar: tqdm[Any] = kind(
+        items, title, **{"mininterval": 1, **options, "disable": is_quiet() or options.get("disable", False)}
+    )
+    return bar
 
 
 class _Lines(tqdm):  # type: ignore[type-arg]  # which is not generic at run time

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
 from metrics.common.parallel import cores
 from metrics.common.screen import progress
 from metrics.encoders.pretrained import quiet, settings_digest, tokenizer_settings
+from metrics.photos.reading import load_photo
 from metrics.text.spelling import with_utf_8
 
 Vectors = NDArray[np.float32]

@@ -2,12 +2,12 @@
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from metrics.common.drafts import temporary_folder
 from metrics.common.processes import in_own_process
 from recommend.bench.made_up_purchases import FULL, write_made_up_purchases
 from recommend.bench.purchase_steps import CSV, steps
@@ -36,8 +36,7 @@ class StepTime:
 
 def purchase_times(rows: int) -> Iterator[StepTime]:
     """Make purchases of H&M's shape up, `rows` of them, and run every step; the time to make them up is not counted."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         in_own_process(write_made_up_purchases, folder / CSV, FULL.times(rows / FULL.rows))
         for name in steps():
             yield in_own_process(_timed, name, rows, folder)

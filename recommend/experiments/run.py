@@ -4,15 +4,15 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from metrics.common.files import make_folder
 from metrics.common.formatting import duration
 from metrics.common.locks import refusing_others
+from metrics.common.ownership import claim_folder
 from metrics.common.screen import say
 from recommend.experiments.comparisons import Comparisons
 from recommend.experiments.content import Content, content_of
 from recommend.experiments.data import OpenDataset, open_dataset
 from recommend.experiments.masking import masking_place, study
-from recommend.experiments.output import check_output, show, write_output
+from recommend.experiments.output import CONTENTS, OTHER, check_output, show, write_output
 from recommend.experiments.recipe import Dataset, Recipe
 from recommend.experiments.rows import finish, plan
 
@@ -24,7 +24,7 @@ def run(recipe: Recipe, source: str) -> None:
     """
     check_output(recipe.output)
     rows = _Rows(recipe, source)
-    make_folder(recipe.output)
+    claim_folder(recipe.output, CONTENTS, OTHER)
     with only_here(recipe.output):
         rows.finish()
         rows.finish_masking()

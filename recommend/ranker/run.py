@@ -2,12 +2,12 @@
 
 import time
 
-from metrics.common.files import make_folder
 from metrics.common.formatting import duration
+from metrics.common.ownership import claim_folder
 from metrics.common.screen import say
 from recommend.experiments.run import only_here
 from recommend.ranker.content import Comparisons, Content, content_of
-from recommend.ranker.output import check_output, show, write_output
+from recommend.ranker.output import CONTENTS, OTHER, check_output, show, write_output
 from recommend.ranker.periods import Data, open_data
 from recommend.ranker.recipe import Recipe
 from recommend.ranker.rows import Arms, Planned, finish, plan
@@ -26,7 +26,7 @@ def run(recipe: Recipe, source: str) -> None:
     rows, data = plan(recipe, source), open_data(recipe)
     arms = Arms(data)
     arms.check()
-    make_folder(recipe.output)
+    claim_folder(recipe.output, CONTENTS, OTHER)
     with only_here(recipe.output):
         content = _finish_all(recipe, rows, data, arms)
         if recipe.submission:

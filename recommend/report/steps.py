@@ -1,13 +1,12 @@
 """The commands that a report runs, each in a process of its own: what imports faiss must not import PyTorch."""
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.feature_files import ABOUT, IDS, ROWS
+from finetune.data.feature_files import remove_store
 from metrics.common.errors import UserError
 from metrics.common.processes import child_environment, python_module
 from metrics.common.screen import is_quiet, say
@@ -112,7 +111,8 @@ def run(step: Step) -> None:
         if step.page and step.page.exists() and _is_of(step.made, step.source, step.dimensions):
             say(f"{step.made} is there already")
             return
-        _remove(step.made)
+        FeatureStore.open(step.made)
+        remove_store(step.made)
         say(f"{step.made} is not what is asked for of {step.source}, or lacks its page: made again")
     command = python_module(step.package, *step.arguments)
     stdout = subprocess.DEVNULL if is_quiet() else None
@@ -130,13 +130,3 @@ def _is_of(made: Path, source: Path, dimensions: int | None) -> bool:
         and ours.pooling.startswith(f"{theirs.pooling}; ")
         and ours == replace(theirs, pooling=ours.pooling, items=ours.items)
     )
-
-
-def _remove(path: Path) -> None:
-    """Remove a store, if nothing else is in its folder."""
-    FeatureStore.open(path)
-    others = sorted({file.name for file in path.iterdir()} - {ABOUT, IDS, ROWS})
-    if path.is_symlink() or others:
-        found = others[0] if others else "a link"
-        raise UserError(f"{path}: expected a store alone, found {found}; move it away, and run again")
-    shutil.rmtree(path)

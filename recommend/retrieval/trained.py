@@ -18,7 +18,7 @@ from finetune.data.feature_files import About
 from finetune.data.feature_writer import FeatureWriter
 from finetune.models.loading import default_device
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_file, read_json_object, sha256, write_text
+from metrics.common.files import all_or_none, atomic_file, read_json_object, sha256, write_text
 from metrics.common.screen import progress
 from metrics.records.json_reader import JsonReader
 from recommend.retrieval.composer import Composer
@@ -87,12 +87,13 @@ def untrained(recipe: Recipe, photo: PhotoSide, text: Side, ids: Sequence[str]) 
 
 
 def save(trained: Trained, run: ComposedRun) -> None:
-    """Write the weights, and what the encoders are."""
+    """Write the weights and what the encoders are, both or none."""
     state = {name: tensor.contiguous().cpu() for name, tensor in trained.composer.state_dict().items()}
-    with atomic_file(run.weights) as path:
-        save_file(state, path)
     about = {"photo": trained.photo.about.to_json(), "text": trained.text.about.to_json()}
-    write_text(run.about, json.dumps(about, indent=1) + "\n")
+    with all_or_none():
+        with atomic_file(run.weights) as path:
+            save_file(state, path)
+        write_text(run.about, json.dumps(about, indent=1) + "\n")
 
 
 def load(run: ComposedRun, recipe: Recipe, photos: Mapping[str, Path] | None = None) -> Trained:

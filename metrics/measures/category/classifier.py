@@ -17,6 +17,7 @@ from typing import Any
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_bytes, read_json_object, write_text
 from metrics.common.locks import alone
+from metrics.common.ownership import Contents, refuse_foreign
 from metrics.common.screen import say
 from metrics.common.version import installed_version
 from metrics.encoders.packages import missing_packages
@@ -25,6 +26,7 @@ from metrics.measures.category.settings import ClassifierSettings
 
 RECORD = "classifier.json"
 _WORK = "unfinished"
+_CONTENTS = Contents({RECORD: '"finished": '}, record=RECORD)
 PACKAGES = ("torch", "transformers", "accelerate")
 
 
@@ -144,8 +146,7 @@ def _is_as_recorded(out: Path, record: Mapping[str, Any]) -> bool:
 
 
 def _refuse_others(out: Path) -> None:
-    if read_record(out) is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: already exists and is not a classifier of train-classifier; name another --out")
+    refuse_foreign(out, _CONTENTS, "name another --out")
 
 
 def _differing(former: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

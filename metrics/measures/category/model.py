@@ -12,6 +12,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICA
 from metrics.common.errors import UserError
 from metrics.common.screen import progress
 from metrics.encoders.pretrained import loading
+from metrics.encoders.safe_loading import load_model, load_part
 from metrics.text.ngrams import Integers
 from metrics.text.spelling import with_utf_8
 
@@ -120,9 +121,7 @@ def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
     with loading(source, "a text classifier", "a Hub id, or a folder with config.json, *.safetensors and a tokenizer"):
         kind = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
         if kind in TEXT_CLASSIFIERS:
-            tokenizer = AutoTokenizer.from_pretrained(source)
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **config
-            )
-            return model, tokenizer, sorted(report["missing_keys"])
+            tokenizer = load_part(AutoTokenizer, source)
+            model, missing = load_model(AutoModelForSequenceClassification, source, dtype=torch.float32, **config)
+            return model, tokenizer, missing
     raise UserError(f"{source}: model_type {kind!r} is no text encoder; choose one such as bert-base-uncased")

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.screen import progress
 from metrics.measures.category.confusion import by_slice
@@ -34,8 +35,8 @@ def open_base(train: Examples, settings: ClassifierSettings) -> TextClassifier:
     """
     set_seed(settings.seed)
     if settings.tiny:
-        with TemporaryDirectory() as folder:
-            classifier = load_base(str(make_tiny_bert(train, Path(folder), settings.seed)), train.categories)
+        with temporary_folder() as folder:
+            classifier = load_base(str(make_tiny_bert(train, folder, settings.seed)), train.categories)
     else:
         classifier = load_base(settings.base, train.categories)
     set_head_dropout(classifier.model, settings)

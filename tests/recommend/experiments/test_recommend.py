@@ -204,7 +204,7 @@ def test_files_of_others_and_an_output_in_use_are_left_alone(shop: Path, tmp_pat
     path = recipe(shop, tmp_path / "out", MODELS[:1])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "recommend.md").write_text("mine", encoding="utf-8")
-    assert "recommend.md: exists and is no table of `lookbook recommend`" in refused_by("recommend", path)
+    assert "holds what Lookbook did not write there: recommend.md; " in refused_by("recommend", path)
     (tmp_path / "out" / "recommend.md").unlink()
     with only_here(tmp_path / "out"):
         assert f"another process is at it: process {os.getpid()} (" in refused_by("recommend", path)
