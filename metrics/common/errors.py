@@ -22,6 +22,11 @@ def is_shortage(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and _SHORTAGE.search(str(error)) is not None
 
 
+def is_overflow(error: Exception) -> bool:
+    """Whether torch raised `error`, a plain `RuntimeError` too, because a step is larger than a float can be."""
+    return isinstance(error, RuntimeError) and "without overflow" in str(error)
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Wrap a command, as decorator or `with` block: an expected failure becomes one line on stderr.

@@ -76,6 +76,7 @@ class ComposedSearch:
             for key in filter(encoded.__contains__, split.ids):
                 self.category_of.setdefault(key, split.category)
                 self._members.setdefault(split.category, {})[key] = None
+        self._galleries: dict[str | None, Gallery] = {}
         self._trained: Trained | None = None
 
     def find(self, image: str, text: str, category: str | None = None, k: int = 10) -> Found:
@@ -92,8 +93,9 @@ class ComposedSearch:
             raise UserError(f"--category {chosen}: expected one of {', '.join(self.recipe.dataset.categories)}")
         if k > len(ids) or len(ids) < 2:
             raise UserError(f"--k {k}: expected at most {len(ids):,}, the photos of {chosen or 'all categories'}")
-        gallery = Gallery(ids, self._store.rows(self._store.places(ids)))
-        scores = gallery.scores(reference, self._text(text, self._trained))
+        if chosen not in self._galleries:
+            self._galleries[chosen] = Gallery(ids, self._store.rows(self._store.places(ids)))
+        scores = self._galleries[chosen].scores(reference, self._text(text, self._trained))
         places = best(scores, k)
         names = [ids[place] for place in places]
         searched = f"all {len(ids):,} photos of {chosen or ', '.join(self.recipe.dataset.categories)}"

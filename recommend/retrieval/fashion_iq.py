@@ -142,9 +142,10 @@ def _read_split(folder: Path, category: str, name: str) -> Split:
 
 def _ids(path: Path) -> list[str]:
     ids = _read_list(path)
-    wrong = next((key for key in ids if not isinstance(key, str) or not key), None)
-    if wrong is not None or not ids:
-        raise UserError(f"{path}: expected a list of ids as texts, found {wrong!r:.60}")
+    wrong = [key for key in ids if not isinstance(key, str) or not key]
+    if wrong or not ids:
+        found = f"{wrong[0]!r:.60}" if wrong else "an empty list"
+        raise UserError(f"{path}: expected a list of ids as texts, found {found}")
     twice = [key for key, count in Counter(ids).items() if count > 1]
     if twice:
         raise UserError(f"{path}: {len(twice):,} ids are there twice ({_listed(twice)}); leave one of each")

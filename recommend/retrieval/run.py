@@ -1,6 +1,7 @@
 """The work of the command `compose-train`: from a recipe to a trained model, its vectors and its figures."""
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -11,6 +12,7 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
+from metrics.common.formatting import duration
 from metrics.common.locks import alone
 from metrics.common.tables import print_tables
 from metrics.records.json_reader import JsonReader
@@ -23,7 +25,7 @@ from recommend.retrieval.search import Gallery
 from recommend.retrieval.sides import photo_side, text_side
 from recommend.retrieval.table1 import table1
 from recommend.retrieval.trained import Trained, load, save, untrained
-from recommend.retrieval.training import Collator, Validation, fit
+from recommend.retrieval.training import Collator, Validation, check_batches, fit
 
 _NO_TARGETS = "test captions have no targets, as the official ones: there is no R@K of them."
 
@@ -31,8 +33,9 @@ _NO_TARGETS = "test captions have no targets, as the official ones: there is no 
 def compose_train(recipe: Recipe) -> list[Path]:
     """Train unless the run is trained, encode all photos, measure, and say what was found; returns the files.
 
-    Raises `UserError` if the data, the recipe or the folder do not fit.
+    An interrupted training is resumed. Raises `UserError` if the data, the recipe or the folder do not fit.
     """
+    started = time.perf_counter()
     splits, photos = read_dataset(recipe.dataset)
     _check(recipe.dataset, splits)
     run = ComposedRun(recipe.output)
@@ -43,11 +46,12 @@ def compose_train(recipe: Recipe) -> list[Path]:
             print(f"{run.path}: this recipe is trained already")
         else:
             _train(recipe, splits, photos, run)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
         trained = load(run, recipe, photos)
         store = trained.write_vectors(run, sorted({key for split in splits for key in split.ids}))
         parts = _measure(recipe.dataset, splits, trained, store)
         notes = [output.loss_line(recipe, _validation(run)), *_notes(splits)]
-        print_tables(*output.screen_tables(parts), *notes)
+        print_tables(*output.screen_tables(parts), *notes, f"It took {duration(time.perf_counter() - started)}.")
         return output.write_files(run.path, recipe, parts, notes)
 
 
@@ -68,9 +72,33 @@ def read_dataset(section: Dataset) -> tuple[list[Split], dict[str, Path]]:
     return splits, {key: files[key] for split in splits for key in split.ids}
 
 
+def check(recipe: Recipe, source: str) -> None:
+    """Print what there is to train on; writes nothing. Raises `UserError` as `compose_train` does before it trains."""
+    section, run = recipe.dataset, ComposedRun(recipe.output)
+    output.check_files(run.path)
+    if section.demo is not None and not section.folder.exists():
+        print(f"{source}: ready; its garments will be drawn into {section.folder}")
+        return
+    splits, photos = read_dataset(section)
+    _check(section, splits)
+    pairs = pairs_by_split(section, splits)
+    check_batches(pairs["train"], pairs["val"], recipe.training.batch_size)
+    state = "trained already" if run.refuse_other(recipe, splits) and run.trained else "ready"
+    steps = recipe.training.epochs * (len(pairs["train"]) // recipe.training.batch_size)
+    print(f"{source}: {state}; {len(photos):,} photos, {steps:,} steps of {recipe.training.batch_size} pairs")
+
+
 def queries(section: Dataset, pairs: Sequence[Pair]) -> Sequence[Pair]:
     """The pairs as they are asked: with captions joined, or one query for each."""
     return fashion_iq.single(pairs) if section.captions == "single" else pairs
+
+
+def pairs_by_split(section: Dataset, splits: Sequence[Split]) -> dict[str, list[Pair]]:
+    """What is trained on, `train`, and what chooses the weights, `val`."""
+    return {
+        name: [pair for split in splits if split.name == name for pair in queries(section, split.pairs)]
+        for name in ("train", "val")
+    }
 
 
 def _check(section: Dataset, splits: Sequence[Split]) -> None:
@@ -87,16 +115,15 @@ def _check(section: Dataset, splits: Sequence[Split]) -> None:
 
 
 def _train(recipe: Recipe, splits: Sequence[Split], photos: Mapping[str, Path], run: ComposedRun) -> None:
-    by_name = {
-        name: [pair for split in splits if split.name == name for pair in queries(recipe.dataset, split.pairs)]
-        for name in ("train", "val")
-    }
+    by_name = pairs_by_split(recipe.dataset, splits)
+    check_batches(by_name["train"], by_name["val"], recipe.training.batch_size)
     started = time.perf_counter()
     photo = photo_side(recipe.photo, photos, run.features)
     make_folder(run.text)
     text = text_side(recipe.text, [pair.text for pair in by_name["train"]], run.text)
     ids = [key for split in splits if split.name == "train" for key in split.ids]
     trained = untrained(recipe, photo, text, ids)
+    resumed = run.checkpoints.exists()
     history, validation = fit(
         trained.composer, by_name["train"], by_name["val"], Collator(photo, text), recipe.training, run.checkpoints
     )
@@ -105,6 +132,7 @@ def _train(recipe: Recipe, splits: Sequence[Split], photos: Mapping[str, Path], 
         "validation": asdict(validation),
         "loss_history": history,
         "seconds": time.perf_counter() - started,
+        "resumed": resumed,
         "versions": versions(),
         "hardware": hardware(),
         "git": git_hash(),

@@ -46,13 +46,18 @@ class ComposedRun:
 
         Raises `UserError` if it holds anything else, or cannot be written.
         """
-        values = {"recipe": recipe.model_dump(mode="json"), "data": _digest(splits)}
-        check_folder(self.path, "name another output")
-        if self.path.exists() and any(self.path.iterdir()):
-            self._refuse_other(values)
+        if self.refuse_other(recipe, splits):
             return
         make_folder(self.path)
-        write_text(self.recipe_file, json.dumps(values, indent=1) + "\n")
+        write_text(self.recipe_file, json.dumps(_values(recipe, splits), indent=1) + "\n")
+
+    def refuse_other(self, recipe: Recipe, splits: Sequence[Split]) -> bool:
+        """Whether the folder is this recipe's on these pairs already; raises `UserError` as `claim` does."""
+        check_folder(self.path, "name another output")
+        begun = self.path.exists() and any(self.path.iterdir())
+        if begun:
+            self._refuse_other(_values(recipe, splits))
+        return begun
 
     def recipe(self) -> Recipe:
         """The recipe that it is the run of. Raises `UserError` if it holds no trained model."""
@@ -74,6 +79,10 @@ class ComposedRun:
         if changed is not None:
             there, wanted = theirs.get(changed), ours.get(changed)
             raise UserError(f"{self.path}: holds a run with {changed} {there}, found {wanted} in the recipe; {_REMEDY}")
+
+
+def _values(recipe: Recipe, splits: Sequence[Split]) -> dict[str, Any]:
+    return {"recipe": recipe.model_dump(mode="json"), "data": _digest(splits)}
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
