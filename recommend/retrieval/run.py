@@ -167,5 +167,9 @@ def _validation(run: ComposedRun) -> Validation:
 
 
 def _notes(splits: Sequence[Split]) -> list[str]:
-    without = [split for split in splits if split.name == "test" and not split.has_targets]
-    return [f"{', '.join(split.category for split in without)}: {_NO_TARGETS}"] if without else []
+    unmeasured = [split for split in splits if split.name == "test" and not split.has_targets]
+    reasons = {
+        _NO_TARGETS: [split.category for split in unmeasured if split.pairs],
+        "there are no test captions.": [split.category for split in unmeasured if not split.pairs],
+    }
+    return [f"{', '.join(categories)}: {reason}" for reason, categories in reasons.items() if categories]

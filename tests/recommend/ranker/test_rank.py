@@ -314,6 +314,23 @@ def test_what_customers_and_neighbours_lack_is_said(shop: Path, tmp_path: Path) 
     assert "1 of 41 customers are not in it." in (tmp_path / "out" / "rank.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("column", "last", "message"),
+    [
+        ("postal_code", "x", "expected some of the columns FN, Active, age"),
+        ("age", "forty", "column age: expected numbers or nothing, found 'forty' in 1 rows"),
+    ],
+)
+def test_customers_of_whom_nothing_can_be_read(
+    shop: Path, tmp_path: Path, column: str, last: str, message: str
+) -> None:
+    ids = pd.read_csv(shop / "csv" / "customers.csv", dtype=str)[["customer_id"]]
+    table = ids.assign(**{column: [*["1"] * (len(ids) - 2), "", last]})
+    table.to_csv(tmp_path / "customers.csv", index=False)
+    path = recipe(shop, tmp_path / "out", customers=str(tmp_path / "customers.csv"))
+    assert message in refused_by("rank", path)
+
+
 def test_a_flag_has_a_name_of_its_own(shop: Path, tmp_path: Path) -> None:
     for name in ("department_no", "pc2"):
         arm = {"name": "both", "features": str(shop / "captions"), "flags": {name: str(shop / "few")}}
