@@ -96,6 +96,14 @@ def single(pairs: Sequence[Pair]) -> list[Pair]:
     return [replace(pair, captions=(caption,)) for pair in pairs for caption in pair.captions]
 
 
+def members(splits: Sequence[Split]) -> dict[str, list[str]]:
+    """The ids of each category, of all its splits."""
+    found: dict[str, dict[str, None]] = {}
+    for split in splits:
+        found.setdefault(split.category, {}).update(dict.fromkeys(split.ids))
+    return {category: list(ids) for category, ids in found.items()}
+
+
 def photo_files(folder: Path) -> dict[str, Path]:
     """The photos of a folder by their names without suffix. Raises `UserError` if there is no such folder."""
     if not folder.is_dir():

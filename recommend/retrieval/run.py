@@ -49,6 +49,7 @@ def compose_train(recipe: Recipe) -> list[Path]:
         shutil.rmtree(run.checkpoints, ignore_errors=True)
         trained = load(run, recipe, photos)
         store = trained.write_vectors(run, sorted({key for split in splits for key in split.ids}))
+        write_text(run.categories, json.dumps(fashion_iq.members(splits)) + "\n")
         parts = _measure(recipe.dataset, splits, trained, store)
         notes = [output.loss_line(recipe, _validation(run)), *_notes(splits)]
         print_tables(*output.screen_tables(parts), *notes, f"It took {duration(time.perf_counter() - started)}.")

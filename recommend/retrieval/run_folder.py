@@ -27,6 +27,7 @@ class ComposedRun:
         weights, about: of the trained model, and what its encoders were.
         checkpoints: while it trains.
         vectors: the store of all photos in the model's space.
+        categories: the ids of the photos of each category.
         training: the record, written when the model is there whole.
     """
 
@@ -35,6 +36,7 @@ class ComposedRun:
         self.recipe_file, self.training = path / "recipe.json", path / "training.json"
         self.features, self.vectors, self.checkpoints = path / "photos", path / "vectors", path / "checkpoints"
         self.text, self.weights, self.about = path / "text", path / "model.safetensors", path / "model.json"
+        self.categories = path / "categories.json"
 
     @property
     def trained(self) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,22 @@ def test_compose_finds_by_id_and_by_file_and_the_reference_matters(shop: Path) -
     del scores[ids[0]], again[ids[0]]  # of the photo itself, encoded in another batch, only rounding is left
     assert again == pytest.approx(scores, abs=1e-3)
     assert [found["id"] for found in one["found"]] != [found["id"] for found in other["found"]]
+
+
+def test_a_run_is_searched_without_its_data(shop: Path, tmp_path: Path) -> None:
+    """Runs of earlier versions kept no categories: these need the data."""
+    run = shutil.copytree(shop / "run", tmp_path / "run")
+    values = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    values["recipe"]["dataset"]["folder"] = str(tmp_path / "gone")
+    (run / "recipe.json").write_text(json.dumps(values), encoding="utf-8")
+    key = json.loads((run / "categories.json").read_text(encoding="utf-8"))["dress"][0]
+    query = ("--image", key, "--text", "is red", "--json")
+    before, moved = (json.loads(done("compose", place, *query))["found"] for place in (shop / "run", run))
+    assert moved == before
+    (run / "categories.json").unlink()
+    assert "split.dress.train.json: no such file" in refused_by("compose", run, *query)
+    (run / "categories.json").write_text('{"dress": [1]}', encoding="utf-8")
+    assert '"dress" must be a list of strings' in refused_by("compose", run, *query)
 
 
 def test_the_sheet_escapes_what_people_write(shop: Path, tmp_path: Path) -> None:
