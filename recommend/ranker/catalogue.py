@@ -61,8 +61,8 @@ def ranked(values: Sequence[str]) -> NDArray[np.int64]:
 def read_customers(path: Path, customer_ids: list[str]) -> tuple[dict[str, Floats], int]:
     """The columns of Kaggle's customers.csv but for the postal code, in the order of the ids, and how many it lacks.
 
-    Raises `UserError` if the file is missing or damaged, has none of the columns or none of the customers, has words for
-    numbers, or a customer twice.
+    Raises `UserError` if the file is missing or damaged, has none of the columns or none of the customers, or has words
+    for numbers or a customer twice.
     """
     remedy = "use the file as Kaggle ships it, or leave `customers` out of the recipe"
     if not path.is_file():
