@@ -92,7 +92,7 @@ def _numbers(column: "pd.Series[str]", name: str, where: str) -> Floats:
         ranks = ranked(column.tolist())
         return np.where(ranks == UNKNOWN, np.nan, ranks).astype(np.float32)
     numbers = pd.to_numeric(column, errors="coerce")
-    wrong = column[numbers.isna() & (column.str.strip() != "")]
+    wrong = column[numbers.isna() & ~column.str.strip().str.lower().isin(["", "nan"])]
     if len(wrong):
         raise UserError(f"{where}: expected numbers or nothing, found {wrong.iloc[0]!r:.40} in {len(wrong):,} rows")
     return np.asarray(numbers, dtype=np.float32)
