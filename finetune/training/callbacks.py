@@ -9,9 +9,6 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 from finetune.training.caption_evaluation import CaptionEvaluator
 from finetune.training.trackers import Facts, Tracker
 
-# Checkpoints keep the state of callbacks by class name; those of earlier versions by these old names.
-RENAMED_CALLBACKS = {"EarlyStopping": "ResumableEarlyStopping"}
-
 
 class ResumableEarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
     """As transformers'; a run that is resumed from its last checkpoint is at its end."""

@@ -12,11 +12,12 @@ from accelerate import PartialState
 from transformers import ProgressCallback, Trainer
 
 from finetune.training import checkpoints
-from finetune.training.callbacks import RENAMED_CALLBACKS
 from finetune.training.interruption import Interruption
 from metrics.common.errors import UserError, is_overflow
 
 UNLOGGED = "unlogged_loss"  # beside the states of callbacks, where earlier versions ignore it
+# Checkpoints keep the state of callbacks by class name; those of earlier versions by these old names.
+RENAMED_CALLBACKS = {"EarlyStopping": "ResumableEarlyStopping"}
 
 
 class ResumableTrainer(Trainer):  # type: ignore[misc]
