@@ -58,6 +58,7 @@ def report_features(
 
 
 @app.command()
+@needs_train
 @user_errors()
 def join_pages(
     pages: Annotated[list[Path], typer.Argument(metavar="PAGE...", help="HTML pages that other commands wrote")],
