@@ -133,7 +133,7 @@ def _members(run: ComposedRun, dataset: Dataset, store: FeatureStore) -> dict[st
     if run.categories.is_file():
         remedy = "run compose-train again"
         kept = JsonReader(read_json_object(run.categories, remedy), str(run.categories), remedy)
-        members = {category: kept.texts(category) for category in dataset.categories}
+        members = {str(category): kept.texts(category) for category in dataset.categories}
     else:
         members = fashion_iq.members(fashion_iq.read_splits(dataset.folder, dataset.categories))
     encoded = set(store.ids)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from finetune.data.demo.fashion_iq import write_fashion_iq_demo
+from finetune.data.demo.fashion_iq import FEWEST, MOST, write_fashion_iq_demo
+from finetune.data.demo.marked_folder import require_numbers
 from finetune.data.feature_cache import FeatureStore
 from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
@@ -37,7 +38,7 @@ def compose_train(recipe: Recipe) -> list[Path]:
     """
     started = time.perf_counter()
     splits, photos = read_dataset(recipe.dataset)
-    _check(recipe.dataset, splits)
+    _check(recipe, splits)
     run = ComposedRun(recipe.output)
     output.check_files(run.path)
     with alone(run.path, f"waiting for another process that uses {run.path}"):
@@ -78,14 +79,13 @@ def check(recipe: Recipe, source: str) -> None:
     section, run = recipe.dataset, ComposedRun(recipe.output)
     output.check_files(run.path)
     if section.demo is not None and not section.folder.exists():
+        require_numbers(section.demo, FEWEST, MOST, section.seed, "dataset.demo")
         print(f"{source}: ready; its garments will be drawn into {section.folder}")
         return
     splits, photos = read_dataset(section)
-    _check(section, splits)
-    pairs = pairs_by_split(section, splits)
-    check_batches(pairs["train"], pairs["val"], recipe.training.batch_size)
+    _check(recipe, splits)
     state = "trained already" if run.refuse_other(recipe, splits) and run.trained else "ready"
-    steps = recipe.training.epochs * (len(pairs["train"]) // recipe.training.batch_size)
+    steps = recipe.training.epochs * (len(pairs_by_split(section, splits)["train"]) // recipe.training.batch_size)
     print(f"{source}: {state}; {len(photos):,} photos, {steps:,} steps of {recipe.training.batch_size} pairs")
 
 
@@ -102,22 +102,23 @@ def pairs_by_split(section: Dataset, splits: Sequence[Split]) -> dict[str, list[
     }
 
 
-def _check(section: Dataset, splits: Sequence[Split]) -> None:
+def _check(recipe: Recipe, splits: Sequence[Split]) -> None:
     """Raise `UserError` if a split cannot be trained on or measured."""
     for split in splits:
         if split.name != "test" and not split.has_targets:
             raise UserError(
-                f'{section.folder}: {split.category}, {split.name}: expected pairs with a "target", found '
+                f'{recipe.dataset.folder}: {split.category}, {split.name}: expected pairs with a "target", found '
                 f"{len(split.pairs):,} pairs without one; only the test captions may lack it"
             )
         if split.name != "train" and split.has_targets:
             for name in GALLERIES:
                 gallery(split, name)
+    pairs = pairs_by_split(recipe.dataset, splits)
+    check_batches(pairs["train"], pairs["val"], recipe.training.batch_size)
 
 
 def _train(recipe: Recipe, splits: Sequence[Split], photos: Mapping[str, Path], run: ComposedRun) -> None:
     by_name = pairs_by_split(recipe.dataset, splits)
-    check_batches(by_name["train"], by_name["val"], recipe.training.batch_size)
     started = time.perf_counter()
     photo = photo_side(recipe.photo, photos, run.features)
     make_folder(run.text)
