@@ -40,7 +40,7 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self._step_loss = self._step_loss + loss
         if self.accelerator.sync_gradients:
-            number = torch.tensor(float(self.interruption.number()), device=loss.device)
+            number = torch.tensor(float(self.interruption.received), device=loss.device)
             losses, signals = self.accelerator.gather(torch.stack([self._step_loss, number])[None]).unbind(1)
             self._step_loss = 0.0
             self.interruption.agreed = int(signals.max())

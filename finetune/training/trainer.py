@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, ProgressCallback
 
 from finetune.config.recipe import Training
 from finetune.models.adapter_files import WEIGHTS
 from finetune.training import checkpoints
 from finetune.training.augmentation import Augmenter
-from finetune.training.caption_evaluation import CaptionEvaluator
+from finetune.training.callbacks import TrainingProgress
+from finetune.training.caption_evaluation import CaptionEvaluator, as_printed
 from finetune.training.losses import caption_losses
 from finetune.training.optimization import rates_of_parameters, schedule, split_groups
 from finetune.training.resumable import ResumableTrainer
@@ -41,6 +42,8 @@ class CaptionTrainer(ResumableTrainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.remove_callback(ProgressCallback)
+        self.add_callback(TrainingProgress())
         self.evaluator = evaluator
         # FSDP wraps these one by one, and BLIP-2 names some that it does not have
         present = {type(module).__name__ for module in self.model.modules()}
@@ -140,6 +143,14 @@ class CaptionTrainer(ResumableTrainer):
         rows = self.order.rows_of(self.state.global_step)
         return ", ".join(str(self.train_dataset[row].get("id", row)) for row in rows)
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As Trainer's; terminal and trackers get measures as reports print them, the record keeps them as they are."""
+        if self.state.epoch is not None:
+            logs["epoch"] = self.state.epoch
+        self.state.log_history.append({**logs, "step": self.state.global_step})
+        shown = as_printed(logs, self.evaluator.evaluation.measures if self.evaluator else ())
+        self.control: Any = self.callback_handler.on_log(self.args, self.state, self.control, shown)
+
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
@@ -157,7 +168,7 @@ class CaptionTrainer(ResumableTrainer):
         named = {"loss": loss} | {name.lower(): value for name, value in scores.items()}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in named.items()}
         self.log(metrics)
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _validation_loss(self, eval_dataset: Any) -> float:

@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
@@ -34,15 +35,14 @@ def report_features(
         raise UserError(f"{recipe}: mixes several catalogues; give a recipe of one")
 
     from finetune.data.feature_cache import FeatureStore
-    from metrics.common.files import make_folder
-    from recommend.report.page import check_joined, write_joined
+    from metrics.common.ownership import claim_folder
+    from recommend.report.page import CONTENTS, write_joined
     from recommend.report.steps import PHOTO, prepare, run, stores, studies
     from recommend.report.table import chosen_columns
 
     folder = out or loaded.output / "features"
     page = folder / "features.html"
-    check_joined(page)
-    make_folder(folder)
+    claim_folder(folder, CONTENTS)
     before, items = [prepare(recipe), *stores(recipe, folder, photo, text, resolution)], loaded.output / "items.parquet"
     run(before[0])
     columns = chosen_columns(items, attribute or (), colour_by or ())
@@ -64,11 +64,12 @@ def join_pages(
     pages: Annotated[list[Path], typer.Argument(metavar="PAGE...", help="HTML pages that other commands wrote")],
     out: Annotated[Path, typer.Option(help="the page to write")],
     title: Annotated[str, typer.Option(help="its heading")] = "Pages",
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one page with the pages of other commands, such as those of `make demo-recommend`."""
     from recommend.report.page import check_joined
     from recommend.report.page import join_pages as work
 
-    check_joined(out, "pages")
+    check_joined(out, pages, overwrite)
     work(out, title, pages)
     print(out)

@@ -10,11 +10,20 @@ from typing import Literal
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
+from metrics.common.ownership import Contents, check_page, refuse_inputs
 from metrics.common.templates import render
 from metrics.common.version import installed_version
-from recommend.common.own_files import refuse_other_page
-from recommend.report.steps import Step
+from recommend.report.steps import PHOTO, TEXT, Step
 
+CONTENTS = Contents(
+    {
+        "features.html": '<p class="eyebrow">Lookbook features</p>',
+        **dict.fromkeys(("similar.html", "map.html", "elbow.html"), '<p class="eyebrow">Lookbook'),
+        **dict.fromkeys((PHOTO, f".{PHOTO}.*", f"{PHOTO}-pca", TEXT, f".{TEXT}.*"), ""),
+        **dict.fromkeys(("attribute-precision", "clusters", "methods"), ""),
+    },
+    record="features.html",
+)
 Kind = Literal["features", "pages"]
 _FEATURES = (
     "What vectors of photos and texts find, how good that is, and what becomes of them in fewer dimensions and in "
@@ -31,9 +40,10 @@ class Part:
     body: str
 
 
-def check_joined(path: Path, kind: Kind = "features") -> None:
-    """Raise `UserError` if there is something at `path` that is no such page."""
-    refuse_other_page(path, f'<p class="eyebrow">Lookbook {kind}</p>', f"page of {kind}")
+def check_joined(path: Path, pages: Sequence[Path], overwrite: bool = False) -> None:
+    """Raise `UserError` if the page of `pages` cannot be written, is one of them, or is not to `overwrite` another."""
+    check_page(path, '<p class="eyebrow">Lookbook pages</p>', "page of joined pages", "--out", overwrite)
+    refuse_inputs([path], pages)
 
 
 def write_joined(path: Path, name: str, before: Sequence[Step], steps: Sequence[Step], left_out: str = "") -> None:

@@ -16,6 +16,7 @@ from transformers import PrinterCallback, ProgressCallback, TrainerCallback, Tra
 from finetune.training.checkpoints import last_checkpoint
 from finetune.training.resumable import ResumableTrainer, resumed_from, train_to_end
 from metrics.common.errors import UserError
+from metrics.common.screen import say
 from recommend.retrieval.composer import Composer
 from recommend.retrieval.fashion_iq import Pair
 from recommend.retrieval.recipe import Training
@@ -119,7 +120,7 @@ def _remove_unresumable(folder: Path) -> None:
     """Earlier versions kept the weights alone in checkpoints; a training that these left begins anew."""
     last = last_checkpoint(folder)
     if last and not any((last / name).exists() for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth")):
-        print(f"{last}: of an earlier version, which could not resume; training begins from the start", flush=True)
+        say(f"{last}: of an earlier version, which could not resume; training begins from the start")
         shutil.rmtree(folder)
 
 
@@ -188,4 +189,4 @@ class _Lines(TrainerCallback):  # type: ignore[misc]
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print both losses."""
         trained = next((entry["loss"] for entry in reversed(state.log_history) if "loss" in entry), float("nan"))
-        print(f"epoch {state.epoch:g}: loss {trained:.4f}, validation {metrics['eval_loss']:.4f}", flush=True)
+        say(f"epoch {state.epoch:g}: loss {trained:.4f}, validation {metrics['eval_loss']:.4f}")

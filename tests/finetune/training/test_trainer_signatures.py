@@ -36,6 +36,7 @@ EXPECTED = {
     "_issue_warnings_after_load": "self, load_result",
     "compute_loss": "self, model, inputs, return_outputs=False, num_items_in_batch=None",
     "training_step": "self, model, inputs, num_items_in_batch=None",
+    "log": "self, logs, start_time=None",
     "evaluate": "self, eval_dataset=None, ignore_keys=None, metric_key_prefix='eval'",
 }
 
