@@ -36,10 +36,10 @@ demo-recommend: install  ## features of the built-in catalogue, recommenders and
 	$(BIN)/lookbook recommend recipes/recommend/demo.yaml
 	$(BIN)/lookbook similar runs/demo/features/photo --all --k 5 --out runs/demo/neighbours.parquet
 	$(BIN)/lookbook rank recipes/recommend/rank-demo.yaml
-	$(BIN)/lookbook compose-train recipes/composed/demo.yaml 'dataset.categories=[dress]' output=runs/demo/composed
-	$(BIN)/lookbook compose runs/demo/composed --image B000200007 --text "is red and has long sleeves" --html runs/demo/composed.html
+	$(BIN)/lookbook compose-train recipes/composed/demo.yaml 'dataset.categories=[dress]' output=runs/demo-composed
+	$(BIN)/lookbook compose runs/demo-composed --image B000200007 --text "is red and has long sleeves" --html runs/demo-composed/query.html
 	$(BIN)/lookbook join-pages runs/demo/features/features.html runs/demo/recommend/recommend.html runs/demo/rank/rank.html \
-	  runs/demo/composed/composed-retrieval.html runs/demo/composed.html --title "What captions and photos are good for" --out runs/demo/index.html
+	  runs/demo-composed/composed-retrieval.html runs/demo-composed/query.html --title "What captions and photos are good for" --out runs/demo-recommend.html
 
 notebooks: install  ## run the notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist --nbmake --nbmake-timeout=1200 notebooks
