@@ -1,6 +1,7 @@
 """A training run from recipe to saved model."""
 
 import os
+import sys
 import time
 from contextlib import nullcontext
 from dataclasses import replace
