@@ -48,6 +48,7 @@ def test_each_name_says_what_is_wrong_with_it(tmp_path: Path) -> None:
         "twice.jpg": f"no such file in {photos}; Twice.jpg, tWice.jpg differ from it in case or Unicode form",
         "img": f"a folder in {photos}",
         "pipe.jpg": f"a pipe in {photos}",
+        "long" * 200: "cannot be read: File name too long",
         "dangling.jpg": f"a link to {photos / 'nowhere.jpg'}, where there is no file",
     }
     path = shop(tmp_path, list(expected))
