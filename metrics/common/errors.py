@@ -33,6 +33,11 @@ def is_shortage(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and _SHORTAGE.search(str(error)) is not None
 
 
+def is_overflow(error: Exception) -> bool:
+    """Whether torch raised `error`, a plain `RuntimeError` too, because a step is larger than a float can be."""
+    return isinstance(error, RuntimeError) and "without overflow" in str(error)
+
+
 def reason_of(error: BaseException) -> str:
     """Return all lines of a library's error as one, at most 600 characters, without its advice as `first_line`."""
     text = str(error)
