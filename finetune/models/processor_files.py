@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 from metrics.common.files import read_bytes, read_json_object, write_text
 from metrics.encoders.safe_loading import load_part
 
-PHOTO_SETTINGS = ("processor_config.json", "preprocessor_config.json")
-PROCESSOR_FILES = (*PHOTO_SETTINGS, "chat_template.jinja", "chat_template.json")
+PROCESSOR_CONFIG, PHOTO_CONFIG = "processor_config.json", "preprocessor_config.json"  # the first has both in version 5
+PROCESSOR_FILES = (PROCESSOR_CONFIG, PHOTO_CONFIG, "chat_template.jinja", "chat_template.json")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model")
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TOKENIZER_FILES = (*VOCABULARIES, TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json")
@@ -54,10 +54,9 @@ def _name_as_version_4(folder: Path) -> None:
     """Use the names that both versions know, for what version 5 renamed."""
     _change(folder / TOKENIZER_CONFIG, _tokenizer_of_version_4)
     _change(folder / "config.json", _model_of_version_4)
-    joint, photos = (folder / name for name in PHOTO_SETTINGS)
-    settings = (_content(joint) or {}).get("image_processor")
-    if settings and not photos.is_file():
-        _write(photos, settings)
+    photos = (_content(folder / PROCESSOR_CONFIG) or {}).get("image_processor")
+    if photos and not (folder / PHOTO_CONFIG).is_file():
+        _write(folder / PHOTO_CONFIG, photos)
 
 
 def _tokenizer_of_version_4(config: dict[str, Any]) -> None:
@@ -77,7 +76,7 @@ def _model_of_version_4(config: dict[str, Any]) -> None:
         text.setdefault("rope_scaling", {key: value for key, value in rope.items() if key != "rope_theta"})
 
 
-def _change(path: Path, change: Any) -> None:
+def _change(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change what a file of settings says, if it is there; one that needs no change stays as it is."""
     if not path.is_file():
         return
