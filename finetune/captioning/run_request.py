@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from finetune.captioning.captioning import Selection, caption_catalogue, caption_photos
-from finetune.captioning.request import CaptionRequest
+from finetune.captioning.request import CaptionRequest, Format
 from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
@@ -34,15 +35,8 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
     selection.items(prepared)
     systems = load_systems(request.model, request.adapters, recipe)
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
-        records = caption_catalogue(
-            system,
-            prepared,
-            selection,
-            out,
-            name,
-            request.form,
-            request.overwrite,  # type: ignore[arg-type]
-        )
+        form = cast(Format, request.form)
+        records = caption_catalogue(system, prepared, selection, out, name, form, request.overwrite)
         finished = sum(bool(record.finished) for record in records)
         state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended with the stop token")
 
