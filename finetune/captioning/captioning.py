@@ -10,14 +10,12 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from tqdm import tqdm
 
 from finetune.captioning.export import write_captions
 from finetune.captioning.partial import Captions, Journals, append_to_journal
 from finetune.captioning.request import Format, refuse_other_captions
 from finetune.config.catalogues import ALL_SPLITS
 from finetune.config.packaged import base_folder
-from finetune.data.photos import load_image
 from finetune.data.preparation import Prepared
 from finetune.models.generation import Generated, generate
 from finetune.runs.captioning_system import CaptioningSystem
@@ -25,7 +23,9 @@ from finetune.runs.exposure import as_seen_by
 from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
 from metrics.common.files import all_or_none, make_folder, sha256
-from metrics.common.images import to_rgb
+from metrics.common.screen import progress
+from metrics.photos.colours import to_rgb
+from metrics.photos.reading import load_photo
 from metrics.records.captions import CaptionRecord, read_records
 from metrics.records.run import RUN_FILE, RunRecord, read_run
 
@@ -35,7 +35,7 @@ def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator
     size = system.decoding.batch_size
     for start in range(0, len(photos), size):
         batch = photos[start : start + size]
-        images = [load_image(photo) for photo in batch]
+        images = [load_photo(photo) for photo in batch]
         captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
         yield from zip(batch, captions, strict=True)
 
@@ -136,7 +136,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
     quiet = not PartialState().is_main_process
     with (
         journal.open("ab", buffering=0) as file,
-        tqdm(total=len(items), desc="captioning", unit="photo", disable=quiet) as bar,
+        progress(None, "captioning", total=len(items), unit="photo", disable=quiet) as bar,
     ):
         for start in range(0, len(items), size):
             batch = items[start : start + size]

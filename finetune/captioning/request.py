@@ -42,7 +42,10 @@ def check(request: CaptionRequest) -> None:
         raise UserError(f"--format {request.form}: expected one of {', '.join(get_args(Format))}")
     if request.split not in (None, "all", *ALL_SPLITS):
         raise UserError(f"--split {request.split}: expected one of all, {', '.join(ALL_SPLITS)}")
-    absent = [str(photo) for photo in request.photos if not photo.is_file()]
+    folders = [str(photo) for photo in request.photos if photo.is_dir()]
+    if folders:
+        raise UserError(f"{folders[0]}: a folder; give it by --data {folders[0]} --out captions.jsonl")
+    absent = [str(photo) for photo in request.photos if not photo.exists()]
     if absent:
         raise UserError(f"{', '.join(absent[:5])}: no such photo")
     if bool(request.photos) == bool(request.data):

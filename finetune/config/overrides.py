@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 SIMILAR = 0.75  # of 1: how much of a file's name a suggested one has in common with it
@@ -17,6 +18,7 @@ _TOO_DEEP = "lists or sections nested too deeply to be read; remove the brackets
 
 def read_yaml(path: Path, name: str) -> dict[str, Any]:
     """The values of a YAML file, a `name` in messages. Raises `UserError` if it cannot be read or is no mapping."""
+    refuse_special(path)
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506
     except FileNotFoundError as error:

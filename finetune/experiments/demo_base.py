@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
@@ -14,6 +13,7 @@ from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import alt_text, description
 from finetune.models.families import captioner_class
+from finetune.models.processor_files import save_processor
 from finetune.models.tiny import make_tiny
 from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
@@ -22,6 +22,7 @@ from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, copy_together, write_text
 from metrics.common.ownership import Contents, refuse_foreign
+from metrics.common.screen import progress
 from metrics.records.run import TrainingRecord
 
 COLUMNS = ("file_name", "alt_text", "description")
@@ -54,7 +55,7 @@ def make_demo_base(recipe: Recipe, recipe_path: Path, drawings: int, out: Path) 
     )
     with temporary_folder() as work:
         captioner.model.bfloat16().save_pretrained(work)
-        captioner.processor.save_pretrained(work)
+        save_processor(captioner.processor, work)
         write_text(work / MADE.record, _made(recipe, drawings))
         copy_together(work, out, [file.name for file in work.iterdir()])
 
@@ -92,7 +93,7 @@ def write_drawings(folder: Path, drawings: int, seed: int = SEED) -> None:
 
 def _draw_all(folder: Path, drawings: int, seed: int) -> None:
     (folder / "images").mkdir()
-    rows = [_write_drawing(folder, number, seed) for number in tqdm(range(drawings), desc="drawing", unit="drawing")]
+    rows = [_write_drawing(folder, number, seed) for number in progress(range(drawings), "drawing", unit="drawing")]
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 

@@ -12,6 +12,7 @@ from metrics.common.errors import UserError
 from metrics.common.formatting import duration
 from metrics.common.ownership import Contents, claim_folder
 from metrics.common.processes import child_environment, python_module
+from metrics.common.screen import say
 
 AnyCell = TypeVar("AnyCell", bound=Cell)
 
@@ -89,9 +90,9 @@ class Experiment(ABC, Generic[AnyCell]):
 
     def _finish(self, cell: AnyCell, name: str) -> None:
         if self.is_finished(cell):
-            print(f"{name}: finished already", flush=True)
+            say(f"{name}: finished already")
             return
-        print(f"{name}: {cell.recipe_path} into {cell.recipe.output}", flush=True)
+        say(f"{name}: {cell.recipe_path} into {cell.recipe.output}")
         started = time.perf_counter()
         try:
             self.run_cell(cell)
@@ -103,7 +104,7 @@ class Experiment(ABC, Generic[AnyCell]):
             self.failed[cell.title] = str(error)
             print(f"{name}: {error}", flush=True)
         else:
-            print(f"{name}: {duration(time.perf_counter() - started)}", flush=True)
+            say(f"{name}: {duration(time.perf_counter() - started)}")
 
 
 def run_in_own_process(cell: Cell) -> None:

@@ -18,7 +18,6 @@ from finetune.publishing.contents import (
     MARK,
     RECIPE,
     RECORD,
-    WEIGHTS,
     Content,
     left_out,
     publication,
@@ -32,7 +31,7 @@ from metrics.common.ownership import refuse_other
 WAITS = (1, 2, 4)
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 HARMLESS = (".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", CARD)
-REPLACED = (WEIGHTS, "*.safetensors.index.json", ADAPTER, "config.json", "generation_config.json", MARK)
+REPLACED = ("*.safetensors", "*.safetensors.index.json", ADAPTER, "config.json", "generation_config.json", MARK)
 TOKENS = "https://huggingface.co/settings/tokens"
 CARD_FILE = "model-card.md"
 Result = TypeVar("Result")
@@ -52,7 +51,7 @@ def push(run: Path, repo: str, *, private: bool = False, model: Path | None = No
     hub = None if dry_run else Hub(repo)
     card = write_card(trained, repo)
     files = publication(trained, card)
-    for name in left_out(trained.folder):
+    for name in left_out(trained):
         print(f"left out: {name}")
     if hub:
         message = f"{trained.kind} trained by Lookbook {trained.record.versions['lookbook']}"

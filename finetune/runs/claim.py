@@ -17,8 +17,8 @@ from metrics.records.json_reader import JsonReader
 
 START = "init_from"
 _OTHER = "choose another output=..."
-# What is written and scored may change after training, and micro-batches are chosen by the memory there is.
-_NOT_IDENTITY = ("decoding", "baselines", "scoring", "training.micro_batch_size")
+# What is written, scored and published may change after training, and micro-batches are chosen by the memory there is.
+_NOT_IDENTITY = ("language", "decoding", "baselines", "scoring", "training.micro_batch_size")
 
 
 @dataclass(frozen=True)

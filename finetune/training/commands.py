@@ -6,6 +6,7 @@ import typer
 
 from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.screen import say
 
 app = typer.Typer(rich_help_panel="Training")
 
@@ -26,7 +27,7 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     refuse_other_data(loaded)
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
     own_output(loaded)
-    print(prepared.describe())
+    say(prepared.describe())
     for part, folder in prepared.folders(loaded.output):
         for path in [*write_tables(part, folder), *write_card(part, folder)]:
             print(path)

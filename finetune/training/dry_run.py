@@ -31,8 +31,8 @@ from finetune.training.trainer import CaptionTrainer
 from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
-from metrics.common.images import to_rgb
 from metrics.common.tables import WideTable, print_tables
+from metrics.photos.colours import to_rgb
 
 STEPS = 2
 MEASURED_PHOTOS = 64

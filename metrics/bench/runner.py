@@ -89,6 +89,7 @@ def bench(contests: Sequence[Contest], full: bool = False) -> Iterator[Outcome]:
 def _measure(contest: Contest, side: str, folder: Path) -> Run:
     work = getattr(contest, side)
     call = f"import sys, json, pathlib, {work.__module__} as m; folder = pathlib.Path(sys.argv[1]); "
+    call += "from metrics.common.processes import end_with_starter; end_with_starter(); "
     call += f"(folder / 'values.json').write_text(json.dumps(m.{work.__name__}(folder)))"
     environment = _environment() | {"LOOKBOOK_CACHE": str(folder / f"cache of {side}")}
     log = folder / f"{side}.log"

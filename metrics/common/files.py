@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -162,8 +163,25 @@ def make_folder(path: Path) -> None:
         raise UserError(f"cannot make the folder {path}: {error.strerror or error}; give another --out") from error
 
 
+def special_kind(path: Path) -> str | None:
+    """What `path` is if it is neither file nor folder: to open a pipe may never end. None also if it is missing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # opening it says why
+        return None
+    kinds = {stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket", stat.S_ISCHR: "device", stat.S_ISBLK: "device"}
+    return next((kind for is_kind, kind in kinds.items() if is_kind(mode)), None)
+
+
+def refuse_special(path: Path) -> None:
+    """Raise `UserError` if `path` is a pipe, a socket or a device: to read it may never end."""
+    if kind := special_kind(path):
+        raise UserError(f"{path}: expected a file, found a {kind}; name a file")
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file; raises `UserError` naming it when it cannot be read."""
+    refuse_special(path)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -200,6 +218,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         UserError: naming file and line, when the file cannot be read, or a line is not UTF-8, not JSON or longer than
             64 MiB.
     """
+    refuse_special(path)
     number = 0
     try:
         with path.open("rb") as file:
@@ -221,6 +240,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal; raises `UserError` naming it when it cannot be read."""
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from typing import Any
 from metrics.common.errors import UserError
 from metrics.common.files import all_or_none, write_text
 from metrics.common.ownership import Contents, claim_folder
+from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.measures.statistics import SAMPLES, TRIALS, holm, p_values
@@ -70,7 +71,7 @@ def write_comparison(
     Raises:
         UserError: as `build_comparison`, and when the folder is not ours, or it or a file cannot be written.
     """
-    comparison = build_comparison(evaluation, published, against, training)
+    comparison: dict[str, Any] = without_secrets(build_comparison(evaluation, published, against, training))
     claim_folder(out, COMPARISON)
     with all_or_none():
         _write(comparison, out)

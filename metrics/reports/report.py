@@ -10,6 +10,7 @@ from metrics.common.charts import loss_chart
 from metrics.common.files import all_or_none, atomic_writer, one_line, write_text
 from metrics.common.measure_names import HEADLINE, MAXIMUM, meanings
 from metrics.common.ownership import Contents, claim_folder
+from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.records.captions import write_records
@@ -41,29 +42,32 @@ REPORT = Contents(
 )
 
 
-def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | None = None) -> Path:
+def write_report(
+    evaluation: Evaluation, out: Path, training: Collection[str] | None = None, images: Path | None = None
+) -> Path:
     """Write what a scoring gave into the folder `out` and return its `report.html`.
 
     `scored-references.jsonl` has the items, `items.jsonl` each system's caption of each with its own scores;
     `report.json`, `report.md` and `report.html` have the report. `out` is made if missing; all files appear,
     or none. `training`: the captions that the systems were trained on, to find copies of them.
+    `images`: the folder that photos are relative to; default: the catalogue folder of the runs.
 
     Raises:
         UserError: when the folder is not ours, or it or a file cannot be written.
     """
     claim_folder(out, REPORT)
-    report = build_report(evaluation, training)
+    report = without_secrets(build_report(evaluation, training))
     with all_or_none():
-        _write(out, evaluation, report)
+        _write(out, evaluation, report, images)
     return out / "report.html"
 
 
-def _write(out: Path, evaluation: Evaluation, report: dict[str, Any]) -> None:
+def _write(out: Path, evaluation: Evaluation, report: dict[str, Any], images: Path | None) -> None:
     write_records(out / "scored-references.jsonl", evaluation.items)
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
-    view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation)}
+    view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation, images)}
     view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
     systems = report["systems"]

@@ -16,7 +16,7 @@ from PIL import Image
 from finetune.config.command_line import needs_train
 from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
-from metrics.common.processes import child_environment, peak_megabytes, python_module
+from metrics.common.processes import child_environment, end_with_starter, peak_megabytes, python_module
 
 _DEVICE = "cpu"
 _FILES = 64  # photos on disk; more are these again
@@ -137,6 +137,7 @@ def measured(request: dict[str, Any]) -> dict[str, float]:
 @needs_train
 def main() -> None:
     """Measure what standard input asks for, and print it as JSON."""
+    end_with_starter()
     print(json.dumps(measured(json.load(sys.stdin))))
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from metrics.common.files import atomic_file
 from metrics.common.ownership import refuse_other
+from metrics.common.screen import progress
 from recommend.items.catalogue import Filters, pairs
 from recommend.items.exact import Found, Pairs, all_nearest
 from recommend.items.index import check_k
@@ -51,7 +51,7 @@ def write_neighbours(
 
 def _searched(items: SimilarItems, k: int, kept: Pairs | None) -> Iterator[tuple[int, Found]]:
     count = len(items.vectors)
-    with tqdm(total=count, desc="neighbours", unit="item", delay=_PATIENCE) as bar:
+    with progress(None, "neighbours", total=count, unit="item", delay=_PATIENCE) as bar:
         for start, found in all_nearest(items.vectors.rows(), k, kept):
             yield start, found
             bar.update(len(found.places))

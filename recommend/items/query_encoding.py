@@ -15,8 +15,8 @@ from finetune.config.command_line import needs_train
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
-from metrics.common.processes import child_environment, python_module
+from metrics.common.processes import child_environment, end_with_starter, python_module
+from metrics.photos.reading import load_photo
 from recommend.features.fusion import Rows
 
 Kind = Literal["photo", "sentence"]
@@ -59,6 +59,7 @@ def _in_a_process(store: FeatureStore, kind: Kind, query: str) -> Rows:
 @needs_train
 def main() -> None:
     """Encode what standard input asks for."""
+    end_with_starter()
     from finetune.embedding.named import encoder_of  # noqa: PLC0415  # PyTorch
 
     request = json.load(sys.stdin)

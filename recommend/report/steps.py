@@ -9,6 +9,7 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import remove_store
 from metrics.common.errors import UserError
 from metrics.common.processes import child_environment, python_module
+from metrics.common.screen import is_quiet, say
 from recommend.report.table import MAPS, METHODS, PRECISION, Columns
 
 PHOTO, TEXT = "photo", "text"
@@ -105,16 +106,17 @@ def run(step: Step) -> None:
 
     Raises `UserError` naming the command that failed, or the folder to remove if it is no store that we wrote.
     """
-    print(f"$ {step.command}", flush=True)
+    say(f"$ {step.command}")
     if step.source and step.made and step.made.exists():
         if step.page and step.page.exists() and _is_of(step.made, step.source, step.dimensions):
-            print(f"{step.made} is there already")
+            say(f"{step.made} is there already")
             return
         FeatureStore.open(step.made)
         remove_store(step.made)
-        print(f"{step.made} is not what is asked for of {step.source}, or lacks its page: made again", flush=True)
+        say(f"{step.made} is not what is asked for of {step.source}, or lacks its page: made again")
     command = python_module(step.package, *step.arguments)
-    code = subprocess.run(command, env=child_environment(), check=False).returncode  # noqa: S603
+    stdout = subprocess.DEVNULL if is_quiet() else None
+    code = subprocess.run(command, env=child_environment(), stdout=stdout, check=False).returncode  # noqa: S603
     if code:
         raise UserError(f"`{step.command}` failed with exit code {code}; its message is above")
 

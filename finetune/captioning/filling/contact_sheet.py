@@ -9,7 +9,7 @@ from finetune.data.filled import Filled
 from finetune.data.preparation import Prepared
 from metrics.common.files import write_text
 from metrics.common.templates import render
-from metrics.common.thumbnails import thumbnail
+from metrics.photos.thumbnails import thumbnail
 from metrics.records.captions import CaptionRecord
 
 FIRST = "contact-sheet.html"

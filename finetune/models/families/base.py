@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from finetune.config.recipe import Model, Tiny
 from finetune.models.loading import check_base
 from metrics.common.errors import UserError
+from metrics.encoders.safe_loading import load_part
 
 TOWERS = ("vision", "connector", "language")
 IMAGE_TOKEN = "<image>"
@@ -145,7 +146,7 @@ class Captioner(ABC):
         """
         own = self._base_photos
         if any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
-            own = type(self.processor).from_pretrained(folder).image_processor
+            own = load_part(type(self.processor), folder).image_processor
         self.processor.image_processor = own
         return _photo_settings(own) != _photo_settings(self._base_photos)
 

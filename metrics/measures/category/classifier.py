@@ -18,6 +18,7 @@ from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_bytes, read_json_object, write_text
 from metrics.common.locks import alone
 from metrics.common.ownership import Contents, refuse_foreign
+from metrics.common.screen import say
 from metrics.common.version import installed_version
 from metrics.encoders.packages import missing_packages
 from metrics.measures.category.examples import Examples, named, read_examples
@@ -51,9 +52,9 @@ def train_classifier(
     accounts = _accounts(data)
     record = {"finished": False, "settings": asdict(settings), "data": accounts}
     if _is_finished(out, record):
-        print(f"{out}: this classifier is trained already")
+        say(f"{out}: this classifier is trained already")
         return out
-    print(_describe(accounts))
+    say(_describe(accounts))
     with alone(out, f"{out}: waiting for another process that is training it"):
         if not _is_finished(out, record):  # the other may have trained it
             _refuse_others(out)

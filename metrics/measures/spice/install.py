@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from metrics.common.cache import cache_folder
 from metrics.common.drafts import draft_folder, remove_dead
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
+from metrics.common.screen import progress, say
 
 COMMAND = "lookbook install-spice"
 _CENTRAL = "https://repo.maven.apache.org/maven2"
@@ -131,9 +130,9 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def _announce(wanted: list[Jar], folder: Path, origin: str) -> None:
-    print(f"SPICE: from {origin} to {folder}", file=sys.stderr)
+    say(f"SPICE: from {origin} to {folder}", file=sys.stderr)
     for jar in wanted:
-        print(f"  {jar.name}, {jar.size / 1e6:.1f} MB, licence {jar.licence}", file=sys.stderr)
+        say(f"  {jar.name}, {jar.size / 1e6:.1f} MB, licence {jar.licence}", file=sys.stderr)
 
 
 def _check_space(folder: Path, needed: int) -> None:
@@ -176,7 +175,7 @@ def _fetch(jar: Jar, incoming: Path) -> Path:
 
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[Callable[[int], object]]:
-    with tqdm(total=total, desc=name, unit="B", unit_scale=True, mininterval=1) as bar:
+    with progress(None, name, total=total, unit="B", unit_scale=True) as bar:
         yield bar.update
 
 

@@ -84,6 +84,8 @@ def test_merged_weights_write_the_same_captions(
     digest = hashlib.sha256((run / "model" / "adapter_model.safetensors").read_bytes()).hexdigest()
     assert mark == {"adapter_sha256": digest, "base": family, "dtype": "float32", "photos": 8, "equal": 8}
     assert plain_captions(tmp_path / "whole", family) == captions(run)
+    decoding = json.loads((tmp_path / "whole" / "generation_config.json").read_text())
+    assert (decoding["max_new_tokens"], decoding["do_sample"]) == (10, False)
     base, merged = (load_file(folder / "model.safetensors") for folder in (root / family, tmp_path / "whole"))
     assert base.keys() == merged.keys()
     language = [name for name in base if "language_model" in name and "q_proj.weight" in name]

@@ -14,6 +14,7 @@ from tiny_encoders import bert, resnet
 
 from finetune.data.demo import fashion_iq as demo
 from finetune.data.feature_cache import FeatureStore
+from metrics.photos.folders import remember_folder
 from recommend.retrieval.output import published
 from recommend.retrieval.recipe import load_recipe
 from recommend.retrieval.run_folder import ComposedRun
@@ -103,6 +104,9 @@ def test_compose_finds_by_id_and_by_file_and_the_reference_matters(shop: Path) -
 def test_the_sheet_escapes_what_people_write(shop: Path, tmp_path: Path) -> None:
     key = json.loads((shop / "data" / "image_splits" / "split.dress.val.json").read_text())[0]
     page = tmp_path / "page.html"
+    done("compose", shop / "run", "--image", key, "--text", TEXT, "--html", page)
+    assert "its folder was not used here" in page.read_text(encoding="utf-8")
+    remember_folder(shop / "data" / "images", outside=False)
     done("compose", shop / "run", "--image", key, "--text", TEXT, "--html", page)
     html = page.read_text(encoding="utf-8")
     assert "is red &amp; &lt;b&gt;bold" in html
