@@ -31,6 +31,11 @@ def is_shortage(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and _SHORTAGE.search(str(error)) is not None
 
 
+def is_overflow(error: Exception) -> bool:
+    """Whether torch raised `error`, a plain `RuntimeError` too, because a step is larger than a float can be."""
+    return isinstance(error, RuntimeError) and "without overflow" in str(error)
+
+
 def first_line(error: BaseException) -> str:
     """Return an error of a library in one line, without its advice to load what could run code."""
     text = str(error)

@@ -108,9 +108,7 @@ def existing_folder(value: str, key: str) -> Path:
         raise UserError(f"{key}: {folder}: no such folder")
     folder = folder.resolve()
     if shown(str(folder)) != str(folder):
-        raise UserError(
-            f"{key}: {shown(str(folder))}: this path is not UTF-8, as the tables that name it; rename the folder"
-        )
+        raise UserError(f"{key}: {shown(str(folder))}: its path is not UTF-8; rename it")
     return folder
 
 

@@ -27,6 +27,11 @@ def images(name: str, array: Any, data_set: str = "images") -> Change:
     return change
 
 
+def elsewhere(folder: Path) -> None:
+    with h5py.File(folder / "VAL_IMAGES.hdf5", "w") as file:
+        file.create_dataset("images", (2, 3, 6, 4), "u1", external=[(str(folder / "WORDMAP.json"), 0, 144)])
+
+
 def cut(name: str, share: float) -> Change:
     def change(folder: Path) -> None:
         whole = (folder / name).read_bytes()
@@ -49,6 +54,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "floats": (images("VAL_IMAGES.hdf5", np.zeros((2, 3, 6, 4))), f"{NO_DATA_SET} (2, 3, 6, 4) of float64"),
     "another name": (images("VAL_IMAGES.hdf5", np.zeros((2, 3, 6, 4), np.uint8), "photos"), f"{NO_DATA_SET} photos"),
+    "pixels in another file": (elsewhere, "expected the photos in the file itself, found them in other files"),
     "a group": (images("VAL_IMAGES.hdf5", np.zeros(3), "images/a"), f"{NO_DATA_SET} images"),
     "truncated": (cut("VAL_IMAGES.hdf5", 0.9), "VAL_IMAGES.hdf5: no HDF5 file, or a truncated one: "),
     "a stub": (cut("VAL_IMAGES.hdf5", 0.0), "VAL_IMAGES.hdf5: no HDF5 file, or a truncated one: "),

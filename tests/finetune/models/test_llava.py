@@ -176,12 +176,12 @@ def test_training_and_captioning_do_as_the_recipe_says(tmp_path: Path) -> None:
     note = "note: 33.3% of the area of folder's photos lies outside their middle squares and is never seen"
     trained = finetune("train", path)
     assert trained.exit_code == 0, trained.output
-    assert note in trained.stdout
+    assert note in trained.stderr
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     del record["recipe"]["model"]["image"]
     (tmp_path / "out" / "training.json").write_text(json.dumps(record))
     written = finetune("caption", "--model", tmp_path / "out", "--data", path, "--out", tmp_path / "captions.jsonl")
-    assert note in written.stdout
+    assert note in written.stderr
     system = load_system(str(tmp_path / "out"), None, None)
     assert (system.model.image, system.captioner.crops) == ("crop", True)
     run = json.loads((tmp_path / "run.json").read_text())
