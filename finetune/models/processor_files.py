@@ -4,9 +4,9 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from metrics.common.drafts import temporary_folder
 from metrics.common.files import read_bytes, read_json_object, write_text
 from metrics.encoders.safe_loading import load_part
 
@@ -27,10 +27,10 @@ def save_processor(processor: Any, folder: Path, base: Path | None = None) -> No
     """
     processor.save_pretrained(folder)
     if base is not None:
-        with TemporaryDirectory() as fresh:
+        with temporary_folder() as fresh:
             load_part(type(processor), base).save_pretrained(fresh)
             for names in (TOKENIZER_FILES, PROCESSOR_FILES):
-                if all(_content(folder / name) == _content(Path(fresh, name)) for name in names):
+                if all(_content(folder / name) == _content(fresh / name) for name in names):
                     _copy(names, base, folder)
     _name_as_version_4(folder)
 
