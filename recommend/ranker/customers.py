@@ -51,7 +51,7 @@ def read_customers(path: Path, customer_ids: list[str]) -> Customers:
         values, column = _values(texts, name), np.full(len(customer_ids), np.nan, dtype=np.float32)
         column[places >= 0] = values
         found.columns[name] = column
-        wrong = texts[np.isnan(values) & (texts != "")]
+        wrong = texts[np.isnan(values) & ~texts.str.lower().isin(["", "nan"])]
         if len(wrong):
             such = f"such as {wrong.iloc[0]!r:.40}"
             found.left_out.append(f"{path}: {name} of {len(wrong):,} customers is no number, {such}: left unknown")
