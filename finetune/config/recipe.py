@@ -25,7 +25,7 @@ from finetune.config.mixture import Data
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
 from finetune.config.scoring import Scoring
-from finetune.config.section import Section, Share, expanded
+from finetune.config.section import LearningRate, LowestRate, Section, Seed, Share, expanded
 from metrics.common.measure_names import ORDER
 
 FamilyName = Literal["blip2", "llava", "prefix"]
@@ -47,7 +47,7 @@ class Tiny(Section):
     queries: PositiveInt = 8
     vocabulary: Annotated[int, Field(ge=300)] = 1000
     dropout: Share = 0.1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     encoder: str | None = None
     decoder: str | None = None
     grid: Annotated[int, Field(ge=0)] = 0
@@ -147,9 +147,9 @@ class Augmentation(Section):
 class Rates(Section):
     """Learning rates of towers; those not named have `training.learning_rate`."""
 
-    vision: PositiveFloat | None = None
-    connector: PositiveFloat | None = None
-    language: PositiveFloat | None = None
+    vision: LearningRate | None = None
+    connector: LearningRate | None = None
+    language: LearningRate | None = None
 
 
 class Training(Section):
@@ -161,18 +161,18 @@ class Training(Section):
 
     epochs: PositiveFloat = 10
     max_steps: PositiveInt | None = None
-    learning_rate: PositiveFloat = 1e-4
+    learning_rate: LearningRate = 1e-4
     learning_rates: Rates = Rates()
     cosine_steps: PositiveInt | None = None
     optimizer: Literal["adamw", "paged-adamw-8bit"] = "adamw"
     gradient_checkpointing: bool = False
-    minimum_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+    minimum_learning_rate: LowestRate = 1e-6
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 1e-6
     batch_size: PositiveInt = 16
     micro_batch_size: PositiveInt = 4
     patience: PositiveInt = 3
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     workers: Annotated[int, Field(ge=0)] = 4
     tracker: Literal["tensorboard", "wandb", "none"] = "tensorboard"
 

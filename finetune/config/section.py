@@ -4,9 +4,21 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
+_HIGHEST_RATE = 1e30
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
+
+
+def _in_float32(rate: float) -> float:
+    if rate > _HIGHEST_RATE:
+        raise ValueError(f"expected at most {_HIGHEST_RATE:g}, with which float32 can still compute")
+    return rate
+
+
+LearningRate = Annotated[float, Field(gt=0), AfterValidator(_in_float32)]
+LowestRate = Annotated[float, Field(ge=0), AfterValidator(_in_float32)]
 
 
 class Section(BaseModel):

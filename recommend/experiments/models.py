@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from finetune.config.errors import nearest
-from finetune.config.section import Section, expanded
+from finetune.config.section import LearningRate, Section, expanded
 from recommend.experiments.published import published_rows
 
 RANDOM = "random"
@@ -106,7 +106,7 @@ class _Trained(_Model):
     factors: PositiveInt | None = None
     regularization: NotNegative | None = None
     optimizer: Literal["sgd", "adagrad", "sparse-adam"] | None = None
-    learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate | None = None
     batch_size: PositiveInt | None = None
     epochs: PositiveInt | None = None
     draw: Literal["purchases", "customers"] | None = None
@@ -167,7 +167,7 @@ class BPR(_Model):
 
     recommender: Literal["bpr"]
     factors: PositiveInt | None = None
-    learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate | None = None
     regularization: NotNegative | None = None
     iterations: PositiveInt | None = None
     threads: PositiveInt | None = None

@@ -6,12 +6,12 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from finetune.config.errors import nearest, parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import Section, expanded
+from finetune.config.section import LearningRate, Section, Seed, expanded
 
 RANDOM = "random"
 BESTSELLERS, REPURCHASE = "bestsellers", "repurchase, then bestsellers"
@@ -82,7 +82,7 @@ class Ranker(Section):
     name: Name
     preset: Literal["boosted", "paper"] = "boosted"
     trees: PositiveInt | None = None
-    learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate | None = None
     leaves: Annotated[int, Field(ge=2)] | None = None
     least_in_leaf: PositiveInt | None = None
 
@@ -171,7 +171,7 @@ class Recipe(Section):
     against: Annotated[tuple[Name, ...], Field(min_length=1)]
     captions: Name
     submission: Submission | None = None
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     threads: PositiveInt = 1
 
     @model_validator(mode="after")

@@ -5,7 +5,6 @@ and two `captions`; `image_splits/split.CATEGORY.SPLIT.json` lists the ids of th
 are any, are in `asin2attr.CATEGORY.SPLIT.json`, id to five lists: texture, fabric, shape, composition, style.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, read_json_object
+from metrics.common.json_text import parse_json
 
 SPLITS = ("train", "val", "test")
 LABELS = ("texture", "fabric", "shape", "composition", "style")
@@ -142,9 +142,9 @@ def _read_split(folder: Path, category: str, name: str) -> Split:
 
 def _ids(path: Path) -> list[str]:
     ids = _read_list(path)
-    wrong = next((key for key in ids if not isinstance(key, str) or not key), None)
-    if wrong is not None or not ids:
-        raise UserError(f"{path}: expected a list of ids as texts, found {wrong!r:.60}")
+    wrong = [key for key in ids if not isinstance(key, str) or not key]
+    if wrong or not ids:
+        raise UserError(f"{path}: expected a list of ids as texts, found {wrong[:1] or ids!r:.60}")
     twice = [key for key, count in Counter(ids).items() if count > 1]
     if twice:
         raise UserError(f"{path}: {len(twice):,} ids are there twice ({_listed(twice)}); leave one of each")
@@ -194,8 +194,8 @@ def _read_list(path: Path) -> list[Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; dataset.folder has the official captions/ and image_splits/")
     try:
-        value = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(read_bytes(path))
+    except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); copy it again") from error
     if not isinstance(value, list):
         raise UserError(f"{path}: expected a JSON list, found {type(value).__name__}")

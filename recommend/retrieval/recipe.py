@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_va
 from finetune.config.errors import parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import Section, Share, expanded
+from finetune.config.section import LearningRate, Section, Seed, Share, expanded
 
 Category = Literal["dress", "shirt", "toptee"]
 CATEGORIES: tuple[Category, ...] = ("dress", "shirt", "toptee")
@@ -36,7 +36,7 @@ class Dataset(Section):
     captions: Literal["joined", "single"] = "joined"
     missing: Literal["refuse", "drop"] = "refuse"
     demo: PositiveInt | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class PhotoEncoder(Section):
@@ -94,11 +94,11 @@ class Training(Section):
 
     epochs: PositiveInt = 5
     batch_size: Annotated[int, Field(ge=2)] = 32
-    learning_rate: PositiveFloat = 1e-3
-    encoder_learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate = 1e-3
+    encoder_learning_rate: LearningRate | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
     schedule: Literal["constant", "linear"] = "constant"
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
 
 
 class Recipe(Section):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from metrics.common.errors import UserError
+from metrics.common.json_text import DEEPEST, check_nesting
 
 _CHUNK = 1 << 20
 _OPENING = re.compile(r"\s*\[\s*")
@@ -63,5 +64,7 @@ def _element(text: str, place: int) -> tuple[Any, int, bool] | None:
         element, end = json.JSONDecoder().raw_decode(text, place)
     except ValueError:
         return None
+    if text.count("[", place, end) + text.count("{", place, end) > DEEPEST:
+        check_nesting(element)
     after = _NEXT.match(text, end)
     return (element, after.end(), after[1] == "]") if after else None

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.common.errors import UserError
+from metrics.common.json_text import parse_json
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON escapes it, in a pair or alone
 
@@ -87,8 +88,8 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line, parse_float=str)
-            except (ValueError, RecursionError) as error:
+                row = parse_json(line, parse_float=str)
+            except ValueError as error:
                 raise UserError(f"{path}:{number}: not JSON: {error}; is the file truncated there?") from error
             if not isinstance(row, dict):
                 raise UserError(f"{path}:{number}: expected an object, found {type(row).__name__}")
