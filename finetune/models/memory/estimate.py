@@ -17,6 +17,7 @@ from finetune.models.families.base import IMAGE_TOKEN, BatchShape, Captioner
 from finetune.models.gradient_checkpointing import in_backward
 from finetune.models.memory.activations import FUSED, activations_of
 from metrics.common.tables import WideTable, print_tables
+from metrics.encoders.pretrained import loading
 
 GIB = 1 << 30
 LIBRARIES = 1 << 30
@@ -103,8 +104,9 @@ def without_weights(model: Model, tune: Tune, lora: Lora) -> Captioner:
         warnings.simplefilter("ignore", FutureWarning)
         base = base_folder(model.base)
         if model.tiny is None or (Path(base) / "config.json").is_file():
-            config = AutoConfig.from_pretrained(base, revision=model.revision)
-            bare = AutoModelForImageTextToText.from_config(config, dtype=getattr(torch, model.dtype))
+            with loading(model.base, "a model of photos and text", "a folder or Hub id with config.json"):
+                config = AutoConfig.from_pretrained(base, revision=model.revision)
+                bare = AutoModelForImageTextToText.from_config(config, dtype=getattr(torch, model.dtype))
         else:
             bare, _ = family.tiny(model.tiny, ["a dress"])
         bare.set_attn_implementation(attention)
