@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from browsing import started_browser
 from filelock import FileLock
+from hypothesis import settings
 
 from finetune.models.families import FAMILIES
 
 # Who starts us in the background of a shell has Ctrl-C ignored, by us and by all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# `make fuzz`; tests/support/fuzzing.py says how many examples that is.
+settings.register_profile("fuzz", print_blob=True)
 
 
 def pytest_collection_finish() -> None:
