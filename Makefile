@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LIGHT := .venv-light
+COMPAT := .venv-compat
 # Tests often wait for servers, Java and locks: one process more than there are cores.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + os.cpu_count()))')
 GRID ?= recipes/grids/published.yaml
@@ -10,7 +11,7 @@ ABLATION ?= recipes/ablation/demo.yaml
 # What a change is checked with while it is written; `make test` runs everything.
 QUICK := not java and not browser and not processes and not real_data and not slow
 
-.PHONY: help install spice demo demo-recommend notebooks reproduce test quick fuzz bench bench-full bench-recipe bench-recommend lint format types light check clean
+.PHONY: help install spice demo demo-recommend notebooks reproduce test quick fuzz compat bench bench-full bench-recipe bench-recommend lint format types light check clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -82,8 +83,13 @@ light:  ## the wheel with the base install alone: scoring works without torch
 	$(LIGHT)/bin/python -m pip install --quiet --no-deps --force-reinstall $(LIGHT)/wheel/*.whl
 	cd tests && ../$(LIGHT)/bin/python -m pytest metrics light_install.py -m "not torch"
 
+compat: install  ## merged models in transformers 4.57 write the same captions
+	test -d $(COMPAT)/transformers || $(BIN)/python -m pip install --quiet --no-deps --target $(COMPAT) \
+		transformers==4.57.6 huggingface_hub==0.36.0 tokenizers==0.22.1
+	OMP_NUM_THREADS=1 $(BIN)/python tests/compat/compare.py $(COMPAT)
+
 check: export LOOKBOOK_KILLS = 10
 check: lint types light test demo demo-recommend notebooks  ## everything
 
 clean:  ## remove what make made, but not runs/
-	rm -rf $(VENV) $(LIGHT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LIGHT) $(COMPAT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

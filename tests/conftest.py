@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # as commands do in a log, before libraries are imported
+
 from browsing import started_browser
 from filelock import FileLock
 from hypothesis import settings

@@ -11,7 +11,19 @@ from places import ROOT
 
 # Each room may import the rooms before it, in its own package; a package those before it. What is in no room comes last.
 ROOMS = {
-    "metrics": ("common", "records", "text", "encoders", "measures", "scoring", "reports", "viewer", "spaces", "bench"),
+    "metrics": (
+        "common",
+        "photos",
+        "records",
+        "text",
+        "encoders",
+        "measures",
+        "scoring",
+        "reports",
+        "viewer",
+        "spaces",
+        "bench",
+    ),
     "finetune": (
         "config",
         "data",
@@ -144,5 +156,27 @@ def test_no_pickle_no_remote_code_no_shell() -> None:
         text = path.read_text(encoding="utf-8")
         for word in ("import pickle", "shell=True", "os.system"):
             assert word not in text, f"{path}: {word}"
-        assert not re.search(r"trust_remote_code(?!=False)", text), path
         assert not re.search(r"torch\.load\((?!.*weights_only=True)", text), path  # which unpickles tensors alone
+
+
+def test_pretrained_models_are_loaded_in_one_place_which_runs_no_code_of_theirs() -> None:
+    calls = {"from_pretrained": set[str](), "from_config": set[str](), "SentenceTransformer": set[str]()}
+    for parts, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute | ast.Name) and (name := ast.unparse(node).rpartition(".")[2]) in calls:
+                calls[name].add(".".join(parts))
+            if isinstance(node, ast.Call):
+                _refuse_unsafe(node, path)
+    of_peft = "finetune.models.adapter_files"  # of weights in safetensors, no pickles
+    assert calls["from_pretrained"] == {"metrics.encoders.safe_loading", of_peft}
+    assert all(calls.values())
+
+
+def _refuse_unsafe(call: ast.Call, path: Path) -> None:
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    where, called = f"{path}:{call.lineno}", ast.unparse(call.func)
+    if called.endswith((".from_pretrained", ".from_config", "SentenceTransformer")) and "Peft" not in called:
+        assert given.get("trust_remote_code") == "False", where
+    assert given.get("trust_remote_code", "False") == "False", where
+    assert given.get("weights_only", "True") == "True", where
+    assert given.get("use_safetensors", "True") == "True", where

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 from places import ROOT
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from metrics.cli import GROUP
 from metrics.common.version import installed_version
@@ -178,3 +181,33 @@ def test_a_wrong_file_is_reported_before_torch_is_imported(
     assert message.startswith("error: ")
     assert expected in message
     assert loaded == []
+
+
+@pytest.mark.parametrize("package", ["finetune", "metrics", "recommend"])
+def test_every_command_says_less_or_more_if_asked(package: str) -> None:
+    app = import_module(f"{package}.__main__").app
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert len(commands) > 5
+    for name, command in commands.items():
+        assert {"--quiet", "--verbose"} <= {option for one in command.params for option in one.opts}, name
+
+
+def test_not_both() -> None:
+    app = import_module("finetune.__main__").app
+    result = CliRunner().invoke(app, ["recipe", "--quiet", "--verbose"])
+    assert (result.exit_code, result.stderr) == (2, "error: --quiet and --verbose: give one of them\n")
+
+
+@pytest.mark.processes
+def test_what_the_terminal_cannot_print_is_escaped() -> None:
+    code = (
+        "import typer; from metrics.cli import assemble; room = typer.Typer()\n"
+        "@room.command()\ndef say(): print('caf\\xe9 \\udce9 \\u2713')\n"
+        "@room.command()\ndef other(): 'H\\xe9lp'\n"
+        "assemble('\\xe9', {'room': room})()"
+    )
+    for arguments, expected in ((["say"], b"caf\\xe9 \\udce9 \\u2713\n"), (["--help"], b"H\\xe9lp")):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from finetune.captioning.request import refuse_other_captions
 from finetune.data.preparation import Prepared
 from finetune.runs.training_record import catalogue_of
 from metrics.common.errors import UserError
+from metrics.common.files import all_or_none, make_folder
+from metrics.common.ownership import Contents
 from metrics.records.captions import CaptionRecord, read_captions, write_records
 from metrics.records.run import RUN_FILE, RunRecord, read_run
 from metrics.text.spelling import plain_spelling
@@ -18,6 +21,7 @@ from metrics.text.spelling import plain_spelling
 CATEGORY = "category's most frequent caption"
 SHUFFLE_SEED = 0
 SIBLING = "sibling's caption"
+BASELINES = Contents(dict.fromkeys(("sibling", "category", "nearest", "consensus"), ""))
 
 
 def write_baselines(prepared: Prepared, folder: Path) -> list[Path]:
@@ -74,13 +78,18 @@ def _given(record: CaptionRecord, caption: str | None) -> CaptionRecord:
 def write_baseline(
     prepared: Prepared, folder: Path, title: str, captions: Sequence[str], lookup: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write a baseline's captions of the test split with their `run.json`; `lookup` as in `RunRecord`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a baseline's captions of the test split with their `run.json`; `lookup` as in `RunRecord`.
+
+    Raises `UserError` if other captions are there, or if a file cannot be written.
+    """
+    make_folder(folder)
     path = folder / "captions.jsonl"
+    refuse_other_captions(path)
     items = prepared.each_record("test")
-    write_records(path, (replace(item, caption=caption) for item, caption in zip(items, captions, strict=True)))
     record = RunRecord(system=title, kind="baseline", file=path.name, lookup=lookup or {}, **catalogue_of(prepared))
-    record.write(folder / RUN_FILE)
+    with all_or_none():
+        write_records(path, (replace(item, caption=caption) for item, caption in zip(items, captions, strict=True)))
+        record.write(folder / RUN_FILE)
     return path
 
 
@@ -93,9 +102,8 @@ def write_shuffled(captions: Path, folder: Path) -> Path:
     records = read_captions(captions)
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(records))
     given = {int(to): records[giver].caption for to, giver in zip(order, np.roll(order, 1), strict=True)}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / "captions.jsonl"
-    write_records(path, [_given(record, given[place]) for place, record in enumerate(records)])
     run = read_run(captions) or RunRecord(system="captions")
     control = RunRecord(
         system=f"{run.system}, photos shuffled",
@@ -104,5 +112,7 @@ def write_shuffled(captions: Path, folder: Path) -> Path:
         catalogue=run.catalogue,
         leak_audit=run.leak_audit,
     )
-    control.write(folder / RUN_FILE)
+    with all_or_none():
+        write_records(path, [_given(record, given[place]) for place, record in enumerate(records)])
+        control.write(folder / RUN_FILE)
     return path

@@ -10,22 +10,22 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from tqdm import tqdm
 
 from finetune.captioning.export import write_captions
 from finetune.captioning.partial import Captions, Journals, append_to_journal
-from finetune.captioning.request import Format
+from finetune.captioning.request import Format, refuse_other_captions
 from finetune.config.catalogues import ALL_SPLITS
 from finetune.config.packaged import base_folder
-from finetune.data.photos import load_image
 from finetune.data.preparation import Prepared
 from finetune.models.generation import Generated, generate
 from finetune.runs.captioning_system import CaptioningSystem
 from finetune.runs.exposure import as_seen_by
 from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
-from metrics.common.files import sha256
-from metrics.common.images import to_rgb
+from metrics.common.files import all_or_none, make_folder, sha256
+from metrics.common.screen import progress
+from metrics.photos.colours import to_rgb
+from metrics.photos.reading import load_photo
 from metrics.records.captions import CaptionRecord, read_records
 from metrics.records.run import RUN_FILE, RunRecord, read_run
 
@@ -35,7 +35,7 @@ def caption_photos(system: CaptioningSystem, photos: Sequence[Path]) -> Iterator
     size = system.decoding.batch_size
     for start in range(0, len(photos), size):
         batch = photos[start : start + size]
-        images = [load_image(photo) for photo in batch]
+        images = [load_photo(photo) for photo in batch]
         captions = generate(system.captioner, images, [system.prompt] * len(images), system.decoding)
         yield from zip(batch, captions, strict=True)
 
@@ -73,20 +73,23 @@ def caption_catalogue(
     out: Path,
     name: str | None = None,
     form: Format = "jsonl",
+    overwrite: bool | None = None,
 ) -> list[CaptionRecord]:
     """Caption the selected items and write `out` with `run.json` beside it.
 
     Finished batches are kept in hidden files beside `out`, one of each process of `accelerate launch`, named by a hash
     of all that determines the captions, so that a killed run continues where it stopped, on any number of processes;
     `out` itself appears whole, written by the first process. If `out` contains these very captions already (as JSON
-    lines), they are only read. All processes return all captions.
+    lines), they are only read. All processes return all captions. Raises `UserError` as `refuse_other_captions`.
     """
     state = PartialState()
+    with state.main_process_first():
+        refuse_other_captions(out, overwrite)
     items = selection.items(prepared)
     digest = _digest(system, prepared, [record.id for record, _, _ in items])
     if form == "jsonl" and _stands(out, digest, name):
         return read_records(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     journals = Journals(out, digest)
     done = journals.read()
     spent = "caption_since_resume_s" if done else "caption_s"
@@ -100,11 +103,12 @@ def caption_catalogue(
     records, account = as_seen_by(system, prepared, [record for record, _, _ in items])
     captioned = [replace(record, **done[record.id]) for record in records]
     if state.is_main_process:
-        write_captions(out, captioned, form)
         record = _run_record(system, selection, name)
         times = {**record.times, spent: time.perf_counter() - started}
-        record = replace(record, **account, times=times, file=out.name, sha256=sha256(out), digest=digest)
-        record.write(out.with_name(RUN_FILE))
+        with all_or_none() as drafts:
+            write_captions(out, captioned, form)
+            record = replace(record, **account, times=times, file=out.name, sha256=sha256(drafts[out]), digest=digest)
+            record.write(out.with_name(RUN_FILE))
         journals.remove()
     state.wait_for_everyone()
     return captioned
@@ -132,7 +136,7 @@ def _caption_missing(system: CaptioningSystem, items: list[Any], journal: Path) 
     quiet = not PartialState().is_main_process
     with (
         journal.open("ab", buffering=0) as file,
-        tqdm(total=len(items), desc="captioning", unit="photo", disable=quiet) as bar,
+        progress(None, "captioning", total=len(items), unit="photo", disable=quiet) as bar,
     ):
         for start in range(0, len(items), size):
             batch = items[start : start + size]

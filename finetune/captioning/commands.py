@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train
 from metrics.common.errors import user_errors
+from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Captions")
 
@@ -80,12 +81,13 @@ def caption(
     name: Annotated[str | None, typer.Option(help="the system's name in reports")] = None,
     limit: Limit = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write captions for photos, a split of a catalogue or a folder."""
     from finetune.captioning.request import CaptionRequest, check, recipe_of
 
     request = CaptionRequest(
-        photos or [], model, adapter or [], data, split, out, ids, form, name, limit, catalogue, change or []
+        photos or [], model, adapter or [], data, split, out, ids, form, name, limit, catalogue, change or [], overwrite
     )
     check(request)
     recipe = recipe_of(request)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from finetune.captioning.baselines import described_splits, write_baseline, write_baselines
+from finetune.captioning.baselines import BASELINES, described_splits, write_baseline, write_baselines
 from finetune.captioning.neighbours import nearest_items
 from finetune.config.baselines import BASE, NONE
 from finetune.config.catalogues import SPLITS
@@ -27,6 +27,7 @@ from finetune.models.loading import base_name
 from finetune.runs.captioning_system import CaptioningSystem, load_system
 from finetune.training.train import ensure_base
 from metrics.common.errors import UserError
+from metrics.common.ownership import claim_folder, refuse_foreign
 
 _VISION = "vision"
 
@@ -73,13 +74,16 @@ def _load_base(recipe: Recipe) -> CaptioningSystem:
 def write_all(recipe: Recipe, parts: Sequence[tuple[Prepared, Path]]) -> list[Path]:
     """Write all baselines of each catalogue into its folder; their files.
 
-    Raises `UserError`, before anything is written, if a catalogue has nothing to look up or the encoder does not load.
+    Raises `UserError`, before anything is written, if a folder is not ours, a catalogue has nothing to look up or the
+    encoder does not load.
     """
-    for part, _ in parts:
+    for part, folder in parts:
+        refuse_foreign(folder, BASELINES)
         described_splits(part)
     encoder = lookup_encoder(recipe)
     files: list[Path] = []
     for part, folder in parts:
+        claim_folder(folder, BASELINES)
         files += write_baselines(part, folder)
         if encoder:
             files += write_lookups(part, folder, encoder, recipe)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.data.feature_cache import FeatureStore
-from metrics.common.images import hdf5_row
+from metrics.photos.hdf5 import hdf5_row
 from metrics.records.captions import CaptionRecord
 
 _QUERIES, _ROWS = 2048, 8192

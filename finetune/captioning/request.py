@@ -9,6 +9,8 @@ from finetune.config.catalogues import ALL_SPLITS
 from finetune.config.recipe import Recipe
 from finetune.runs.place import catalogue_recipe, refuse_without_recipe
 from metrics.common.errors import UserError
+from metrics.common.ownership import refuse_inputs, refuse_other
+from metrics.records.run import RUN_FILE, read_run
 
 Format = Literal["jsonl", "csv", "parquet"]
 
@@ -29,6 +31,7 @@ class CaptionRequest:
     limit: int | None
     catalogue: str | None
     overrides: Sequence[str]
+    overwrite: bool = False
 
 
 def check(request: CaptionRequest) -> None:
@@ -39,7 +42,10 @@ def check(request: CaptionRequest) -> None:
         raise UserError(f"--format {request.form}: expected one of {', '.join(get_args(Format))}")
     if request.split not in (None, "all", *ALL_SPLITS):
         raise UserError(f"--split {request.split}: expected one of all, {', '.join(ALL_SPLITS)}")
-    absent = [str(photo) for photo in request.photos if not photo.is_file()]
+    folders = [str(photo) for photo in request.photos if photo.is_dir()]
+    if folders:
+        raise UserError(f"{folders[0]}: a folder; give it by --data {folders[0]} --out captions.jsonl")
+    absent = [str(photo) for photo in request.photos if not photo.exists()]
     if absent:
         raise UserError(f"{', '.join(absent[:5])}: no such photo")
     if bool(request.photos) == bool(request.data):
@@ -64,6 +70,33 @@ def _check_out(request: CaptionRequest) -> None:
         raise UserError(f"--out {out}: is a file; with several adapters give a folder, which gets a folder for each")
     if out and not several and out.is_dir():
         raise UserError(f"--out {out}: is a folder; give a file, for example {out / 'captions.jsonl'}")
+    if out and not several:
+        refuse_other_captions(out, request.overwrite)
+        if not request.overwrite:
+            refuse_inputs([out, out.with_name(RUN_FILE)], [request.data, request.ids])
+
+
+def refuse_other_captions(out: Path, overwrite: bool | None = None) -> None:
+    """Raise `UserError` if captions written to `out`, with their record beside it, would replace what is not ours.
+
+    Not if the command is told to `overwrite`; None: it has no such option.
+    """
+    if out.name == RUN_FILE:
+        raise UserError(f"{out}: is what the record beside the captions is called; give another --out")
+    if _is_recorded(out):
+        return
+    refuse_other(out, "logprob", "file of captions that Lookbook wrote", overwrite=overwrite)
+    if not out.exists():
+        refuse_other(out.with_name(RUN_FILE), '"bad_images": ', "record of captions", overwrite=overwrite)
+
+
+def _is_recorded(out: Path) -> bool:
+    """Whether the record beside it names the file, as for captions that were changed since."""
+    try:
+        run = read_run(out)
+    except UserError:
+        return False
+    return run is not None and run.file == out.name and out.is_file()
 
 
 def recipe_of(request: CaptionRequest) -> Recipe | None:

@@ -7,12 +7,15 @@ from finetune.captioning.captioning import Selection, caption_catalogue, caption
 from finetune.captioning.request import CaptionRequest
 from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
+from finetune.data.catalogues import loader_of
 from finetune.data.mixture import prepare_one
+from finetune.data.photo_check import check_photos, note_left_out
 from finetune.data.preparation import Prepared, prepare
 from finetune.models.adapter_files import adapter_name
 from finetune.runs.captioning_system import load_systems
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
+from metrics.common.ownership import refuse_inputs
 
 
 def run(request: CaptionRequest, recipe: Recipe | None) -> None:
@@ -24,28 +27,50 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
     if request.photos:
         _caption_photos(request, recipe, names)
         return
+    if not request.overwrite:
+        refuse_inputs((out for _, out in _outputs(request, names)), _tables(recipe))
     with state.main_process_first():
         prepared, default_split = _prepared(request, recipe)
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
+    if state.is_main_process:
+        note_left_out(prepared.account.bad_images)
     systems = load_systems(request.model, request.adapters, recipe)
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
-        records = caption_catalogue(system, prepared, selection, out, name, request.form)  # type: ignore[arg-type]
+        records = caption_catalogue(
+            system,
+            prepared,
+            selection,
+            out,
+            name,
+            request.form,  # type: ignore[arg-type]
+            request.overwrite,
+        )
         finished = sum(bool(record.finished) for record in records)
         state.print(f"{out}: {len(records):,} captions, {finished:,} of them ended with the stop token")
 
 
 def _caption_photos(request: CaptionRequest, recipe: Recipe | None, names: Sequence[str]) -> None:
     """Print each photo's caption by each adapter."""
+    photos = _readable(request.photos)
     systems = load_systems(request.model, request.adapters, recipe)
     if len(names) < 2:
-        for photo, generated in caption_photos(next(systems), request.photos):
+        for photo, generated in caption_photos(next(systems), photos):
             print(f"{photo}: {generated.caption}")
         return
-    captions = [[generated.caption for _, generated in caption_photos(one, request.photos)] for one in systems]
-    for photo, of_photo in zip(request.photos, zip(*captions, strict=True), strict=True):
+    captions = [[generated.caption for _, generated in caption_photos(one, photos)] for one in systems]
+    for photo, of_photo in zip(photos, zip(*captions, strict=True), strict=True):
         for name, caption in zip(names, of_photo, strict=True):
             print(f"{photo}: {name}: {caption}")
+
+
+def _readable(photos: Sequence[Path]) -> list[Path]:
+    """The photos that are not broken; the others are named. Raises `UserError` if all are."""
+    broken = check_photos([str(photo) for photo in photos], "checking photos").broken
+    if len(broken) == len(photos):
+        raise UserError(f"{photos[0]}: {broken[0]}" + ("; no other photo can be read" if len(photos) > 1 else ""))
+    note_left_out([f"{photos[place]}: {reason}" for place, reason in broken.items()])
+    return [photo for place, photo in enumerate(photos) if place not in broken]
 
 
 def _names(adapters: Sequence[str]) -> list[str]:
@@ -69,7 +94,14 @@ def _outputs(request: CaptionRequest, names: Sequence[str]) -> list[tuple[str | 
 def _prepared(request: CaptionRequest, recipe: Recipe | None) -> tuple[Prepared, str]:
     if recipe is not None:
         return prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue), "test"
-    return prepare(Folder(catalogue="folder", folder=str(request.data), table=None)), "all"
+    section = Folder(catalogue="folder", folder=str(request.data), table=None, on_bad_image="skip")
+    return prepare(section), "all"
+
+
+def _tables(recipe: Recipe | None) -> list[Path | None]:
+    """The tables of the catalogue that is captioned."""
+    sections = recipe.catalogues.values() if recipe else ()
+    return [table.path for table in (loader_of(section).table() for section in sections) if table]
 
 
 def _ids(path: Path | None) -> frozenset[str] | None:

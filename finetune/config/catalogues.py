@@ -4,10 +4,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from finetune.config import history
-from finetune.config.section import Section, Seed
+from finetune.config.section import Count, Positive, Section, Seed, Size
 
 SPLITS = ("train", "validation", "test")
 ALL_SPLITS = (*SPLITS, "undescribed")
@@ -31,7 +31,7 @@ class Split(Section):
     train: Ratio = 0.8
     validation: Ratio = 0.1
     seed: Seed = 42
-    join_similar: Annotated[int, Field(ge=2)] | None = None
+    join_similar: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
     @model_validator(mode="after")
     def _similar_photos_need_photos(self) -> Self:
@@ -44,15 +44,17 @@ class CatalogueSection(Section):
     """The keys that all catalogues share. `limit` keeps that number of photos of each split.
 
     `name` distinguishes catalogues of one kind, and `weight` (default 1) is the share of the training items that
-    comes from this one of several.
+    comes from this one of several. `outside`: whether photos are read that lie outside the catalogue's folder: where
+    links in it lead, or whose paths a data set names.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
-    weight: PositiveFloat | None = None
+    weight: Positive | None = None
     split: Split = Split()
-    limit: PositiveInt | None = None
+    limit: Count | None = None
     on_bad_image: Literal["stop", "skip"] = "stop"
-    max_caption_words: PositiveInt = 300
+    outside: Literal["refuse", "read"] = "refuse"
+    max_caption_words: Size = 300
 
     @property
     def called(self) -> str:
@@ -69,7 +71,7 @@ class CatalogueSection(Section):
 
         A key of `history.ADDED` that has its old value is left out, so that a new key changes no fingerprint.
         """
-        left_out: dict[str, Any] = {"name": True, "weight": True}
+        left_out: dict[str, Any] = {"name": True, "weight": True, "outside": True}
         for key, old in history.ADDED.items():
             section, *path = key.split(".")
             if section == "data" and reduce(_value_of, path, self) == old:
@@ -151,7 +153,7 @@ class Demo(CatalogueSection):
     catalogue: Literal["demo"]
     layout: Literal["hm", "facad", "fashion-product"] = "hm"
     folder: str = "data/demo-catalogue"
-    articles: PositiveInt = 3000
+    articles: Annotated[int, Field(ge=1, le=1_000_000)] = 3000
     seed: Seed = 0
     photo_side: Annotated[int, Field(ge=16, le=256)] | None = None
     split: Split = Split(method="published")

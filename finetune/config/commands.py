@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from metrics.common.errors import UserError, user_errors
+from metrics.common.files import make_folder, write_text
 
 app = typer.Typer(rich_help_panel="Recipes")
 
@@ -36,8 +37,8 @@ def recipe(
     for part in dict.fromkeys([name, *REFERENCE.findall(text)]):
         path = Path("recipes", f"{part}.yaml")
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(recipes[part].read_text(encoding="utf-8"), encoding="utf-8")
+            make_folder(path.parent)
+            write_text(path, recipes[part].read_text(encoding="utf-8"))
             print(path)
 
 

@@ -8,8 +8,10 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from finetune.config.overrides import flat
 from finetune.config.section import Section
 from metrics.common.errors import UserError
+from metrics.common.secrets import secret_in
 
 ONE, SEVERAL = "one", "several"
 LONGEST_SHOWN = 200
@@ -35,15 +37,20 @@ Parsed = TypeVar("Parsed", bound=Section)
 
 
 def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
-    """Validate the values of a YAML file of this `kind`. Raises `UserError` with all errors at once."""
+    """Validate the values of a YAML file of this `kind`.
+
+    Raises `UserError` with all errors at once, or if a value contains a secret of the environment.
+    """
     broken = [f"  {key}: expected text, found {found!r} in it; leave that out" for key, found in _broken_texts(values)]
     if broken:
         raise _several(kind, source, broken)
     try:
-        return kind.model_validate(values)
+        parsed = kind.model_validate(values)
     except ValidationError as error:
         lines = [f"  {_explain(kind, one)}" for one in error.errors() if not _only_follows(one)]
         raise _several(kind, source, lines) from error
+    _refuse_secrets(parsed, source)
+    return parsed
 
 
 def _several(kind: type[BaseModel], source: str, lines: list[str]) -> UserError:
@@ -61,6 +68,15 @@ def _broken_texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _broken_texts(inner, f"{key}.{place}")
     elif isinstance(value, str) and (found := _NO_TEXT.search(value)):
         yield key, found[0]
+
+
+def _refuse_secrets(parsed: Section, source: str) -> None:
+    """Recipes are kept in records, reports, trackers and on cards; a secret comes into one by `$NAME` in a path."""
+    for key, value in flat(parsed.model_dump(mode="json")):
+        if name := secret_in(str(value)):
+            raise UserError(
+                f"{source}: {key}: contains the secret in ${name}, and records and reports keep recipes; leave it out"
+            )
 
 
 def _only_follows(error: Any) -> bool:

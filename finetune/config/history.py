@@ -14,8 +14,10 @@ RENAMED = {"judging": "evaluation"}
 # old behaviour belongs here too.
 # A function makes it of the section that lacks the key.
 ADDED: dict[str, Any] = {
+    "language": "en",
     "data.split.version": 1,
     "data.split.join_similar": None,
+    "data.outside": "read",
     "model.image": lambda model: "crop" if model.get("family") == "llava" else "stretch",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 from metrics.common.json_text import DEEPEST, TOO_DEEP, check_nesting
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
@@ -20,6 +21,7 @@ _LONGEST_NUMBER = 9  # digits of a place in a list
 
 def read_yaml(path: Path, name: str) -> dict[str, Any]:
     """The values of a YAML file, a `name` in messages. Raises `UserError` if it cannot be read or is no mapping."""
+    refuse_special(path)
     try:
         values = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -8,8 +8,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PositiveFloat,
-    PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     model_serializer,
@@ -25,7 +23,18 @@ from finetune.config.mixture import Data
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
 from finetune.config.scoring import Scoring
-from finetune.config.section import LearningRate, LowestRate, Section, Seed, Share, expanded
+from finetune.config.section import (
+    Count,
+    LearningRate,
+    LowestRate,
+    NotNegative,
+    Positive,
+    Section,
+    Seed,
+    Share,
+    Size,
+    expanded,
+)
 from metrics.common.measure_names import ORDER
 
 FamilyName = Literal["blip2", "llava", "prefix"]
@@ -40,17 +49,17 @@ class Tiny(Section):
     and a language model that are used as published; `grid`: the photo's cells along a side that have a token each.
     """
 
-    image_size: PositiveInt = 48
-    patch_size: PositiveInt = 8
-    hidden_size: Annotated[PositiveInt, Field(multiple_of=4)] = 128  # a layer has 4 heads
-    layers: PositiveInt = 3
-    queries: PositiveInt = 8
-    vocabulary: Annotated[int, Field(ge=300)] = 1000
+    image_size: Annotated[int, Field(ge=1, le=4096)] = 48
+    patch_size: Annotated[int, Field(ge=1, le=4096)] = 8
+    hidden_size: Annotated[Size, Field(multiple_of=4)] = 128  # a layer has 4 heads
+    layers: Annotated[int, Field(ge=1, le=1000)] = 3
+    queries: Size = 8
+    vocabulary: Annotated[int, Field(ge=300, le=1_000_000)] = 1000
     dropout: Share = 0.1
     seed: Seed = 0
     encoder: str | None = None
     decoder: str | None = None
-    grid: Annotated[int, Field(ge=0)] = 0
+    grid: Annotated[int, Field(ge=0, le=256)] = 0
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -127,8 +136,8 @@ class Lora(Section):
     `modules`: those of each tower that has LoRA, by a name of the family's or by the last parts of their names.
     """
 
-    rank: PositiveInt = 32
-    alpha: PositiveFloat = 64
+    rank: Size = 32
+    alpha: Positive = 64
     dropout: Share = 0.05
     rslora: bool = True
     dora: bool = False
@@ -159,21 +168,21 @@ class Training(Section):
     (500 there); default: one cosine over the whole run. `max_steps` ends a run before its epochs.
     """
 
-    epochs: PositiveFloat = 10
-    max_steps: PositiveInt | None = None
+    epochs: Annotated[float, Field(gt=0, le=100_000)] = 10
+    max_steps: Count | None = None
     learning_rate: LearningRate = 1e-4
     learning_rates: Rates = Rates()
-    cosine_steps: PositiveInt | None = None
+    cosine_steps: Count | None = None
     optimizer: Literal["adamw", "paged-adamw-8bit"] = "adamw"
     gradient_checkpointing: bool = False
     minimum_learning_rate: LowestRate = 1e-6
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-6
-    batch_size: PositiveInt = 16
-    micro_batch_size: PositiveInt = 4
-    patience: PositiveInt = 3
+    warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    weight_decay: NotNegative = 1e-6
+    batch_size: Size = 16
+    micro_batch_size: Size = 4
+    patience: Count = 3
     seed: Seed = 42
-    workers: Annotated[int, Field(ge=0)] = 4
+    workers: Annotated[int, Field(ge=0, le=1024)] = 4
     tracker: Literal["tensorboard", "wandb", "none"] = "tensorboard"
 
 
@@ -188,7 +197,7 @@ class Labels(Section):
 
     stop_token: bool = True
     on: Literal["caption", "prompt", "all"] = "caption"
-    pad_to: PositiveInt | None = None
+    pad_to: Size | None = None
 
 
 def _known_measure(name: str) -> str:
@@ -217,8 +226,8 @@ class CaptionEvaluation(Section):
     checkpoint and the end of training are chosen.
     """
 
-    every: PositiveInt | None = None
-    captions: Annotated[int, Field(ge=0)] = 0
+    every: Count | None = None
+    captions: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     measures: Annotated[tuple[Annotated[str, AfterValidator(_known_measure)], ...], Field(min_length=1)] = ("CIDEr",)
     best: Annotated[str, AfterValidator(_is_evaluated)] = "loss"
 
@@ -226,10 +235,10 @@ class CaptionEvaluation(Section):
 class Decoding(Section):
     """How captions are generated."""
 
-    beams: PositiveInt = 1
-    repetition_penalty: PositiveFloat = 1.0
-    max_new_tokens: PositiveInt = 100
-    batch_size: PositiveInt = 16
+    beams: Annotated[int, Field(ge=1, le=1024)] = 1
+    repetition_penalty: Positive = 1.0
+    max_new_tokens: Size = 100
+    batch_size: Size = 16
 
 
 def _without_last_blank(prompt: str) -> str:
@@ -244,7 +253,8 @@ Output = Annotated[Path, AfterValidator(expanded)]
 class Recipe(Section):
     """One experiment: data, model, what is tuned and how, how captions are written.
 
-    Without `prompt` it is the one that the model's family was published with.
+    Without `prompt` it is the one that the model's family was published with. `language`: that of the captions, for the
+    model card.
     """
 
     output: Output
@@ -260,6 +270,7 @@ class Recipe(Section):
     decoding: Decoding = Decoding()
     baselines: Baselines = Baselines()
     scoring: Scoring = Scoring()
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")] = "en"
 
     @property
     def catalogues(self) -> dict[str, CatalogueSection]:

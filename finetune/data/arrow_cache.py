@@ -17,14 +17,14 @@ import pyarrow.compute as pc
 from finetune.config.catalogues import ALL_SPLITS, CatalogueSection
 from finetune.data.account import Account, SplitSizes, Step
 from finetune.data.catalogues.base import Catalogue
-from finetune.data.damage import is_damage, unreadable
 from finetune.data.items import ITEMS, with_roles, write_items
 from finetune.data.leaks import Exposed, SeenInTraining
 from finetune.data.photos import Photo
 from finetune.data.similar_photos import count_photos
+from metrics.common.damage import is_damage, unreadable
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, write_text
-from metrics.common.images import hdf5_row
+from metrics.photos.hdf5 import hdf5_row
 
 datasets.disable_progress_bars()
 
@@ -67,7 +67,7 @@ def _file_states(folder: Path, images: Iterable[str]) -> Iterator[bytes]:
     state = cache(partial(_file_state, folder))
     for image in images:
         stored = hdf5_row(image)
-        yield state(stored[0] if stored else image)
+        yield state(stored[0] if stored else image) if image else b"missing"
 
 
 def _file_state(folder: Path, file: Path | str) -> bytes:

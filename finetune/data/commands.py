@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import Overrides, RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.ownership import Overwrite, refuse_foreign, refuse_inputs, refuse_other
 
 app = typer.Typer(rich_help_panel="Data")
 
@@ -25,10 +26,10 @@ def compare_catalogues(
     if several:
         raise UserError(f"{', '.join(several)}: mixes several catalogues; compare recipes of one each")
 
-    from finetune.data.card.page import refuse_a_file, write_comparison
+    from finetune.data.card.page import COMPARISON, write_comparison
     from finetune.data.mixture import prepare_one
 
-    refuse_a_file(out)
+    refuse_foreign(out, COMPARISON)
     loaded = [(str(path), recipes[path]) for path in (first, second)]
     prepared = [(path, prepare_one(one.catalogues, one.training.seed)) for path, one in loaded]
     for path in write_comparison(prepared, out):
@@ -38,15 +39,18 @@ def compare_catalogues(
 @app.command()
 @needs_train
 @user_errors()
-def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None) -> None:
+def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None, overwrite: Overwrite = False) -> None:
     """List the URLs of FACAD's large photos in OUT, a CSV file; fetches nothing."""
     sections: list[Any] = list(load(recipe, overrides).catalogues.values())
 
     from finetune.config.catalogues import Facad
     from finetune.data.catalogues.facad.loader import FacadLoader
-    from finetune.data.catalogues.facad.meta import write_image_urls
+    from finetune.data.catalogues.facad.meta import URL_COLUMNS, write_image_urls
 
     if len(sections) != 1 or not isinstance(sections[0], Facad):
         names = ", ".join(section.catalogue for section in sections)
         raise UserError(f"{recipe}: data.catalogue: image-urls needs one catalogue, facad; found {names}")
-    print(f"{out}: {write_image_urls(FacadLoader(sections[0]).meta_file(), out):,} URLs")
+    meta = FacadLoader(sections[0]).meta_file()
+    refuse_other(out, ",".join(URL_COLUMNS), "list of URLs", "OUT", overwrite)
+    refuse_inputs([] if overwrite else [out], [recipe, meta], "OUT")
+    print(f"{out}: {write_image_urls(meta, out):,} URLs")

@@ -7,6 +7,7 @@ A store is a folder: `features.json` says what the rows are, `ids.jsonl` has the
 
 import hashlib
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -176,3 +177,15 @@ def to_float32(stored: NDArray[Any], dtype: str) -> NDArray[np.float32]:
 def finite_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which of n rows of any shape are finite, (n,)."""
     return np.asarray(np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))
+
+
+def remove_store(path: Path, *beside: str) -> None:
+    """Remove the folder of a store that was opened, with the files `beside` its own.
+
+    Raises `UserError` if there is anything else in it, or if it is a link.
+    """
+    others = sorted({file.name for file in path.iterdir()} - {ABOUT, IDS, ROWS, *beside})
+    if path.is_symlink() or others:
+        found = others[0] if others else "a link"
+        raise UserError(f"{path}: expected a store alone, found {found}; move it away, and run again")
+    shutil.rmtree(path)

@@ -1,28 +1,28 @@
 """Reads every photo once: which are broken, how large they are, which are the same and what each looks like."""
 
 import hashlib
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
-from tqdm import tqdm
+from PIL import Image
 
-from finetune.data.photos import BROKEN, damage
-from metrics.common.images import hdf5_row, open_photo, refuse_huge, to_rgb
+from metrics.common.screen import progress
+from metrics.photos.colours import orientation, upright_rgb, upright_size
+from metrics.photos.hdf5 import hdf5_row
+from metrics.photos.reading import PhotoError, opened
 
 CHECKED_SIZE = (64, 64)
-ORIENTATION = 0x0112  # of EXIF
-_ON_ITS_SIDE = (5, 6, 7, 8)
 _MANY = 100
-Source = str | bytes
+_LISTED = 10  # photos in a message
+Source = str | bytes | PhotoError  # a PhotoError: why a photo is not to be read
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -45,8 +45,9 @@ class Checked:
 
 
 class _Read(NamedTuple):
-    """A photo: digests of its content and of its pixels, its size as it is shown; `reduced`: decoded at a fraction."""
+    """A photo: where it is, digests of content and pixels, its size as shown; `reduced`: decoded at a fraction."""
 
+    source: str | bytes
     content: bytes
     size: str
     pixels: bytes
@@ -55,7 +56,7 @@ class _Read(NamedTuple):
 
 
 def check_photos(sources: Sequence[Source], title: str) -> Checked:
-    """Read every photo once as `load_image` does; sources are paths (rows of HDF5 files among them) or their bytes.
+    """Read every photo once as `load_photo` does; sources are paths (rows of HDF5 files among them) or their bytes.
 
     JPEGs are decoded at a fraction of their size, which still reads every byte; only where two of one size could be
     the same picture are they decoded whole.
@@ -67,11 +68,18 @@ def check_photos(sources: Sequence[Source], title: str) -> Checked:
         else:
             whole[place] = read
     checked.sizes = Counter(read.size for read in whole.values())
-    names = _names({read.content: (sources[place], read) for place, read in whole.items()})
+    names = _names({read.content: read for read in whole.values()})
     digests = {place: names[read.content] for place, read in whole.items()}
     checked.digests = [digests.get(place, "") for place in range(len(sources))]
     checked.hashes = [whole[place].difference_hash if place in whole else 0 for place in range(len(sources))]
     return checked
+
+
+def note_left_out(bad: Sequence[str]) -> None:
+    """Say on stderr which photos get no caption: the first ten, and how many."""
+    if bad:
+        listed = "".join(f"\n  {one}" for one in bad[:_LISTED])
+        print(f"note: {len(bad):,} photo(s) cannot be used and have no caption:{listed}", file=sys.stderr)
 
 
 def difference_hash(image: Image.Image) -> int:
@@ -82,80 +90,68 @@ def difference_hash(image: Image.Image) -> int:
 
 def _each(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
     with ThreadPoolExecutor() as pool:
-        yield from tqdm(pool.map(work, items), total=len(items), desc=title, unit="photo", disable=len(items) < _MANY)
+        yield from progress(pool.map(work, items), title, total=len(items), unit="photo", disable=len(items) < _MANY)
 
 
 def _read(source: Source) -> _Read | str:
     """The photo, or what is wrong with it."""
+    if isinstance(source, PhotoError):
+        return str(source)
     try:
-        with _opened(source) as (image, content):
-            refuse_huge(image)
-            stored = image.size
+        with opened(source) as image:
+            content, stored = _content(source, image), image.size
             image.draft("RGB", CHECKED_SIZE)
             reduced = image.size != stored
-            turned = image.getexif().get(ORIENTATION) in _ON_ITS_SIDE
-            rgb = to_rgb(ImageOps.exif_transpose(image))
-    except BROKEN as error:
-        return damage("a photo" if isinstance(source, bytes) else source, error)
-    width, height = stored[::-1] if turned else stored
-    return _Read(content, f"{width} x {height}", _pixels(rgb), reduced, difference_hash(rgb))
+            rgb = upright_rgb(image)
+            size = upright_size(stored, orientation(image)) if reduced else rgb.size
+    except PhotoError as error:
+        return str(error)
+    return _Read(source, content, f"{size[0]} x {size[1]}", _pixels(rgb), reduced, difference_hash(rgb))
 
 
-@contextmanager
-def _opened(source: Source) -> Iterator[tuple[Image.Image, bytes]]:
-    """The photo, and the digest of its content; a file is never in memory as a whole."""
+def _content(source: str | bytes, image: Image.Image) -> bytes:
+    """The digest of a photo's file, which is never in memory as a whole; of a row of an HDF5 file, of its pixels."""
     if not isinstance(source, bytes) and hdf5_row(source):
-        with open_photo(source) as image:
-            yield image, _pixels(image)
-        return
+        return _pixels(image)
     with BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
-        content = _content(file)
-        with Image.open(file) as image:
-            yield image, content
-
-
-def _content(file: IO[bytes]) -> bytes:
-    digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()  # type: ignore[arg-type]
-    file.seek(0)
-    return digest
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
 
 
 def _pixels(image: Image.Image) -> bytes:
     return hashlib.blake2b(repr(image.size).encode() + image.tobytes(), digest_size=16).digest()
 
 
-def _whole_pixels(found: tuple[Source, _Read]) -> bytes:
-    source, read = found
+def _whole_pixels(read: _Read) -> bytes:
     if not read.reduced:
         return read.pixels
     try:
-        with _opened(source) as (image, _):
-            return _pixels(to_rgb(ImageOps.exif_transpose(image)))
-    except BROKEN:  # whole only at a fraction of its size: like no other, and named when it is used
+        with opened(read.source) as image:
+            return _pixels(upright_rgb(image))
+    except PhotoError:  # whole only at a fraction of its size: like no other, and named when it is used
         return read.content
 
 
-def _names(photos: dict[bytes, tuple[Source, _Read]]) -> dict[bytes, str]:
+def _names(photos: dict[bytes, _Read]) -> dict[bytes, str]:
     """By the digest of its content, each photo's name: the same for photos of one size with the same pixels.
 
     That is the digest of its size and pixels, those of a JPEG reduced, and so the same in every catalogue. Photos that
     reduced pixels could confuse are compared whole: JPEGs with the same ones, and all of a size that has JPEGs
     and others.
     """
-    names = {content: f"{read.size} {read.pixels.hex()}" for content, (_, read) in photos.items()}
+    names = {content: f"{read.size} {read.pixels.hex()}" for content, read in photos.items()}
     kinds: dict[str, set[bool]] = defaultdict(set)
-    for _, read in photos.values():
+    for read in photos.values():
         kinds[read.size].add(read.reduced)
     alike: dict[str, list[bytes]] = defaultdict(list)
-    for content, (_, read) in photos.items():
+    for content, read in photos.items():
         alike[names[content] if len(kinds[read.size]) == 1 else read.size].append(content)
     compared = [content for group in alike.values() if len(group) > 1 for content in group]
-    compared.sort(key=lambda content: photos[content][1].reduced)
+    compared.sort(key=lambda content: photos[content].reduced)
     pixels = _each(_whole_pixels, [photos[content] for content in compared], "comparing photos")
     named: dict[tuple[str, bytes], str] = {}
     taken: set[str] = set()
     for content, whole in zip(compared, pixels, strict=True):
-        key = photos[content][1].size, whole
+        key = photos[content].size, whole
         if key not in named:
             named[key] = f"{key[0]} {whole.hex()}" if names[content] in taken else names[content]
             taken.add(named[key])

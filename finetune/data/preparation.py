@@ -14,12 +14,15 @@ from finetune.data import arrow_cache as cache
 from finetune.data.account import Account
 from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import Catalogue, check_catalogue
+from finetune.data.catalogues.photo_names import leading_out
 from finetune.data.items import ITEMS
-from finetune.data.photo_check import check_photos
+from finetune.data.photo_check import Source, check_photos
 from finetune.data.splits import keep_photos_together, split_articles
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_file, make_folder
+from metrics.common.files import all_or_none, atomic_file, make_folder
+from metrics.photos.folders import remember_folder
+from metrics.photos.reading import PhotoError
 from metrics.records.captions import CaptionRecord, write_records
 
 BAD_IMAGE = "bad image"
@@ -58,7 +61,7 @@ def prepare(config: CatalogueSection, divided: bool = True) -> Prepared:
 
     If it is not to be `divided`, all described items are in `train`, however few they are. The cache is in
     `$LOOKBOOK_CACHE` (default `~/.cache/lookbook`).
-    Raises `UserError` if a photo is broken (unless `on_bad_image: skip`) or a caption is far too long.
+    Raises `UserError` if a photo is missing or broken (unless `on_bad_image: skip`) or a caption is far too long.
     """
     catalogue = loader_of(config).load()
     check_catalogue(catalogue)
@@ -75,22 +78,25 @@ def prepare(config: CatalogueSection, divided: bool = True) -> Prepared:
         together = keep_photos_together(usable, config.split) if divided else usable
         cache.write(folder, fingerprint, catalogue, _limited(usable | together, config.limit), config)
     splits, account = cache.read(folder, catalogue.folder)
+    if catalogue.folder is not None:
+        remember_folder(catalogue.folder, outside=config.outside == "read")
     return Prepared(splits, replace(account, name=config.called, title=config.title), folder / ITEMS)
 
 
 def write_tables(prepared: Prepared, folder: Path) -> list[Path]:
     """Write `references-{train,validation,test}.jsonl`, so that anybody's captions can be scored, and `items.parquet`.
 
-    Raises `UserError` if a file cannot be written.
+    They appear together. Raises `UserError` if a file cannot be written.
     """
     make_folder(folder)
     paths = [folder / f"references-{split}.jsonl" for split in SPLITS]
-    for split, path in zip(SPLITS, paths, strict=True):
-        write_records(path, prepared.each_record(split))
-    if prepared.items is not None:
-        paths.append(folder / ITEMS)
-        with atomic_file(paths[-1]) as draft:
-            copyfile(prepared.items, draft)
+    with all_or_none():
+        for split, path in zip(SPLITS, paths, strict=True):
+            write_records(path, prepared.each_record(split))
+        if prepared.items is not None:
+            paths.append(folder / ITEMS)
+            with atomic_file(paths[-1]) as draft:
+                copyfile(prepared.items, draft)
     return paths
 
 
@@ -135,23 +141,38 @@ def _check_captions(parts: dict[str, pd.DataFrame], most: int) -> None:
 def _without_bad_images(
     catalogue: Catalogue, parts: dict[str, pd.DataFrame], config: CatalogueSection
 ) -> dict[str, pd.DataFrame]:
-    """The parts without articles whose photos are broken, and with what was found of the others.
+    """The parts without articles whose photos are missing or broken, and with what was found of the others.
 
     All photos are read together, since the same one may be in several parts.
     """
     articles = pd.concat([part.assign(part=name) for name, part in parts.items()])
-    folder, shown = catalogue.folder, articles["id" if catalogue.folder is None else "image"]
-    sources = articles["image"].tolist() if folder is None else [f"{folder}/{image}" for image in articles["image"]]
-    checked = check_photos(sources, "checking photos")
+    checked = check_photos(_sources(catalogue, articles, config), "checking photos")
     catalogue.image_sizes += checked.sizes
     is_whole = np.array([place not in checked.broken for place in range(len(articles))])
     if not is_whole.all():
-        catalogue.bad_images += [f"{shown.iloc[place]}: {reason}" for place, reason in checked.broken.items()]
+        shown = articles["id" if catalogue.folder is None else "image"]
+        catalogue.bad_images += [
+            catalogue.problems.get(articles["id"].iloc[place], f"{shown.iloc[place]}: {reason}")
+            for place, reason in checked.broken.items()
+        ]
         catalogue.dropped[BAD_IMAGE] = articles["id"][~is_whole].tolist()
         _report_bad_images(catalogue, config, none_left=not is_whole.any())
     found = {"photo_digest": checked.digests, "difference_hash": np.array(checked.hashes, dtype=np.int64)}
     usable = articles.assign(**found)[is_whole]
     return {name: usable[usable["part"] == name].drop(columns="part") for name in parts}
+
+
+def _sources(catalogue: Catalogue, articles: pd.DataFrame, config: CatalogueSection) -> list[Source]:
+    """Where each photo is, or why it is not read."""
+    images, folder = articles["image"].tolist(), catalogue.folder
+    outside = {} if folder is None or config.outside == "read" else leading_out(folder, images)
+    problems = [
+        catalogue.problems.get(key) or outside.get(image) for key, image in zip(articles["id"], images, strict=True)
+    ]
+    return [
+        PhotoError(problem) if problem else image if folder is None else f"{folder}/{image}"
+        for image, problem in zip(images, problems, strict=True)
+    ]
 
 
 def _report_bad_images(catalogue: Catalogue, config: CatalogueSection, *, none_left: bool) -> None:
@@ -163,7 +184,7 @@ def _report_bad_images(catalogue: Catalogue, config: CatalogueSection, *, none_l
             "replace them, or leave them out with data.on_bad_image: skip"
         )
     if none_left:
-        raise UserError(f"{source}: every photo is broken, the first is {bad[0]}")
+        raise UserError(f"{source}: every photo is missing or broken, the first is {bad[0]}")
 
 
 def _record(row: dict[str, Any], names: list[str], split: str) -> CaptionRecord:

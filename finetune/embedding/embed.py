@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from accelerate import PartialState
-from tqdm import tqdm
 
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About, Dtype
@@ -18,6 +17,7 @@ from finetune.embedding.shard import Shard
 from finetune.embedding.texts import TEXTS, Text, write_texts
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
+from metrics.common.screen import progress
 
 
 def about_of(encoder: Encoder, work: Work, catalogue: str, folder: str | None, text: str | None) -> About:
@@ -96,7 +96,9 @@ def _encode_missing(encoder: Encoder, work: Work, ids: Sequence[str], parts: Par
     size *= 1 if work.of_photos else 16  # texts are batched by length, of which these are few
     with (
         FeatureWriter(parts.path(number + state.process_index), parts.about, parts.shape, parts.dtype) as writer,
-        tqdm(total=len(share), desc="encoding", unit="item", disable=not state.is_main_process, leave=False) as bar,
+        progress(
+            None, "encoding", total=len(share), unit="item", disable=not state.is_main_process, leave=False
+        ) as bar,
     ):
         for keys, rows in encoded(encoder, {key: work.sources[key] for key in share}, size):
             writer.append(keys, rows)

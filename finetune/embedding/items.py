@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.items import read_items
-from finetune.data.photos import Photo, load_image, read_stored
+from finetune.data.photos import Photo, read_stored
 from finetune.data.preparation import Prepared
 from finetune.embedding.texts import Text, TextChoice, texts_of
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
+from metrics.photos.reading import load_photo
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class PhotoFile:
 
     def read(self, _key: str, side: int | None) -> Any:
         """As `StoredPhoto.read`; the message names the file."""
-        return load_image(self.path, side)
+        return load_photo(self.path, side)
 
 
 Source = StoredPhoto | PhotoFile | Text

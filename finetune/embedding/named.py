@@ -4,10 +4,9 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.embedding.pca import PCA, Projected
 from finetune.models.encoders import load_encoder
 from finetune.models.encoders.base import STRETCHED, Encoder
-from metrics.common.errors import UserError
+from metrics.common.errors import NO_SAFETENSORS, UserError
 
 FEATURES = ("queries", "vision")  # of a captioner
-_PICKLED = "cannot be loaded with `safetensors`"  # transformers, of a commit that has pickled weights alone
 
 
 def named_encoder(name: str, resolution: int | None = None, pooling: str | None = None) -> Encoder:
@@ -47,7 +46,7 @@ def encoder_of(store: FeatureStore) -> Encoder:
     try:
         encoder = named_encoder(f"{name}@{about.revision}" if pinned else name, resolution, pooling)
     except UserError as error:
-        if not pinned or _PICKLED not in str(error):
+        if not pinned or NO_SAFETENSORS not in str(error):
             raise
         encoder = named_encoder(name, resolution, pooling)  # `main`, see `load_dual_encoder`; its weights are compared
     encoder.restore(store.path)

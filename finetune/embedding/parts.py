@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.feature_files import About, Dtype
+from finetune.data.feature_files import About, Dtype, remove_store
 from finetune.data.feature_writer import FeatureWriter
 from finetune.embedding.join import copy_rows
+from finetune.embedding.texts import TEXTS
+from finetune.models.encoders.base import LEARNT
 from metrics.common.errors import UserError
 from metrics.common.locks import alone
 
@@ -65,7 +67,10 @@ class Parts:
     def remove(self) -> None:
         """Remove the parts, whose rows are in the store."""
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            for part in self._finished():
+                remove_store(part.path, TEXTS, LEARNT)
+            with suppress(OSError):  # if somebody else has put something there, it stays
+                self.folder.rmdir()
 
     def _finish(self, path: Path) -> None:
         """Make a part of what a killed process has written."""

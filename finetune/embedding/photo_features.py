@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import ABOUT, IDS, ROWS, About, Dtype
 from finetune.data.feature_writer import FeatureWriter
@@ -22,6 +20,7 @@ from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder
 from metrics.common.locks import alone
+from metrics.common.screen import progress
 
 
 def photo_features(
@@ -79,7 +78,7 @@ def _whole(path: Path) -> FeatureStore | None:
 def _encode(photos: Mapping[str, Source], encoder: Encoder, store: FeatureWriter) -> None:
     with store as writer:
         missing = {digest: photo for digest, photo in photos.items() if digest not in writer}
-        with tqdm(total=len(missing), desc=f"encoding photos by {encoder.name}", leave=False, unit="photo") as bar:
+        with progress(None, f"encoding photos by {encoder.name}", total=len(missing), leave=False, unit="photo") as bar:
             for digests, rows in encoded(encoder, missing, default_batch(default_device())):
                 writer.append(digests, rows)
                 bar.update(len(digests))

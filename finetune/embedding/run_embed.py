@@ -1,6 +1,5 @@
 """The work of the command `embed`: from a recipe or a folder to a store, from parts to a store."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -9,7 +8,7 @@ import numpy as np
 
 from finetune.config.recipe import Recipe
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.feature_files import Dtype
+from finetune.data.feature_files import Dtype, remove_store
 from finetune.data.feature_writer import refuse_existing
 from finetune.data.mixture import prepare_all, prepare_one
 from finetune.data.preparation import Prepared, prepare
@@ -20,7 +19,8 @@ from finetune.embedding.named import encoder_of, named_encoder
 from finetune.embedding.pca import check_dimensions, reduce_store, reduced_about
 from finetune.embedding.request import EmbedRequest
 from finetune.embedding.shard import Shard
-from finetune.models.encoders.base import Encoder
+from finetune.embedding.texts import TEXTS
+from finetune.models.encoders.base import LEARNT, Encoder
 from finetune.runs.place import folder_section
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
@@ -101,7 +101,7 @@ def _remove_left(out: Path) -> None:
         return
     reduced, whole = FeatureStore.open(out), FeatureStore.open(left)
     if whole.ids == reduced.ids and reduced_about(whole.about, reduced.shape[0]) == reduced.about:
-        shutil.rmtree(left)
+        remove_store(left, TEXTS, LEARNT)
 
 
 def summary(store: FeatureStore, encoder: Encoder, work: Work) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metrics.common.files import write_text
+from metrics.common.files import all_or_none, make_folder, write_text
 from metrics.common.formatting import figure, percent, times_100
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
@@ -18,10 +18,11 @@ Row = Mapping[str, Any]
 
 def write_table(rows: Sequence[Row], out: Path) -> Path:
     """Write `ablation.{json,md}` into `out` and return the second; speeds are relative to a model's first row."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     content = {"lookbook": installed_version(), "headings": HEADINGS, "models": list(_models(rows))}
-    write_text(out / f"{NAME}.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-    write_text(out / f"{NAME}.md", render(f"{NAME}.md.j2", content, "finetune", {"cells": cells}))
+    with all_or_none():
+        write_text(out / f"{NAME}.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        write_text(out / f"{NAME}.md", render(f"{NAME}.md.j2", content, "finetune", {"cells": cells}))
     return out / f"{NAME}.md"
 
 

@@ -13,7 +13,6 @@ from finetune.config.recipe import Decoding, Lora, Model, Training, Tune
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import sample_garment
 from finetune.data.demo.wording import description
-from finetune.data.photos import load_image
 from finetune.models import adapters
 from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Batch, Captioner
@@ -25,6 +24,7 @@ from finetune.training.losses import caption_losses
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
 from metrics.common.tables import WideTable, print_tables
+from metrics.photos.reading import load_photo
 
 DTYPES = get_args(Model.model_fields["dtype"].annotation)
 Facts = dict[str, str]
@@ -37,7 +37,7 @@ def check_model(model: str, photo: Path | None, dtype: str) -> None:
     adapters gets a gradient, or there is not enough memory.
     """
     drawing, caption = _drawing(0)
-    image = load_image(photo) if photo else drawing
+    image = load_photo(photo) if photo else drawing
     config = _config(model, dtype)
     try:
         captioner, facts = _load(config)

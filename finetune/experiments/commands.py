@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train, with_limit
 from metrics.common.errors import user_errors
+from metrics.common.screen import say
 
 app = typer.Typer(rich_help_panel="Experiments")
 
@@ -36,7 +37,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, limit: Limit = Non
     check_recipe(loaded)
     check_scoring(loaded.scoring)
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
-    print(prepared.describe())
+    say(prepared.describe())
     estimated = memory.estimate(loaded)
     memory.show(estimated)
     show_disk(estimated.stored, prepared.whole)

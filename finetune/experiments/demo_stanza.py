@@ -1,21 +1,22 @@
 """Tiny Stanza models of the demo's own captions: tokenizer, tagger and lemmatizer, trained by Stanza's commands."""
 
 import json
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from finetune.experiments.demo_tagging import Word, captions, written
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
-from metrics.common.files import write_text
+from metrics.common.files import copy_together, write_text
+from metrics.common.ownership import Contents, refuse_foreign
 from metrics.common.processes import child_environment, python_module
 from metrics.measures.attributes.stanza_models import MODEL_FILES, load_pipeline
 
 Tagged = list[list[Word]]
 SEED = 1_000_004
+MADE = Contents({"made.json": '"command": "lookbook make-demo-stanza'}, record="made.json")
 DEV, HELD_OUT = 0.2, 0.4
 """Captions to choose the best step by, and to measure accuracy on, as shares of those trained on."""
 DAMAGED = 0.4
@@ -42,12 +43,12 @@ def make_demo_stanza(out: Path, count: int, steps: int) -> Path:
     give the same weights.
 
     Raises:
-        UserError: if a training fails, with the end of its output.
+        UserError: if a training fails, with the end of its output, and if `out` holds what is not ours.
     """
+    refuse_foreign(out, MADE)
     versions = {name: version(name) for name in ("stanza", "torch")}
     drawn = captions(count + round(DEV * count), SEED, DAMAGED)
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+    with temporary_folder() as work:
         _write_texts(work, drawn[:count], drawn[count:])
         _train(work, steps)
         write_text(work / "resources.json", json.dumps(RESOURCES))
@@ -57,10 +58,8 @@ def make_demo_stanza(out: Path, count: int, steps: int) -> Path:
             "accuracy": _held_out_accuracy(work, drawn, round(HELD_OUT * count)),
             "versions": versions,
         }
-        write_text(work / "made.json", json.dumps(made, indent=1) + "\n")
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (*MODEL_FILES.values(), "resources.json", "made.json"):
-            shutil.copyfile(work / name, out / name)
+        write_text(work / MADE.record, json.dumps(made, indent=1) + "\n")
+        copy_together(work, out, (*MODEL_FILES.values(), "resources.json", MADE.record))
     return out
 
 

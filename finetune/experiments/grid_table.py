@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.experiments.grid_cells import GridCell
-from metrics.common.files import write_text
+from metrics.common.files import all_or_none, make_folder, write_text
 from metrics.common.formatting import figure
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
@@ -35,12 +35,13 @@ def write_comparison(cells: Sequence[GridCell], reports: Mapping[str, Report], o
 
     `reports` has `report.json` of every finished run by the title of its cell; what is missing is shown as a dash.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     comparison = compare(cells, reports)
-    write_text(out / f"{NAME}.json", json.dumps(comparison, ensure_ascii=False, indent=1) + "\n")
     filters: dict[str, Callable[..., Any]] = {"lines": lines, "unseen_lines": unseen_lines}
-    for form in ("md", "html"):
-        write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", comparison, "finetune", filters))
+    with all_or_none():
+        write_text(out / f"{NAME}.json", json.dumps(comparison, ensure_ascii=False, indent=1) + "\n")
+        for form in ("md", "html"):
+            write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", comparison, "finetune", filters))
     return comparison
 
 

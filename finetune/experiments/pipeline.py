@@ -20,7 +20,7 @@ from finetune.data.mixture import prepare_all
 from finetune.data.preparation import Prepared, write_tables
 from finetune.experiments.scoring_models import check_scoring, is_complete, measures_of, prepare_scoring
 from finetune.runs.captioning_system import load_system
-from finetune.runs.claim import claim_output, is_finished, recipe_values
+from finetune.runs.claim import claim_output, is_finished, own_output, recipe_values
 from finetune.runs.folder import RunFolder
 from finetune.runs.processes import call, locked
 from finetune.training.preflight import check_recipe, check_splits
@@ -43,6 +43,7 @@ def run(recipe: Recipe, path: Path, overrides: Sequence[str]) -> list[Path]:
     check_recipe(recipe)
     check_scoring(recipe.scoring)
     check_lookup(recipe)
+    own_output(recipe)
     with locked(recipe.output):
         trained = is_finished(recipe, resume=True)
         parts = _begin(recipe)

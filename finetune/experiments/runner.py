@@ -10,7 +10,9 @@ from finetune.experiments.cells import Cell, CellErrors
 from finetune.runs.processes import call
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
+from metrics.common.ownership import Contents, claim_folder
 from metrics.common.processes import child_environment, python_module
+from metrics.common.screen import say
 
 AnyCell = TypeVar("AnyCell", bound=Cell)
 
@@ -53,10 +55,12 @@ class Experiment(ABC, Generic[AnyCell]):
     def run(self, cells: Sequence[AnyCell] | None = None) -> Path:
         """Run what is unfinished of the cells (of all of them by default), one after the other, and return the table.
 
-        Raises `UserError` with the errors of all cells before any runs, and if a cell fails.
+        Raises `UserError` with the errors of all cells before any runs, if the folder of the table is not ours, and if
+        a cell fails.
         """
         chosen = self.cells if cells is None else cells
         self._check_all(chosen)
+        claim_folder(self.table.parent, self._contents(), "choose another output")
         self.write_table()
         for number, cell in enumerate(chosen, 1):
             self._finish(cell, f"[{number}/{len(chosen)}] {cell.title}")
@@ -68,6 +72,14 @@ class Experiment(ABC, Generic[AnyCell]):
             raise UserError(f"{len(self.failed)} cell(s) failed, the first is {first}: {message}")
         return self.table
 
+    def _contents(self) -> Contents:
+        """The tables, and the folders of cells beside them."""
+        folder, name = self.table.parent, self.table.stem
+        outputs = [cell.recipe.output for cell in self.cells if folder in cell.recipe.output.parents]
+        inside = dict.fromkeys((output.relative_to(folder).parts[0] for output in outputs), "")
+        tables = {f"{name}.json": '"lookbook": ', f"{name}.md": "Lookbook", f"{name}.html": "Lookbook"}
+        return Contents(tables | inside, record=f"{name}.json")
+
     def _check_all(self, cells: Sequence[AnyCell]) -> None:
         errors = CellErrors(self.source)
         for cell in cells:
@@ -78,9 +90,9 @@ class Experiment(ABC, Generic[AnyCell]):
 
     def _finish(self, cell: AnyCell, name: str) -> None:
         if self.is_finished(cell):
-            print(f"{name}: finished already", flush=True)
+            say(f"{name}: finished already")
             return
-        print(f"{name}: {cell.recipe_path} into {cell.recipe.output}", flush=True)
+        say(f"{name}: {cell.recipe_path} into {cell.recipe.output}")
         started = time.perf_counter()
         try:
             self.run_cell(cell)
@@ -92,7 +104,7 @@ class Experiment(ABC, Generic[AnyCell]):
             self.failed[cell.title] = str(error)
             print(f"{name}: {error}", flush=True)
         else:
-            print(f"{name}: {duration(time.perf_counter() - started)}", flush=True)
+            say(f"{name}: {duration(time.perf_counter() - started)}")
 
 
 def run_in_own_process(cell: Cell) -> None:

@@ -13,6 +13,7 @@ from finetune.runs.folder import RunFolder
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
+from metrics.common.screen import say
 from metrics.measures.attributes.make_vocabulary import make_vocabulary
 from metrics.measures.attributes.stanza_models import require
 from metrics.measures.attributes.vocabulary import MINIMUM
@@ -45,7 +46,7 @@ def prepare_scoring(scoring: Scoring, folder: RunFolder) -> None:
         own = folder.path / ATTRIBUTES
         given = _write_attributes(train, own) if scoring.attributes == "catalogue" else scoring.attributes
         captions = None if given else train
-        print(make_vocabulary(captions, given, stanza_folder(scoring.stanza), MINIMUM, folder.path / VOCABULARY))
+        say(make_vocabulary(captions, given, stanza_folder(scoring.stanza), MINIMUM, folder.path / VOCABULARY))
     if scoring.classifier:
         out = classifier_folder(scoring.classifier, folder)
         train_classifier(train, validation, out, _settings(scoring.classifier), test)

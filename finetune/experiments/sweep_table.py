@@ -9,7 +9,7 @@ from finetune.config.recipe import Recipe
 from finetune.runs.folder import RunFolder
 from finetune.runs.training_record import read_training
 from finetune.training.caption_evaluation_page import SCORES
-from metrics.common.files import make_folder, read_json_object, write_text
+from metrics.common.files import all_or_none, make_folder, read_json_object, write_text
 from metrics.common.formatting import cell, duration, figure, times_100
 from metrics.common.measure_names import ORDER
 from metrics.common.tables import WideTable, print_tables
@@ -55,8 +55,9 @@ def write_table(recipe: str, best: str, rows: Sequence[Row], out: Path) -> dict[
     make_folder(out)
     ordered = sorted(rows, key=lambda row: _place(row, best))
     table = {"recipe": recipe, "best": best, "lookbook": installed_version(), "cells": ordered}
-    write_text(out / f"{NAME}.json", json.dumps(table, ensure_ascii=False, indent=1) + "\n")
-    write_text(out / f"{NAME}.md", _markdown(table))
+    with all_or_none():
+        write_text(out / f"{NAME}.json", json.dumps(table, ensure_ascii=False, indent=1) + "\n")
+        write_text(out / f"{NAME}.md", _markdown(table))
     return table
 
 

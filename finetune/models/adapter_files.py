@@ -15,15 +15,17 @@ from safetensors.torch import load_file
 
 from finetune.config.packaged import DEMO
 from finetune.config.recipe import Lora, Model, Tune
+from finetune.models.adapter_patterns import refuse_slow_patterns
 from finetune.models.adapters import PEFT_PREFIX, tuned_towers
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.loading import REPAIR, base_name, first_line, refuse_damaged, refuse_not_finite, split_revision
-from metrics.common.errors import UserError
+from finetune.models.loading import REPAIR, base_name, refuse_damaged, refuse_not_finite, split_revision
+from metrics.common.errors import UserError, first_line
 from metrics.common.files import read_json_object, sha256, write_text
+from metrics.encoders.safe_loading import no_pickles
 
 MODEL_FOLDER = "model"
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
 
 def adapter_folder(source: str) -> Path:
@@ -38,13 +40,20 @@ def adapter_folder(source: str) -> Path:
         folder = folder / MODEL_FOLDER
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            whole = "; it holds a whole model, which --model loads" if any(folder.glob("model*.safe*")) else ""
-            raise UserError(f"adapter {source}: does not load: no {name} in {folder}{whole}")
+            raise UserError(f"adapter {source}: does not load: no {name} in {folder}{_what_it_holds(folder)}")
     _read_config(folder)
     refuse_damaged(folder / WEIGHTS)
     with safe_open(folder / WEIGHTS, "pt") as file:
         refuse_not_finite(folder / WEIGHTS, ((name, file.get_tensor(name)) for name in file.keys()))  # noqa: SIM118
     return folder
+
+
+def _what_it_holds(folder: Path) -> str:
+    """Why a folder has no adapter that loads, if it shows."""
+    if any(folder.glob("model*.safe*")):
+        return "; it holds a whole model, which --model loads"
+    pickled = (folder / PICKLED).is_file()
+    return f"; {PICKLED} is pickled, which is not loaded: save the adapter as safetensors" if pickled else ""
 
 
 def run_of(folder: Path) -> Path:
@@ -79,12 +88,14 @@ def load_adapter(captioner: Captioner, source: str) -> str:
     folder = adapter_folder(source)
     _note_other_base(captioner, source, folder)
     model = captioner.model
+    refuse_slow_patterns(_read_config(folder), (module for module, _ in model.named_modules()), f"adapter {source}")
     name = f"adapter{len(model.peft_config)}" if isinstance(model, PeftModel) else "default"
     try:
-        if isinstance(model, PeftModel):
-            model.load_adapter(str(folder), name, is_trainable=False)
-        else:
-            captioner.model = PeftModel.from_pretrained(model, str(folder), name).eval()
+        with no_pickles():
+            if isinstance(model, PeftModel):
+                model.load_adapter(str(folder), name, is_trainable=False)
+            else:
+                captioner.model = PeftModel.from_pretrained(model, str(folder), name).eval()
         _refuse_other_layers(captioner.model, folder, name)
     except torch.OutOfMemoryError:
         raise
@@ -144,8 +155,10 @@ def _differences(model: Model, tune: Tune, lora: Lora, folder: Path) -> list[str
     config = _read_config(folder)
     bases = str(config.get("base_model_name_or_path")), model.base
     tuned = {tower for tower, how in tune if how != "frozen"}
+    revision = config.get("revision") or model.revision  # adapters of earlier versions do not name it
     pairs = {
         "base": bases if base_name(bases[0]) != base_name(bases[1]) else ("", ""),
+        "model.revision": (revision, model.revision),
         "lora.rank": (config.get("r"), lora.rank),
         "lora.alpha": (config.get("lora_alpha"), lora.alpha),
         "lora.rslora": (config.get("use_rslora"), lora.rslora),

@@ -14,8 +14,10 @@ PEFT_PREFIX = "base_model.model."
 ParameterCounts = dict[str, dict[str, int]]
 
 
-def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
+def attach(captioner: Captioner, tune: Tune, lora: Lora, revision: str | None = None) -> None:
     """Freeze the captioner's model, then make trainable what `tune` sets for each tower.
+
+    `revision`: the base's on the Hub, which the adapter's configuration names, so that PEFT loads that one.
 
     If one tower has LoRA, fully tuned towers become PEFT's `modules_to_save`, so that one PEFT adapter carries all;
     an adapter holds modules only, so the query tokens of a fully tuned connector then stay as they are.
@@ -24,7 +26,8 @@ def attach(captioner: Captioner, tune: Tune, lora: Lora) -> None:
     adapted, full = tuned_towers(tune)
     captioner.model.requires_grad_(False)
     if adapted:
-        captioner.model = get_peft_model(captioner.model, _lora_config(captioner, adapted, full, lora))
+        wanted = _lora_config(captioner, adapted, full, lora)
+        captioner.model = get_peft_model(captioner.model, wanted, revision=revision)
     else:
         for name, parameter in captioner.model.named_parameters():
             parameter.requires_grad = captioner.tower_of(name) in full
@@ -99,9 +102,3 @@ def count_parameters(captioner: Captioner) -> ParameterCounts:
         tower["total"] += numel(parameter)
         tower["trainable"] += numel(parameter) * parameter.requires_grad
     return counts
-
-
-def describe(counts: ParameterCounts) -> str:
-    """A line per tower."""
-    lines = [f"  {tower:<10}{n['total']:>15,} parameters{n['trainable']:>15,} trained" for tower, n in counts.items()]
-    return "\n".join(lines)

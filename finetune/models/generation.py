@@ -3,11 +3,14 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from PIL import Image
+from transformers import GenerationConfig
 
+from finetune.config.errors import parse
 from finetune.config.recipe import Decoding
 from finetune.models.families.base import Captioner
 from finetune.models.loading import is_sharded
@@ -56,15 +59,7 @@ def _generate_batch(
     inputs = _to_device(captioner, captioner.checked_inputs(images, prompts))
     check_length(decoding, captioner.context - inputs["input_ids"].shape[1])
     output = captioner.model.generate(
-        **inputs,
-        do_sample=False,
-        num_beams=decoding.beams,
-        repetition_penalty=decoding.repetition_penalty,
-        max_new_tokens=decoding.max_new_tokens,
-        eos_token_id=captioner.stop_token_id,
-        pad_token_id=captioner.tokenizer.pad_token_id,
-        return_dict_in_generate=True,
-        output_logits=True,
+        **inputs, **_options(captioner, decoding), return_dict_in_generate=True, output_logits=True
     )
     beams = output.beam_indices if decoding.beams > 1 else None
     scores = captioner.generator.compute_transition_scores(
@@ -77,6 +72,37 @@ def _generate_batch(
         )
     new = output.sequences[:, -scores.shape[1] :]
     return [_caption_of(captioner, ids, row) for ids, row in zip(new.tolist(), scores.tolist(), strict=True)]
+
+
+def carry_decoding(captioner: Captioner, decoding: Decoding) -> None:
+    """Let the model's `generation_config.json` say how it writes captions, for those who load it without Lookbook."""
+    captioner.bare_model.generation_config = GenerationConfig(**_options(captioner, decoding))
+
+
+def carried_decoding(captioner: Captioner) -> Decoding:
+    """How the model's `generation_config.json` says that it writes captions; the defaults for what it leaves open.
+
+    Raises `UserError` if it says something impossible.
+    """
+    config = captioner.bare_model.generation_config
+    said = {
+        "beams": config.num_beams,
+        "repetition_penalty": config.repetition_penalty,
+        "max_new_tokens": config.max_new_tokens,
+    }
+    given = {key: value for key, value in said.items() if value is not None}
+    return parse(Decoding, given, f"{captioner.bare_model.config.name_or_path}: generation_config.json")
+
+
+def _options(captioner: Captioner, decoding: Decoding) -> dict[str, Any]:
+    return {
+        "do_sample": False,
+        "num_beams": decoding.beams,
+        "repetition_penalty": decoding.repetition_penalty,
+        "max_new_tokens": decoding.max_new_tokens,
+        "eos_token_id": captioner.stop_token_id,
+        "pad_token_id": captioner.tokenizer.pad_token_id,
+    }
 
 
 def _to_device(captioner: Captioner, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

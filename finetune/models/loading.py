@@ -10,14 +10,15 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from huggingface_hub import hf_hub_download, logging, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from finetune.config.packaged import DEMO, base_folder, is_demo_base
 from finetune.config.recipe import Model
 from finetune.models import quantization
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, first_line
 from metrics.common.files import read_json_object
+from metrics.encoders.safe_loading import load_model, load_part
 
 REPAIR = "copy it again from where it came, or train again"
 
@@ -47,31 +48,32 @@ def load_pretrained(
     check_precision(config)
     quantization.check_installed(config)
     device = device or default_device()
-    source = {"revision": config.revision} if config.revision else {}
-    processor = _load_processor(config, processor_class, source)
+    processor = _load_processor(config, processor_class)
     try:
-        model, report = model_class.from_pretrained(
+        model, missing = load_model(
+            model_class,
             base_folder(config.base),
+            config.revision,
             dtype=getattr(torch, config.dtype),
             attn_implementation=config.attention,
-            use_safetensors=True,
-            output_loading_info=True,
             **quantization.loading_options(config, unquantized, device),
-            **source,
         )
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"{config.base}: out of memory while loading it ({first_line(error)}); set model.quantization: nf4 or "
             "model.dtype: bfloat16, or use a larger device"
         ) from error
+    except UserError:
+        raise
     except Exception as error:  # transformers checks no types in the files that it reads
-        for path in sorted(_local_folder(config).glob("*.safetensors")):
+        folder = local_folder(config)
+        for path in sorted(folder.glob("*.safetensors")) if folder else ():
             refuse_damaged(path)
         raise UserError(f"{config.base}: cannot load this model: {first_line(error)}") from error
-    if report["missing_keys"]:
+    if missing:
         raise UserError(
-            f"{config.base}: the weights lack {len(report['missing_keys'])} tensors of {model_class.__name__}, "
-            f"for example {min(report['missing_keys'])}: the folder is incomplete or of another model"
+            f"{config.base}: the weights lack {len(missing)} tensors of {model_class.__name__}, for example "
+            f"{missing[0]}: the folder is incomplete or of another model"
         )
     refuse_not_finite(config.base, model.named_parameters())
     if config.quantization is None:
@@ -80,9 +82,11 @@ def load_pretrained(
     return model.eval(), processor
 
 
-def _load_processor(config: Model, processor_class: Any, source: dict[str, str]) -> Any:
+def _load_processor(config: Model, processor_class: Any) -> Any:
     try:
-        return processor_class.from_pretrained(base_folder(config.base), **source)
+        return load_part(processor_class, base_folder(config.base), config.revision)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(
             f"{config.base}: expected a processor (tokenizer and image processor) beside the weights, and it does not "
@@ -90,12 +94,15 @@ def _load_processor(config: Model, processor_class: Any, source: dict[str, str])
         ) from error
 
 
-def _local_folder(model: Model) -> Path:
-    """The folder of a base that was loaded or fetched."""
+def local_folder(model: Model) -> Path | None:
+    """The folder of a base that was loaded: itself, or its files in the Hub's cache; None if they are not there."""
     folder = Path(base_folder(model.base))
     if folder.exists():
         return folder
-    return Path(snapshot_download(model.base, revision=model.revision, local_files_only=True))
+    try:
+        return Path(snapshot_download(model.base, revision=model.revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
 
 
 def refuse_damaged(path: Path) -> None:
@@ -182,8 +189,3 @@ def split_revision(source: str) -> tuple[str, str | None]:
     """The Hub id and the revision of `owner/name@revision`; anything else is only a name."""
     match = re.fullmatch(r"([^/@\s]+/[^/@\s]+)@(\S+)", source)
     return (match[1], match[2]) if match and not Path(source).exists() else (source, None)
-
-
-def first_line(error: BaseException) -> str:
-    """An error of a library in one line."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from finetune.config.recipe import FamilyName, Tiny
 from finetune.models.families import captioner_class
+from finetune.models.processor_files import save_processor
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, read_json_object, write_text
 
@@ -37,7 +38,7 @@ def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Pat
             model.save_pretrained(draft)
         except SafetensorError as error:  # its way to report a full disk
             raise UserError(f"cannot write {folder}: {error}") from error
-        processor.save_pretrained(draft)
+        save_processor(processor, draft)
         write_text(draft / MARK, json.dumps(mark, indent=1))
 
 

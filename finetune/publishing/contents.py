@@ -1,7 +1,6 @@
 """The files of a run that go to the Hub: weights, processor, recipe, record and card; no secrets, no local paths."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,22 +11,20 @@ import yaml
 from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
+from finetune.models.processor_files import PHOTO_SETTINGS, PROCESSOR_FILES, TOKENIZER_FILES, VOCABULARIES
 from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
 from finetune.runs.training_record import read_training, trained_recipe
 from metrics.common.errors import UserError
 from metrics.common.files import one_line, read_bytes, read_json_object, sha256
+from metrics.common.secrets import secrets
 from metrics.records.run import TrainingRecord
 
-ADAPTER, WEIGHTS = "adapter_config.json", "*.safetensors"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-MARK = "merged.json"
+ADAPTER, ADAPTER_WEIGHTS, MARK = "adapter_config.json", "adapter_model.safetensors", "merged.json"
 CARD, RECIPE, RECORD = "README.md", "recipe.yaml", "training.json"
-VOCABULARIES = ("tokenizer.json", "vocab.json", "merges.txt")
-PROCESSORS = ("processor_config.json", "preprocessor_config.json")
-SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt")
-SECRET = re.compile(r"TOKEN|API_?KEY|SECRET|PASSWORD")
-SHORTEST_SECRET = 8
+# What we and transformers write into the folder of a model: nothing else is ever sent.
+WHOLE_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+OF_WHOLE = ("config.json", "generation_config.json", "model.safetensors.index.json", MARK)
 NEEDED = ("versions", "hardware", "parameters", "loss_history")  # of a run's record, for its card
 RECIPE_HEAD = "# As it was run by Lookbook {lookbook}; the paths of folders are shortened to their names.\n"
 Content = Path | bytes
@@ -87,11 +84,15 @@ def _check_model(trained: Trained) -> None:
     folder = trained.folder
     if trained.kind == "adapter" and not (folder / ADAPTER).is_file():
         raise UserError(f"{folder}: no {ADAPTER} there, though the run trained an adapter; train again")
-    weights = sorted(folder.glob(WEIGHTS))
+    if folder.is_symlink():
+        raise UserError(f"{folder}: a symbolic link, through which nothing is sent; put the folder itself there")
+    published = _published(trained)
+    weights = [path for path in published if path.suffix == ".safetensors"]
     if not weights:
-        raise UserError(f"{folder}: no {WEIGHTS} there; expected the model folder of a run, or a merged model")
-    if not any((folder / name).is_file() for name in PROCESSORS):
-        raise UserError(f"{folder}: the processor is missing: no {PROCESSORS[0]} there; train or merge again")
+        named = ADAPTER_WEIGHTS if trained.kind == "adapter" else "model*.safetensors"
+        raise UserError(f"{folder}: no {named} there; expected the model folder of a run, or a merged model")
+    if not {path.name for path in published}.intersection(PHOTO_SETTINGS):
+        raise UserError(f"{folder}: the processor is missing: no {PHOTO_SETTINGS[0]} there; train or merge again")
     for path in weights:
         try:
             with safe_open(path, "np"):
@@ -126,15 +127,15 @@ def publication(trained: Trained, card: str) -> dict[str, Content]:
     head = RECIPE_HEAD.format(lookbook=record["versions"].get("lookbook", "of an unknown version"))
     recipe = head + yaml.safe_dump(record["recipe"], sort_keys=False, allow_unicode=True)
     files: dict[str, Content] = {CARD: card.encode(), RECIPE: recipe.encode(), RECORD: _json(record)}
-    files |= {path.name: _cleaned(path) for path in _published(trained.folder)}
+    files |= {path.name: _cleaned(path) for path in _published(trained)}
     _refuse_private(trained, files)
     return dict(sorted(files.items()))
 
 
-def left_out(folder: Path) -> list[str]:
-    """Files of a model's folder that are not published: whatever is not weights, processor or settings."""
-    published = set(_published(folder))
-    return sorted(path.name for path in folder.iterdir() if path not in published and path.name != CARD)
+def left_out(trained: Trained) -> list[str]:
+    """What is in the model's folder and is not published: files that we do not know, folders, symbolic links."""
+    others = set(trained.folder.iterdir()) - {*_published(trained), trained.folder / CARD}
+    return sorted(f"{path.name} (a symbolic link)" if path.is_symlink() else path.name for path in others)
 
 
 def public(value: Any) -> Any:
@@ -152,8 +153,18 @@ def _is_local_path(text: str) -> bool:
     return PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute() or text.startswith("~")
 
 
-def _published(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in SUFFIXES)
+def _published(trained: Trained) -> list[Path]:
+    """The model's own files, each by a name that we or transformers give."""
+    files = (path for path in trained.folder.iterdir() if path.is_file() and not path.is_symlink())
+    return sorted(path for path in files if _is_known(path.name, trained.kind))
+
+
+def _is_known(name: str, kind: str) -> bool:
+    if name in (*TOKENIZER_FILES, *PROCESSOR_FILES):
+        return True
+    if kind == "adapter":
+        return name in (ADAPTER, ADAPTER_WEIGHTS)
+    return name in OF_WHOLE or WHOLE_WEIGHTS.fullmatch(name) is not None
 
 
 def _cleaned(path: Path) -> Content:
@@ -170,9 +181,7 @@ def _json(value: Any) -> bytes:
 
 def _refuse_private(trained: Trained, files: Mapping[str, Content]) -> None:
     """The last check of what leaves this machine."""
-    private = {
-        what: re.compile(re.escape(text.encode()) + rb"(?![\w.-])") for what, text in _private(trained.run).items()
-    }
+    private = _private(trained.run)
     readable = {name: content for name, content in files.items() if not name.endswith(".safetensors")}
     for name in readable.keys() - set(VOCABULARIES):
         content = readable[name]
@@ -182,10 +191,11 @@ def _refuse_private(trained: Trained, files: Mapping[str, Content]) -> None:
                 raise UserError(f"{name}: contains {what}; nothing was sent. Remove it there and start again")
 
 
-def _private(run: Path) -> dict[str, str]:
-    """Texts that must not leave this machine, by what they are."""
-    named = {f"the secret in ${name}": value for name, value in os.environ.items() if SECRET.search(name.upper())}
-    secrets = {what: text for what, text in named.items() if len(text) >= SHORTEST_SECRET}
+def _private(run: Path) -> dict[str, re.Pattern[bytes]]:
+    """Patterns of texts that must not leave this machine, by what they are; places match as whole paths."""
+    hidden = {f"the secret in ${name}": value for name, value in secrets().items()}
+    hidden |= {"the Hub's token": get_token() or ""}
     places = {"the path of the home folder": str(Path.home()), "the path of the run": str(run.resolve())}
-    everything = secrets | places | {"the Hub's token": get_token() or ""}
-    return {what: text for what, text in everything.items() if text not in ("", "/")}
+    patterns = {what: re.escape(text.encode()) for what, text in hidden.items() if text}
+    patterns |= {what: re.escape(text.encode()) + rb"(?![\w.-])" for what, text in places.items() if text != "/"}
+    return {what: re.compile(pattern) for what, pattern in patterns.items()}

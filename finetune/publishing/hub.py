@@ -18,7 +18,6 @@ from finetune.publishing.contents import (
     MARK,
     RECIPE,
     RECORD,
-    WEIGHTS,
     Content,
     left_out,
     publication,
@@ -27,11 +26,12 @@ from finetune.publishing.contents import (
 from finetune.publishing.model_card import write_card
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
+from metrics.common.ownership import refuse_other
 
 WAITS = (1, 2, 4)
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 HARMLESS = (".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", CARD)
-REPLACED = (WEIGHTS, "*.safetensors.index.json", ADAPTER, "config.json", "generation_config.json", MARK)
+REPLACED = ("*.safetensors", "*.safetensors.index.json", ADAPTER, "config.json", "generation_config.json", MARK)
 TOKENS = "https://huggingface.co/settings/tokens"
 CARD_FILE = "model-card.md"
 Result = TypeVar("Result")
@@ -51,12 +51,13 @@ def push(run: Path, repo: str, *, private: bool = False, model: Path | None = No
     hub = None if dry_run else Hub(repo)
     card = write_card(trained, repo)
     files = publication(trained, card)
-    for name in left_out(trained.folder):
+    for name in left_out(trained):
         print(f"left out: {name}")
     if hub:
         message = f"{trained.kind} trained by Lookbook {trained.record.versions['lookbook']}"
         print(hub.publish(files, private, message))
     else:
+        refuse_other(run / CARD_FILE, "by Lookbook", "model card that Lookbook wrote", "name to it")
         write_text(run / CARD_FILE, card)
         print(_listed(files), f"{run / CARD_FILE}: the card; nothing was sent", sep="\n")
 

@@ -15,7 +15,9 @@ from finetune.models.adapter_files import WEIGHTS, load_adapter
 from finetune.models.adapters import count_parameters
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.generation import generate
+from finetune.models.generation import carry_decoding, generate
+from finetune.models.loading import local_folder
+from finetune.models.processor_files import save_processor
 from finetune.publishing.contents import ADAPTER, MARK, public
 from finetune.runs.captioning_system import load_system
 from finetune.runs.folder import RunFolder
@@ -23,9 +25,10 @@ from finetune.runs.training_record import read_training, trained_recipe
 from finetune.training.collator import CaptionCollator
 from finetune.training.losses import caption_losses
 from finetune.training.preflight import check_disk
+from metrics.common.drafts import remove_dead
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, sha256, write_text
-from metrics.common.images import to_rgb
+from metrics.photos.colours import to_rgb
 
 PHOTOS = 8
 DTYPES = get_args(Model.model_fields["dtype"].annotation)
@@ -63,7 +66,8 @@ def merge(run: Path, out: Path, dtype: str | None = None) -> Comparison:
     before = _answers(captioner, recipe.prompt, recipe.decoding, rows)
     _merge_adapter(captioner, run, recipe.model, getattr(torch, dtype))
     with atomic_folder(out) as draft:
-        _save(captioner, draft, out)
+        carry_decoding(captioner, recipe.decoding)
+        _save(captioner, recipe.model, draft, out)
         del captioner  # the merged model needs its memory
         after = _answers(_load_merged(recipe.model, draft, dtype), recipe.prompt, recipe.decoding, rows)
         comparison = _compared(dtype, before, after)
@@ -95,6 +99,7 @@ def _check(out: Path, dtype: str) -> None:
         raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out}: exists and is not empty; give a new folder")
+    remove_dead(out.parent)  # a draft is as large as the model: before the disk is looked at
 
 
 def _merge_adapter(captioner: Captioner, run: Path, model: Model, dtype: torch.dtype) -> None:
@@ -114,12 +119,12 @@ def _merge_adapter(captioner: Captioner, run: Path, model: Model, dtype: torch.d
     captioner.model = merged
 
 
-def _save(captioner: Captioner, draft: Path, out: Path) -> None:
+def _save(captioner: Captioner, model: Model, draft: Path, out: Path) -> None:
     try:
         captioner.model.save_pretrained(draft)
     except SafetensorError as error:
         raise UserError(f"cannot write {out}: {error}") from error
-    captioner.processor.save_pretrained(draft)
+    save_processor(captioner.processor, draft, local_folder(model))
 
 
 def _weights(captioner: Captioner) -> int:

@@ -20,8 +20,21 @@ from metrics.common.templates import render
 from metrics.records.json_reader import JsonReader
 from metrics.records.run import TrainingRecord
 
-TASK = "image-to-text"
+TASK = "image-text-to-text"  # the pipeline of transformers 5 that loads these models
 OWN_LICENCE = "other"
+# Measures by the names that the Hub lists metrics under; the names of the paper and the signatures say which variant.
+HUB_METRICS = {
+    "METEOR": "meteor",
+    "ROUGE-L": "rouge",
+    "CIDEr": "cider",
+    "SPICE": "spice",
+    "MAP": "precision",
+    "MAR": "recall",
+    "Attr-F1": "f1",
+    "Acc": "accuracy",
+    "CLIPScore": "clip_score",
+    "RefCLIPScore": "clip_score",
+} | dict.fromkeys(("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"), "bleu")
 
 
 @dataclass(frozen=True)
@@ -194,7 +207,7 @@ def _metadata(
         datasets=[part.section["dataset"] for part in scored if part.section.get("dataset")] or None,
         library_name="peft" if trained.kind == "adapter" else "transformers",
         pipeline_tag=TASK,
-        language="en",
+        language=trained.recipe.get("language", "en"),
         license=licence if free else OWN_LICENCE,
         license_name=None if free else "see-terms-below",
         tags=["image-captioning", "fashion", "lookbook", trained.recipe["model"]["family"]],
@@ -205,17 +218,18 @@ def _metadata(
 
 
 def _results(scored: Scored) -> list[EvalResult]:
-    """Every measure on every slice, x100 as papers print it, with interval and signature."""
+    """Every measure on every slice, x100 as papers print it, with interval and signature: one block a catalogue."""
     return [
         EvalResult(
             task_type=TASK,
             task_name="Image captioning",
             dataset_type=re.sub(r"[^a-z0-9]+", "-", scored.title.lower()).strip("-"),
             dataset_name=scored.title,
-            dataset_config=part,
+            dataset_config=scored.name,
             dataset_split="test",
-            metric_type=measure.lower(),
-            metric_name=measure,
+            metric_type=HUB_METRICS.get(measure, measure.lower()),
+            metric_name=measure if part == "all" else f"{measure}, {part} captions",
+            metric_config=part,
             metric_value=_x100(score["value"]),
             metric_args={
                 "signature": score["signature"],

@@ -9,6 +9,7 @@ from finetune.config.recipe import Decoding, Model, Recipe
 from finetune.models.adapter_files import CONFIG, adapter_folder, load_adapter, run_of
 from finetune.models.families import captioner_class, family_of
 from finetune.models.families.base import Captioner
+from finetune.models.generation import carried_decoding
 from finetune.models.loading import split_revision
 from finetune.runs.claim import read_claim
 from finetune.runs.folder import RunFolder
@@ -39,7 +40,8 @@ def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> Capti
     """Load a run's folder, or a base model (folder or `owner/name[@revision]`) with an adapter or without.
 
     A run brings its own model and prompt, and takes decoding from `recipe` if there is one; a base model takes
-    everything from `recipe`. Raises `UserError` if a run's prompt is not the recipe's.
+    everything from `recipe`, without one decoding from its `generation_config.json`. Raises `UserError` if a run's
+    prompt is not the recipe's.
     """
     return next(load_systems(model, [adapter] if adapter else [], recipe))
 
@@ -76,7 +78,7 @@ def _bare_system(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     if recipe and recipe.prompt not in (None, prompt):
         raise UserError(f"{base}: trained with prompt={prompt!r}, but the recipe has {recipe.prompt!r}")
     decoder = recipe or source
-    decoding = decoder.decoding if decoder else Decoding()
+    decoding = decoder.decoding if decoder else carried_decoding(captioner)
     trained_on = run.trained_on if training else None
     return CaptioningSystem(captioner, prompt, decoding, config, None, training, trained_on), own_adapter
 

@@ -2,21 +2,23 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from finetune.config.history import with_current_names, with_old_values
 from finetune.config.recipe import Recipe, load_recipe, parse_recipe
-from finetune.runs.folder import RunFolder
+from finetune.runs.folder import PREPARED, RunFolder
 from finetune.runs.training_record import read_training
 from metrics.common.errors import UserError
 from metrics.common.files import read_json_object, write_text
+from metrics.common.ownership import Contents, claim_folder, is_ours, refuse_foreign
 from metrics.records.json_reader import JsonReader
 
 START = "init_from"
-# What is written and scored may change after training, and micro-batches are chosen by the memory there is.
-_NOT_IDENTITY = ("decoding", "baselines", "scoring", "training.micro_batch_size")
+_OTHER = "choose another output=..."
+# What is written, scored and published may change after training, and micro-batches are chosen by the memory there is.
+_NOT_IDENTITY = ("language", "decoding", "baselines", "scoring", "training.micro_batch_size")
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ def as_begun(recipe: Recipe) -> Recipe:
 def is_finished(recipe: Recipe, *, resume: bool) -> bool:
     """Whether the recipe's output holds its finished training.
 
-    Raises `UserError` if the output holds a run of another recipe, or (unless `resume`) any run, or if the record of
-    its training is damaged.
+    Raises `UserError` if the output holds a run of another recipe, what is not ours, or (unless `resume`) any run, or
+    if the record of its training is damaged.
     """
     folder, claim = RunFolder(recipe.output), read_claim(recipe.output)
+    _refuse_foreign(recipe)
     if claim is not None:
         differing = _differing(_as_read_today(claim, folder), recipe_values(recipe))
         if differing:
@@ -66,9 +69,40 @@ def is_finished(recipe: Recipe, *, resume: bool) -> bool:
     return read_training(folder.path) is not None
 
 
+def own_output(recipe: Recipe) -> None:
+    """Mark the recipe's output as ours, before anything is written there; that of a begun run needs no mark.
+
+    Raises `UserError` if it holds what is not ours.
+    """
+    _refuse_foreign(recipe)
+    if not _has_begun(recipe.output):
+        claim_folder(recipe.output, _contents(recipe), _OTHER)
+
+
+def _has_begun(path: Path) -> bool:
+    """Whether a training that we began is in the folder, of which the claim may have been lost."""
+    return read_claim(path) is not None or is_ours(RunFolder(path).training, '"recipe": ')
+
+
+def _refuse_foreign(recipe: Recipe) -> None:
+    """Raise `UserError` if no training of ours has begun in the output, and anything in it is not ours."""
+    folder = RunFolder(recipe.output)
+    if not _has_begun(folder.path):
+        refuse_foreign(folder.path, _contents(recipe), _OTHER)
+        refuse_foreign(folder.model, Contents({}), _OTHER)
+        refuse_foreign(folder.checkpoints, Contents({".writing": ""}), _OTHER)
+
+
+def _contents(recipe: Recipe) -> Contents:
+    """What is in the output before the training: of several catalogues, a folder for each."""
+    folders = dict.fromkeys(recipe.catalogues, "") if len(recipe.catalogues) > 1 else {}
+    return replace(PREPARED, names={**PREPARED.names, **folders})
+
+
 def refuse_other_data(recipe: Recipe) -> None:
-    """Raise `UserError` if the output holds a run on other data, whose reference files must stay."""
+    """Raise `UserError` if the output is not ours, or holds a run on other data, whose reference files must stay."""
     claim = read_claim(recipe.output)
+    _refuse_foreign(recipe)
     if claim is None:
         return
     began = _as_read_today(claim, RunFolder(recipe.output))

@@ -3,6 +3,24 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from metrics.common.ownership import Contents
+
+# What is in the folder of a run before its training begins: of earlier versions, which wrote no mark, the files of
+# `prepare` and what was made of these, or the recipe of a run that was begun.
+PREPARED = Contents(
+    {
+        "recipe.json": '"catalogue": "',
+        "references-*.jsonl": '"references": ',
+        "items.parquet": '"role"',
+        "catalogue.json": '"categories": ',
+        "catalogue.md": "by Lookbook ",
+        "catalogue.html": "Lookbook catalogue card",
+        ".lock": "",
+    },
+    record="recipe.json",
+    beside=("baselines", "classifier", "vocabulary.json", "features", "purchases", "neighbours.parquet"),
+)
+
 
 @dataclass(frozen=True)
 class RunFolder:

@@ -9,6 +9,7 @@ from finetune.config.command_line import with_limit
 from finetune.config.recipe import Recipe
 from finetune.runs.claim import load_begun
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 
 DESCRIPTIONS = ("caption", "description", "text")  # what the column of a folder's metadata.csv may be called
 
@@ -39,19 +40,24 @@ def refuse_without_recipe(overrides: Sequence[str], catalogue: str | None) -> No
 
 
 def folder_section(folder: Path) -> CatalogueSection:
-    """A folder in H&M's layout, or any other with photos and perhaps a metadata.csv with a column of descriptions."""
+    """A folder in H&M's layout, or any other with photos and perhaps a metadata.csv with a column of descriptions.
+
+    Broken photos are left out, and named.
+    """
     if (folder / "articles.csv").is_file() and (folder / "images").is_dir():
-        return HM(catalogue="hm", folder=str(folder))
+        return HM(catalogue="hm", folder=str(folder), on_bad_image="skip")
     table = folder / "metadata.csv"
     others = [path.name for path in folder.glob("metadata.*") if path != table]
     if others and not table.is_file():
         raise UserError(f"{folder / others[0]}: name its columns in a recipe (data.columns), and give that")
     if not table.is_file():
-        return Folder(catalogue="folder", folder=str(folder))
-    return Folder(catalogue="folder", folder=str(folder), columns=Columns(caption=_descriptions(table)))
+        return Folder(catalogue="folder", folder=str(folder), on_bad_image="skip")
+    columns = Columns(caption=_descriptions(table))
+    return Folder(catalogue="folder", folder=str(folder), columns=columns, on_bad_image="skip")
 
 
 def _descriptions(table: Path) -> str:
+    refuse_special(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader(file), [])

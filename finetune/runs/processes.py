@@ -2,19 +2,22 @@
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 import psutil
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
-from filelock import FileLock, Timeout
 from torch.distributed import DistNetworkError
 
 from metrics.common.errors import UserError
+from metrics.common.locks import refusing_others
+from metrics.common.processes import end_with, identity, is_orphaned
+from metrics.common.screen import is_quiet, say
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,11 +26,12 @@ def call(command: Sequence[str], environment: Mapping[str, str] | None = None, *
     """Run a command to its end and return its exit code.
 
     A signal that ends us is passed on to the command, or to its children if it is a `launcher` that passes no signal
-    on. We wait until they have ended, since a training that continued would keep its folder locked.
+    on. We wait until they have ended, since a training that continued would keep its folder locked. What it makes is a
+    step of what was asked for, so that with --quiet its standard output is dropped.
     Raises `SystemExit` with 128 + the signal's number after such a signal.
     """
     received: list[int] = []
-    process = psutil.Popen(command, env=environment)
+    process = psutil.Popen(command, env=environment, stdout=subprocess.DEVNULL if is_quiet() else None)
 
     def pass_on(number: int) -> None:
         received.append(number)
@@ -44,10 +48,16 @@ def call(command: Sequence[str], environment: Mapping[str, str] | None = None, *
 
 @contextmanager
 def on_ending(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call `handle` with the number of each signal that would end us; signals that are ignored (nohup) stay ignored."""
+    """Call `handle` with the number of each signal that would end us; signals that are ignored (nohup) stay ignored.
+
+    What an orphan gets after a first signal is no second request to end.
+    """
+    received: list[int] = []
 
     def handler(number: int, _: FrameType | None) -> None:
-        handle(number)
+        if not (received and is_orphaned()):
+            received.append(number)
+            handle(number)
 
     ours = threading.current_thread() is threading.main_thread()
     caught = [number for number in ENDING if ours and signal.getsignal(number) != signal.SIG_IGN]
@@ -59,23 +69,20 @@ def on_ending(handle: Callable[[int], None]) -> Iterator[None]:
             signal.signal(number, former)
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Lock the run's folder. Raises `UserError` if another process has locked it."""
+def locked(folder: Path) -> AbstractContextManager[None]:
+    """Lock the run's folder for a block. Raises `UserError`, which names it, if another process has locked it."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"{folder}: another training or run is using this folder; wait for it, or stop it") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    what = f"{folder}: another training or run is using this folder"
+    return refusing_others(folder / ".lock", what, "wait for it, or stop it")
 
 
 def distributed() -> PartialState:
-    """This process among those that `accelerate launch` started. Raises `UserError` if they cannot connect."""
+    """This process among those that `accelerate launch` started, which end with it if it passes no signal on.
+
+    Raises `UserError` if they cannot connect.
+    """
+    if "ACCELERATE_MIXED_PRECISION" in os.environ:
+        end_with(identity(os.getppid()))
     try:
         state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # PartialState does not read it itself
     except DistNetworkError as error:
@@ -91,3 +98,9 @@ def distributed() -> PartialState:
             "ACCELERATE_USE_CPU=true, or use recipes/accelerate/cpu.yaml"
         )
     return state
+
+
+def say_once(text: str) -> None:
+    """What one of the processes says for all."""
+    if PartialState().is_main_process:
+        say(text)

@@ -4,10 +4,11 @@ import time
 from statistics import median
 from typing import Any
 
-from transformers import EarlyStoppingCallback, TrainerCallback
+from transformers import EarlyStoppingCallback, ProgressCallback, TrainerCallback
 
 from finetune.training.caption_evaluation import CaptionEvaluator
 from finetune.training.trackers import Facts, Tracker
+from metrics.common.screen import is_quiet, progress
 
 # Checkpoints keep the state of callbacks by class name; those of earlier versions by these old names.
 RENAMED_CALLBACKS = {"EarlyStopping": "ResumableEarlyStopping"}
@@ -21,6 +22,21 @@ class ResumableEarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
         super().on_train_begin(args, state, control, **kwargs)
         waited = self.early_stopping_patience_counter >= self.early_stopping_patience
         control.should_training_stop |= waited or state.global_step >= state.max_steps
+
+
+class TrainingProgress(ProgressCallback):  # type: ignore[misc]
+    """As transformers', with our bar, which is lines in a log; with --quiet the losses are not printed."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Begin the bar."""
+        if state.is_world_process_zero:
+            self.training_bar = progress(None, "training", total=state.max_steps, unit="step", dynamic_ncols=True)
+        self.current_step = 0
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        """Print the losses."""
+        if not is_quiet():
+            super().on_log(*args, **kwargs)
 
 
 class StepClock(TrainerCallback):  # type: ignore[misc]

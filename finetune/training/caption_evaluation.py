@@ -18,8 +18,8 @@ from finetune.models.generation import Generated, generate
 from finetune.training.caption_evaluation_page import SCORES, captions_file, write_page
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
-from metrics.common.images import to_rgb
 from metrics.measures.base import Measure
+from metrics.photos.colours import to_rgb
 from metrics.records.caption_sets import CaptionSet
 from metrics.records.captions import CaptionRecord, write_records
 from metrics.scoring.registry import choose_measures
@@ -61,6 +61,12 @@ def chosen_measures(evaluation: CaptionEvaluation) -> list[Measure]:
 def best_metric(evaluation: CaptionEvaluation | None) -> str:
     """The name in the training's log of the value that the best checkpoint is chosen by; the loss by default."""
     return f"eval_{evaluation.best.lower()}" if evaluation else "eval_loss"
+
+
+def as_printed(logs: Mapping[str, float], measures: Sequence[str]) -> dict[str, float]:
+    """The training's log with its measures' own names and x100, as reports and cards print them."""
+    names = {f"eval_{name.lower()}": f"eval_{name}" for name in measures}
+    return {names.get(key, key): 100 * value if key in names else value for key, value in logs.items()}
 
 
 class CaptionEvaluator:

@@ -7,7 +7,7 @@ from PIL.Image import Image
 
 from metrics.common.files import read_json_object, write_text
 from metrics.common.templates import render
-from metrics.common.thumbnails import thumbnail
+from metrics.photos.thumbnails import thumbnail
 from metrics.records.captions import CaptionRecord, read_records
 
 SCORES, PAGE = "scores.json", "index.html"

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from transformers import TrainerState
 
 from finetune.models.loading import is_sharded
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, first_line
 from metrics.common.json_text import parse_json
 from metrics.records.json_reader import JsonReader
 
@@ -56,9 +56,9 @@ def publish(folder: Path, name: str, best: str | None) -> None:
 
 
 def remove_others(folder: Path, names: set[str | None]) -> None:
-    """Remove the checkpoints of `folder` whose name is not among `names`, each atomically."""
+    """Remove the checkpoints of `folder` whose name is not among `names`, each atomically, and nothing else."""
     for checkpoint in folder.glob("checkpoint-*"):
-        if checkpoint.name not in names:
+        if NAME.fullmatch(checkpoint.name) and checkpoint.name not in names:
             _remove(checkpoint)
     shutil.rmtree(folder / WRITING, ignore_errors=True)
 
@@ -135,8 +135,8 @@ def writing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(hidden, ignore_errors=True)
         whole = ", ".join(sorted(path.name for path in folder.glob("checkpoint-*"))) or "none yet"
         raise UserError(
-            f"{folder}: the checkpoint could not be written: {_reason(error)}. Whole ones: {whole}; make room on the "
-            "disk, then resume with the same command and --resume"
+            f"{folder}: the checkpoint could not be written: {first_line(error)}. Whole ones: {whole}; make room on "
+            "the disk, then resume with the same command and --resume"
         ) from error
 
 
@@ -152,9 +152,9 @@ def reading(checkpoint: Path) -> Iterator[None]:
     except (OSError, RuntimeError, *DAMAGED, *UNCLEAR) as error:
         _refuse_without_handles(error, checkpoint)
         if _is_damage(error):
-            raise UserError(f"{checkpoint}: does not load: {_reason(error)}. {REMOVE}") from error
+            raise UserError(f"{checkpoint}: does not load: {first_line(error)}. {REMOVE}") from error
         if isinstance(error, UNCLEAR):
-            reason = f"{type(error).__name__}: {_reason(error)}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             raise UserError(f"{checkpoint}: does not load: {reason}. {KEEP}") from error
         raise
 
@@ -183,10 +183,6 @@ def _refuse_without_handles(error: Exception, folder: Path) -> None:
 
 def _mentions(error: Exception, texts: tuple[str, ...]) -> bool:
     return any(text in str(error) for text in texts)
-
-
-def _reason(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _sync(path: Path) -> None:

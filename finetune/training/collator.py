@@ -10,7 +10,7 @@ from finetune.config.recipe import Labels
 from finetune.models.families.base import TOKEN_INPUTS, Batch, Captioner
 from finetune.training.losses import IGNORED
 from metrics.common.errors import UserError
-from metrics.common.images import to_rgb
+from metrics.photos.colours import to_rgb
 
 MOST_EXTRA_TOKENS = 2  # a token holds one byte or more; the blank before and the stop token come on top
 

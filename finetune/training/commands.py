@@ -6,6 +6,7 @@ import typer
 
 from finetune.config.command_line import Limit, Overrides, RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.screen import say
 
 app = typer.Typer(rich_help_panel="Training")
 
@@ -20,12 +21,13 @@ def prepare(recipe: RecipePath, overrides: Overrides = None, limit: Limit = None
     from finetune.data.card.page import write_card
     from finetune.data.mixture import prepare_all
     from finetune.data.preparation import write_tables
-    from finetune.runs.claim import as_begun, refuse_other_data
+    from finetune.runs.claim import as_begun, own_output, refuse_other_data
 
     loaded = as_begun(loaded)
     refuse_other_data(loaded)
     prepared = prepare_all(loaded.catalogues, loaded.training.seed)
-    print(prepared.describe())
+    own_output(loaded)
+    say(prepared.describe())
     for part, folder in prepared.folders(loaded.output):
         for path in [*write_tables(part, folder), *write_card(part, folder)]:
             print(path)

@@ -3,7 +3,6 @@
 import math
 import platform
 import resource
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,10 +28,11 @@ from finetune.training.preflight import check_recipe, check_splits
 from finetune.training.stored_features import photos_to_store, show_disk, store_features
 from finetune.training.train import build_trainer, check_texts, ensure_base, trainable
 from finetune.training.trainer import CaptionTrainer
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.formatting import duration
-from metrics.common.images import to_rgb
 from metrics.common.tables import WideTable, print_tables
+from metrics.photos.colours import to_rgb
 
 STEPS = 2
 MEASURED_PHOTOS = 64
@@ -53,8 +53,8 @@ def dry_run(recipe: Recipe) -> None:
         estimated = memory.estimate(recipe)
         memory.show(estimated)
         show_disk(estimated.stored, mixture.whole)
-    with tempfile.TemporaryDirectory(prefix="lookbook-dry-run-") as own:
-        folder = Path(broadcast_object_list([own])[0])  # the first process's, where a tiny base is made
+    with temporary_folder() as own:
+        folder = Path(broadcast_object_list([str(own)])[0])  # the first process's, where a tiny base is made
         facts = _in_memory(
             recipe.training.micro_batch_size,
             lambda: _try(_moved(recipe, folder), recipe.evaluation, mixture.whole, state),

@@ -25,12 +25,6 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
         self.received = 0
         self.agreed = 0
         self._since = 0.0
-        self.parent = os.getppid() if "ACCELERATE_MIXED_PRECISION" in os.environ else None
-
-    def number(self) -> int:
-        """The signal that this process got; SIGTERM if our launcher is gone, which then passes none on."""
-        orphaned = self.parent not in (None, os.getppid())
-        return self.received or (signal.SIGTERM if orphaned else 0)
 
     def listening(self) -> AbstractContextManager[None]:
         """Take the first signal that would end us as a request; another, later than `PASSED_ON`, ends us at once."""

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from finetune.runs.processes import ENDING
 from finetune.training.augmentation import Augmenter
-from metrics.common.images import to_rgb
+from metrics.photos.colours import to_rgb
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a frozen photo encoder makes of the photos, computed once: an epoch of training then takes seconds."""
 
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from finetune.embedding.photo_features import photo_features
 from finetune.models.families.base import Captioner
 from metrics.common.cache import cache_folder
 from metrics.common.files import check_folder
+from metrics.common.screen import say
 
 
 class FeatureRows:
@@ -64,7 +66,10 @@ def show_disk(a_photo: int, prepared: Prepared) -> None:
         return
     photos, folder = photos_to_store(prepared), cache_folder("features")
     needed = a_photo * photos
-    print(f"features of {photos:,} photos, stored once: {a_photo / 1e3:.1f} kB each, {needed / 1e9:.2f} GB in {folder}")
+    say(f"features of {photos:,} photos, stored once: {a_photo / 1e3:.1f} kB each, {needed / 1e9:.2f} GB in {folder}")
     free = shutil.disk_usage(check_folder(folder, "choose another cache by the variable LOOKBOOK_CACHE")).free
     if free < needed:
-        print(f"WARNING: {folder}: {free / 1e9:.2f} GB free on its disk; unless they are stored already, free some")
+        print(
+            f"WARNING: {folder}: {free / 1e9:.2f} GB free on its disk; unless they are stored already, free some",
+            file=sys.stderr,
+        )

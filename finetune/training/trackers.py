@@ -26,6 +26,13 @@ from metrics.records.json_reader import JsonReader
 
 PROJECT = "lookbook"
 SECONDS = {"init_timeout": 30, "finish_timeout": 120}
+# Where W&B keeps media, artifacts and caches, in the run's folder unless the user names other places.
+WANDB_FOLDERS = {
+    "WANDB_DIR": ".",
+    "WANDB_DATA_DIR": "wandb/data",
+    "WANDB_CACHE_DIR": "wandb/cache",
+    "WANDB_ARTIFACT_DIR": "wandb/artifacts",
+}
 PHOTO = (160, 160)
 Facts = Mapping[str, Any]
 
@@ -43,7 +50,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def conclude(self, scores: Mapping[str, float], facts: Facts) -> None:
-        """Keep the report's scores by `test/SYSTEM/MEASURE`, and what they were measured with."""
+        """Keep the report's scores, x100 as there, by `test/SYSTEM/MEASURE`, and what they were measured with."""
 
     @abstractmethod
     def close(self) -> None:
@@ -98,7 +105,7 @@ def attach_reports(name: str, run: RunFolder, recipe: Mapping[str, Any], reports
             for measure in of_all.values:
                 score = of_all.inside(measure)
                 if (value := score.number("value")) is not None:
-                    scores[f"{prefix}/{system.text('name')}/{measure}"] = value
+                    scores[f"{prefix}/{system.text('name')}/{measure}"] = 100 * value
                 signatures[f"{prefix}/{measure}"] = score.text("signature")
     tracker = open_tracker(name, run)
     if tracker:
@@ -154,6 +161,10 @@ class WeightsAndBiases(Tracker):
 
         make_folder(run.path)
         self._folder, self._unsent = run.path, ""
+        self._places = {
+            name: str(run.path.absolute() / place) for name, place in WANDB_FOLDERS.items() if name not in os.environ
+        }
+        os.environ.update(self._places)
         run_id = os.environ.get("WANDB_RUN_ID") or _read_notes(run).get("wandb_id") or token_hex(4)
         _note(run, {"wandb_id": run_id})
         try:
@@ -170,7 +181,7 @@ class WeightsAndBiases(Tracker):
 
         return wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
-            dir=os.environ.get("WANDB_DIR", self._folder),
+            dir=os.environ["WANDB_DIR"],
             id=run_id,
             name=os.environ.get("WANDB_NAME", self._folder.name),
             resume="allow",
@@ -206,6 +217,8 @@ class WeightsAndBiases(Tracker):
             self._run.finish()
         except TimeoutError:
             self._unsent = "W&B could not be reached when the run ended"
+        for name in self._places:
+            os.environ.pop(name, None)
         if self._unsent:
             print(f"{self._unsent}; nothing is lost: send it by `wandb sync {folder}`")
 

@@ -20,15 +20,16 @@ from finetune.models import adapters
 from finetune.models.adapter_files import CONFIG, record_packaged_base, start_from, starting_point
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.generation import check_length
+from finetune.models.generation import carry_decoding, check_length
 from finetune.models.gradient_checkpointing import checkpoint_towers
-from finetune.models.loading import is_sharded
+from finetune.models.loading import is_sharded, local_folder
 from finetune.models.memory import estimate as memory
+from finetune.models.processor_files import save_processor
 from finetune.models.tiny import make_tiny
-from finetune.runs.claim import claim_output, is_finished, recipe_values, refuse_other_start
+from finetune.runs.claim import claim_output, is_finished, own_output, recipe_values, refuse_other_start
 from finetune.runs.exposure import keep_trained_on, with_exposure
 from finetune.runs.folder import RunFolder
-from finetune.runs.processes import distributed, locked
+from finetune.runs.processes import distributed, locked, say_once
 from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.training.arguments import training_arguments
 from finetune.training.augmentation import Augmenter
@@ -42,6 +43,7 @@ from finetune.training.stored_features import FeatureRows, show_disk, store_feat
 from finetune.training.trackers import facts_of, open_tracker
 from finetune.training.trainer import CaptionTrainer
 from metrics.common.errors import UserError
+from metrics.common.screen import say
 from metrics.records.run import TrainingRecord
 
 
@@ -61,11 +63,13 @@ def train(
         finished = is_finished(recipe, resume=resume or not state.is_main_process)
         refuse_other_start(recipe, start)
     if finished:
-        state.print(f"{recipe.output}: this recipe is trained already")
+        say_once(f"{recipe.output}: this recipe is trained already")
         return recipe.output
+    if state.is_main_process:
+        own_output(recipe)
     run = RunFolder(recipe.output)
     if resume and not run.recipe.exists():
-        state.print(f"nothing to resume in {run.path}: training begins")
+        say_once(f"nothing to resume in {run.path}: training begins")
     with locked(run.path) if state.is_main_process else nullcontext():
         return fitting(
             recipe.training, run, state.num_processes, lambda size: _train(recipe, recipe_path, state, size, start)
@@ -88,7 +92,6 @@ def _train(
         start_from(captioner, start["adapter"])
     counts = adapters.count_parameters(captioner)
     if state.is_main_process:
-        print(adapters.describe(counts))
         for part in mixture.parts.values():
             if captioner.crops and part.account.outside_middle_square:
                 print(part.account.unseen_note())
@@ -107,7 +110,7 @@ def _train(
         micro_batch_size=micro_batch_size,
         **mixture.whole.account.for_training_record(),
     )
-    _save(trainer, captioner, run, record)
+    _save(trainer, captioner, recipe, record)
     state.wait_for_everyone()
     return run.path
 
@@ -136,13 +139,15 @@ def _resumed_from(run: RunFolder, state: PartialState) -> Path | None:
     return checkpoint
 
 
-def _save(trainer: CaptionTrainer, captioner: Captioner, run: RunFolder, record: TrainingRecord) -> None:
+def _save(trainer: CaptionTrainer, captioner: Captioner, recipe: Recipe, record: TrainingRecord) -> None:
     """Keep the model, its processor and the record; of the checkpoints only the best remains."""
+    run = RunFolder(recipe.output)
+    carry_decoding(captioner, recipe.decoding)
     with writing(run.checkpoints):
         trainer.save_model(str(run.model))
     if not trainer.args.should_save:
         return
-    captioner.processor.save_pretrained(run.model)
+    save_processor(captioner.processor, run.model, local_folder(recipe.model))
     (run.model / "training_args.bin").unlink()
     (run.model / "README.md").unlink(missing_ok=True)  # PEFT's, an empty form
     if (run.model / CONFIG).is_file():
@@ -156,7 +161,7 @@ def _claim(recipe: Recipe, mixture: Mixture, start: dict[str, Any] | None) -> No
     claim_output(recipe, mixture.whole.account.fingerprint, start)
     for part, folder in mixture.folders(recipe.output):
         write_tables(part, folder)
-    print(mixture.describe())
+    say(mixture.describe())
     keep_trained_on(recipe.output, mixture.whole, start)
     ensure_base(recipe, mixture.whole)
 
@@ -165,7 +170,7 @@ def trainable(model: Model, tune: Tune, lora: Lora, training: Training, device: 
     """The model on `device`, with its adapters."""
     set_seed(training.seed)  # the making of a tiny base, if it was missing, drew from the generator
     captioner = captioner_class(model.family).load(model, device)
-    adapters.attach(captioner, tune, lora)
+    adapters.attach(captioner, tune, lora, model.revision)
     if training.gradient_checkpointing:
         checkpoint_towers(captioner, tune)
     return captioner
@@ -236,9 +241,7 @@ def build_trainer(
     """
     train, validation = prepared.splits["train"], prepared.splits["validation"]
     if captioner.stored_features and augmentation != Augmentation():
-        PartialState().print(
-            "augmentation changes photos: the photo encoder reads all in each epoch, no features are stored"
-        )
+        say_once("augmentation changes photos: the photo encoder reads all in each epoch, no features are stored")
     elif captioner.stored_features:
         with PartialState().main_process_first():
             store = store_features(captioner, [train, validation], features)

@@ -14,8 +14,8 @@ from finetune.config.recipe import Training
 from finetune.models.adapter_files import WEIGHTS
 from finetune.training import checkpoints
 from finetune.training.augmentation import Augmenter
-from finetune.training.callbacks import RENAMED_CALLBACKS
-from finetune.training.caption_evaluation import CaptionEvaluator
+from finetune.training.callbacks import RENAMED_CALLBACKS, TrainingProgress
+from finetune.training.caption_evaluation import CaptionEvaluator, as_printed
 from finetune.training.interruption import Interruption
 from finetune.training.losses import caption_losses
 from finetune.training.optimization import rates_of_parameters, schedule, split_groups
@@ -44,6 +44,8 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.remove_callback(ProgressCallback)
+        self.add_callback(TrainingProgress())
         self.evaluator = evaluator
         # FSDP wraps these one by one, and BLIP-2 names some that it does not have
         present = {type(module).__name__ for module in self.model.modules()}
@@ -197,7 +199,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self._step_loss = self._step_loss + loss
         if self.accelerator.sync_gradients:
-            number = torch.tensor(float(self.interruption.number()), device=loss.device)
+            number = torch.tensor(float(self.interruption.received), device=loss.device)
             losses, signals = self.accelerator.gather(torch.stack([self._step_loss, number])[None]).unbind(1)
             self._step_loss = 0.0
             self.interruption.agreed = int(signals.max())
@@ -227,6 +229,14 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         rows = self.order.rows_of(self.state.global_step)
         return ", ".join(str(self.train_dataset[row].get("id", row)) for row in rows)
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As Trainer's; terminal and trackers get measures as reports print them, the record keeps them as they are."""
+        if self.state.epoch is not None:
+            logs["epoch"] = self.state.epoch
+        self.state.log_history.append({**logs, "step": self.state.global_step})
+        shown = as_printed(logs, self.evaluator.evaluation.measures if self.evaluator else ())
+        self.control: Any = self.callback_handler.on_log(self.args, self.state, self.control, shown)
+
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
@@ -243,7 +253,7 @@ class CaptionTrainer(Trainer):  # type: ignore[misc]
         named = {"loss": loss} | {name.lower(): value for name, value in scores.items()}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in named.items()}
         self.log(metrics)
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _validation_loss(self, eval_dataset: Any) -> float:

@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.processes import child_environment
 from metrics.text.java import find_java
@@ -78,8 +78,7 @@ def bench(contests: Sequence[Contest], full: bool = False) -> Iterator[Outcome]:
         UserError: when a side fails, with the end of its output.
     """
     for contest in contests:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
+        with temporary_folder() as folder:
             inputs = contest.inputs(folder, contest.sizes[full])
             theirs, ours = (_measure(contest, side, folder) for side in ("theirs", "ours"))
             yield Outcome(contest.name, inputs, ours, theirs)
@@ -90,6 +89,7 @@ def bench(contests: Sequence[Contest], full: bool = False) -> Iterator[Outcome]:
 def _measure(contest: Contest, side: str, folder: Path) -> Run:
     work = getattr(contest, side)
     call = f"import sys, json, pathlib, {work.__module__} as m; folder = pathlib.Path(sys.argv[1]); "
+    call += "from metrics.common.processes import end_with_starter; end_with_starter(); "
     call += f"(folder / 'values.json').write_text(json.dumps(m.{work.__name__}(folder)))"
     environment = _environment() | {"LOOKBOOK_CACHE": str(folder / f"cache of {side}")}
     log = folder / f"{side}.log"

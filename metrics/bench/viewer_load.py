@@ -3,7 +3,6 @@
 import json
 import random
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from metrics.bench.synthetic import made_up_captions
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer, make_folder, write_text
 from metrics.common.measure_names import MAXIMUM
@@ -49,8 +49,7 @@ def print_viewer_bench(items: int) -> None:
     Raises:
         UserError: when the server ends, or a page fails.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         write_scoring(folder / "scores", items)
         write_source_table(folder, items)
         table = WideTable(["what"], ["worst s", "limit s"])

@@ -7,7 +7,16 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from metrics.common.secrets import without_secrets
+
 _SHORTAGE = re.compile("memory|CUDA")
+# What is said instead of the advice that libraries give, by the option that they advise to set.
+NO_SAFETENSORS = "it has no weights in safetensors, and other formats are not loaded"
+_INSTEAD_OF_ADVICE = {
+    "weights_only": "it is damaged, or holds pickled objects other than tensors, which are never loaded",
+    "trust_remote_code": "it comes with code of its own, which is never run; name a model that transformers has",
+    "use_safetensors": NO_SAFETENSORS,
+}
 
 
 class UserError(Exception):
@@ -22,9 +31,16 @@ def is_shortage(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and _SHORTAGE.search(str(error)) is not None
 
 
+def first_line(error: BaseException) -> str:
+    """Return an error of a library in one line, without its advice to load what could run code."""
+    text = str(error)
+    own = next((own for option, own in _INSTEAD_OF_ADVICE.items() if option in text), None)
+    return own or next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Wrap a command, as decorator or `with` block: an expected failure becomes one line on stderr.
+    """Wrap a command, as decorator or `with` block: an expected failure becomes one line on stderr, without secrets.
 
     With `LOOKBOOK_DEBUG=1` the traceback, with all causes, comes before that line.
 
@@ -36,8 +52,8 @@ def user_errors() -> Iterator[None]:
         yield
     except (UserError, OSError) as error:
         if os.environ.get("LOOKBOOK_DEBUG", "0") not in ("", "0"):
-            traceback.print_exception(error)
-        print(f"error: {_message(error)}", file=sys.stderr)
+            print(without_secrets("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        print(f"error: {without_secrets(_message(error))}", file=sys.stderr)
         raise SystemExit(2) from error
 
 

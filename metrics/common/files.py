@@ -3,37 +3,84 @@
 import hashlib
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, TextIO
 
+from metrics.common.drafts import draft_folder, draft_path
 from metrics.common.errors import UserError
 from metrics.common.json_text import parse_json
 
 # JSON keeps these raw, but some readers split lines at them, and lone surrogates have no UTF-8.
 _FRAGILE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST_LINE = 1 << 26  # bytes
+_drafts: ContextVar[dict[Path, Path] | None] = ContextVar("drafts", default=None)  # drafts by what they become
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a hidden place beside `path`; the file written there takes that name only when the block has ended well.
 
+    Inside a block of `all_or_none` it takes it when that one has ended well.
+
     Raises:
         UserError: when the file cannot be written (folder missing or read-only, disk full).
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    drafts, draft = _drafts.get(), draft_path(path)
     try:
-        yield temporary
-        temporary.replace(path)
+        yield draft
+        if drafts is None:
+            draft.replace(path)
+        else:
+            _discard(drafts.get(path))
+            drafts[path] = draft
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # what could not be written may be a place where nothing can be
-            temporary.unlink()
+        if drafts is None or drafts.get(path) is not draft:
+            _discard(draft)
+
+
+@contextmanager
+def all_or_none() -> Iterator[Mapping[Path, Path]]:
+    """The files that `atomic_file`, `atomic_writer` and `write_text` write in the block appear at its end, all or none.
+
+    Yields where each of them is until then. They appear in the order in which they were written. A block in another is
+    part of that one. When one cannot be written (disk full), those that were there stay as they were.
+    """
+    if (outer := _drafts.get()) is not None:
+        yield outer
+        return
+    drafts: dict[Path, Path] = {}
+    former = _drafts.set(drafts)
+    try:
+        yield drafts
+        _name_all(drafts)
+    finally:
+        _drafts.reset(former)
+        for draft in drafts.values():
+            _discard(draft)
+
+
+def _name_all(drafts: Mapping[Path, Path]) -> None:
+    for path in drafts:
+        if path.is_dir():
+            raise UserError(f"cannot write {path}: it is a folder")
+    for path, draft in drafts.items():
+        try:
+            draft.replace(path)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _discard(draft: Path | None) -> None:
+    with suppress(OSError):  # what could not be written may be a place where nothing can be
+        if draft is not None:
+            draft.unlink()
 
 
 @contextmanager
@@ -46,8 +93,8 @@ def atomic_writer(path: Path) -> Iterator[TextIO]:
         UserError: when the file cannot be written (folder missing or read-only, disk full).
     """
     with (
-        atomic_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as handle,
+        atomic_file(path) as draft,
+        draft.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as handle,
     ):
         yield handle
         handle.flush()
@@ -60,28 +107,32 @@ def write_text(path: Path, text: str) -> None:
         handle.write(text)
 
 
+def copy_together(source: Path, folder: Path, names: Iterable[str]) -> None:
+    """Copy the files `names` of `source` into `folder`, which is made if it is missing, all or none."""
+    make_folder(folder)
+    with all_or_none():
+        for name in names:
+            with atomic_file(folder / name) as draft:
+                copyfile(source / name, draft)
+
+
 @contextmanager
 def atomic_folder(folder: Path, keep_existing: bool = False) -> Iterator[Path]:
     """Yield an empty draft beside `folder`, which takes that name only when the block has ended well.
 
-    The draft is hidden (`.NAME-...`) and is removed if the block fails. Parents are made; a `folder` that exists must
+    The draft is hidden and is removed if the block fails. Parents are made; a `folder` that exists must
     be empty. With `keep_existing`, a `folder` that another process has made meanwhile stays and the draft is removed.
 
     Raises:
         UserError: when the folder cannot be written (parent read-only, disk full, `folder` holds something).
     """
-    draft = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        yield draft
-        draft.chmod(0o755)  # mkdtemp makes 0o700
-        _rename(draft, folder, keep_existing)
+        with draft_folder(folder) as draft:
+            yield draft
+            _rename(draft, folder, keep_existing)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _rename(draft: Path, folder: Path, keep_existing: bool) -> None:
@@ -112,8 +163,25 @@ def make_folder(path: Path) -> None:
         raise UserError(f"cannot make the folder {path}: {error.strerror or error}; give another --out") from error
 
 
+def special_kind(path: Path) -> str | None:
+    """What `path` is if it is neither file nor folder: to open a pipe may never end. None also if it is missing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # opening it says why
+        return None
+    kinds = {stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket", stat.S_ISCHR: "device", stat.S_ISBLK: "device"}
+    return next((kind for is_kind, kind in kinds.items() if is_kind(mode)), None)
+
+
+def refuse_special(path: Path) -> None:
+    """Raise `UserError` if `path` is a pipe, a socket or a device: to read it may never end."""
+    if kind := special_kind(path):
+        raise UserError(f"{path}: expected a file, found a {kind}; name a file")
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file; raises `UserError` naming it when it cannot be read."""
+    refuse_special(path)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -150,6 +218,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         UserError: naming file and line, when the file cannot be read, or a line is not UTF-8, not JSON or longer than
             64 MiB.
     """
+    refuse_special(path)
     number = 0
     try:
         with path.open("rb") as file:
@@ -171,6 +240,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal; raises `UserError` naming it when it cannot be read."""
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LONGEST, MOST = 2_000, 20  # characters of a text, and texts of an item, that pages show
+
 
 def figure(value: float | None, form: str = ".1f") -> str:
     """Print a number; a dash for None."""
@@ -53,6 +55,17 @@ def plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def shown(text: str) -> str:
+    """Cut a text of somebody else's to the characters that a page has room for: captions may have millions."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+
+
+def each_shown(texts: Sequence[str]) -> list[str]:
+    """Cut the texts of an item likewise; what says how many are left out is the last."""
+    more = [f"… and {len(texts) - MOST:,} more"] if len(texts) > MOST else []
+    return [*map(shown, texts[:MOST]), *more]
+
+
 def block(value: Mapping[str, Any]) -> str:
     """Print a mapping as indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
@@ -72,6 +85,8 @@ FILTERS = {
     "size": size,
     "duration": duration,
     "plain": plain,
+    "shown": shown,
+    "each_shown": each_shown,
     "block": block,
     "cell": cell,
 }

@@ -1,18 +1,29 @@
-"""Locks between processes: a lock on a file, released when its process ends, however it ends."""
+"""Locks between processes: on a file, which says who holds it; released when that process ends, however it ends."""
 
 import hashlib
+import math
+import platform
+import re
+import shlex
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.parallel import raise_if_ended
+from metrics.common.processes import identity, process_of
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.1
+_LONGEST_COMMAND = 200
+_UNKNOWN = "it does not say which"
+_OWNER = re.compile(r"(\d+ \d+\.\d\d) (\S*)")  # identity and host
 
 
 @contextmanager
@@ -37,20 +48,80 @@ def alone(folder: Path, waiting: str) -> Iterator[None]:
         lock.release()
 
 
-def acquire(path: Path, waiting: str) -> FileLock:
-    """Return the lock of the file `path`, held; while another process holds it, print `waiting` on stderr and wait.
+@contextmanager
+def refusing_others(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Hold the lock of the file `path` for the block.
+
+    Raises:
+        UserError: when another process holds it: `what`, that process, and the `remedy`.
+        OSError: when the file cannot be made or its file system has no locks.
+    """
+    lock = _try(path)
+    if lock is None:
+        raise UserError(f"{what}: {holder(path)}; {remedy}")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def acquire(path: Path, waiting: str, patience: float = math.inf) -> FileLock:
+    """Return the lock of the file `path`, held; while another process holds it, print `waiting`, who it is, and wait.
 
     Raises:
         OSError: when the file cannot be made or its file system has no locks.
+        Timeout: when it is still held after `patience` seconds.
         UserError: when another task of `side_by_side` fails while this one waits.
     """
+    lock, start = _try(path), time.monotonic()
+    if lock is None:
+        print(f"{waiting}: {holder(path)}", file=sys.stderr)
+    while lock is None:
+        raise_if_ended()
+        if time.monotonic() - start >= patience:
+            raise Timeout(str(path))
+        time.sleep(_POLL_SECONDS)
+        lock = _try(path)
+    return lock
+
+
+def holder(path: Path) -> str:
+    """Say which process holds the lock of the file `path`: pid, command, when it was started."""
+    try:
+        found = _OWNER.fullmatch(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        return _UNKNOWN
+    if found[2] != platform.node():
+        return f"process {found[1].split()[0]} on {_printable(found[2])}"
+    process = process_of(found[1])
+    return _UNKNOWN if process is None else _described(process)
+
+
+def _try(path: Path) -> FileLock | None:
+    """The lock, held, with this process in its file; None if another process holds it."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(waiting, file=sys.stderr)
-    while not lock.is_locked:
-        raise_if_ended()
-        with suppress(Timeout):
-            lock.acquire(timeout=_POLL_SECONDS)
+        return None
+    with suppress(OSError, ValueError):  # a lock holds without a name, as on a full disk
+        text = path.read_text(encoding="utf-8")
+        if not text or _OWNER.fullmatch(text):  # other content is not ours: filelock's own where there are no locks
+            path.write_text(f"{identity()} {platform.node()}", encoding="utf-8")
     return lock
+
+
+def _described(process: psutil.Process) -> str:
+    try:
+        command = _printable(shlex.join(process.cmdline()))
+        started = datetime.fromtimestamp(process.create_time()).strftime("%Y-%m-%d %H:%M:%S")
+    except psutil.Error:  # ended meanwhile
+        return _UNKNOWN
+    return f"process {process.pid} ({command}), started {started}"
+
+
+def _printable(text: str) -> str:
+    shown = "".join(one if one.isprintable() else "?" for one in text)
+    return shown if len(shown) <= _LONGEST_COMMAND else f"{shown[:_LONGEST_COMMAND]}..."

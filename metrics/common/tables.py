@@ -1,8 +1,6 @@
 """Tables on the screen, which are as wide as they need even if the terminal is not."""
 
-import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
@@ -43,8 +41,6 @@ class WideTable(Table):
 
 def print_tables(*parts: WideTable | str) -> None:
     """Print tables and lines of text, one below the other."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console()
     unbounded = console.options.update(width=_UNBOUNDED)
     widths = [console.measure(part, options=unbounded).maximum for part in parts if isinstance(part, WideTable)]

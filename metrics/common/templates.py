@@ -1,11 +1,13 @@
-"""Pages from Jinja templates: HTML is escaped, a missing name is an error."""
+"""Pages from Jinja templates: HTML is escaped, secrets are left out, a missing name is an error."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from metrics.common.formatting import FILTERS
+from metrics.common.secrets import replaced, secrets
 
 
 def render(
@@ -24,8 +26,14 @@ def template_environment(package: str, filters: Mapping[str, Callable[..., Any]]
         loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "metrics"))]),
         autoescape=select_autoescape(["html.j2", "svg.j2"]),
         undefined=StrictUndefined,
+        finalize=partial(_without, secrets()),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update({**FILTERS, **(filters or {})})
     return environment
+
+
+def _without(known: Mapping[str, str], value: Any) -> Any:
+    """Text that a page shows, with what is marked as HTML still marked; anything else as it is."""
+    return type(value)(replaced(value, known)) if known and isinstance(value, str) else value

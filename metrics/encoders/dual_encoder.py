@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
 from metrics.common.parallel import cores
+from metrics.common.screen import progress
 from metrics.encoders.pretrained import quiet, settings_digest, tokenizer_settings
+from metrics.photos.reading import load_photo
 from metrics.text.spelling import with_utf_8
 
 Vectors = NDArray[np.float32]
@@ -139,7 +139,7 @@ class DualEncoder:
         self, order: Sequence[int], encode: Callable[[Sequence[int]], torch.Tensor], title: str, unit: str
     ) -> Vectors:
         vectors = np.empty((len(order), self.width), dtype=np.float32)
-        with tqdm(total=len(order), desc=title, unit=unit, delay=_PATIENCE, mininterval=1, leave=False) as bar:
+        with progress(None, title, total=len(order), unit=unit, delay=_PATIENCE, leave=False) as bar:
             for start in range(0, len(order), _BATCH):
                 places = list(order[start : start + _BATCH])
                 vectors[places] = encode(places).numpy()

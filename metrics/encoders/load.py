@@ -17,6 +17,7 @@ from transformers import (
 from metrics.common.errors import UserError
 from metrics.encoders.dual_encoder import DualEncoder
 from metrics.encoders.pretrained import hub_commit, loading, weights_digest
+from metrics.encoders.safe_loading import load_model, load_part
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -62,13 +63,10 @@ def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "fl
         if architecture is None:
             raise ValueError(f"its model_type is {config.get('model_type')!r}")
         commit = hub_commit(name, revision)
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
-        photos = architecture.photos.from_pretrained(name, revision=commit)
+        tokenizer = load_part(AutoTokenizer, name, commit)
+        photos = load_part(architecture.photos, name, commit)
         # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of pickled weights.
-        model, report = architecture.model.from_pretrained(
-            name, revision=revision, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True
-        )
-    missing = sorted(report["missing_keys"])
+        model, missing = load_model(architecture.model, name, revision, dtype=getattr(torch, dtype))
     if missing:
         raise UserError(f"{source}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
     weights = weights_digest(model.state_dict())

@@ -12,14 +12,19 @@ import torch
 from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import cached_file, logging
 
-from metrics.common.errors import UserError, is_shortage
+from metrics.common.errors import UserError, first_line, is_shortage
+from metrics.common.screen import is_verbose
+from metrics.encoders.safe_loading import no_pickles
 
 _DIGITS = 8  # of the hashes
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' notices and bars off the screen; errors are still raised."""
+    """Keep the libraries' notices and bars off the screen, unless all are wanted; errors are still raised."""
+    if is_verbose():
+        yield
+        return
     libraries, bars = (logging, hub_logging), logging.is_progress_bar_enabled()
     levels = [library.get_verbosity() for library in libraries]
     logging.disable_progress_bar()
@@ -36,19 +41,18 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def loading(source: str, kind: str, expected: str) -> Iterator[None]:
-    """Wrap the loading of `source`, a Hub id or a folder, as `kind` (`a text classifier`), quietly.
+    """Wrap the loading of `source`, a Hub id or a folder, as `kind` (`a text classifier`), quietly and without pickles.
 
     Raises:
         UserError: when it cannot be loaded, with the library's reason and what was `expected`.
     """
     try:
-        with quiet():
+        with quiet(), no_pickles():
             yield
     except Exception as error:  # libraries check no types in the files that they read
         if isinstance(error, UserError) or is_shortage(error):
             raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"{source}: cannot load it as {kind}: {reason} (expected {expected})") from error
+        raise UserError(f"{source}: cannot load it as {kind}: {first_line(error)} (expected {expected})") from error
 
 
 def hub_commit(name: str, revision: str | None = None) -> str | None:

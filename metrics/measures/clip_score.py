@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metrics.common.errors import UserError
-from metrics.common.images import hdf5_row, photo_path
 from metrics.encoders.packages import missing_packages
 from metrics.measures.base import Measure, Measured
 from metrics.measures.statistics import Floats, mean_of
+from metrics.photos.folders import photo_path
+from metrics.photos.hdf5 import photo_file
 from metrics.text.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class ClipScore(Measure):
 
     Args:
         clip: the dual encoder, as `load_dual_encoder` takes it.
-        images: the folder that the records' photos are relative to. Default: the catalogue folder of the `run.json`s.
+        images: the folder that the records' photos are relative to. Default: the one that the `run.json`s name, if they
+            may (`CaptionSet.photo_folder`).
         references: whether to measure RefCLIPScore, too, for which every item needs a reference.
     """
 
@@ -111,7 +113,7 @@ class ClipScore(Measure):
             if path is None:
                 problem = f"is not inside {folder}" if item.image else 'is not named ("image")'
                 faults.append(f"id {item.id!r}: its photo {problem}")
-            elif not (stored[0] if (stored := hdf5_row(path)) else path).is_file():
+            elif not photo_file(path).is_file():
                 faults.append(f"id {item.id!r}: no such photo: {path}")
             else:
                 paths.append(path)
@@ -153,9 +155,10 @@ def _prompted(texts: Sequence[str]) -> list[str]:
 
 
 def _catalogue_folder(corpus: Corpus) -> Path:
-    runs = [system.run for system in corpus.systems if system.run]
-    folders = list(dict.fromkeys(run.catalogue.folder.resolve() for run in runs if run.catalogue.folder))
+    folders = list(dict.fromkeys(folder.resolve() for one in corpus.systems if (folder := one.photo_folder)))
     if len(folders) != 1:
-        found = f"the runs name several: {', '.join(map(str, folders))}" if folders else "no run.json names it"
+        named = [one.run.catalogue.folder for one in corpus.systems if one.run and one.run.catalogue.folder]
+        found = f"the runs name {named[0]}, which was not used here" if named else "no run.json names it"
+        found = f"the runs name several: {', '.join(map(str, folders))}" if folders else found
         raise UserError(f"CLIPScore: the photos' folder is unknown: {found}; give it with --images")
     return folders[0]

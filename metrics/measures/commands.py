@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from metrics.common.errors import user_errors
+from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Measures")
 
@@ -56,11 +57,12 @@ def attributes(
     given: Annotated[
         Path | None, typer.Option("--list", help="A given list of attributes instead, a word a line or a JSON list.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make the vocabulary of attributes that precision and recall (MAP, MAR) are measured by."""
     from metrics.measures.attributes.make_vocabulary import make_vocabulary
 
-    print(make_vocabulary(captions, given, stanza, minimum, out))
+    print(make_vocabulary(captions, given, stanza, minimum, out, overwrite))
 
 
 @app.command()

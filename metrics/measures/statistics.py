@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from metrics.common.screen import progress
 from metrics.text.ngrams import Integers
 
 Floats = NDArray[np.float64]
@@ -168,7 +168,7 @@ def _sums(
         together = _sums_of_clusters(together, clusters)
     ends = np.cumsum([array.shape[1] for array in distinct.values()])
     blocks = []
-    with tqdm(total=rows, desc=what, delay=_PATIENCE, mininterval=1) as bar:
+    with progress(None, what, total=rows, delay=_PATIENCE) as bar:
         for block in draw(len(together)):
             blocks.append(block @ together)
             bar.update(len(block))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metrics.common.errors import UserError
+from metrics.photos.folders import folder_named
 from metrics.records.captions import CaptionRecord, read_captions
 from metrics.records.run import RunRecord, read_run
 
@@ -29,6 +30,12 @@ class CaptionSet:
     captions: Mapping[str, CaptionRecord]
     run: RunRecord | None = None
     source: Path | None = None
+
+    @property
+    def photo_folder(self) -> Path | None:
+        """The folder that images are relative to; None if it is not known, or the captions may not name it."""
+        folder = self.run.catalogue.folder if self.run else None
+        return folder_named(folder, self.source.parent) if folder and self.source else folder
 
 
 def load_systems(paths: Sequence[str | Path]) -> list[CaptionSet]:

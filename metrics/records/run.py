@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from metrics.common.files import read_json_object, write_text
+from metrics.common.secrets import without_secrets
 from metrics.records.json_reader import JsonReader
 
 KINDS = ("baseline", "control", "pretrained", "finetuned")
@@ -164,8 +165,8 @@ class TrainingRecord:
         return {name: value for name, value in values.items() if value is not None and value not in ((), {})}
 
     def write(self, path: Path) -> None:
-        """Write the record as JSON, atomically. Raises `UserError` if it cannot be written."""
-        write_text(path, json.dumps(self.to_json(), indent=1))
+        """Write the record as JSON without secrets, atomically. Raises `UserError` if it cannot be written."""
+        write_text(path, json.dumps(without_secrets(self.to_json()), indent=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,10 @@ Clusters = Annotated[
     ),
 ]
 Clip = Annotated[str | None, typer.Option(help="CLIP or SigLIP, a Hub id or a folder, for CLIPScore, on the photos.")]
-Images = Annotated[Path | None, typer.Option(help="Folder that photos are relative to. Default: the run's catalogue.")]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="Folder that photos are relative to. Default: the run's catalogue, if it was used here."),
+]
 Vocabulary = Annotated[Path | None, typer.Option(help="File of an attribute vocabulary, for MAP and MAR.")]
 
 Training = Annotated[
@@ -59,7 +62,7 @@ def score(
     from metrics.scoring.registry import choose_measures
 
     measures = choose_measures(measure or (), classifier, vocabulary, stanza, clip, images)
-    score_files(captions, out, measures, references, _names(clusters), training or ())
+    score_files(captions, out, measures, references, _names(clusters), training or (), images)
 
 
 @app.command()

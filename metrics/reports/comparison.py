@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from metrics.common.errors import UserError
-from metrics.common.files import make_folder, write_text
+from metrics.common.files import all_or_none, write_text
+from metrics.common.ownership import Contents, claim_folder
+from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.measures.statistics import SAMPLES, TRIALS, holm, p_values
@@ -43,6 +45,17 @@ from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
 _SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no photo", "control": "other photo"}
 _DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}
 _UNTESTED = {"value": None, "interval": None, "p": None, "p_holm": None, "best": False, "signature": None}
+COMPARISON = Contents(
+    {
+        f"{NAME}.json": '"lookbook": ',
+        f"{NAME}.csv": "slice,n,system,",
+        f"{NAME}.md": "by Lookbook ",
+        f"{NAME}.tex": "by Lookbook ",
+        f"{NAME}.html": "Lookbook comparison",
+    },
+    record=f"{NAME}.json",
+    beside=("captions.jsonl", "run.json"),
+)
 Row = dict[str, Any]
 
 
@@ -53,20 +66,25 @@ def write_comparison(
     against: str | None = None,
     training: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Write `comparison.{json,md,tex,html,csv}` into the folder `out`, and return the content of the first.
+    """Write `comparison.{json,md,tex,html,csv}` into the folder `out`, all or none; return the content of the first.
 
     Raises:
-        UserError: as `build_comparison`, and when the folder or a file cannot be written.
+        UserError: as `build_comparison`, and when the folder is not ours, or it or a file cannot be written.
     """
-    comparison = build_comparison(evaluation, published, against, training)
-    make_folder(out)
+    comparison: dict[str, Any] = without_secrets(build_comparison(evaluation, published, against, training))
+    claim_folder(out, COMPARISON)
+    with all_or_none():
+        _write(comparison, out)
+    return comparison
+
+
+def _write(comparison: dict[str, Any], out: Path) -> None:
     write_text(out / f"{NAME}.json", dump(comparison) + "\n")
     write_text(out / f"{NAME}.csv", csv_text(comparison))
     for form in FORMS:
         view = {**with_joined_rows(comparison), "slice_words": SLICES, "notes": notes_on(comparison)}
         view["rates"] = _rates(comparison)
         write_text(out / f"{NAME}.{form}", render(f"{NAME}.{form}.j2", view, filters=FILTERS))
-    return comparison
 
 
 def build_comparison(

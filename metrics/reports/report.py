@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from metrics.common.charts import loss_chart
-from metrics.common.files import atomic_writer, make_folder, one_line, write_text
+from metrics.common.files import all_or_none, atomic_writer, one_line, write_text
 from metrics.common.measure_names import HEADLINE, MAXIMUM, meanings
+from metrics.common.ownership import Contents, claim_folder
+from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 from metrics.records.captions import write_records
@@ -27,25 +29,45 @@ from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
 
 # Parts of report.json that reports of earlier states of this version lack; add a new one, and they are made again.
 NEW_PARTS = frozenset({"summary", "findings", "confidence", "equal_baselines"})
+REPORT = Contents(
+    {
+        "report.json": '"lookbook": ',
+        "report.md": "by Lookbook ",
+        "report.html": '<p class="eyebrow">Lookbook report',
+        "items.jsonl": '"system": ',
+        "scored-references.jsonl": '"references": ',
+    },
+    record="report.json",
+    beside=("captions.jsonl", "run.json", "scoring.json", "baselines.json", "ratings.sqlite"),
+)
 
 
-def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | None = None) -> Path:
+def write_report(
+    evaluation: Evaluation, out: Path, training: Collection[str] | None = None, images: Path | None = None
+) -> Path:
     """Write what a scoring gave into the folder `out` and return its `report.html`.
 
     `scored-references.jsonl` has the items, `items.jsonl` each system's caption of each with its own scores;
-    `report.json`, `report.md` and `report.html` have the report. `out` is made if missing; every file appears whole or
-    not at all. `training`: the captions that the systems were trained on, to find copies of them.
+    `report.json`, `report.md` and `report.html` have the report. `out` is made if missing; all files appear,
+    or none. `training`: the captions that the systems were trained on, to find copies of them.
+    `images`: the folder that photos are relative to; default: the catalogue folder of the runs.
 
     Raises:
-        UserError: when the folder or a file cannot be written.
+        UserError: when the folder is not ours, or it or a file cannot be written.
     """
-    make_folder(out)
-    report = build_report(evaluation, training)
+    claim_folder(out, REPORT)
+    report = without_secrets(build_report(evaluation, training))
+    with all_or_none():
+        _write(out, evaluation, report, images)
+    return out / "report.html"
+
+
+def _write(out: Path, evaluation: Evaluation, report: dict[str, Any], images: Path | None) -> None:
     write_records(out / "scored-references.jsonl", evaluation.items)
     with atomic_writer(out / "items.jsonl") as handle:
         handle.writelines(f"{_dump(row)}\n" for row in _item_rows(evaluation))
     write_text(out / "report.json", _dump(report, indent=1) + "\n")
-    view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation)}
+    view = {"report": report, "evaluation": evaluation, "groups": choose_samples(evaluation, images)}
     view |= {"shown_scores": shown_measures(evaluation), "loss_chart": loss_chart, "slice_words": SLICES}
     view |= {"headline": [name for name in HEADLINE if name in evaluation.measures], "details": details}
     systems = report["systems"]
@@ -56,7 +78,6 @@ def write_report(evaluation: Evaluation, out: Path, training: Collection[str] | 
     view |= {"meanings": meanings(evaluation.measures)}
     write_text(out / "report.md", render("report.md.j2", view))
     write_text(out / "report.html", render("report.html.j2", view))
-    return out / "report.html"
 
 
 def build_report(evaluation: Evaluation, training: Collection[str] | None = None) -> dict[str, Any]:

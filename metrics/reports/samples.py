@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metrics.common.images import BROKEN, open_photo, photo_path
 from metrics.common.measure_names import HEADLINE
-from metrics.common.thumbnails import Thumbnail, thumbnail
+from metrics.photos.thumbnails import Thumbnail, thumbnail_in
 from metrics.records.captions import CaptionRecord
 from metrics.scoring.suite import Evaluation, finite
 
@@ -51,10 +50,10 @@ def shown_measures(evaluation: Evaluation) -> list[str]:
     return [name for name in wanted if name in evaluation.measures][:_SCORES]
 
 
-def choose_samples(evaluation: Evaluation) -> list[SampleGroup]:
+def choose_samples(evaluation: Evaluation, images: Path | None = None) -> list[SampleGroup]:
     """Return 24 random items (always the same), then the last system's 6 best and 6 worst by the first shown measure.
 
-    Items that this measure leaves out are neither.
+    Items that this measure leaves out are neither. Photos are in the folder `images`, by default in that of the runs.
     """
     places = range(len(evaluation.items))
     chosen = sorted(random.Random(_SEED).sample(places, min(_SAMPLES, len(places))))  # noqa: S311
@@ -63,15 +62,18 @@ def choose_samples(evaluation: Evaluation) -> list[SampleGroup]:
     values = last.scores["all"][measure].per_item
     ranked = sorted((place for place in places if values[place] == values[place]), key=lambda place: -values[place])
     name = last.system.name
+    folder = images or next((own for one in evaluation.results if (own := one.system.photo_folder)), None)
     groups = (
         ("Samples", f"{len(chosen)} of {len(places)} items, drawn at random with a fixed seed.", chosen),
         ("Best", f"The highest {measure} of {name}.", ranked[:_EXTREMES]),
         ("Worst", f"The lowest {measure} of {name}.", ranked[::-1][:_EXTREMES]),
     )
-    return [SampleGroup(title, note, [_card(evaluation, place) for place in group]) for title, note, group in groups]
+    return [
+        SampleGroup(title, note, [_card(evaluation, place, folder) for place in group]) for title, note, group in groups
+    ]
 
 
-def _card(evaluation: Evaluation, place: int) -> ItemCard:
+def _card(evaluation: Evaluation, place: int, folder: Path | None) -> ItemCard:
     item = evaluation.items[place]
     lines, shown = [], shown_measures(evaluation)
     for result in evaluation.results:
@@ -79,26 +81,4 @@ def _card(evaluation: Evaluation, place: int) -> ItemCard:
         scores = {measure: finite(result.scores["all"][measure].per_item[place]) for measure in shown}
         kind = result.system.run.kind if result.system.run else None
         lines.append(Line(result.system.name, kind, record.caption if record else None, scores))
-    return ItemCard(item, _photo(_folder(evaluation), item.image), lines)
-
-
-def _folder(evaluation: Evaluation) -> Path | None:
-    runs = [result.system.run for result in evaluation.results if result.system.run]
-    return next((run.catalogue.folder for run in runs if run.catalogue.folder), None)
-
-
-def _photo(folder: Path | None, image: str | None) -> Thumbnail:
-    if folder is None or image is None:
-        return Thumbnail(problem="no photo given")
-    path = photo_path(folder, image)
-    if path is None:
-        return Thumbnail(problem="photo outside the catalogue folder")
-    try:
-        with open_photo(path) as opened:
-            return thumbnail(opened)
-    except FileNotFoundError:
-        return Thumbnail(problem="photo not found")
-    except ImportError:
-        return Thumbnail(problem="photo in an HDF5 file: pip install h5py")
-    except BROKEN:
-        return Thumbnail(problem="photo cannot be read")
+    return ItemCard(item, thumbnail_in(folder, item.image), lines)

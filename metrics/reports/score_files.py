@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.common.errors import UserError
-from metrics.common.files import check_folder
+from metrics.common.ownership import refuse_foreign, refuse_inputs
 from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import Measure
-from metrics.records.caption_sets import load_systems
+from metrics.records.caption_sets import CaptionSet, load_systems
 from metrics.records.captions import CaptionRecord, read_records
-from metrics.reports.comparison import check_choices, write_comparison
+from metrics.reports.comparison import COMPARISON, check_choices, write_comparison
 from metrics.reports.comparison_tables import notes_on, screen_tables
 from metrics.reports.equal_baselines import equal_baselines, joined_rows
 from metrics.reports.published import MEASURES
-from metrics.reports.report import write_report
+from metrics.reports.report import REPORT, write_report
 from metrics.scoring.clusters import BY
 from metrics.scoring.suite import Evaluation, few_clusters, score_systems
 
@@ -25,22 +25,26 @@ def score_files(
     references: Path | None = None,
     clusters: Sequence[str] = BY,
     training: Sequence[Path] = (),
+    images: Path | None = None,
 ) -> None:
     """Score captions files side by side, write the report into `out` and print its table; clusters as `score_systems`'.
 
-    `training` are files such as `references-train.jsonl`, in whose captions copies are looked for.
+    `training` are files such as `references-train.jsonl`, in whose captions copies are looked for, `images` the
+    folder that photos are relative to, by default that of the runs (`CaptionSet.photo_folder`).
 
     Raises:
-        UserError: as `load_systems`, `score_systems` and `write_report`, and when a file of `training` cannot be read
-            or has no captions.
+        UserError: as `load_systems`, `score_systems` and `write_report`, when a file of `training` cannot be read or
+            has no captions, and when a file that is read would be replaced.
     """
     systems = load_systems(captions)
-    check_folder(out)
+    refuse_foreign(out, REPORT)
+    refuse_inputs((out / name for name in REPORT.names), (*captions, references, *training))
     trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
-    report = write_report(evaluation, out, trained_on)
+    report = write_report(evaluation, out, trained_on, images)
     absent = [f"{measure}: {reason}" for measure, reason in evaluation.absent.items()]
-    print_tables(_table(evaluation), *few_clusters(evaluation), *absent, f"report: {report}")
+    notes = [*few_clusters(evaluation), *absent, *([] if images else _not_shown(systems)), f"report: {report}"]
+    print_tables(_table(evaluation), *notes)
 
 
 def compare_files(
@@ -58,16 +62,27 @@ def compare_files(
     Arguments as `write_comparison`'s, `score_systems`' and `score_files`'.
 
     Raises:
-        UserError: as `load_systems`, `score_systems` and `write_comparison`.
+        UserError: as `load_systems`, `score_systems` and `write_comparison`, and when a file that is read would be
+            replaced.
     """
     systems = load_systems(captions)
     check_choices([system.name for system in systems], published, against)
-    check_folder(out)
+    refuse_foreign(out, COMPARISON)
+    refuse_inputs((out / name for name in COMPARISON.names), (*captions, references, *training))
     trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
     comparison = write_comparison(evaluation, out, published, against, trained_on)
     notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]
     print_tables(*screen_tables(comparison), *notes)
+
+
+def _not_shown(systems: Sequence[CaptionSet]) -> list[str]:
+    """What to do for photos in a folder that the captions name, and may not choose."""
+    named = [(one, one.run.catalogue.folder) for one in systems if one.run and one.run.catalogue.folder]
+    if not named or any(one.photo_folder for one, _ in named):
+        return []
+    system, folder = named[0]
+    return [f"photos are not shown: {system.name} names {folder}, which was not used here: give it by --images"]
 
 
 def _given(references: Path | None) -> list[CaptionRecord] | None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
+from metrics.common.screen import progress
 from metrics.measures.statistics import SAMPLES, Floats, Interval, intervals, mean_of, percentiles, resamples
 from metrics.scoring.clusters import FEWEST
 from metrics.text.ngrams import Integers
@@ -177,7 +177,7 @@ def _ranks(counts: Floats) -> tuple[Floats, Floats]:
 
 def _resampled(clusters: Integers) -> Iterator[Floats]:
     """Yield how often each item is drawn in each resample of clusters."""
-    with tqdm(total=SAMPLES, desc="confidence", delay=_PATIENCE, mininterval=1) as bar:
+    with progress(None, "confidence", total=SAMPLES, delay=_PATIENCE) as bar:
         for block in resamples(int(clusters.max()) + 1):
             for row in block:
                 yield row[clusters]

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, check_folder, make_folder, sha256
+from metrics.common.screen import progress
 from metrics.measures.statistics import Floats
 from metrics.records.caption_sets import unique_names
 from metrics.records.captions import to_json
@@ -132,7 +132,7 @@ def _add_items(database: sqlite3.Connection, folder: ScoreFolder) -> dict[str, i
     """Add the items; return the place of each id."""
     places: dict[str, int] = {}
     products: dict[str | int, int] = {}
-    for place, item in enumerate(tqdm(folder.items(), desc="items", unit="item", mininterval=1, delay=1)):
+    for place, item in enumerate(progress(folder.items(), "items", unit="item", delay=1)):
         product = item.product_id or place
         first = product not in products
         number = products.setdefault(product, len(products))
@@ -179,7 +179,7 @@ def _add_captions(database: sqlite3.Connection, folder: ScoreFolder, places: dic
     ids, order = list(places), list(places.values())
     scores: dict[str, Floats] = {}
     total = len(ids) * len(folder.systems)
-    for system, item, row in tqdm(folder.rows(ids), total=total, desc="captions", unit="row", mininterval=1, delay=1):
+    for system, item, row in progress(folder.rows(ids), "captions", total=total, unit="row", delay=1):
         if item == 0:
             scores = {measure: np.full(len(ids), np.nan) for measure in folder.measures}
         for measure, value in row.scores.items():
@@ -200,7 +200,7 @@ def _cells(row: CaptionRow) -> tuple[Any, ...]:
 
 def _add_source(database: sqlite3.Connection, table: Path, places: dict[str, int]) -> None:
     """Add the rows that the catalogue's own table has of the items."""
-    rows = tqdm(source_rows(table), desc="table", unit="row", mininterval=1, delay=1)
+    rows = progress(source_rows(table), "table", unit="row", delay=1)
     found = ((places[key], json.dumps(cells)) for key, cells in rows if key in places)
     if not database.executemany("INSERT OR IGNORE INTO source VALUES (?, ?)", found).rowcount:
         raise UserError(f"{table}: has none of the items that were scored; name the catalogue that they come from")
@@ -212,7 +212,7 @@ def _add_words(database: sqlite3.Connection, items: int) -> None:
         "SELECT place, record, (SELECT group_concat(caption, char(10)) FROM captions WHERE place = items.place) "
         "FROM items"
     )
-    bar = tqdm(found, total=items, desc="words", unit="item", mininterval=1, delay=1)
+    bar = progress(found, "words", total=items, unit="item", delay=1)
     database.executemany(
         "INSERT INTO words(rowid, id, captions, reference_texts, category, attributes) VALUES (?, ?, ?, ?, ?, ?)",
         _words(bar),

@@ -1,11 +1,10 @@
 """The catalogue that photos and metadata come from: a folder, or what a package makes of its recipe."""
 
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import entry_points
-from multiprocessing import get_context
 from pathlib import Path
 
 from metrics.common.errors import UserError
+from metrics.common.processes import in_own_process
 from metrics.common.version import DISTRIBUTION
 
 # Who reads recipes registers here a function from a recipe's path to what `catalogue_of` returns.
@@ -29,8 +28,7 @@ def catalogue_of(place: Path) -> tuple[Path | None, Path | None]:
         )
     if not entry_points(group=GROUP):
         raise UserError(f"--images {place}: recipes are read by the extra train: pip install '{DISTRIBUTION}[train]'")
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:  # what reading a recipe takes is free again after it
-        return process.submit(_read, place).result()
+    return in_own_process(_read, place)  # what reading a recipe takes is free again after it
 
 
 def _read(recipe: Path) -> tuple[Path | None, Path | None]:

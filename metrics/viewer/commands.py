@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from metrics.common.errors import UserError, user_errors
+from metrics.common.ownership import Overwrite
 from metrics.common.version import DISTRIBUTION
 
 app = typer.Typer(rich_help_panel="Reports")
@@ -56,11 +57,12 @@ def ratings(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File for all ratings as CSV.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write people's ratings as CSV; say what they say of the systems, and which measure agrees with them."""
     from metrics.viewer.ratings.reports import report_ratings
 
-    report_ratings(file, scores or [], out, json)
+    report_ratings(file, scores or [], out, json, overwrite)
 
 
 def _check_extra() -> None:

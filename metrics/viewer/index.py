@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from metrics.common.json_text import parse_json
 from metrics.common.measure_names import HEADLINE
 from metrics.measures.statistics import Floats
+from metrics.photos.folders import folder_named
 from metrics.records.captions import CaptionRecord
 from metrics.viewer.index_age import A_DAY, mark_used
 from metrics.viewer.score_folder import System
@@ -50,7 +51,7 @@ class Index:
         title: what was scored.
         systems: all systems, with unique names; methods take their numbers 0, 1, ...
         maximum: measure to its highest value.
-        images: the catalogue folder that photos are relative to, None if unknown.
+        images: the catalogue folder that photos are relative to; None if unknown, or if the scorings may not name it.
         folders: the folders of the scorings.
 
     Raises:
@@ -67,7 +68,7 @@ class Index:
         self.title: str = about["title"]
         self.systems = [System(**system) for system in about["systems"]]
         self.maximum: Mapping[str, float] = about["maximum"]
-        self.images = Path(about["images"]) if about["images"] else None
+        self.images = _allowed(about["images"], folders)
         self._size = int(self._rows("SELECT count(*) FROM items")[0][0])
 
     def __len__(self) -> int:
@@ -174,6 +175,11 @@ class Index:
                 mark_used(self.path)
                 self._marked = time.monotonic()
             return self._database.execute(query, values).fetchall()
+
+
+def _allowed(images: str | None, folders: Sequence[Path]) -> Path | None:
+    named = (folder_named(Path(images), folder) for folder in folders) if images else ()
+    return next(filter(None, named), None)
 
 
 def storable(value: str | None) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 A_DAY = 24 * 60 * 60
 _KEPT = 30 * A_DAY
-_NAME = re.compile(r"[0-9a-f]{32}\.sqlite|\.[0-9a-f]{32}\.sqlite\.\d+\.tmp")  # an index, or the draft of one
+_NAME = re.compile(r"[0-9a-f]{32}\.sqlite|\.[0-9a-f]{32}\.sqlite\.(\d+\.tmp|.+\.draft)")  # an index, or its draft
 
 
 def mark_used(path: Path) -> None:

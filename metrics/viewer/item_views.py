@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from metrics.common.formatting import each_shown, shown
 from metrics.records.captions import CaptionRecord
 from metrics.viewer.index import Caption, Index
 from metrics.viewer.marks import Piece, marked
@@ -51,13 +52,13 @@ class ItemView:
         """The references' texts, of which words are apart that the system `name` has `right` or has `missed`."""
         attributes = next((line.caption.attributes for line in self.lines if line.system.name == name), None)
         found = {kind: (attributes or {}).get(kind, ()) for kind in ("right", "missed")}
-        return [marked(text, found) for text in self.item.references]
+        return [marked(text, found) for text in each_shown(self.item.references)]
 
 
 def item_views(index: Index, places: Iterable[int], systems: Sequence[int] | None = None) -> list[ItemView]:
     """Return the items at `places` with the captions of `systems`, by their numbers (default: all, in their order)."""
-    shown = [*range(len(index.systems))] if systems is None else systems
-    scores = {(measure, system): index.scores(measure, system) for measure in index.measures for system in shown}
+    numbers = [*range(len(index.systems))] if systems is None else systems
+    scores = {(measure, system): index.scores(measure, system) for measure in index.measures for system in numbers}
     views = []
     for place in map(int, places):
         captions = index.captions(place)
@@ -65,7 +66,7 @@ def item_views(index: Index, places: Iterable[int], systems: Sequence[int] | Non
             _line(
                 index.systems[system], captions[system], {m: _known(scores[m, system][place]) for m in index.measures}
             )
-            for system in shown
+            for system in numbers
         ]
         views.append(ItemView(place, index.item(place), lines))
     return views
@@ -81,7 +82,7 @@ def _line(system: System, caption: Caption, scores: Mapping[str, float | None]) 
     return Line(
         system,
         caption,
-        marked(caption.caption or "", {"right": right, "invented": invented}),
+        marked(shown(caption.caption or ""), {"right": right, "invented": invented}),
         scores,
         math.exp(caption.logprob) if caption.logprob is not None and caption.logprob <= 0 else None,
         _share(len(right), len(invented)),

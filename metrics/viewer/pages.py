@@ -9,8 +9,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from metrics.common.errors import UserError
+from metrics.photos.thumbnails import NoPhotoError
 from metrics.viewer.item_views import item_views
-from metrics.viewer.photos import SIZES, NoPhotoError
+from metrics.viewer.photos import SIZES
 from metrics.viewer.selection import DIFFERENCE, DISAGREEMENT, Selection, default_selection, parameters, whole
 from metrics.viewer.viewer import Viewer, viewer_of
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from finetune.config.command_line import needs_train
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
-from metrics.common.processes import child_environment, peak_megabytes, python_module
+from metrics.common.processes import child_environment, end_with_starter, peak_megabytes, python_module
 
 _DEVICE = "cpu"
 _FILES = 64  # photos on disk; more are these again
@@ -53,16 +53,16 @@ class EmbedMemory:
 
 def encoding_time(size: tuple[int, int], side: int, photos: int) -> EncodingTime:
     """Encode made-up JPEGs of this size."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_photos(Path(folder), size, min(photos, _FILES))
-        found = _in_a_process({"folder": folder, "side": side, "photos": photos})
+    with temporary_folder() as folder:
+        write_photos(folder, size, min(photos, _FILES))
+        found = _in_a_process({"folder": str(folder), "side": side, "photos": photos})
     return EncodingTime(size, side, photos, found["seconds"], found["cpu_seconds"])
 
 
 def embed_memory(rows: int) -> EmbedMemory:
     """Write a store of so many rows of 1,280 numbers by `embed`."""
-    with tempfile.TemporaryDirectory() as folder:
-        return EmbedMemory(**_in_a_process({"folder": folder, "rows": rows}))
+    with temporary_folder() as folder:
+        return EmbedMemory(**_in_a_process({"folder": str(folder), "rows": rows}))
 
 
 def write_photos(folder: Path, size: tuple[int, int], count: int) -> None:
@@ -137,6 +137,7 @@ def measured(request: dict[str, Any]) -> dict[str, float]:
 @needs_train
 def main() -> None:
     """Measure what standard input asks for, and print it as JSON."""
+    end_with_starter()
     print(json.dumps(measured(json.load(sys.stdin))))
 
 

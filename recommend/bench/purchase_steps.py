@@ -73,12 +73,13 @@ def vbpr_epoch(recommender: VBPR, dimensions: int, share: int, folder: Path) -> 
     train = _part(folder).train
     rows = np.random.default_rng(0).standard_normal((len(train.article_ids), dimensions), dtype=np.float32)
     features = ItemFeatures(rows, np.ones(len(rows), dtype=bool), "made up")
-    some = train.taken(train.customers % share == 0)
+    some, count = train.taken(train.customers % share == 0), len(train)
+    del train
     import_module("recommend.recommenders.vbpr.run")  # PyTorch
 
     def work() -> str:
         recommender.fit(some, features)
-        return f"x {share}: the customers' {len(some):,} of {len(train):,} purchases" if share > 1 else ""
+        return f"x {share}: the customers' {len(some):,} of {count:,} purchases" if share > 1 else ""
 
     return work
 

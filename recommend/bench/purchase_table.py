@@ -12,7 +12,7 @@ def print_purchases(sizes: Sequence[int]) -> None:
     for rows in sizes:
         table = WideTable([f"{rows:,} purchases"], ["s", "CPU s", "peak GB", "CPU us a purchase", ""])
         for one in purchase_times(rows):
-            print(f"{one.name}: {one.seconds:.1f} s", flush=True)
             figures = (f"{one.seconds:.1f}", f"{one.cpu:.1f}", f"{one.gigabytes:.2f}", f"{1e6 * one.cpu / rows:.2f}")
+            print(f"{one.name}: {figures[0]} s, {figures[1]} CPU s, {figures[2]} GB {one.note}".rstrip(), flush=True)
             table.add_row(one.name, *figures, one.note)
         print_tables(table, load())

@@ -2,19 +2,15 @@
 
 import os
 import re
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
 
+from metrics.common.drafts import temporary_folder
+from metrics.common.processes import in_own_process
 from recommend.bench.made_up_purchases import FULL, write_made_up_purchases
 from recommend.bench.purchase_steps import CSV, steps
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -40,17 +36,10 @@ class StepTime:
 
 def purchase_times(rows: int) -> Iterator[StepTime]:
     """Make purchases of H&M's shape up, `rows` of them, and run every step; the time to make them up is not counted."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         in_own_process(write_made_up_purchases, folder / CSV, FULL.times(rows / FULL.rows))
         for name in steps():
             yield in_own_process(_timed, name, rows, folder)
-
-
-def in_own_process(work: Callable[..., Result], *arguments: Any) -> Result:
-    """What a function returns in a process of its own, whose memory is free again afterwards."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return process.submit(work, *arguments).result()
 
 
 def _timed(name: str, rows: int, folder: Path) -> StepTime:

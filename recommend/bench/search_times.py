@@ -1,14 +1,13 @@
 """How long search takes: one query, all pairs beside the bare products of the same blocks, a million items."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from metrics.common.drafts import temporary_folder
 from recommend.bench.made_up import made_up_store
 from recommend.features.fusion import Rows, UnitVectors
 from recommend.items import exact
@@ -68,8 +67,8 @@ class PairsTime:
 
 def query_times(rows: int, dimensions: int, kinds: tuple[str, ...]) -> Iterator[QueryTime]:
     """Build each kind of index on a made-up store and query it."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = made_up_store(Path(folder) / "store", rows, dimensions)
+    with temporary_folder() as folder:
+        store = made_up_store(folder / "store", rows, dimensions)
         for kind in kinds:
             start = time.perf_counter()
             vectors = UnitVectors([store])
@@ -84,8 +83,8 @@ def query_times(rows: int, dimensions: int, kinds: tuple[str, ...]) -> Iterator[
 
 def pairs_time(rows: int, dimensions: int, queries: int) -> PairsTime:
     """Search for the first `queries` of so many made-up rows, whose matrix is in memory; both sides warm."""
-    with tempfile.TemporaryDirectory() as folder:
-        matrix = UnitVectors([made_up_store(Path(folder) / "store", rows, dimensions)]).rows()
+    with temporary_folder() as folder:
+        matrix = UnitVectors([made_up_store(folder / "store", rows, dimensions)]).rows()
     products, ours = 0.0, 0.0
     search = exact.all_nearest(matrix, K)
     _products(matrix, 0)

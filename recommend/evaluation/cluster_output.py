@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metrics.common.files import atomic_file, make_folder, write_text
+from metrics.common.files import all_or_none, atomic_file, write_text
+from metrics.common.ownership import Contents, claim_folder
 from metrics.common.tables import WideTable
-from recommend.common.own_files import check_results, refuse_other_table
 from recommend.common.page import PageSection, PageTable, curves, page_mark, write_page
 from recommend.evaluation.attributes import MEAN
 from recommend.evaluation.cluster_study import ClusterStudy
@@ -18,7 +18,10 @@ from recommend.evaluation.figures import percentage, with_intervals
 from recommend.items.clusters import Clustering
 
 NAME, TITLE = "clusters", "Clusters"
-_MARK = b"lookbook.clusters"
+_MARK = "lookbook.clusters"
+CONTENTS = Contents(
+    {f"{NAME}.parquet": _MARK, f"{NAME}.json": "|version:", f"{NAME}.html": page_mark(TITLE)}, record=f"{NAME}.json"
+)
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,17 @@ def _chosen(study: ClusterStudy) -> str:
     return f"The inertia bends most at k = {study.elbow}{best}."
 
 
-def check_files(folder: Path) -> None:
-    """Raise `UserError` if `write_files` could not write to `folder`, or would replace files that it did not write."""
-    check_results(folder, NAME, page_mark(TITLE), "result of clusters")
-    refuse_other_table(folder / f"{NAME}.parquet", _MARK, "table of clusters")
-
-
 def write_files(result: ClusterResult, folder: Path) -> list[Path]:
-    """Write `clusters.parquet` (id, cluster), `.json` and, with a study, `.html`. Raises `UserError` if it cannot."""
-    check_files(folder)
-    make_folder(folder)
+    """Write `clusters.parquet` (id, cluster), `.json` and, with a study, `.html`, all or none.
+
+    Raises `UserError` if the folder is not ours or cannot be written to.
+    """
+    claim_folder(folder, CONTENTS)
+    with all_or_none():
+        return _write(result, folder)
+
+
+def _write(result: ClusterResult, folder: Path) -> list[Path]:
     paths = [folder / f"{NAME}.{suffix}" for suffix in ("parquet", "json", "html")]
     with atomic_file(paths[0]) as draft:
         table = pa.table({"id": list(result.ids), "cluster": result.made.labels})

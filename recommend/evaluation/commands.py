@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.ownership import refuse_foreign
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
@@ -47,11 +48,11 @@ def attribute_precision(
     from finetune.data.feature_cache import FeatureStore
     from metrics.common.tables import print_tables
     from recommend.evaluation.precision import measure
-    from recommend.evaluation.precision_output import check_files, screen_tables, write_files
+    from recommend.evaluation.precision_output import CONTENTS, screen_tables, write_files
     from recommend.evaluation.request import attributes_of, distinct_names, draw_queries, lacking, read_setting
 
     if out:
-        check_files(out)
+        refuse_foreign(out, CONTENTS)
     opened = [FeatureStore.open(path) for path in stores]
     distinct_names(opened)
     setting = read_setting(opened, items, attributes_of(items, attribute or ()), group)
@@ -92,10 +93,10 @@ def clusters(
     """Put a store's items into clusters; --try with --items helps to choose how many."""
     from finetune.data.feature_cache import FeatureStore
     from metrics.common.tables import print_tables
-    from recommend.evaluation.cluster_output import check_files, screen_tables, write_files
+    from recommend.evaluation.cluster_output import CONTENTS, screen_tables, write_files
     from recommend.evaluation.run_clusters import cluster_counts, run_clusters
 
-    check_files(out)
+    refuse_foreign(out, CONTENTS)
     ks = cluster_counts(attempts) if attempts else []
     result = run_clusters(
         FeatureStore.open(store), k, method, dimensions, ks, nprobe, items, attribute or (), group, queries, siblings
@@ -129,11 +130,11 @@ def compare_methods(
     from finetune.data.feature_cache import FeatureStore
     from metrics.common.tables import print_tables
     from recommend.evaluation.methods import chosen_methods, compare
-    from recommend.evaluation.methods_output import check_files, screen_tables, write_files
+    from recommend.evaluation.methods_output import CONTENTS, screen_tables, write_files
     from recommend.evaluation.request import attributes_of, group_of, read_setting
     from recommend.features.fusion import UnitVectors
 
-    check_files(out)
+    refuse_foreign(out, CONTENTS)
     wanted = chosen_methods(method or ())
     opened = FeatureStore.open(store)
     setting = read_setting([opened], items, attributes_of(items, attribute or ()), group_of(items, group))

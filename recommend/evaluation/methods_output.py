@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from metrics.common.files import make_folder, write_text
+from metrics.common.files import all_or_none, write_text
+from metrics.common.ownership import Contents, claim_folder
 from metrics.common.tables import WideTable
-from recommend.common.own_files import check_results
 from recommend.common.page import PageSection, PageTable, page_mark, write_page
 from recommend.common.scatter import Scatter, trade_off
 from recommend.evaluation.attributes import MEAN
@@ -17,6 +17,7 @@ from recommend.evaluation.methods import MethodStudy
 from recommend.evaluation.trials import MethodRow
 
 NAME, TITLE = "methods", "Methods of search"
+CONTENTS = Contents({f"{NAME}.json": "|version:", f"{NAME}.html": page_mark(TITLE)}, record=f"{NAME}.json")
 NOTE = (
     "Precision@{k} in percent with 95% intervals over products. ‘compared’ is the share of the items that a query is "
     "compared with; a query whose clusters hold too few items looks into more, which is counted."
@@ -63,17 +64,10 @@ def _costs(row: MethodRow) -> tuple[str, str]:
     return f"{row.milliseconds:.2f}", f"{100 * row.compared:.0f}%{widened}"
 
 
-def check_files(folder: Path) -> None:
-    """Raise `UserError` if `write_files` could not write to `folder`, or would replace files that it did not write."""
-    check_results(folder, NAME, page_mark(TITLE), "result of compare-methods")
-
-
 def write_files(study: MethodStudy, folder: Path) -> list[Path]:
-    """Write `methods.json` and `methods.html`; raises `UserError` if they cannot be written."""
-    check_files(folder)
-    make_folder(folder)
+    """Write `methods.json` and `methods.html`, both or none; raises `UserError` if it cannot."""
+    claim_folder(folder, CONTENTS)
     json_path, page = folder / f"{NAME}.json", folder / f"{NAME}.html"
-    write_text(json_path, json.dumps(asdict(study), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     sections = [_section(study, study.rows, "All items", NOTE.format(k=study.k), plot=True)]
     if study.sample_rows:
         title = f"A sample of {study.sample:,} items"
@@ -81,7 +75,9 @@ def write_files(study: MethodStudy, folder: Path) -> list[Path]:
     if study.notes:
         sections.append(PageSection("What is left out", " ".join(study.notes)))
     sections.append(_published())
-    write_page(page, TITLE, "Attribute precision and time, by method and group", sections, study.signature)
+    with all_or_none():
+        write_text(json_path, json.dumps(asdict(study), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        write_page(page, TITLE, "Attribute precision and time, by method and group", sections, study.signature)
     return [json_path, page]
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from metrics.common.files import make_folder, write_text
+from metrics.common.files import all_or_none, write_text
+from metrics.common.ownership import Contents, claim_folder
 from metrics.common.tables import WideTable
-from recommend.common.own_files import check_results
 from recommend.common.page import PageSection, PageTable, curves, page_mark, write_page
 from recommend.evaluation.attributes import MEAN
 from recommend.evaluation.estimates import Estimate
@@ -15,6 +15,7 @@ from recommend.evaluation.figures import interval, percentage, with_intervals
 from recommend.evaluation.precision import CONTROL, Joined, Part, Precision
 
 NAME, TITLE = "attribute-precision", "Attribute precision"
+CONTENTS = Contents({f"{NAME}.json": "|version:", f"{NAME}.html": page_mark(TITLE)}, record=f"{NAME}.json")
 NOTE = (
     "In percent, by attribute and as their mean, with 95% intervals that resample whole products. Precision@{k}: the "
     "share of the {k} items found that agree with the query; recall@{k}: the share of all items that agree with it "
@@ -55,23 +56,18 @@ def _wide(result: Precision, part: Part, title: str) -> WideTable:
     return table
 
 
-def check_files(folder: Path) -> None:
-    """Raise `UserError` if `write_files` could not write to `folder`, or would replace files that it did not write."""
-    check_results(folder, NAME, page_mark(TITLE), "result of attribute-precision")
-
-
 def write_files(result: Precision, folder: Path) -> list[Path]:
-    """Write `attribute-precision.json` and `.html`; raises `UserError` if they cannot be written."""
-    check_files(folder)
-    make_folder(folder)
+    """Write `attribute-precision.json` and `.html`, both or none; raises `UserError` if it cannot."""
+    claim_folder(folder, CONTENTS)
     json_path, page = folder / f"{NAME}.json", folder / f"{NAME}.html"
-    write_text(json_path, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
     sections = [_section(result, part, "") for part in result.parts]
     if result.joined:
         sections += [_section(result, part, "Joined, on the other half. ") for part in result.joined.parts]
         sections.append(_choice(result.joined, result.k))
     lede = " ".join([NOTE.format(k=result.k), *_advice(result)])
-    write_page(page, TITLE, lede, sections, result.signature)
+    with all_or_none():
+        write_text(json_path, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
+        write_page(page, TITLE, lede, sections, result.signature)
     return [json_path, page]
 
 

@@ -62,10 +62,12 @@ def study(recipe: Recipe, masking: Masking, data: OpenDataset, unfinished: Path)
     return {"dataset": masking.dataset, "estimates": {}, **asdict(found)}
 
 
-def _fit(model: Reading, part: Part, seed: int, train: Purchases, features: ItemFeatures) -> Recommender:
+def _fit(
+    model: Reading, part: Part, seed: int, train: Purchases, features: ItemFeatures, checkpoint: Path | None
+) -> Recommender:
     """The row's own model: features that were filled in are reduced as the recipe says."""
     read = features if model.pca is None else reduced(features, model.pca)
-    return fit(model, replace(part, train=train), read, seed)
+    return fit(model, replace(part, train=train), read, seed, checkpoint)
 
 
 def masked_models(recipe: Recipe, masking: Masking) -> Mapping[str, Reading]:

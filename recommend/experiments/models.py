@@ -4,10 +4,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from finetune.config.errors import nearest
-from finetune.config.section import LearningRate, Section, expanded
+from finetune.config.section import Count, LearningRate, NotNegative, Positive, Section, Size, expanded
 from recommend.experiments.published import published_rows
 
 RANDOM = "random"
@@ -15,7 +15,6 @@ RANDOM = "random"
 _OF_RECIPE = ("recommender", "name", "datasets", "published", "tune", "early_stopping")
 NOT_SETTINGS = (*_OF_RECIPE, "features", "pca", "missing", "captions")
 _PUBLISHED = tuple(dict.fromkeys(row.setting for row in published_rows()))
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 def _is_published(name: str) -> str:
@@ -84,7 +83,7 @@ class WithFeatures(_Model):
     """
 
     features: Annotated[str, Field(min_length=1), AfterValidator(_store)]
-    pca: PositiveInt | None = None
+    pca: Size | None = None
     missing: Literal["zeros", "mean", "random", "neighbours", "pagerank", "captions", "drop"] | None = None
     captions: Annotated[Path, AfterValidator(expanded)] | None = None
 
@@ -103,19 +102,19 @@ class _Trained(_Model):
     """
 
     early_stopping: bool = False
-    factors: PositiveInt | None = None
+    factors: Size | None = None
     regularization: NotNegative | None = None
     optimizer: Literal["sgd", "adagrad", "sparse-adam"] | None = None
     learning_rate: LearningRate | None = None
-    batch_size: PositiveInt | None = None
-    epochs: PositiveInt | None = None
+    batch_size: Count | None = None
+    epochs: Count | None = None
     draw: Literal["purchases", "customers"] | None = None
     negatives: Literal["articles", "purchases"] | None = None
     article_bias: bool | None = None
-    deviation: PositiveFloat | None = None
-    validate_every: PositiveInt | None = None
-    patience: PositiveInt | None = None
-    validated: PositiveInt | None = None
+    deviation: Positive | None = None
+    validate_every: Count | None = None
+    patience: Count | None = None
+    validated: Count | None = None
 
 
 class Random(_Model):
@@ -128,7 +127,7 @@ class MostPopular(_Model):
     """What most customers bought in training, or in its last `days` days."""
 
     recommender: Literal["most-popular"]
-    days: PositiveInt | None = None
+    days: Count | None = None
 
 
 class Repurchase(_Model):
@@ -141,7 +140,7 @@ class UserKNN(_Model):
     """What the `neighbours` most similar customers bought; `elliot_compat`: as Elliot computes it."""
 
     recommender: Literal["user-knn"]
-    neighbours: PositiveInt | None = None
+    neighbours: Size | None = None
     elliot_compat: bool | None = None
 
 
@@ -149,28 +148,28 @@ class ItemKNN(_Model):
     """Articles that are bought by the same customers; each is compared with its `neighbours` most similar ones."""
 
     recommender: Literal["item-knn"]
-    neighbours: PositiveInt | None = None
+    neighbours: Size | None = None
 
 
 class ALS(_Model):
     """Factors by alternating least squares (Hu, Koren and Volinsky 2008)."""
 
     recommender: Literal["als"]
-    factors: PositiveInt | None = None
+    factors: Size | None = None
     regularization: NotNegative | None = None
-    alpha: PositiveFloat | None = None
-    iterations: PositiveInt | None = None
+    alpha: Positive | None = None
+    iterations: Count | None = None
 
 
 class BPR(_Model):
     """Factors by Bayesian personalised ranking (Rendle et al. 2009), as `implicit` trains them."""
 
     recommender: Literal["bpr"]
-    factors: PositiveInt | None = None
+    factors: Size | None = None
     learning_rate: LearningRate | None = None
     regularization: NotNegative | None = None
-    iterations: PositiveInt | None = None
-    threads: PositiveInt | None = None
+    iterations: Count | None = None
+    threads: Size | None = None
 
 
 class Content(WithFeatures):
@@ -191,7 +190,7 @@ class VBPR(WithFeatures, _Trained):
 
     recommender: Literal["vbpr"]
     preset: Literal["ducho-meets-elliot", "paper", "recommended"] | None = None
-    feature_factors: PositiveInt | None = None
+    feature_factors: Size | None = None
     feature_bias: bool | None = None
     normalised: bool | None = None
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from metrics.common.files import check_folder, write_text
+from metrics.common.files import all_or_none, write_text
 from metrics.common.formatting import figure
+from metrics.common.ownership import Contents, refuse_foreign
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
 from metrics.reports.comparison_tables import latex
-from recommend.common.own_files import refuse_other_page
 from recommend.common.page import page_mark, write_page
 from recommend.experiments.content import TITLE, Content, published_name
 from recommend.experiments.tables import remarks, sections, together
@@ -20,32 +20,37 @@ from recommend.experiments.tables import remarks, sections, together
 NAME = "recommend"
 LEDE = "Which articles a customer buys next: models on the same purchases, beside the paper's Table 5"
 _COLUMNS = ("dataset", "model", "whose", "slice", "measure", "value", "low", "high", "customers", "signature")
-_MARKS = {
-    "json": f'{{\n "title": "{TITLE}"',
-    "md": f"# {TITLE}\n",
-    "html": page_mark(TITLE),
-    "tex": f"% {TITLE}. Written",
-    "csv": ",".join(_COLUMNS),
-}
+CONTENTS = Contents(
+    {
+        f"{NAME}.json": f'{{\n "title": "{TITLE}"',
+        f"{NAME}.md": f"# {TITLE}\n",
+        f"{NAME}.html": page_mark(TITLE),
+        f"{NAME}.tex": f"% {TITLE}. Written",
+        f"{NAME}.csv": ",".join(_COLUMNS),
+        **dict.fromkeys(("rows", ".lock"), ""),
+    },
+    record=f"{NAME}.json",
+)
+OTHER = "give another output=..."
 
 
 def check_output(folder: Path) -> None:
-    """Raise `UserError` if the tables could not be written to `folder`, or would replace files of somebody else."""
-    check_folder(folder, "give another output=...")
-    for form, mark in _MARKS.items():
-        refuse_other_page(folder / f"{NAME}.{form}", mark, "table of `lookbook recommend`", "output=...")
+    """Raise `UserError` if the tables could not be written to `folder`, or it is not ours."""
+    refuse_foreign(folder, CONTENTS, OTHER)
 
 
 def write_output(content: Content, folder: Path) -> list[Path]:
-    """Write `recommend.{json,md,html,tex,csv}`. Raises `UserError` if they cannot be written."""
-    check_output(folder)
-    paths = {form: folder / f"{NAME}.{form}" for form in _MARKS}
+    """Write `recommend.{json,csv,md,tex,html}`, all or none. Raises `UserError` if they cannot be written."""
+    paths = {form: folder / f"{NAME}.{form}" for form in ("json", "csv", "md", "tex", "html")}
     view = {"title": TITLE, "lede": LEDE, "written": content["written"], "lookbook": content["lookbook"]}
-    write_text(paths["json"], json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-    write_text(paths["csv"], _csv(content))
-    write_text(paths["md"], render("sections.md.j2", {**view, "sections": sections(content)}, "recommend"))
-    write_text(paths["tex"], render("recommend.tex.j2", {**view, **_joined(content)}, "recommend", {"latex": latex}))
-    write_page(paths["html"], TITLE, LEDE, sections(content), "\n".join(_signatures(content)))
+    with all_or_none():
+        write_text(paths["json"], json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        write_text(paths["csv"], _csv(content))
+        write_text(paths["md"], render("sections.md.j2", {**view, "sections": sections(content)}, "recommend"))
+        write_text(
+            paths["tex"], render("recommend.tex.j2", {**view, **_joined(content)}, "recommend", {"latex": latex})
+        )
+        write_page(paths["html"], TITLE, LEDE, sections(content), "\n".join(_signatures(content)))
     return list(paths.values())
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from finetune.config.errors import nearest, parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import Section, Seed, expanded
+from finetune.config.section import Section, Seed, Size, expanded
 from metrics.common.errors import UserError
 from recommend.experiments.models import Model, WithFeatures
 from recommend.experiments.published import published_rows
@@ -84,7 +84,7 @@ class Recipe(Section):
     output: Output
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     models: Annotated[tuple[Model, ...], Field(min_length=1)]
-    ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (5, 12)
+    ks: Annotated[tuple[Size, ...], Field(min_length=1)] = (5, 12)
     seed: Seed = 42
     against: tuple[str, ...] = ()
     masking: Masking | None = None

@@ -7,6 +7,7 @@ the earlier one alone, and a result is never taken for another's.
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,11 @@ class Place:
         """Where a model that takes long keeps what it has learnt so far."""
         return self.folder.with_name(f"{self.folder.name}.unfinished")
 
+    def remove_unfinished(self) -> None:
+        """Remove what a fit kept in case that it is interrupted, up to gigabytes; there must be a result."""
+        if self.unfinished.exists():
+            shutil.rmtree(self.unfinished)
+
     def is_finished(self) -> bool:
         """Whether there is a whole result of these inputs. Raises `UserError` if something else is there."""
         if not self.folder.exists():
@@ -76,12 +82,13 @@ class Place:
             raise UserError(f"{path}: cannot read it ({error}); {_REMEDY}") from error
 
     def write(self, result: Mapping[str, Any], slices: Mapping[str, Slice], ks: Sequence[int]) -> None:
-        """Write a result, whole or not at all. Raises `UserError` if it cannot be written."""
+        """Write a result, whole or not at all, and remove what is unfinished. Raises `UserError` if that fails."""
         with atomic_folder(self.folder) as draft:
             for name, one in slices.items():
                 pq.write_table(_table(one, ks), draft / _file(name), compression="zstd")
             whole = {"inputs": self.inputs, "slices": list(slices), **result}
             write_text(draft / _RESULT, _text({"sha256": _digest(whole), **whole}))
+        self.remove_unfinished()
 
 
 def _digest(result: Mapping[str, Any]) -> str:

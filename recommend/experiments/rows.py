@@ -1,6 +1,5 @@
 """A row of a recipe: one model on one data set, from what goes in to its result on disk."""
 
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -117,7 +116,6 @@ def finish(row: Row, data: OpenDataset, recipe: Recipe) -> None:
     }
     lap("measure")
     row.place.write({**result, "seconds": lap.seconds}, slices, recipe.ks)
-    shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _protocol(dataset: Dataset, part: Part, repeats: bool, seed: int) -> Protocol:

@@ -1,21 +1,18 @@
 """All rows of a recipe, one after the other; interrupted and started again, it continues with what is unfinished."""
 
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from metrics.common.errors import UserError
-from metrics.common.files import make_folder
 from metrics.common.formatting import duration
+from metrics.common.locks import refusing_others
+from metrics.common.ownership import claim_folder
+from metrics.common.screen import say
 from recommend.experiments.comparisons import Comparisons
 from recommend.experiments.content import Content, content_of
 from recommend.experiments.data import OpenDataset, open_dataset
 from recommend.experiments.masking import masking_place, study
-from recommend.experiments.output import check_output, show, write_output
+from recommend.experiments.output import CONTENTS, OTHER, check_output, show, write_output
 from recommend.experiments.recipe import Dataset, Recipe
 from recommend.experiments.rows import finish, plan
 
@@ -27,7 +24,7 @@ def run(recipe: Recipe, source: str) -> None:
     """
     check_output(recipe.output)
     rows = _Rows(recipe, source)
-    make_folder(recipe.output)
+    claim_folder(recipe.output, CONTENTS, OTHER)
     with only_here(recipe.output):
         rows.finish()
         rows.finish_masking()
@@ -51,23 +48,26 @@ class _Rows:
         for number, row in enumerate(self._rows, 1):
             name = f"[{number}/{len(self._rows)}] {row.title}"
             if row.place.is_finished():
-                print(f"{name}: finished already", flush=True)
+                row.place.remove_unfinished()  # it may have been killed before that
+                say(f"{name}: finished already")
                 continue
-            print(name, flush=True)
+            say(name)
             data, start = self._open(row.dataset), time.perf_counter()
             finish(row, data, self._recipe)
             self.write_table()
-            print(f"{name}: {duration(time.perf_counter() - start)}", flush=True)
+            say(f"{name}: {duration(time.perf_counter() - start)}")
 
     def finish_masking(self) -> None:
         """Make the study of missing features, if there is one and it is not finished."""
         masking, place = self._recipe.masking, self._masking
-        if masking is None or place is None or place.is_finished():
+        if masking is None or place is None:
+            return
+        if place.is_finished():
+            place.remove_unfinished()
             return
         data, start = self._open(self._recipe.dataset(masking.dataset)), time.perf_counter()
         place.write(study(self._recipe, masking, data, place.unfinished), {}, self._recipe.ks)
-        shutil.rmtree(place.unfinished, ignore_errors=True)
-        print(f"masking: {duration(time.perf_counter() - start)}", flush=True)
+        say(f"masking: {duration(time.perf_counter() - start)}")
 
     def write_table(self) -> Content:
         """Write the table of what is finished."""
@@ -84,15 +84,7 @@ class _Rows:
         return self._opened
 
 
-@contextmanager
-def only_here(output: Path) -> Iterator[None]:
-    """Lock the output for the block. Raises `UserError` if another process has locked it."""
-    lock = FileLock(output / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"{output}: another process is at it; wait for it, or give another output=...") from error
-    try:
-        yield
-    finally:
-        lock.release()
+def only_here(output: Path) -> AbstractContextManager[None]:
+    """Lock the output for a block. Raises `UserError`, which names it, if another process has locked it."""
+    what, remedy = f"{output}: another process is at it", "wait for it, or give another output=..."
+    return refusing_others(output / ".lock", what, remedy)

@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
@@ -56,6 +57,7 @@ def reduce(
         float | None, typer.Option(min=1e-9, help="of that kernel; default for rbf: 1 / median squared distance")
     ] = None,
     elbow: Annotated[Path | None, typer.Option(help="also write this page: variance by dimensions")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a store whose vectors have fewer dimensions."""
     if dimensions is not None and variance is not None:
@@ -71,7 +73,7 @@ def reduce(
     from recommend.features.reduce import reduce_vectors, write_reduced
 
     if elbow:
-        check_elbow(elbow)
+        check_elbow(elbow, overwrite)
     vectors = UnitVectors([FeatureStore.open(store)])
     wanted = None if variance is not None else dimensions or 100
     reduced = reduce_vectors(vectors, method, wanted, variance, kernel, gamma)
@@ -98,6 +100,7 @@ def map_photos(
         list[str] | None,
         typer.Option(help="pca, kernel-pca, isomap, umap or tsne; repeatable; default: kernel-pca and tsne"),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw all items in two dimensions, coloured by category."""
     from finetune.data.feature_cache import FeatureStore
@@ -105,7 +108,7 @@ def map_photos(
     from recommend.features.fusion import UnitVectors
     from recommend.features.pages import check_map, map_methods, write_map
 
-    check_map(out)
+    check_map(out, overwrite)
     methods = map_methods(method or ())
     columns = colour_by or category_columns(items)
     vectors = UnitVectors([FeatureStore.open(store)])

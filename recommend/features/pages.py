@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from metrics.common.errors import UserError
+from metrics.common.ownership import check_page
 from metrics.common.version import installed_version
 from recommend.common.columns import read_columns
-from recommend.common.own_files import check_page
 from recommend.common.page import PageSection, PageTable, curves, page_mark, write_page
 from recommend.common.scatter import coloured_map
 from recommend.features.fusion import UnitVectors
@@ -21,14 +21,14 @@ _ELBOW, _MAP = "Variance explained", "Map of photos"
 _POINTS = 200  # of the elbow's curve
 
 
-def check_elbow(path: Path) -> None:
-    """Raise `UserError` if the elbow's page could not be written to `path`, or another file is there."""
-    check_page(path, page_mark(_ELBOW), "page of an elbow", "--elbow")
+def check_elbow(path: Path, overwrite: bool = False) -> None:
+    """Raise `UserError` if the page cannot be written to `path`, or a file of others is there, not to `overwrite`."""
+    check_page(path, page_mark(_ELBOW), "page of an elbow", "--elbow", overwrite)
 
 
-def check_map(path: Path) -> None:
-    """Raise `UserError` if a map's page could not be written to `path`, or another file is there."""
-    check_page(path, page_mark(_MAP), "map of photos")
+def check_map(path: Path, overwrite: bool = False) -> None:
+    """Raise `UserError` if the page cannot be written to `path`, or a file of others is there, not to `overwrite`."""
+    check_page(path, page_mark(_MAP), "map of photos", overwrite=overwrite)
 
 
 def write_elbow(reduced: Reduced, variance: Floats, vectors: UnitVectors, path: Path) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 
 Integers = NDArray[np.int32]
 Result = TypeVar("Result")
@@ -76,6 +77,7 @@ def read_table(path: Path, article_ids: Sequence[str], customers_csv: Path | Non
 
 
 def _header(path: Path) -> list[str]:
+    refuse_special(path)
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
     try:

@@ -27,9 +27,10 @@ def answer(
     html: Path | None,
     images: Path | None,
     as_text: bool,
+    overwrite: bool = False,
 ) -> None:
     """Search what is asked for, and show it; nothing is shown or written if one query cannot be answered."""
-    catalogue = None if html is None else check_sheet(items, html, images)
+    catalogue = None if html is None else check_sheet(items, html, images, overwrite)
     queries = _queries(items, ids, photo, sentence, sample)
     found = [items.nearest(query, k, None, filters) for query in queries]
     if html is not None and catalogue is not None:

@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import needs_recommend
 from metrics.common.errors import UserError, user_errors
+from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
@@ -42,6 +43,7 @@ def similar(
         typer.Option(help="folder of the photos, if not the store's catalogue; of several it has theirs by name"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find the items most similar to an item, a photo or a sentence, by photos, by texts, or by both."""
     given = [bool(key), photo is not None or sentence is not None, sample is not None, everything]
@@ -60,10 +62,10 @@ def similar(
     if out is not None:
         from recommend.items.neighbours import write_neighbours
 
-        rows, short = write_neighbours(opened, k, filters, out)
+        rows, short = write_neighbours(opened, k, filters, out, overwrite)
         lacking = f"; {short:,} items have fewer than {k}" if short else ""
         print(f"{out}: {rows:,} neighbours of {len(opened.vectors):,} items{lacking}")
         return
     from recommend.items.answers import answer
 
-    answer(opened, key or [], photo, sentence, sample, k, filters, html, images, json)
+    answer(opened, key or [], photo, sentence, sample, k, filters, html, images, json, overwrite)

@@ -6,22 +6,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from metrics.common.files import atomic_file
-from recommend.common.own_files import refuse_other_table
+from metrics.common.ownership import refuse_other
+from metrics.common.screen import progress
 from recommend.items.catalogue import Filters, pairs
 from recommend.items.exact import Found, Pairs, all_nearest
 from recommend.items.index import check_k
 from recommend.items.similar import SimilarItems
 
-_MARK = b"lookbook.neighbours"
+_MARK = "lookbook.neighbours"
 _SCHEMA = pa.schema([("id", pa.string()), ("rank", pa.int32()), ("neighbour", pa.string()), ("cosine", pa.float32())])
 _PATIENCE = 5.0  # seconds before the bar appears
 
 
-def write_neighbours(items: SimilarItems, k: int, filters: Filters, out: Path) -> tuple[int, int]:
-    """Write the k nearest items of every item to `out`, exactly, a row for each; what is there must be such a table.
+def write_neighbours(
+    items: SimilarItems, k: int, filters: Filters, out: Path, overwrite: bool = False
+) -> tuple[int, int]:
+    """Write the k nearest items of every item to `out`, exactly, a row for each; what is there must be such a table, or
+    to `overwrite`.
 
     The columns are `id`, `rank` from 1, `neighbour` and `cosine`. Returns the number of rows, and of items that the
     filters leave fewer than k for, which have fewer rows.
@@ -30,7 +33,7 @@ def write_neighbours(items: SimilarItems, k: int, filters: Filters, out: Path) -
         UserError: when `out` is another file or cannot be written, k is more than there are other items, or a filter
             needs a table.
     """
-    refuse_other_table(out, _MARK, "table of neighbours")
+    refuse_other(out, _MARK, "table of neighbours", overwrite=overwrite)
     view = items.views.all[-1]
     schema = _SCHEMA.with_metadata({_MARK: items.views.signature(view, "exact").encode()})
     catalogue = items.table_for(filters)
@@ -48,7 +51,7 @@ def write_neighbours(items: SimilarItems, k: int, filters: Filters, out: Path) -
 
 def _searched(items: SimilarItems, k: int, kept: Pairs | None) -> Iterator[tuple[int, Found]]:
     count = len(items.vectors)
-    with tqdm(total=count, desc="neighbours", unit="item", delay=_PATIENCE) as bar:
+    with progress(None, "neighbours", total=count, unit="item", delay=_PATIENCE) as bar:
         for start, found in all_nearest(items.vectors.rows(), k, kept):
             yield start, found
             bar.update(len(found.places))

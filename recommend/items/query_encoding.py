@@ -6,7 +6,6 @@ The encoder, and with it PyTorch, runs in a process of its own, since the proces
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +13,10 @@ import numpy as np
 
 from finetune.config.command_line import needs_train
 from finetune.data.feature_cache import FeatureStore
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
-from metrics.common.processes import child_environment, python_module
+from metrics.common.processes import child_environment, end_with_starter, python_module
+from metrics.photos.reading import load_photo
 from recommend.features.fusion import Rows
 
 Kind = Literal["photo", "sentence"]
@@ -40,8 +40,8 @@ def encoded(store: FeatureStore, kind: Kind, query: str) -> Rows:
 
 
 def _in_a_process(store: FeatureStore, kind: Kind, query: str) -> Rows:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "vector.npy"
+    with temporary_folder() as folder:
+        out = folder / "vector.npy"
         request = json.dumps({"store": str(store.path.resolve()), kind: query, "out": str(out)})
         command = python_module("recommend.items.query_encoding")
         done = subprocess.run(  # noqa: S603
@@ -59,6 +59,7 @@ def _in_a_process(store: FeatureStore, kind: Kind, query: str) -> Rows:
 @needs_train
 def main() -> None:
     """Encode what standard input asks for."""
+    end_with_starter()
     from finetune.embedding.named import encoder_of  # noqa: PLC0415  # PyTorch
 
     request = json.load(sys.stdin)

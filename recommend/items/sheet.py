@@ -9,11 +9,11 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
-from metrics.common.images import load_photo, photo_path
+from metrics.common.ownership import check_page
 from metrics.common.templates import render
-from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.common.version import installed_version
-from recommend.common.own_files import check_page
+from metrics.photos.folders import folder_named
+from metrics.photos.thumbnails import Thumbnail, thumbnail_in, thumbnail_of
 from recommend.items.catalogue import Catalogue, Filters
 from recommend.items.similar import Query, SimilarItems
 from recommend.items.tendency import tendencies
@@ -22,16 +22,16 @@ _MARK = '<p class="eyebrow">Lookbook similar items</p>'
 _CATEGORIES = 30  # in the plot; the others are one bar
 
 
-def check_sheet(items: SimilarItems, path: Path, images: Path | None) -> Catalogue:
+def check_sheet(items: SimilarItems, path: Path, images: Path | None, overwrite: bool = False) -> Catalogue:
     """The table of the items.
 
-    Raises `UserError` if there is none, no such folder of photos, or as `own_files.check_page`.
+    Raises `UserError` if there is none, no such folder of photos, or as `check_page`.
     """
     if items.catalogue is None:
         raise UserError("--html: a page needs the items' table; give --items, the items.parquet that `prepare` wrote")
     if images is not None and not images.is_dir():
         raise UserError(f"--images: expected a folder, found {images}; give the one that the photos' paths start from")
-    check_page(path, _MARK, "page of similar items", "--html")
+    check_page(path, _MARK, "page of similar items", "--html", overwrite)
     return items.catalogue
 
 
@@ -83,26 +83,13 @@ class _Photos:
         self.of = lru_cache(maxsize=None)(self._of)
 
     def _of(self, place: int) -> Thumbnail:
-        image = self.catalogue.images[place]
-        if not image or self.folder is None:
-            return Thumbnail(problem="no photo given")
-        path = photo_path(self.folder, image)
-        if path is None:
-            return Thumbnail(problem="photo outside the catalogue folder")
-        return read_thumbnail(path)
-
-
-def read_thumbnail(path: Path) -> Thumbnail:
-    """The photo at `path` as a thumbnail, or the reason why there is none."""
-    try:
-        return thumbnail(load_photo(path))
-    except UserError as error:
-        return Thumbnail(problem=str(error).removeprefix(f"{path}: ").partition(";")[0])
+        return thumbnail_in(self.folder, self.catalogue.images[place])
 
 
 def _folder(items: SimilarItems) -> Path | None:
-    folders = [store.about.folder for store in items.vectors.stores if store.about.folder]
-    return Path(folders[0]) if folders else None
+    """The folder of the photos that a store names, if it may."""
+    stores = [store for store in items.vectors.stores if store.about.folder]
+    return folder_named(Path(str(stores[0].about.folder)), stores[0].path) if stores else None
 
 
 def _query(
@@ -133,4 +120,4 @@ def _card(catalogue: Catalogue, photos: _Photos, place: int, of: int | None) -> 
 
 def _given_photo(query: Query) -> Thumbnail:
     path = Path(query.photo) if query.photo else None
-    return Thumbnail(problem="a sentence") if path is None else read_thumbnail(path)
+    return Thumbnail(problem="a sentence") if path is None else thumbnail_of(path)

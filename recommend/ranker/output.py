@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from metrics.common.files import check_folder, write_text
+from metrics.common.files import all_or_none, write_text
+from metrics.common.ownership import Contents, refuse_foreign
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
-from recommend.common.own_files import refuse_other_page
 from recommend.common.page import page_mark, write_page
 from recommend.experiments.measured import ALL
 from recommend.ranker.content import TITLE, Content
@@ -15,23 +15,32 @@ from recommend.ranker.tables import sections
 
 NAME = "rank"
 LEDE = "LightGBM ranks what a customer may buy next: with captions, photos, or neither, beside the paper’s scores"
-_MARKS = {"json": f'{{\n "title": "{TITLE}"', "md": f"# {TITLE}\n", "html": page_mark(TITLE)}
+CONTENTS = Contents(
+    {
+        f"{NAME}.json": f'{{\n "title": "{TITLE}"',
+        f"{NAME}.md": f"# {TITLE}\n",
+        f"{NAME}.html": page_mark(TITLE),
+        **dict.fromkeys(("rows", ".lock"), ""),
+    },
+    record=f"{NAME}.json",
+)
+OTHER = "give another output=..."
 
 
 def check_output(folder: Path) -> None:
-    """Raise `UserError` if the tables could not be written to `folder`, or would replace files of somebody else."""
-    check_folder(folder, "give another output=...")
-    for form, mark in _MARKS.items():
-        refuse_other_page(folder / f"{NAME}.{form}", mark, "table of `lookbook rank`", "output=...")
+    """Raise `UserError` if the tables could not be written to `folder`, or it is not ours."""
+    refuse_foreign(folder, CONTENTS, OTHER)
 
 
 def write_output(content: Content, folder: Path) -> None:
-    """Write `rank.{json,md,html}`. Raises `UserError` if they cannot be written."""
-    check_output(folder)
+    """Write `rank.{json,md,html}`, all or none. Raises `UserError` if they cannot be written."""
     view = {"title": TITLE, "lede": LEDE, "written": content["written"], "lookbook": content["lookbook"]}
-    write_text(folder / f"{NAME}.json", json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-    write_text(folder / f"{NAME}.md", render("sections.md.j2", {**view, "sections": sections(content)}, "recommend"))
-    write_page(folder / f"{NAME}.html", TITLE, LEDE, sections(content), content["signature"])
+    with all_or_none():
+        write_text(folder / f"{NAME}.json", json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        write_text(
+            folder / f"{NAME}.md", render("sections.md.j2", {**view, "sections": sections(content)}, "recommend")
+        )
+        write_page(folder / f"{NAME}.html", TITLE, LEDE, sections(content), content["signature"])
 
 
 def show(content: Content) -> None:

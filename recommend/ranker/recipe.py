@@ -6,12 +6,12 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from finetune.config.errors import nearest, parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import LearningRate, Section, Seed, expanded
+from finetune.config.section import Count, LearningRate, Section, Seed, Size, expanded
 
 RANDOM = "random"
 BESTSELLERS, REPURCHASE = "bestsellers", "repurchase, then bestsellers"
@@ -71,9 +71,9 @@ class CandidateCounts(Section):
     of the customer's last articles; needs `neighbours`.
     """
 
-    purchases: NonNegativeInt = 12
-    bestsellers: PositiveInt = 50
-    similar: NonNegativeInt = 0
+    purchases: Annotated[int, Field(ge=0, le=65_536)] = 12
+    bestsellers: Count = 50
+    similar: Annotated[int, Field(ge=0, le=65_536)] = 0
 
 
 class Ranker(Section):
@@ -81,10 +81,10 @@ class Ranker(Section):
 
     name: Name
     preset: Literal["boosted", "paper"] = "boosted"
-    trees: PositiveInt | None = None
+    trees: Count | None = None
     learning_rate: LearningRate | None = None
-    leaves: Annotated[int, Field(ge=2)] | None = None
-    least_in_leaf: PositiveInt | None = None
+    leaves: Annotated[int, Field(ge=2, le=131_072)] | None = None
+    least_in_leaf: Count | None = None
 
 
 class Arm(Section):
@@ -97,7 +97,7 @@ class Arm(Section):
 
     name: Name
     features: Store | None = None
-    bestsellers: PositiveInt | None = None
+    bestsellers: Count | None = None
     likeness: bool = False
     flags: dict[Name, File] = Field(default={})
 
@@ -165,14 +165,14 @@ class Recipe(Section):
     train: Annotated[tuple[Days, ...], Field(min_length=1)]
     test: Days
     candidates: CandidateCounts = CandidateCounts()
-    components: PositiveInt = 50
+    components: Size = 50
     rankers: Annotated[tuple[Ranker, ...], Field(min_length=1)]
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
     against: Annotated[tuple[Name, ...], Field(min_length=1)]
     captions: Name
     submission: Submission | None = None
     seed: Seed = 42
-    threads: PositiveInt = 1
+    threads: Size = 1
 
     @model_validator(mode="after")
     def _names(self) -> Self:

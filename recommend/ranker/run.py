@@ -2,11 +2,12 @@
 
 import time
 
-from metrics.common.files import make_folder
 from metrics.common.formatting import duration
+from metrics.common.ownership import claim_folder
+from metrics.common.screen import say
 from recommend.experiments.run import only_here
 from recommend.ranker.content import Comparisons, Content, content_of
-from recommend.ranker.output import check_output, show, write_output
+from recommend.ranker.output import CONTENTS, OTHER, check_output, show, write_output
 from recommend.ranker.periods import Data, open_data
 from recommend.ranker.recipe import Recipe
 from recommend.ranker.rows import Arms, Planned, finish, plan
@@ -25,7 +26,7 @@ def run(recipe: Recipe, source: str) -> None:
     rows, data = plan(recipe, source), open_data(recipe)
     arms = Arms(data)
     arms.check()
-    make_folder(recipe.output)
+    claim_folder(recipe.output, CONTENTS, OTHER)
     with only_here(recipe.output):
         content = _finish_all(recipe, rows, data, arms)
         if recipe.submission:
@@ -39,11 +40,11 @@ def _finish_all(recipe: Recipe, rows: list[Planned], data: Data, arms: Arms) -> 
     for number, row in enumerate(rows, 1):
         name = f"[{number}/{len(rows)}] {row.title}"
         if row.place.is_finished():
-            print(f"{name}: finished already", flush=True)
+            say(f"{name}: finished already")
             continue
         start = time.perf_counter()
         finish(row, data, arms)
-        print(f"{name}: {duration(time.perf_counter() - start)}", flush=True)
+        say(f"{name}: {duration(time.perf_counter() - start)}")
         if time.perf_counter() > written + _EVERY:
             write_output(content_of(recipe, rows, data, comparisons), recipe.output)
             written = time.perf_counter()

@@ -34,15 +34,14 @@ def report_features(
         raise UserError(f"{recipe}: mixes several catalogues; give a recipe of one")
 
     from finetune.data.feature_cache import FeatureStore
-    from metrics.common.files import make_folder
-    from recommend.report.page import check_joined, write_joined
+    from metrics.common.ownership import claim_folder
+    from recommend.report.page import CONTENTS, write_joined
     from recommend.report.steps import PHOTO, prepare, run, stores, studies
     from recommend.report.table import chosen_columns
 
     folder = out or loaded.output / "features"
     page = folder / "features.html"
-    check_joined(page)
-    make_folder(folder)
+    claim_folder(folder, CONTENTS)
     before, items = [prepare(recipe), *stores(recipe, folder, photo, text, resolution)], loaded.output / "items.parquet"
     run(before[0])
     columns = chosen_columns(items, attribute or (), colour_by or ())

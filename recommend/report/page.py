@@ -6,17 +6,20 @@ from pathlib import Path
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, write_text
+from metrics.common.ownership import Contents
 from metrics.common.templates import render
 from metrics.common.version import installed_version
-from recommend.common.own_files import refuse_other_page
-from recommend.report.steps import Step
+from recommend.report.steps import PHOTO, TEXT, Step
 
-_MARK = '<p class="eyebrow">Lookbook features</p>'
-
-
-def check_joined(path: Path) -> None:
-    """Raise `UserError` if there is something at `path` that is no such page."""
-    refuse_other_page(path, _MARK, "page of features")
+CONTENTS = Contents(
+    {
+        "features.html": '<p class="eyebrow">Lookbook features</p>',
+        **dict.fromkeys(("similar.html", "map.html", "elbow.html"), '<p class="eyebrow">Lookbook'),
+        **dict.fromkeys((PHOTO, f".{PHOTO}.*", f"{PHOTO}-pca", TEXT, f".{TEXT}.*"), ""),
+        **dict.fromkeys(("attribute-precision", "clusters", "methods"), ""),
+    },
+    record="features.html",
+)
 
 
 def write_joined(path: Path, name: str, before: Sequence[Step], steps: Sequence[Step], left_out: str = "") -> None:

@@ -1,15 +1,15 @@
 """The commands that a report runs, each in a process of its own: what imports faiss must not import PyTorch."""
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.feature_files import ABOUT, IDS, ROWS
+from finetune.data.feature_files import remove_store
 from metrics.common.errors import UserError
 from metrics.common.processes import child_environment, python_module
+from metrics.common.screen import is_quiet, say
 from recommend.report.table import MAPS, METHODS, PRECISION, Columns
 
 PHOTO, TEXT = "photo", "text"
@@ -106,15 +106,17 @@ def run(step: Step) -> None:
 
     Raises `UserError` naming the command that failed, or the folder to remove if it is no store that we wrote.
     """
-    print(f"$ {step.command}", flush=True)
+    say(f"$ {step.command}")
     if step.source and step.made and step.made.exists():
         if step.page and step.page.exists() and _is_of(step.made, step.source, step.dimensions):
-            print(f"{step.made} is there already")
+            say(f"{step.made} is there already")
             return
-        _remove(step.made)
-        print(f"{step.made} is not what is asked for of {step.source}, or lacks its page: made again", flush=True)
+        FeatureStore.open(step.made)
+        remove_store(step.made)
+        say(f"{step.made} is not what is asked for of {step.source}, or lacks its page: made again")
     command = python_module(step.package, *step.arguments)
-    code = subprocess.run(command, env=child_environment(), check=False).returncode  # noqa: S603
+    stdout = subprocess.DEVNULL if is_quiet() else None
+    code = subprocess.run(command, env=child_environment(), stdout=stdout, check=False).returncode  # noqa: S603
     if code:
         raise UserError(f"`{step.command}` failed with exit code {code}; its message is above")
 
@@ -128,13 +130,3 @@ def _is_of(made: Path, source: Path, dimensions: int | None) -> bool:
         and ours.pooling.startswith(f"{theirs.pooling}; ")
         and ours == replace(theirs, pooling=ours.pooling, items=ours.items)
     )
-
-
-def _remove(path: Path) -> None:
-    """Remove a store, if nothing else is in its folder."""
-    FeatureStore.open(path)
-    others = sorted({file.name for file in path.iterdir()} - {ABOUT, IDS, ROWS})
-    if path.is_symlink() or others:
-        found = others[0] if others else "a link"
-        raise UserError(f"{path}: expected a store alone, found {found}; move it away, and run again")
-    shutil.rmtree(path)

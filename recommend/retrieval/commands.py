@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import Overrides, needs_train
 from metrics.common.errors import user_errors
+from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
@@ -40,13 +41,14 @@ def compose(
     k: Annotated[int, typer.Option("--k", min=1, help="how many photos")] = 10,
     html: Annotated[Path | None, typer.Option(help="a page with the photos")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find photos like a reference, but different as a text says."""
     from recommend.retrieval.compose import ComposedSearch, show
     from recommend.retrieval.sheet import check_sheet, write_sheet
 
     if html is not None:
-        check_sheet(html)
+        check_sheet(html, overwrite)
     searched = ComposedSearch(run)
     found = searched.find(image, text, category, k)
     if html is not None:

@@ -14,6 +14,7 @@ from finetune.data.feature_cache import FeatureStore
 from metrics.common.errors import UserError
 from metrics.common.files import one_line
 from metrics.common.tables import WideTable, print_tables
+from metrics.photos.folders import folder_named, photo_path
 from recommend.retrieval import fashion_iq
 from recommend.retrieval.output import signature
 from recommend.retrieval.recipe import Recipe
@@ -101,7 +102,7 @@ class ComposedSearch:
         return Found(image, text, searched, names, categories, scores[places], signature(self.recipe, "cosine"))
 
     def photo(self, key: str) -> Path | None:
-        """The file of a photo, None if it is gone."""
+        """The file of a photo; None if it is gone, or in a folder that was not used on this machine."""
         if key not in self.category_of:
             return Path(key)
         return self._files.get(key)
@@ -109,7 +110,9 @@ class ComposedSearch:
     @cached_property
     def _files(self) -> dict[str, Path]:
         dataset = self.recipe.dataset
-        return fashion_iq.photo_files(dataset.folder / dataset.photos)
+        folder = folder_named(dataset.folder / dataset.photos, self._run.path)
+        files = fashion_iq.photo_files(folder) if folder else {}
+        return {key: path for key, path in files.items() if photo_path(path.parent, path.name)}
 
     def _reference(self, image: str, trained: Trained) -> tuple[NDArray[np.float32], str | None]:
         if image in self.category_of:

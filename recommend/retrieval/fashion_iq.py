@@ -14,12 +14,12 @@ from typing import Any
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, read_json_object
 from metrics.common.json_text import parse_json
+from metrics.photos.formats import is_photo
 
 SPLITS = ("train", "val", "test")
 LABELS = ("texture", "fabric", "shape", "composition", "style")
 JOINT = " and "
 _LABEL_FOLDERS = ("tags", "image_tag_dataset/tags", "captions", "")
-_PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
 _NAMED = 5  # ids in a message
 
 
@@ -100,7 +100,7 @@ def photo_files(folder: Path) -> dict[str, Path]:
     """The photos of a folder by their names without suffix. Raises `UserError` if there is no such folder."""
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of photos; name it as dataset.photos")
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in _PHOTOS}
+    return {path.stem: path for path in sorted(folder.iterdir()) if is_photo(path)}
 
 
 def with_photos(splits: Sequence[Split], photos: Mapping[str, Path], missing: str) -> tuple[list[Split], list[str]]:

@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from metrics.common.files import write_text
+from metrics.common.files import all_or_none, write_text
 from metrics.common.tables import WideTable
 from metrics.common.version import installed_version
-from recommend.common.own_files import check_results
-from recommend.common.page import PageSection, PageTable, page_mark, write_page
+from recommend.common.page import PageSection, PageTable, write_page
 from recommend.evaluation.estimates import Estimate
 from recommend.evaluation.figures import interval, percentage
 from recommend.retrieval.measure import COMPOSED, KS, MEAN, PHOTO, TEXT, Answers, Row
@@ -77,11 +76,6 @@ def signature(recipe: Recipe, of: str = "R@K") -> str:
     )
 
 
-def check_files(folder: Path) -> None:
-    """Raise `UserError` if the results could not be written, or would replace files that we did not write."""
-    check_results(folder, NAME, page_mark(TITLE), "result of compose-train")
-
-
 def screen_tables(parts: Sequence[Part]) -> list[WideTable | str]:
     """A table for each part."""
     shown: list[WideTable | str] = []
@@ -96,12 +90,13 @@ def screen_tables(parts: Sequence[Part]) -> list[WideTable | str]:
 
 
 def write_files(folder: Path, recipe: Recipe, parts: Sequence[Part], notes: Sequence[str]) -> list[Path]:
-    """Write `composed-retrieval.json` and `.html`, after `check_files`."""
+    """Write `composed-retrieval.json` and `.html`, both or none."""
     json_path, page = folder / f"{NAME}.json", folder / f"{NAME}.html"
     values = {"signature": signature(recipe), "notes": list(notes), "parts": [asdict(part) for part in parts]}
-    write_text(json_path, json.dumps(values, indent=1, allow_nan=False) + "\n")
     sections = [PageSection(part.title, part.against(), [_table(part)]) for part in parts]
-    write_page(page, TITLE, " ".join([_NOTE, *notes]), [*sections, _published()], signature(recipe))
+    with all_or_none():
+        write_text(json_path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+        write_page(page, TITLE, " ".join([_NOTE, *notes]), [*sections, _published()], signature(recipe))
     return [json_path, page]
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from finetune.config.errors import parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import LearningRate, Section, Seed, Share, expanded
+from finetune.config.section import Count, LearningRate, NotNegative, Positive, Section, Seed, Share, Size, expanded
 
 Category = Literal["dress", "shirt", "toptee"]
 CATEGORIES: tuple[Category, ...] = ("dress", "shirt", "toptee")
@@ -35,7 +35,7 @@ class Dataset(Section):
     categories: Annotated[tuple[Category, ...], Field(min_length=1), AfterValidator(_distinct)] = CATEGORIES
     captions: Literal["joined", "single"] = "joined"
     missing: Literal["refuse", "drop"] = "refuse"
-    demo: PositiveInt | None = None
+    demo: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     seed: Seed = 0
 
 
@@ -43,7 +43,7 @@ class PhotoEncoder(Section):
     """An encoder of photos, frozen, or trained with `tune` (models of transformers alone)."""
 
     encoder: str = "microsoft/resnet-50"
-    resolution: PositiveInt | None = None
+    resolution: Size | None = None
     tune: bool = False
 
     @model_validator(mode="after")
@@ -63,7 +63,7 @@ class TextEncoder(Section):
 class Model(Section):
     """Both projections, of one layer each (the paper, section 4.2)."""
 
-    dimensions: PositiveInt = 256
+    dimensions: Size = 256
     dropout: Share = 0.1
 
 
@@ -76,7 +76,7 @@ class Loss(Section):
     """
 
     name: Literal["infonce", "soft-targets"] = "infonce"
-    temperature: PositiveFloat = 0.07
+    temperature: Positive = 0.07
     negatives: Literal["targets", "pairs"] | None = None
 
     @model_validator(mode="after")
@@ -92,11 +92,11 @@ class Loss(Section):
 class Training(Section):
     """Optimisation by AdamW; `encoder_learning_rate` is that of tuned encoders (default: `learning_rate`)."""
 
-    epochs: PositiveInt = 5
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    epochs: Count = 5
+    batch_size: Annotated[int, Field(ge=2, le=65_536)] = 32
     learning_rate: LearningRate = 1e-3
     encoder_learning_rate: LearningRate | None = None
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    weight_decay: NotNegative = 1e-3
     schedule: Literal["constant", "linear"] = "constant"
     seed: Seed = 42
 

@@ -12,7 +12,9 @@ from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.locks import alone
+from metrics.common.screen import say
 from metrics.common.tables import print_tables
+from metrics.photos.folders import remember_folder
 from metrics.records.json_reader import JsonReader
 from recommend.retrieval import fashion_iq, measure, output
 from recommend.retrieval.fashion_iq import Pair, Split
@@ -36,11 +38,10 @@ def compose_train(recipe: Recipe) -> list[Path]:
     splits, photos = read_dataset(recipe.dataset)
     _check(recipe.dataset, splits)
     run = ComposedRun(recipe.output)
-    output.check_files(run.path)
     with alone(run.path, f"waiting for another process that uses {run.path}"):
         run.claim(recipe, splits)
         if run.trained:
-            print(f"{run.path}: this recipe is trained already")
+            say(f"{run.path}: this recipe is trained already")
         else:
             _train(recipe, splits, photos, run)
         trained = load(run, recipe, photos)
@@ -57,7 +58,9 @@ def read_dataset(section: Dataset) -> tuple[list[Split], dict[str, Path]]:
         write_fashion_iq_demo(section.folder, section.demo, section.seed)
     found = fashion_iq.read_splits(section.folder, section.categories)
     print_tables(table1(found))
-    files = fashion_iq.photo_files(section.folder / section.photos)
+    folder = section.folder / section.photos
+    files = fashion_iq.photo_files(folder)
+    remember_folder(folder, outside=False)
     splits, lost = fashion_iq.with_photos(found, files, section.missing)
     if lost:
         pairs = sum(len(split.pairs) for split in found) - sum(len(split.pairs) for split in splits)

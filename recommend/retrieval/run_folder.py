@@ -9,11 +9,13 @@ from typing import Any
 
 from finetune.config.errors import parse
 from metrics.common.errors import UserError
-from metrics.common.files import check_folder, make_folder, read_json_object, write_text
+from metrics.common.files import make_folder, read_json_object, write_text
+from metrics.common.ownership import Contents, refuse_foreign
 from recommend.retrieval.fashion_iq import Split
 from recommend.retrieval.recipe import Recipe
 
 _REMEDY = "name another output, or remove this folder"
+_CONTENTS = Contents({"recipe.json": '"data": "'}, record="recipe.json")
 
 
 class ComposedRun:
@@ -47,8 +49,8 @@ class ComposedRun:
         Raises `UserError` if it holds anything else, or cannot be written.
         """
         values = {"recipe": recipe.model_dump(mode="json"), "data": _digest(splits)}
-        check_folder(self.path, "name another output")
-        if self.path.exists() and any(self.path.iterdir()):
+        refuse_foreign(self.path, _CONTENTS, "name another output")
+        if self.recipe_file.is_file():
             self._refuse_other(values)
             return
         make_folder(self.path)
@@ -64,8 +66,6 @@ class ComposedRun:
         return parse(Recipe, values, str(self.recipe_file))
 
     def _refuse_other(self, values: Mapping[str, Any]) -> None:
-        if not self.recipe_file.is_file():
-            raise UserError(f"{self.path}: holds files that are no run of composed retrieval; {_REMEDY}")
         found = read_json_object(self.recipe_file, _REMEDY)
         if found.get("data") != values["data"]:
             raise UserError(f"{self.path}: holds a run on other pairs or photos; {_REMEDY}")

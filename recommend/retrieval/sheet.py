@@ -3,21 +3,19 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from metrics.common.errors import UserError
 from metrics.common.files import write_text
-from metrics.common.images import load_photo
+from metrics.common.ownership import check_page
 from metrics.common.templates import render
-from metrics.common.thumbnails import Thumbnail, thumbnail
 from metrics.common.version import installed_version
-from recommend.common.own_files import check_page
+from metrics.photos.thumbnails import Thumbnail, thumbnail_of
 from recommend.retrieval.compose import ComposedSearch, Found
 
 _MARK = '<p class="eyebrow">Lookbook composed retrieval</p>'
 
 
-def check_sheet(path: Path) -> None:
-    """Raise `UserError` if the page could not be written, or would replace a file that is no such page."""
-    check_page(path, _MARK, "page of composed retrieval", "--html")
+def check_sheet(path: Path, overwrite: bool = False) -> None:
+    """Raise `UserError` if the page cannot be written, or a file of others is there not to `overwrite`."""
+    check_page(path, _MARK, "page of composed retrieval", "--html", overwrite)
 
 
 def write_sheet(searched: ComposedSearch, found: Found, path: Path) -> None:
@@ -37,8 +35,5 @@ def _photo(searched: ComposedSearch, key: str) -> Thumbnail:
     """The photo as a thumbnail, or the reason why there is none."""
     path = searched.photo(key)
     if path is None:
-        return Thumbnail(problem="the photo is gone")
-    try:
-        return thumbnail(load_photo(path))
-    except UserError as error:
-        return Thumbnail(problem=str(error).removeprefix(f"{path}: ").partition(";")[0])
+        return Thumbnail(problem="the photo is gone, or its folder was not used here")
+    return thumbnail_of(path)

@@ -21,7 +21,7 @@ from finetune.embedding.named import named_encoder
 from finetune.models.encoders import KNOWN
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
+from metrics.photos.reading import load_photo
 from recommend.retrieval.recipe import PhotoEncoder, TextEncoder
 from recommend.retrieval.tuned import TunedPhotos, TunedTexts
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 from transformers import set_seed
 
 from finetune.data.feature_cache import FeatureStore
@@ -19,7 +18,8 @@ from finetune.data.feature_files import About
 from finetune.data.feature_writer import FeatureWriter
 from finetune.models.loading import default_device
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_file, read_json_object, sha256, write_text
+from metrics.common.files import all_or_none, atomic_file, read_json_object, sha256, write_text
+from metrics.common.screen import progress
 from metrics.records.json_reader import JsonReader
 from recommend.retrieval.composer import Composer
 from recommend.retrieval.recipe import Recipe
@@ -64,7 +64,7 @@ class Trained:
             width = (self.composer.photo_projection.out_features,)
             with FeatureWriter(run.vectors, about, width, "float32") as writer:
                 missing = [key for key in ids if key not in writer]
-                for start in tqdm(range(0, len(missing), _BATCH), "photos to vectors", leave=False):
+                for start in progress(range(0, len(missing), _BATCH), "photos to vectors", leave=False):
                     batch = missing[start : start + _BATCH]
                     writer.append(batch, self._projected(self.photo.inputs(batch)))
                 writer.finish()
@@ -87,12 +87,13 @@ def untrained(recipe: Recipe, photo: PhotoSide, text: Side, ids: Sequence[str]) 
 
 
 def save(trained: Trained, run: ComposedRun) -> None:
-    """Write the weights, and what the encoders are."""
+    """Write the weights and what the encoders are, both or none."""
     state = {name: tensor.contiguous().cpu() for name, tensor in trained.composer.state_dict().items()}
-    with atomic_file(run.weights) as path:
-        save_file(state, path)
     about = {"photo": trained.photo.about.to_json(), "text": trained.text.about.to_json()}
-    write_text(run.about, json.dumps(about, indent=1) + "\n")
+    with all_or_none():
+        with atomic_file(run.weights) as path:
+            save_file(state, path)
+        write_text(run.about, json.dumps(about, indent=1) + "\n")
 
 
 def load(run: ComposedRun, recipe: Recipe, photos: Mapping[str, Path] | None = None) -> Trained:

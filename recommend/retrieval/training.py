@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
 from metrics.common.errors import UserError
+from metrics.common.screen import say
 from recommend.retrieval.composer import Composer
 from recommend.retrieval.fashion_iq import Pair
 from recommend.retrieval.recipe import Training
@@ -162,4 +163,4 @@ class _Lines(TrainerCallback):  # type: ignore[misc]
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print both losses."""
         trained = next((entry["loss"] for entry in reversed(state.log_history) if "loss" in entry), float("nan"))
-        print(f"epoch {state.epoch:g}: loss {trained:.4f}, validation {metrics['eval_loss']:.4f}", flush=True)
+        say(f"epoch {state.epoch:g}: loss {trained:.4f}, validation {metrics['eval_loss']:.4f}")

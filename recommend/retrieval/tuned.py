@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -11,8 +10,9 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from finetune.models.encoders.kinds import split_name
 from metrics.common.errors import UserError
-from metrics.common.images import load_photo
 from metrics.encoders.pretrained import loading
+from metrics.encoders.safe_loading import load_model, load_part
+from metrics.photos.reading import load_photo
 
 _LONGEST = 64  # tokens of a text; two captions of FashionIQ have about 20
 _EXPECTED = "a Hub id or a folder with config.json and *.safetensors"
@@ -26,10 +26,8 @@ class TunedPhotos(nn.Module):
         self.name, self.files = name, photos
         source, revision = split_name(name)
         with loading(name, "an encoder of photos to tune", _EXPECTED):
-            self.model = _load(source, revision)
-            self.processor = AutoImageProcessor.from_pretrained(
-                source, revision=revision, backend="pil", trust_remote_code=False
-            )
+            self.model, _ = load_model(AutoModel, source, revision, dtype=torch.float32)
+            self.processor = load_part(AutoImageProcessor, source, revision, backend="pil")
         with torch.no_grad():
             self.width = int(self(self._pixels([Image.new("RGB", (8, 8))])).shape[-1])
 
@@ -62,8 +60,8 @@ class TunedTexts(nn.Module):
         self.name = name
         source, revision = split_name(name)
         with loading(name, "an encoder of texts to tune", _EXPECTED):
-            self.model = _load(source, revision)
-            self.tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+            self.model, _ = load_model(AutoModel, source, revision, dtype=torch.float32)
+            self.tokenizer = load_part(AutoTokenizer, source, revision)
         self.width = int(self.model.config.hidden_size)
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
@@ -76,9 +74,3 @@ class TunedTexts(nn.Module):
         longest = min(_LONGEST, self.tokenizer.model_max_length)
         tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
-
-
-def _load(source: str, revision: str | None) -> Any:
-    return AutoModel.from_pretrained(
-        source, revision=revision, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-    )

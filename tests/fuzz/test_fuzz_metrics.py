@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from viewer_pages import write_shop
 
 from metrics.__main__ import app
+from metrics.common.ownership import MARK, Contents, refuse_foreign
 from metrics.measures.attributes import stanza_models
 from metrics.measures.attributes.lemma_cache import LemmaCache
 from metrics.measures.attributes.vocabulary import listed_attributes, read_vocabulary
 from metrics.measures.base import Measure, Measured
 from metrics.measures.category.measure import Category
 from metrics.measures.statistics import mean_of
+from metrics.photos.folders import _note, folder_named
 from metrics.records.caption_sets import load_systems
 from metrics.records.captions import read_captions, read_records
 from metrics.records.run import TrainingRecord
@@ -224,3 +226,17 @@ def test_a_record_with_numbers_that_no_float_holds(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 0, result.output
     [system] = json.loads((tmp_path / "out" / "report.json").read_text())["systems"]
     assert (system["run"]["recipe"], system["run"]["decoding"]) == ({"x": None}, {"beams": None})
+
+
+@fuzz(
+    "metrics.common.ownership",
+    "metrics.photos.folders",
+    mark=files({"lookbook": "1", "files": ["report.*"], "outside": True}),
+)
+def test_marks_of_folders(mark: bytes) -> None:
+    root = folder("marked")
+    for path in (root / MARK, _note(root)):
+        put(path, mark)
+    put(root / "report.json", mark)
+    reads_or_refuses(refuse_foreign, root, Contents({"report.json": '"lookbook"'}, "report.json"))
+    reads_or_refuses(folder_named, root, root.parent)

@@ -17,7 +17,7 @@ from recommending import items_table
 
 from metrics.common.errors import UserError
 from recommend.common.columns import column_names, read_columns
-from recommend.common.own_files import check_results, refuse_other_table
+from recommend.experiments.fitting import Trial, _kept
 from recommend.experiments.results import Place
 from recommend.interactions.account import account
 from recommend.interactions.csv_file import read_table
@@ -299,13 +299,10 @@ def test_checkpoints_of_vbpr(data: st.DataObject) -> None:
     reads_or_refuses(lambda: BPRMF(**QUICK).fit(drawn_purchases(), checkpoint=root))
 
 
-@fuzz("recommend.common.own_files", content=files({"signature": "nDCG|version:1"}) | st.binary(max_size=40))
-def test_files_that_may_be_ours(content: bytes) -> None:
-    root = put(folder("own") / "results.json", content).parent
-    put(root / "results.html", content)
-    put(root / "table.parquet", content)
-    reads_or_refuses(check_results, root, "results", "<!-- ours -->", "results of ours")
-    reads_or_refuses(refuse_other_table, root / "table.parquet", b"ours", "table of ours")
+@fuzz("recommend.experiments.fitting", content=files({"settings": {"k": 3}, "value": 0.5}))
+def test_kept_trials(content: bytes) -> None:
+    path = put(folder("trials") / "trial-0.json", content)
+    reads_or_refuses(lambda: f"{_kept(path.with_suffix(''), lambda _: Trial({}, 0.5)).value:.5f}")
 
 
 @fuzz(

@@ -1,15 +1,16 @@
 """A small shop's purchases, recipes of recommenders on these, and what their tables say."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from feature_stores import write_store
 from purchase_files import Line, items_file, kaggle_purchases
-from recommending import done
+from recommending import done, recommend
 
 ARTICLES = [f"01{place:08d}" for place in range(24)]
 KINDS = 3
@@ -51,3 +52,30 @@ def means(output: Path, dataset: int = 0, part: str = "all") -> dict[str, float]
     """nDCG@5 by model."""
     rows = content_of(output)["datasets"][dataset]["rows"]
     return {row["model"]: row["result"]["estimates"][part]["nDCG@5"]["value"] for row in rows}
+
+
+class Steps:
+    """Counts steps of VBPR's trainings, each of which is followed by a checkpoint, and interrupts them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from recommend.recommenders.vbpr.training import Training
+
+        self.done, self.most = 0, -1
+        step = Training._step
+
+        def counted(training: Any, batch: Any) -> float:
+            if self.done == self.most:
+                raise KeyboardInterrupt
+            self.done += 1
+            return step(training, batch)
+
+        monkeypatch.setattr(Training, "_step", counted)
+        monkeypatch.setattr("recommend.recommenders.vbpr.training.CHECKPOINT_SECONDS", 0.0)
+
+    def until_finished(self, path: Path, at_once: int) -> Iterator[None]:
+        """Start the recipe again and again, each time interrupted after so many steps; yields after each."""
+        finished = False
+        while not finished:
+            self.most = self.done + at_once
+            finished = recommend("recommend", path).exit_code == 0
+            yield

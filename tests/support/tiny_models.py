@@ -1,9 +1,6 @@
 """Tiny models of the real classes, made in memory, and photos that differ."""
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -98,24 +95,3 @@ def _drawings() -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory()
     write_demo(Path(folder.name) / "demo", ARTICLES, 0)
     return folder
-
-
-def launch_two(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    """`python -m finetune ARGUMENTS` under a real `accelerate launch` of two processes on the CPU."""
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
-    return subprocess.run(two_processes(*arguments), capture_output=True, text=True, check=False, env=environment)
-
-
-def two_processes(*arguments: Any) -> list[str]:
-    """The command of `launch_two`, which needs `ACCELERATE_USE_CPU`."""
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.accelerate_cli",
-        "launch",
-        "--multi_gpu",
-        "--num_machines",
-        "1",
-    ]
-    launch += ["--num_processes", "2", "--num_cpu_threads_per_process", "1", "--mixed_precision", "no"]
-    return [*launch, "--dynamo_backend", "no", "-m", "finetune", *map(str, arguments)]

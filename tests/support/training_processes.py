@@ -1,6 +1,6 @@
 """Commands in processes of their own, forked from a server that has torch loaded: a second rather than ten each.
 
-So are the commands that they start. They compute METEOR with a short table. `test_pipeline` and `test_training` each have a
+So are the commands that they start. They compute METEOR with a short table. `test_pipeline` and `test_interruption` each have a
 test that starts its processes as a user does.
 """
 
@@ -17,6 +17,7 @@ from multiprocessing.context import ForkProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 from short_meteor import write_short_meteor
@@ -52,10 +53,14 @@ def run_logged(arguments: list[str], log: str, environment: Mapping[str, str], m
     if "ACCELERATE_USE_FSDP" in environment:
         _let_fsdp_run_on_the_cpu()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _write_to(log)
+    _run(arguments, environment)
+
+
+def _write_to(log: str) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    _run(arguments, environment)
 
 
 def _run(arguments: list[str], environment: Mapping[str, str]) -> None:
@@ -68,10 +73,10 @@ def _run(arguments: list[str], environment: Mapping[str, str]) -> None:
     main()
 
 
-def _forked(command: Sequence[str], env: Mapping[str, str] | None) -> "psutil.Popen | _Forked":
+def _forked(command: Sequence[str], env: Mapping[str, str] | None, **how: Any) -> "psutil.Popen | _Forked":
     """What `psutil.Popen` does; one of our own commands is forked from the one that starts it."""
     if command[:3] != [sys.executable, "-m", "finetune"]:
-        return psutil.Popen(command, env=env)
+        return psutil.Popen(command, env=env, **how)
     process = _Forked(target=_run, args=(command[3:], os.environ if env is None else env))
     process.start()
     return process
@@ -115,6 +120,36 @@ def start_two(*arguments: str, log: Path, **environment: str) -> list[BaseProces
     shared = {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     shared |= {"LOCAL_WORLD_SIZE": "2"} | environment
     return [start(*arguments, log=log, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(2)]
+
+
+def start_launched(*arguments: str, log: Path) -> BaseProcess:
+    """As `accelerate launch` of one process: it starts `lookbook ARGUMENTS` and passes no signal on."""
+    environment = {**os.environ, "ACCELERATE_MIXED_PRECISION": "no"}
+    process = CONTEXT.Process(target=_launch, args=(list(arguments), str(log), environment, meteor_folder().name))
+    process.start()
+    return process
+
+
+def _launch(*given: Any) -> None:
+    process = _Forked(target=run_logged, args=given)
+    process.start()
+    process.wait()
+
+
+def start_run_on_two(path: Path, *overrides: str, log: Path) -> BaseProcess:
+    """What `lookbook run` does on two GPUs to train, here on the CPU, with a real `accelerate launch`."""
+    process = CONTEXT.Process(target=_train_on_two, args=(path, overrides, str(log)))
+    process.start()
+    return process
+
+
+def _train_on_two(path: Path, overrides: Sequence[str], log: str) -> None:
+    from finetune.experiments import pipeline
+
+    _write_to(log)
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    pipeline.torch.cuda.device_count = lambda: 2
+    pipeline.launch_training(path, overrides)
 
 
 def finished(*arguments: str, log: Path, code: int = 0, **environment: str) -> str:

@@ -9,7 +9,7 @@ from finetune.data.filled import Filled
 from finetune.data.preparation import Prepared
 from metrics.common.files import write_text
 from metrics.common.templates import render
-from metrics.common.thumbnails import thumbnail
+from metrics.photos.thumbnails import thumbnail
 from metrics.records.captions import CaptionRecord
 
 FIRST = "contact-sheet.html"
@@ -22,7 +22,7 @@ def write_contact_sheet(out: Path, prepared: Prepared, records: Sequence[Caption
     items = [one for ids in (filled.filled, filled.withheld) for one in order if one.id in ids]
     pages = [items[start : start + _CARDS] for start in range(0, len(items), _CARDS)]
     paths = [out / (f"contact-sheet-{number}.html" if number > 1 else FIRST) for number in range(1, len(pages) + 1)]
-    for of_longer in set(out.glob("contact-sheet-*.html")) - set(paths):
+    for of_longer in set(out.glob("contact-sheet-[0-9]*.html")) - set(paths):
         of_longer.unlink()
     selected = Selection("all", frozenset(record.id for record in items)).items(prepared)
     photos = {record.id: (data, row) for record, data, row in selected}

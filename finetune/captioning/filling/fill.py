@@ -1,6 +1,5 @@
 """Descriptions for the items of a catalogue that have a photo and none: a new table, its record, a page to look at."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -22,12 +21,14 @@ from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
 from finetune.runs.captioning_system import CaptioningSystem
 from metrics.common.errors import UserError
-from metrics.common.files import make_folder, read_json_object, sha256, write_text
+from metrics.common.files import all_or_none, make_folder, read_json_object, sha256, write_text
+from metrics.common.ownership import Contents, refuse_foreign
 from metrics.common.version import installed_version
 from metrics.records.captions import CaptionRecord, read_captions, write_records
 from metrics.records.run import RUN_FILE, RunRecord, read_run
 
 CLAIM = "fill.json"
+_CONTENTS = Contents({CLAIM: '"lookbook": '}, record=CLAIM)
 NEW_COLUMN = "caption"
 NEW_TABLE = "metadata.csv"
 
@@ -80,8 +81,7 @@ class Filling:
 
     def check(self) -> None:
         """Raise `UserError` if `out` holds what `fill` did not write, or a table that somebody has changed since."""
-        if self.out.is_dir() and any(self.out.iterdir()) and not (self.out / CLAIM).is_file():
-            raise UserError(f"--out {self.out}: holds files that fill did not write; give an empty or a new folder")
+        refuse_foreign(self.out, _CONTENTS)
         if self.table and self.table.path and not self.table.caption and NEW_COLUMN in _header(self.prepared):
             raise UserError(
                 f"{self.table.path}: has a column {NEW_COLUMN}; if it has the descriptions, name it in a recipe: "
@@ -105,16 +105,13 @@ class Filling:
         caption_catalogue(system, self.prepared, Selection("all", ids), self.candidates)
 
     def write(self) -> Filled:
-        """Write captions.jsonl, the new table with its record, and the contact sheet; `caption` was called before."""
+        """Write captions.jsonl, the new table with its record, and the contact sheet, all or none, after `caption`."""
         self.check()
         records, run = read_captions(self.candidates), read_run(self.candidates)
         reasons = {record.id: self.rules.reason_against(record) for record in records}
         described = [replace(record, caption=sentence_case(record.caption or "")) for record in records]
         kept = [record for record in described if reasons[record.id] is None]
-        captions = self.out / "captions.jsonl"
-        write_records(captions, kept)
-        run = replace(run or RunRecord(system="captions"), file=captions.name, sha256=sha256(captions), digest=None)
-        run.write(self.out / RUN_FILE)
+        run = replace(run or RunRecord(system="captions"), file="captions.jsonl", digest=None)
         filled = Filled(
             written=datetime.now(UTC).isoformat(timespec="seconds"),
             system=_provenance(run),
@@ -122,28 +119,30 @@ class Filling:
             filled={record.id: _entry(record) for record in kept},
             withheld={one.id: _entry(one) | {"reason": reasons[one.id]} for one in described if reasons[one.id]},
         )
-        filled = self._write_table(filled)
-        write_contact_sheet(self.out, self.prepared, described, filled)
+        captions, target = self.out / "captions.jsonl", self.target
+        with all_or_none() as drafts:
+            write_records(captions, kept)
+            replace(run, sha256=sha256(drafts[captions])).write(self.out / RUN_FILE)
+            if self.table and target:
+                filled = self._with_table(filled, self.table, self.candidates.with_name(target.name), drafts)
+            filled.write(record_of(target) if target else self.out / "filled.json")
+            write_contact_sheet(self.out, self.prepared, described, filled)
+            if target:
+                target.unlink(missing_ok=True)  # `check` has seen that it is ours, and unchanged
+        if target:  # after its record, so that no model's words are ever without it
+            self.candidates.with_name(target.name).replace(target)
         return filled
 
-    def _write_table(self, filled: Filled) -> Filled:
-        """The table appears after its record, so that no model's words are ever without it."""
-        target = self.target
-        if self.table is None or target is None:
-            filled.write(self.out / "filled.json")
-            return filled
-        draft = self.candidates.with_name(target.name)
-        source = self.table.path or _list_of_photos(self.prepared, draft.with_name("photos.csv"))
+    def _with_table(self, filled: Filled, table: SourceTable, draft: Path, drafts: Mapping[Path, Path]) -> Filled:
+        """Write the new table to `draft`; the record of it."""
+        source = table.path or _list_of_photos(self.prepared, draft.with_name("photos.csv"))
         numbers = {key: number for number, key in enumerate(read_items(_items(self.prepared))["id"])}
         texts = {numbers[key]: entry["text"] for key, entry in filled.filled.items()}
-        write_filled_table(source, draft, self.column, texts, _header(self.prepared) if self.table.path else None)
-        filled = replace(filled, table=target.name, sha256=sha256(draft))
-        if self.table.path:
+        write_filled_table(source, draft, self.column, texts, _header(self.prepared) if table.path else None)
+        filled = replace(filled, table=draft.name, sha256=sha256(drafts[draft]))
+        if table.path:
             origin = {"path": str(source), "sha256": sha256(source)}
             filled = replace(filled, source=origin, earlier=fillings(source, without=filled.filled))
-        target.unlink(missing_ok=True)  # `check` has seen that it is ours, and unchanged
-        filled.write(record_of(target))
-        shutil.move(draft, target)
         return filled
 
 

@@ -7,6 +7,7 @@ from finetune.captioning.filling.rules import Rules
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
 from finetune.data.filled import Filled
+from finetune.data.photo_check import note_left_out
 from finetune.data.preparation import prepare
 from finetune.runs.captioning_system import load_system
 from finetune.runs.place import folder_section
@@ -45,5 +46,7 @@ def summary(filling: Filling, filled: Filled) -> str:
 def _filling(place: Path, recipe: Recipe | None, part: str | None, out: Path, rules: Rules) -> Filling:
     if recipe is None:
         section = folder_section(place)
-        return Filling(prepare(section), loader_of(section).table(), rules, out)
+        prepared = prepare(section)
+        note_left_out(prepared.account.bad_images)
+        return Filling(prepared, loader_of(section).table(), rules, out)
     return Filling.of(recipe, part, rules, out)

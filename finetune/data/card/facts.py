@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from finetune.config.catalogues import SPLITS
 from finetune.data.preparation import Prepared
-from metrics.common.thumbnails import Thumbnail, thumbnail
+from metrics.photos.thumbnails import Thumbnail, thumbnail
 
 SAMPLES = 12
 _SEED = 42

@@ -9,12 +9,16 @@ from typing import Any
 from finetune.data.card.facts import CatalogueCard, describe_catalogue
 from finetune.data.card.tables import CardSection, sections, shared_section
 from finetune.data.preparation import Prepared
-from metrics.common.errors import UserError
-from metrics.common.files import one_line, write_text
+from metrics.common.files import all_or_none, make_folder, one_line, write_text
+from metrics.common.ownership import Contents, claim_folder
 from metrics.common.templates import render
 from metrics.common.version import installed_version
 
-__all__ = ["CatalogueCard", "describe_catalogue", "refuse_a_file", "write_card", "write_comparison"]
+__all__ = ["COMPARISON", "CatalogueCard", "describe_catalogue", "write_card", "write_comparison"]
+
+COMPARISON = Contents(
+    {"catalogues.json": '"catalogues": ', "catalogues.md": "by Lookbook ", "catalogues.html": "Lookbook catalogue card"}
+)
 
 
 def write_card(prepared: Prepared, folder: Path) -> list[Path]:
@@ -31,8 +35,10 @@ def write_comparison(catalogues: Sequence[tuple[str, Prepared]], folder: Path) -
     """Describe two catalogues side by side: `catalogues.json`, `.md` and `.html` in `folder`; their paths.
 
     `catalogues` are pairs of a source (the recipe's path), which distinguishes catalogues of one name, and what was
-    prepared. Raises `UserError` if a file cannot be written.
+    prepared. Raises `UserError` if the folder is not ours, or a file cannot be
+    written.
     """
+    claim_folder(folder, COMPARISON)
     described = [describe_catalogue(prepared) for _, prepared in catalogues]
     labels = _labels([card.facts["name"] for card in described], [source for source, _ in catalogues])
     cards = dict(zip(labels, described, strict=True))
@@ -41,12 +47,6 @@ def write_comparison(catalogues: Sequence[tuple[str, Prepared]], folder: Path) -
     parts.insert(1, shared_section(shared, labels))
     values = {"catalogues": {label: card.facts for label, card in cards.items()}, "shared": shared}
     return _write(folder / "catalogues", values, cards, parts)
-
-
-def refuse_a_file(folder: Path) -> None:
-    """Raise `UserError` if the folder to write to is a file."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: expected a folder, found a file; give another --out")
 
 
 def _labels(names: Sequence[str], sources: Sequence[str]) -> list[str]:
@@ -87,16 +87,14 @@ def _lower_categories(card: CatalogueCard) -> Counter[str]:
 def _write(
     path: Path, values: Mapping[str, Any], cards: Mapping[str, CatalogueCard], parts: Sequence[CardSection]
 ) -> list[Path]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
+    make_folder(path.parent)
     view = {"cards": cards, "sections": parts, "lookbook": installed_version()}
     texts = {
         "json": one_line(json.dumps(values, ensure_ascii=False, allow_nan=False, indent=1)) + "\n",
         "md": render("card.md.j2", view, "finetune"),
         "html": render("card.html.j2", view, "finetune"),
     }
-    for suffix, text in texts.items():
-        write_text(path.with_suffix(f".{suffix}"), text)
+    with all_or_none():
+        for suffix, text in texts.items():
+            write_text(path.with_suffix(f".{suffix}"), text)
     return [path.with_suffix(f".{suffix}") for suffix in texts]

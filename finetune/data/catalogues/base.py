@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import pandas as pd
 
 from finetune.config.catalogues import SPLITS, CatalogueSection
+from finetune.data.catalogues.photo_names import shown
 from metrics.common.errors import UserError
 
 Keys = TypeVar("Keys", bound=CatalogueSection)
@@ -27,7 +28,7 @@ class Catalogue:
     bytes if the catalogue is no folder), `attributes` a dict of strings; `undescribed` has no captions.
     `counts` has how many articles each step of the preparation left, `dropped` which ones each rule dropped,
     `bad_images` what is wrong with photos left out, `image_sizes` how many there are of each size ("width x height").
-    `notes` has further lines on the preparation under titles.
+    `notes` has further lines on the preparation under titles, `problems` what is wrong with the photos of items, by id.
     A catalogue that comes divided has a further column `split` (train, validation, test): its published split.
     `items` has every row of its table (`finetune.data.items`). `fingerprinted` has the attributes that its fingerprint
     knows, each by the name that it had when that was first taken; None: all, by their names.
@@ -42,6 +43,7 @@ class Catalogue:
     bad_images: list[str] = field(default_factory=list)
     image_sizes: Counter[str] = field(default_factory=Counter)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     items: pd.DataFrame = field(default_factory=pd.DataFrame)
     fingerprinted: Mapping[str, str] | None = None
 
@@ -97,14 +99,19 @@ def check_catalogue(catalogue: Catalogue) -> None:
 
 
 def existing_folder(value: str, key: str) -> Path:
-    """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` if it does not exist."""
+    """A folder named in a recipe, `$VARIABLES` and `~` expanded. Raises `UserError` if it is missing or not UTF-8."""
     unset = [name for name in re.findall(r"\$\{?(\w+)\}?", value) if not os.environ.get(name)]
     if unset:
         raise UserError(f"{key}: {value}: set the environment variable, for example {unset[0]}=/path/to/it")
     folder = Path(os.path.expandvars(value)).expanduser()
     if not folder.is_dir():
         raise UserError(f"{key}: {folder}: no such folder")
-    return folder.resolve()
+    folder = folder.resolve()
+    if shown(str(folder)) != str(folder):
+        raise UserError(
+            f"{key}: {shown(str(folder))}: this path is not UTF-8, as the tables that name it; rename the folder"
+        )
+    return folder
 
 
 def require_unique_ids(table: pd.DataFrame, source: Path | str) -> None:

@@ -10,17 +10,23 @@ import pandas as pd
 import pyarrow as pa
 from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.folder_based_builder.folder_based_builder import FolderBasedBuilder
+from huggingface_hub.constants import HF_HUB_CACHE
 
 from finetune.data.catalogues.tables import as_text, read_values, refuse_nested
 from metrics.common.errors import UserError
+from metrics.common.files import special_kind
+from metrics.photos.folders import is_inside
+
+StoredPhoto = tuple[bytes, str | None]  # the content of its file, or why there is none
 
 
 def read_dataset(
-    name: str, split: str, image: str, texts: Sequence[str], lists: Sequence[str]
-) -> tuple[list[bytes], pd.DataFrame]:
+    name: str, split: str, image: str, texts: Sequence[str], lists: Sequence[str], outside: bool
+) -> tuple[list[StoredPhoto], pd.DataFrame]:
     """The photos in the column `image`, and a table of all other columns as strings, missing values empty.
 
     Raises `UserError` if it cannot be loaded, lacks a column, or holds in `texts` what is no text (in `lists` no list).
+    Photos that a row names must be the data set's own, unless `outside`.
     """
     data = _load(name, split)
     missing = [column for column in (image, *texts) if column not in data.column_names]
@@ -30,7 +36,8 @@ def read_dataset(
         )
     data = _as_images(data, image, name)
     table = _as_strings(data.remove_columns(image), len(data), texts, lists, name)
-    return [_stored_image(value, name, row) for row, value in enumerate(data[image])], table
+    folders = _own_folders(name, outside)
+    return [_stored_photo(value, folders) for value in data[image]], table
 
 
 def _load(name: str, split: str) -> Any:
@@ -103,10 +110,24 @@ def _named_labels(feature: Any, value: Any) -> Any:
     return value
 
 
-def _stored_image(value: Mapping[str, Any] | None, name: str, row: int) -> bytes:
-    if value is None or not (value.get("bytes") or value.get("path")):
-        raise UserError(f"{name}: row {row}: no image")
+def _own_folders(name: str, outside: bool) -> list[Path]:
+    """Where the photos of a data set may be: in its folder and among what was downloaded, or if `outside` anywhere."""
+    cached = (datasets.config.HF_DATASETS_CACHE, HF_HUB_CACHE)
+    return [Path("/")] if outside else [Path(name), *map(Path, cached)]
+
+
+def _stored_photo(value: Mapping[str, Any] | None, folders: Sequence[Path]) -> StoredPhoto:
+    """The photo of a row; a data set may name any file of this machine, of which only those in `folders` are read."""
+    content, path = (value or {}).get("bytes"), (value or {}).get("path")
+    if content or not path:
+        return (content, None) if content else (b"", "no image")
+    file = Path(path)
+    problem = special_kind(file) or ("folder" if file.is_dir() else None)
+    if problem or not file.exists():
+        return b"", f"image {path!r}: " + (f"a {problem}, not a file" if problem else "no such file")
+    if not any(is_inside(file, folder) for folder in folders):
+        return b"", f"image {path!r}: outside the data set; set data.outside: read if you trust it"
     try:
-        return value["bytes"] or Path(value["path"]).read_bytes()
+        return file.read_bytes(), None
     except OSError as error:
-        raise UserError(f"{name}: row {row}: image {value['path']!r}: {error.strerror}") from error
+        raise UserError(f"image {path!r}: cannot be read: {error.strerror}") from error

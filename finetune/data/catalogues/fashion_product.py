@@ -14,10 +14,11 @@ import pandas as pd
 
 from finetune.config.catalogues import FashionProduct
 from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, require_unique_ids
+from finetune.data.catalogues.photo_names import photos_by_stem
 from finetune.data.catalogues.tables import read_table
 from finetune.data.items import source_items
 from metrics.common.errors import UserError
-from metrics.common.files import read_json_object
+from metrics.common.files import read_json_object, refuse_special
 
 STYLES, IMAGES = "styles.csv", "images.csv"
 NAME = "productDisplayName"
@@ -74,8 +75,7 @@ def _rows(raw: pd.DataFrame, folder: Path) -> pd.DataFrame:
     rows = pd.DataFrame({"id": raw["id"], "product_id": raw["id"], "caption": raw[NAME]})
     rows["category"], rows["colour"] = raw["articleType"], raw["baseColour"]
     rows["attributes"] = raw[list(ATTRIBUTES.values())].set_axis(list(ATTRIBUTES), axis=1).to_dict("records")
-    paths = {path.stem: path.relative_to(folder).as_posix() for path in sorted((folder / "images").glob("*.jpg"))}
-    rows["image"] = rows["id"].map(paths)
+    rows["image"] = rows["id"].map(photos_by_stem(folder, "images/*"))
     if rows["image"].isna().all():
         raise UserError(f"{folder / 'images'}: no photo of any article; expected images/ID.jpg as Kaggle ships them")
     return rows
@@ -106,6 +106,7 @@ def read_styles(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """
     rows: list[list[str]] = []
     merged: list[str] = []
+    refuse_special(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)

@@ -1,6 +1,5 @@
 """Anybody's catalogue: a folder of images with or without a table beside it, or a `datasets` id."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,15 @@ import pandas as pd
 from finetune.config.catalogues import Columns, Folder
 from finetune.data.catalogues.base import Catalogue, Loader, SourceTable, existing_folder, require_unique_ids
 from finetune.data.catalogues.dataset import read_dataset
+from finetune.data.catalogues.photo_names import PhotoNames, photos_in, shown
 from finetune.data.catalogues.tables import read_table
 from finetune.data.filled import clear_filled
 from finetune.data.items import source_items
 from metrics.common.errors import UserError
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # with our columns, and as it is
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+Problems = dict[str, str]  # what is wrong with an item's photo, by its id
+_NAMED = 3  # files that are no photos, in a table
 
 
 class FolderLoader(Loader[Folder]):
@@ -30,11 +31,14 @@ class FolderLoader(Loader[Folder]):
         """Read the table, the folder or the data set, every row kept or counted."""
         section = self.section
         if section.dataset is not None:
-            return _split_described(*_from_dataset(section.dataset, section.dataset_split, section.columns))
+            tables, problems = _from_dataset(section, section.dataset)
+            return _split_described(tables, problems)
         folder = existing_folder(str(section.folder), "data.folder")
         table = self._table_path(folder)
-        rows = _from_table(table, folder, section.columns) if table else _images_alone(folder)
-        return _split_described(*rows, folder, table)
+        if table is None:
+            return _images_alone(folder)
+        tables, problems = _from_table(table, folder, section.columns)
+        return _split_described(tables, problems, folder, table)
 
     def table(self) -> SourceTable | None:
         """The table, or None for a data set of the Hub; photos without one have none yet."""
@@ -54,11 +58,20 @@ class FolderLoader(Loader[Folder]):
         return table
 
 
-def _from_table(path: Path, folder: Path, columns: Columns) -> Tables:
+def _from_table(path: Path, folder: Path, columns: Columns) -> tuple[Tables, Problems]:
     raw = read_table(path, _named(columns), columns.attributes)
+    names = PhotoNames(folder)
+    found = [names.find(name) for name in raw[columns.image]]
     rows = _select(raw, columns)
-    rows["image"] = [_relative_image(value, folder, path, row) for row, value in enumerate(raw[columns.image])]
-    return _identified(rows, raw, columns, rows["image"], path), raw
+    rows["image"] = [image for image, _ in found]
+    ids = [image or f"row {row}" for row, (image, _) in enumerate(found, 2)]
+    rows = _identified(rows, raw, columns, ids, path)
+    problems = {
+        key: f"{path.name}: row {row}: image {name!r}: {problem}"
+        for row, (key, name, (_, problem)) in enumerate(zip(rows["id"], raw[columns.image], found, strict=True), 2)
+        if problem
+    }
+    return (rows, raw), problems
 
 
 def _identified(rows: pd.DataFrame, raw: pd.DataFrame, columns: Columns, ids: Any, source: Path | str) -> pd.DataFrame:
@@ -90,37 +103,52 @@ def _select(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     return rows
 
 
-def _relative_image(value: str, folder: Path, table: Path, row: int) -> str:
-    path = Path(os.path.normpath(folder / value))
-    if not path.is_relative_to(folder) or not path.is_file():
-        raise UserError(f"{table}: row {row + 2}: image {value!r}: no such file in {folder}; correct or remove the row")
-    return path.relative_to(folder).as_posix()
+def _images_alone(folder: Path) -> Catalogue:
+    photos, others = ([path.relative_to(folder).as_posix() for path in paths] for paths in photos_in(folder))
+    named = ", ".join(map(shown, others[:_NAMED])) + (", ..." if len(others) > _NAMED else "")
+    if not photos:
+        found = f"none of its {len(others):,} files is one: {named}" if others else "it has no files"
+        raise UserError(f"{folder}: no images there; {found}")
+    names = [shown(name) for name in photos]
+    problems = {
+        name: f"{name}: its name is not UTF-8; rename the file"
+        for name, stored in zip(names, photos, strict=True)
+        if name != stored
+    }
+    rows = pd.DataFrame(
+        {"id": names, "product_id": names, "image": ["" if name in problems else name for name in names]}
+    )
+    rows = rows.assign(caption="", category="", colour="", attributes=[{} for _ in names])
+    catalogue = _split_described((rows, rows[[]]), problems, folder)
+    if others:
+        catalogue.dropped[f"no photo ({named})"] = [shown(name) for name in others]
+    return catalogue
 
 
-def _images_alone(folder: Path) -> Tables:
-    images = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    shown = (path for path in images if not any(part.startswith(".") for part in path.parts))
-    names = sorted(path.as_posix() for path in shown if not (folder / path).is_dir())
-    if not names:
-        raise UserError(f"{folder}: no images there ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    rows = pd.DataFrame({"id": names, "product_id": names, "image": names})
-    return rows.assign(caption="", category="", colour="", attributes=[{} for _ in names]), rows[[]]
-
-
-def _from_dataset(name: str, split: str, columns: Columns) -> Tables:
-    images, texts = read_dataset(name, split, columns.image, _texts_of(columns), columns.attributes)
+def _from_dataset(section: Folder, name: str) -> tuple[Tables, Problems]:
+    columns, outside = section.columns, section.outside == "read"
+    images, texts = read_dataset(
+        name, section.dataset_split, columns.image, _texts_of(columns), columns.attributes, outside
+    )
     rows = _select(texts, columns)
-    rows["image"] = images
-    return _identified(rows, texts, columns, [f"{row:08d}" for row in range(len(texts))], name), texts
+    rows["image"] = [image for image, _ in images]
+    rows = _identified(rows, texts, columns, [f"{row:08d}" for row in range(len(texts))], name)
+    problems = {
+        key: f"{name}: row {row}: {problem}"
+        for row, (key, (_, problem)) in enumerate(zip(rows["id"], images, strict=True))
+        if problem
+    }
+    return (rows, texts), problems
 
 
 def _split_described(
-    rows: pd.DataFrame, source: pd.DataFrame, folder: Path | None = None, table: Path | None = None
+    tables: Tables, problems: Problems, folder: Path | None = None, table: Path | None = None
 ) -> Catalogue:
+    rows, source = tables
     items = source_items(rows, source)
     filled = clear_filled(rows, table) if table else {}
     described = rows["caption"].str.strip() != ""
     undescribed, counts = rows[~described].reset_index(drop=True), [("images", len(rows))]
-    catalogue = Catalogue("folder", folder, rows, undescribed, counts, filled, items=items)
+    catalogue = Catalogue("folder", folder, rows, undescribed, counts, filled, items=items, problems=problems)
     catalogue.drop("no caption", described, "with a caption")
     return catalogue

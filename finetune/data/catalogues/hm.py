@@ -12,6 +12,7 @@ import pandas as pd
 from finetune.config.catalogues import HM
 from finetune.data.catalogues.base import Catalogue, Loader, SourceTable, existing_folder, require_unique_ids
 from finetune.data.catalogues.hm_types import FASHION_KEYWORDS
+from finetune.data.catalogues.photo_names import photos_by_stem
 from finetune.data.catalogues.tables import read_table
 from finetune.data.filled import clear_filled
 from finetune.data.items import source_items
@@ -65,7 +66,7 @@ class HMLoader(Loader[HM]):
 def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
     """Prepare any catalogue in the Kaggle layout."""
     articles, source = read_articles(folder / ARTICLES)
-    articles["image"] = articles["id"].map(_photos(folder))
+    articles["image"] = articles["id"].map(photos_by_stem(folder, "images/*/*"))
     if articles["image"].isna().all():
         raise UserError(
             f"{folder / 'images'}: no photo of any article; expected images/0xx/0<article_id>.jpg as Kaggle ships them"
@@ -93,12 +94,6 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
 def kaggle_table(folder: Path) -> SourceTable:
     """The table of any catalogue in the Kaggle layout."""
     return SourceTable(folder / ARTICLES, REQUIRED["caption"])
-
-
-def _photos(folder: Path) -> dict[str, str]:
-    """Article id to the photo's path in `folder`; files of other names are no photos of articles."""
-    photos = (path for path in sorted((folder / "images").glob("*/*")) if path.suffix.lower() == ".jpg")
-    return {path.stem: path.relative_to(folder).as_posix() for path in photos}
 
 
 def read_articles(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 from metrics.common.json_text import DEEPEST, check_nesting
 
 _CHUNK = 1 << 20
@@ -23,6 +24,7 @@ def json_list(path: Path) -> Iterator[Any]:
 
     Raises `UserError` with file and row if it is no such list, is truncated or is not UTF-8.
     """
+    refuse_special(path)
     row = 0
     try:
         with path.open(encoding="utf-8") as file:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 from metrics.common.json_text import parse_json
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON escapes it, in a pair or alone
@@ -45,6 +46,7 @@ def read_values(path: Path, kind: str | None = None) -> pd.DataFrame:
     kind = path.suffix.lower() if kind is None else kind
     if kind not in readers:
         raise UserError(f"{path}: unknown table format {kind!r}; expected one of {', '.join(readers)}")
+    refuse_special(path)
     try:
         return readers[kind](path)
     except FileNotFoundError as error:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from finetune.data.demo.drawing import draw
 from finetune.data.demo.marked_folder import MARK, require_numbers, write_whole
 from finetune.data.demo.purchases import purchase_rows
 from finetune.data.demo.shop import FIRST_CODE, LAST_CODE, Article, Row, article_row, customer_rows, stock
 from metrics.common.files import read_json_object
+from metrics.common.screen import progress
 
 VERSION = 2
 MOST_ARTICLES = LAST_CODE - FIRST_CODE + 1
@@ -53,7 +53,7 @@ def _write(folder: Path, articles: int, seed: int) -> None:
     _write_csv(folder / "customers.csv", CUSTOMER_COLUMNS, customers)
     bought = purchase_rows(shelf, [row["customer_id"] for row in customers], seed)
     _write_csv(folder / "transactions_train.csv", TRANSACTION_COLUMNS, bought)
-    for article in tqdm(shelf, desc="drawing the demo catalogue", unit="photo"):
+    for article in progress(shelf, "drawing the demo catalogue", unit="photo"):
         _write_image(folder / image_path(article.article_id), article, seed)
 
 

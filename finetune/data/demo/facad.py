@@ -8,13 +8,13 @@ from typing import Any
 import h5py
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from finetune.data.demo.catalogue import MOST_ARTICLES
 from finetune.data.demo.drawing import draw, squared
 from finetune.data.demo.facad_items import ATTRIBUTES, CATEGORIES, FACAD_SPLITS, NOTHING, Item, items_of
 from finetune.data.demo.garments import Garment
 from finetune.data.demo.marked_folder import require_numbers, write_whole
+from metrics.common.screen import progress
 
 VERSION = 1
 PHOTO_SIDE = 64
@@ -112,7 +112,7 @@ def _write_photos(path: Path, items: list[Item], seed: int, side: int) -> None:
     with h5py.File(path, "w") as file:
         images = file.create_dataset("images", (rows, 3, side, side), "uint8", track_times=False)
         row = 0
-        for item in tqdm(items, desc=f"drawing {path.name}", unit="item"):
+        for item in progress(items, f"drawing {path.name}", unit="item"):
             images[row : row + item.photos] = _photos(item, np.random.default_rng([seed, 7, item.number]), side)
             row += item.photos
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from finetune.data.demo.catalogue import JPEG_QUALITY
 from finetune.data.demo.differences import SEEN, captions, side_labels
@@ -20,6 +19,7 @@ from finetune.data.demo.drawing import draw
 from finetune.data.demo.garments import Garment, sample_garment
 from finetune.data.demo.marked_folder import require_numbers, write_whole
 from finetune.data.demo.palette import accents_for
+from metrics.common.screen import progress
 
 VERSION = 1
 CATEGORIES = {"dress": "Dress", "shirt": "Shirt", "toptee": "Top"}
@@ -52,7 +52,7 @@ def _write(folder: Path, articles: int, seed: int) -> None:
             _write_json(folder / "captions" / f"cap.{category}.{split}.json", _pairs(shelf, split, rng))
             _write_json(folder / "image_splits" / f"split.{category}.{split}.json", list(shelf))
             _write_json(folder / "tags" / f"asin2attr.{category}.{split}.json", _labels(shelf, rng))
-            for key, garment in tqdm(shelf.items(), f"drawing {category}, {split}", leave=False):
+            for key, garment in progress(shelf.items(), f"drawing {category}, {split}", leave=False):
                 draw(garment, rng, SIZE).save(folder / "images" / f"{key}.jpg", quality=JPEG_QUALITY)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from finetune.data.demo.catalogue import JPEG_QUALITY, MOST_ARTICLES
 from finetune.data.demo.departments import MEN, WOMEN, YOUNG
@@ -20,6 +19,7 @@ from finetune.data.demo.goods import DROPPED, KEPT, Good, describe_good, draw_go
 from finetune.data.demo.marked_folder import require_numbers, write_whole
 from finetune.data.demo.shop import Article, Row, stock
 from finetune.data.demo.wording import description
+from metrics.common.screen import progress
 
 VERSION = 2
 SIDE = 240
@@ -113,7 +113,7 @@ def _write(folder: Path, articles: int, seed: int) -> None:
     )
     for name in ("images", "styles"):
         (folder / name).mkdir()
-    for row, item in tqdm(zip(rows, shelf.values(), strict=True), "drawing the demo catalogue", len(rows)):
+    for row, item in progress(zip(rows, shelf.values(), strict=True), "drawing the demo catalogue", total=len(rows)):
         rng = np.random.default_rng([seed, 8, int(row["id"])])
         item.drawing(rng).save(folder / "images" / f"{row['id']}.jpg", quality=JPEG_QUALITY)
         style = json.dumps(_style(row, item, rng), ensure_ascii=False)

@@ -28,7 +28,11 @@ class SentenceEncoder(Encoder):
         self.name = name
         with loading(name, "an encoder of texts", "a Hub id or a folder of sentence-transformers, with safetensors"):
             self._model = SentenceTransformer(
-                name, device=device, revision=revision, model_kwargs={"use_safetensors": True}
+                name,
+                device=device,
+                revision=revision,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
             ).eval()
             self._revision = hub_commit(name, revision)
         self.shape = (int(self._model.get_embedding_dimension() or 0),)

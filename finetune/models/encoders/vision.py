@@ -14,6 +14,7 @@ from finetune.data.feature_files import About
 from finetune.models.encoders.base import STRETCHED, Encoder, Reads
 from metrics.common.errors import UserError
 from metrics.encoders.pretrained import loading, settings_digest, weights_digest
+from metrics.encoders.safe_loading import load_model, load_part
 
 RANDOM = "random-resnet50"
 _POOLINGS = ("pooled", "grid")
@@ -59,18 +60,8 @@ class VisionEncoder(Encoder):
     ) -> "VisionEncoder":
         """Load a Hub id or a folder from safetensors. Raises `UserError` if that is not possible."""
         with loading(name, "an encoder of photos", "a Hub id, or a folder with config.json and *.safetensors"):
-            processor = AutoImageProcessor.from_pretrained(
-                name, revision=revision, backend="pil", trust_remote_code=False
-            )
-            model, report = AutoModel.from_pretrained(
-                name,
-                revision=revision,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-        missing = sorted(report["missing_keys"])
+            processor = load_part(AutoImageProcessor, name, revision, backend="pil")
+            model, missing = load_model(AutoModel, name, revision, dtype=torch.float32)
         if missing:
             raise UserError(f"{name}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
         return cls(name, model, processor, device, pooling, getattr(model.config, "_commit_hash", None), resolution)

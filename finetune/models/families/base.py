@@ -16,6 +16,7 @@ from finetune.config.recipe import Model, Tiny
 from finetune.models.loading import check_base
 from metrics.common.errors import UserError
 from metrics.encoders.pretrained import loading
+from metrics.encoders.safe_loading import load_part
 
 TOWERS = ("vision", "connector", "language")
 IMAGE_TOKEN = "<image>"
@@ -148,7 +149,7 @@ class Captioner(ABC):
         own = self._base_photos
         if any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
             with loading(str(folder), "a processor", "the files that were written beside the weights"):
-                own = type(self.processor).from_pretrained(folder).image_processor
+                own = load_part(type(self.processor), folder).image_processor
         self.processor.image_processor = own
         return _photo_settings(own) != _photo_settings(self._base_photos)
 

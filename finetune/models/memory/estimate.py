@@ -1,5 +1,6 @@
 """How much memory training takes, estimated from recipe and configuration alone: no weight is loaded."""
 
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from finetune.models.families import captioner_class
 from finetune.models.families.base import IMAGE_TOKEN, BatchShape, Captioner
 from finetune.models.gradient_checkpointing import in_backward
 from finetune.models.memory.activations import FUSED, activations_of
+from metrics.common.screen import is_quiet, say
 from metrics.common.tables import WideTable, print_tables
 from metrics.encoders.pretrained import loading
+from metrics.encoders.safe_loading import load_part
 
 GIB = 1 << 30
 LIBRARIES = 1 << 30
@@ -105,8 +108,9 @@ def without_weights(model: Model, tune: Tune, lora: Lora) -> Captioner:
         base = base_folder(model.base)
         if model.tiny is None or (Path(base) / "config.json").is_file():
             with loading(model.base, "a model of photos and text", "a folder or Hub id with config.json"):
-                config = AutoConfig.from_pretrained(base, revision=model.revision)
-                bare = AutoModelForImageTextToText.from_config(config, dtype=getattr(torch, model.dtype))
+                config = load_part(AutoConfig, base, model.revision)
+                dtype = getattr(torch, model.dtype)
+                bare = AutoModelForImageTextToText.from_config(config, trust_remote_code=False, dtype=dtype)
         else:
             bare, _ = family.tiny(model.tiny, ["a dress"])
         bare.set_attn_implementation(attention)
@@ -173,15 +177,16 @@ def device_memory() -> tuple[str, int]:
 
 
 def show(estimated: Estimate) -> None:
-    """Print the table, and a warning if the device is smaller."""
+    """Say how much it is, and print a warning if the device is smaller."""
     table = WideTable(["tower"], ["parameters", "trained"])
     for tower, counts in estimated.parameters.items():
         table.add_row(tower, f"{counts['total']:,}", f"{counts['trainable']:,}")
-    print_tables(table)
+    if not is_quiet():
+        print_tables(table)
     parts = ", ".join(f"{name} {size / GIB:.2f}" for name, size in estimated.parts.items())
-    print(f"memory, estimated: {estimated.total / GIB:.2f} GiB on each device ({parts}); {estimated.rows}")
+    say(f"memory, estimated: {estimated.total / GIB:.2f} GiB on each device ({parts}); {estimated.rows}")
     name, size = device_memory()
     if estimated.total > size:
         useful = ", ".join(estimated.remedies)
         remedy = f"what takes less: {useful}" if useful else "a smaller model or a larger device is needed"
-        print(f"WARNING: {name} has {size / GIB:.1f} GiB, less than that; {remedy}")
+        print(f"WARNING: {name} has {size / GIB:.1f} GiB, less than that; {remedy}", file=sys.stderr)

@@ -68,9 +68,9 @@ class PrefixCaptioningModel(PreTrainedModel, GenerationMixin):  # type: ignore[m
 
     def __init__(self, config: PrefixConfig) -> None:
         super().__init__(config)
-        self.vision_model = AutoModel.from_config(config.vision_config)
+        self.vision_model = AutoModel.from_config(config.vision_config, trust_remote_code=False)
         self.connector = Connector(config)
-        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.language_model = AutoModelForCausalLM.from_config(config.text_config, trust_remote_code=False)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

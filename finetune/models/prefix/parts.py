@@ -23,6 +23,7 @@ from finetune.models.loading import refuse_not_finite, split_revision
 from finetune.models.prefix.efficientnet import LITE0, EfficientNetLiteConfig, imagenet_weights
 from metrics.common.errors import UserError
 from metrics.encoders.pretrained import loading
+from metrics.encoders.safe_loading import load_model, load_part
 
 CONTEXT = 512
 KINDS = {"encoder": "a photo encoder", "decoder": "a language model"}
@@ -35,13 +36,13 @@ def photo_encoder(shape: Tiny) -> tuple[Any, Any]:
     Photos are stretched to squares, so that nothing of them is outside. Raises `UserError` if it does not load.
     """
     if shape.encoder is None:
-        return AutoModel.from_config(_small_siglip(shape)), _image_processor(shape.image_size)
+        return AutoModel.from_config(_small_siglip(shape), trust_remote_code=False), _image_processor(shape.image_size)
     if shape.encoder == LITE0:
-        encoder = AutoModel.from_config(EfficientNetLiteConfig(image_size=shape.image_size))
+        encoder = AutoModel.from_config(EfficientNetLiteConfig(image_size=shape.image_size), trust_remote_code=False)
         if not _shapes_alone():
             encoder.load_state_dict(imagenet_weights(shape.image_size))
         return encoder, _image_processor(shape.image_size)
-    config = _fetched("encoder", shape.encoder, AutoConfig.from_pretrained)
+    config = _fetched("encoder", shape.encoder, AutoConfig)
     config = getattr(config, "vision_config", config)
     lacking = [name for name in ("hidden_size", "image_size", "patch_size") if not hasattr(config, name)]
     if lacking:
@@ -51,7 +52,7 @@ def photo_encoder(shape: Tiny) -> tuple[Any, Any]:
         )
     if hasattr(config, "vision_use_head"):
         config.vision_use_head = False  # SigLIP's pooling, which is not used
-    published = _fetched("encoder", shape.encoder, AutoImageProcessor.from_pretrained, backend="pil")
+    published = _fetched("encoder", shape.encoder, AutoImageProcessor, backend="pil")
     images = _image_processor(config.image_size, published.image_mean, published.image_std)
     return _pretrained("encoder", shape.encoder, AutoModel, config), images
 
@@ -63,10 +64,10 @@ def language_model(shape: Tiny, texts: Sequence[str]) -> tuple[Any, Any]:
     """
     if shape.decoder is None:
         tokenizer = train_opt_tokenizer(texts, shape.vocabulary)
-        decoder = AutoModelForCausalLM.from_config(_small_opt(shape, tokenizer))
+        decoder = AutoModelForCausalLM.from_config(_small_opt(shape, tokenizer), trust_remote_code=False)
     else:
-        tokenizer = _fetched("decoder", shape.decoder, AutoTokenizer.from_pretrained)
-        config = _fetched("decoder", shape.decoder, AutoConfig.from_pretrained)
+        tokenizer = _fetched("decoder", shape.decoder, AutoTokenizer)
+        config = _fetched("decoder", shape.decoder, AutoConfig)
         _refuse_unfit(shape.decoder, config, tokenizer)
         decoder = _pretrained("decoder", shape.decoder, AutoModelForCausalLM, config)
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):  # else the stop token would carry no loss
@@ -102,22 +103,21 @@ def _refuse_unfit(source: str, config: Any, tokenizer: Any) -> None:
     raise UserError(f"model.tiny.decoder: {source}: {reason}; name another, such as a Llama, an OPT or a GPT-2")
 
 
-def _fetched(key: str, source: str, load: Callable[..., Any], **options: Any) -> Any:
+def _fetched(key: str, source: str, kind: Any, load: Callable[..., Any] = load_part, **options: Any) -> Any:
     name, revision = split_revision(source)
     with loading(f"model.tiny.{key}: {source}", KINDS[key], "a Hub id, or a folder with config.json and *.safetensors"):
-        return load(name, revision=revision, **options)
+        return load(kind, name, revision, **options)
 
 
 def _pretrained(key: str, source: str, auto: Any, config: Any) -> Any:
     if _shapes_alone():
-        return _fetched(key, source, lambda *_, **__: auto.from_config(config))
-    options = {"config": config, "dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
-    model, report = _fetched(key, source, auto.from_pretrained, **options)
-    missing = [name for name in report["missing_keys"] if not name.startswith(UNUSED[key])]
+        return _fetched(key, source, auto, lambda *_, **__: auto.from_config(config, trust_remote_code=False))
+    model, lacking = _fetched(key, source, auto, load_model, config=config, dtype=torch.float32)
+    missing = [name for name in lacking if not name.startswith(UNUSED[key])]
     if missing:
         raise UserError(
             f"model.tiny.{key}: {source}: the weights lack {len(missing)} tensors of {type(model).__name__}, such as "
-            f"{min(missing)}: the folder is incomplete or of another model"
+            f"{missing[0]}: the folder is incomplete or of another model"
         )
     refuse_not_finite(f"model.tiny.{key}: {source}", model.named_parameters())
     return model

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from tqdm import tqdm
-
 from metrics.common.cache import cache_folder
+from metrics.common.screen import progress
 from metrics.measures.attributes.lemma_cache import LemmaCache
 from metrics.measures.attributes.stanza_models import signature
 from metrics.measures.attributes.workers import parsed
@@ -58,7 +57,7 @@ class Lemmas:
 
     def _parse(self, captions: list[str], cache: LemmaCache) -> dict[str, tuple[str, ...]]:
         parsed_lemmas: dict[str, tuple[str, ...]] = {}
-        bar = tqdm(total=len(captions), desc="lemmas", unit="caption", mininterval=1, disable=len(captions) < 100)
+        bar = progress(None, "lemmas", total=len(captions), unit="caption", disable=len(captions) < 100)
         with bar, closing(parsed(captions, self.source)) as chunks:
             for chunk, lemmas in chunks:
                 of_chunk = dict(zip(chunk, map(tuple, lemmas), strict=True))

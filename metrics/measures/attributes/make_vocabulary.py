@@ -5,6 +5,7 @@ from pathlib import Path
 
 from metrics.common.errors import UserError
 from metrics.common.files import check_folder, make_folder
+from metrics.common.ownership import refuse_inputs, refuse_other
 from metrics.measures.attributes.lemmas import Lemmas
 from metrics.measures.attributes.stanza_models import ENGLISH, signature
 from metrics.measures.attributes.vocabulary import (
@@ -38,15 +39,20 @@ def learn_vocabulary(
     return count_attributes(texts, lemmas.of(texts), lemmas.signature, source, minimum)
 
 
-def make_vocabulary(captions: Path | None, given: Path | None, stanza: str, minimum: int, out: Path) -> str:
+def make_vocabulary(
+    captions: Path | None, given: Path | None, stanza: str, minimum: int, out: Path, overwrite: bool = False
+) -> str:
     """Write the vocabulary to `out` and return a summary of it.
 
     Raises:
-        UserError: unless exactly one of `captions` and `given` is given, and as the functions it calls.
+        UserError: unless exactly one of `captions` and `given` is given, if `out` is no vocabulary or is read, unless
+            to `overwrite`, and as the functions it calls.
     """
     if (captions is None) == (given is None):
         raise UserError("expected either the training captions or --list FILE, and only one of them")
     check_folder(out.parent)
+    refuse_other(out, '"attributes": ', "vocabulary of attributes", overwrite=overwrite)
+    refuse_inputs([] if overwrite else [out], [captions, given])
     if given is not None:
         vocabulary = listed_attributes(given, signature(stanza))
     elif captions is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from platformdirs import user_cache_dir
 
-from metrics.common.errors import UserError, is_shortage
+from metrics.common.errors import UserError, first_line, is_shortage
 from metrics.common.files import read_bytes, read_json_object
 
 ENGLISH = "en"
@@ -88,7 +88,8 @@ def load_pipeline(source: str, *, gpu: bool = False, remember: bool = True) -> A
     except _BROKEN_FILE as error:
         if is_shortage(error):
             raise
-        raise UserError(f"{source}: Stanza cannot load its models ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"{source}: Stanza cannot load its models ({reason})") from error
 
 
 def _local_files(folder: Path) -> list[Path]:

@@ -17,6 +17,8 @@ from typing import Any
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_bytes, read_json_object, write_text
 from metrics.common.locks import alone
+from metrics.common.ownership import Contents, refuse_foreign
+from metrics.common.screen import say
 from metrics.common.version import installed_version
 from metrics.encoders.packages import missing_packages
 from metrics.measures.category.examples import Examples, named, read_examples
@@ -24,6 +26,7 @@ from metrics.measures.category.settings import ClassifierSettings
 
 RECORD = "classifier.json"
 _WORK = "unfinished"
+_CONTENTS = Contents({RECORD: '"finished": '}, record=RECORD)
 PACKAGES = ("torch", "transformers", "accelerate")
 
 
@@ -50,9 +53,9 @@ def train_classifier(
     accounts = _accounts(data)
     record = {"finished": False, "settings": asdict(settings), "data": accounts}
     if _is_finished(out, record):
-        print(f"{out}: this classifier is trained already")
+        say(f"{out}: this classifier is trained already")
         return out
-    print(_describe(accounts))
+    say(_describe(accounts))
     with alone(out, f"{out}: waiting for another process that is training it"):
         if not _is_finished(out, record):  # the other may have trained it
             _refuse_others(out)
@@ -147,8 +150,7 @@ def _is_as_recorded(out: Path, record: Mapping[str, Any]) -> bool:
 
 
 def _refuse_others(out: Path) -> None:
-    if read_record(out) is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: already exists and is not a classifier of train-classifier; name another --out")
+    refuse_foreign(out, _CONTENTS, "name another --out")
 
 
 def _differing(former: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as TEXT_CLASSIFIERS
 
 from metrics.common.errors import UserError
+from metrics.common.screen import progress
 from metrics.encoders.pretrained import loading
+from metrics.encoders.safe_loading import load_model, load_part
 from metrics.text.ngrams import Integers
 from metrics.text.spelling import with_utf_8
 
@@ -64,7 +65,7 @@ class TextClassifier:
         order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
         ranked = np.zeros((len(encoded), min(RANKS, len(self.labels))), dtype=np.int64)
         self.model.eval()
-        with tqdm(total=len(order), desc=title, unit="caption", mininterval=1, leave=False) as bar:
+        with progress(None, title, total=len(order), unit="caption", leave=False) as bar:
             for start in range(0, len(order), _BATCH):
                 batch = order[start : start + _BATCH]
                 ranked[batch] = self._rank([encoded[place] for place in batch])
@@ -120,9 +121,7 @@ def _load(source: str, **config: Any) -> tuple[Any, Any, list[str]]:
     with loading(source, "a text classifier", "a Hub id, or a folder with config.json, *.safetensors and a tokenizer"):
         kind = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
         if kind in TEXT_CLASSIFIERS:
-            tokenizer = AutoTokenizer.from_pretrained(source)
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **config
-            )
-            return model, tokenizer, sorted(report["missing_keys"])
+            tokenizer = load_part(AutoTokenizer, source)
+            model, missing = load_model(AutoModelForSequenceClassification, source, dtype=torch.float32, **config)
+            return model, tokenizer, missing
     raise UserError(f"{source}: model_type {kind!r} is no text encoder; choose one such as bert-base-uncased")

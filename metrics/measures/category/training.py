@@ -5,19 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.files import read_json_object
+from metrics.common.screen import progress
 from metrics.measures.category.confusion import by_slice
 from metrics.measures.category.examples import Example, Examples
 from metrics.measures.category.model import TextClassifier, load_base
@@ -36,8 +37,8 @@ def open_base(train: Examples, settings: ClassifierSettings) -> TextClassifier:
     """
     set_seed(settings.seed)
     if settings.tiny:
-        with TemporaryDirectory() as folder:
-            classifier = load_base(str(make_tiny_bert(train, Path(folder), settings.seed)), train.categories)
+        with temporary_folder() as folder:
+            classifier = load_base(str(make_tiny_bert(train, folder, settings.seed)), train.categories)
     else:
         classifier = load_base(settings.base, train.categories)
     set_head_dropout(classifier.model, settings)
@@ -204,7 +205,7 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         done = state.global_step
-        self.bar = tqdm(total=state.max_steps, initial=done, desc="classifier", unit="step", mininterval=1)
+        self.bar = progress(None, "classifier", total=state.max_steps, initial=done, unit="step")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.bar.update()

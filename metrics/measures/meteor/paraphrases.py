@@ -23,6 +23,7 @@ from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer, read_bytes
 from metrics.common.parallel import ended_with_block, how_it_ended, start_python
+from metrics.common.processes import end_with_starter
 
 _CHUNK = 1 << 21  # of the gzipped file
 _ONE, _ONES = np.uint64(1), np.uint64(0x0101010101010101)
@@ -192,6 +193,7 @@ def _forget_old(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    end_with_starter()
     try:
         sys.stdout.buffer.writelines(_entries(Path(sys.argv[1]), frozenset(sys.stdin.buffer.read().split(b"\n"))))
     except UserError as error:

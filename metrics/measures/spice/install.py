@@ -2,17 +2,16 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from metrics.common.cache import cache_folder
+from metrics.common.drafts import draft_folder, remove_dead
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
+from metrics.common.screen import progress, say
 
 COMMAND = "lookbook install-spice"
 _CENTRAL = "https://repo.maven.apache.org/maven2"
@@ -103,6 +102,7 @@ def install(source: Path | None = None) -> Path:
             be written. Jars that have arrived stay, so that the next call fetches only the rest.
     """
     folder = jar_folder()
+    remove_dead(folder)
     wanted = [jar for jar in JARS if jar in lacking() or sha256(folder / jar.name) != jar.sha256]
     if not wanted:
         print(f"SPICE is already installed: {folder}", file=sys.stderr)
@@ -111,9 +111,9 @@ def install(source: Path | None = None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_space(folder, sum(jar.size for jar in wanted))
-        with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder) as incoming:
+        with draft_folder(folder / "incoming") as incoming:
             for jar in wanted:
-                arrived = _copy(jar, source, Path(incoming)) if source else _fetch(jar, Path(incoming))
+                arrived = _copy(jar, source, incoming) if source else _fetch(jar, incoming)
                 _check(jar, arrived, source / jar.name if source else jar.address)
                 arrived.replace(folder / jar.name)
     except OSError as error:
@@ -130,9 +130,9 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def _announce(wanted: list[Jar], folder: Path, origin: str) -> None:
-    print(f"SPICE: from {origin} to {folder}", file=sys.stderr)
+    say(f"SPICE: from {origin} to {folder}", file=sys.stderr)
     for jar in wanted:
-        print(f"  {jar.name}, {jar.size / 1e6:.1f} MB, licence {jar.licence}", file=sys.stderr)
+        say(f"  {jar.name}, {jar.size / 1e6:.1f} MB, licence {jar.licence}", file=sys.stderr)
 
 
 def _check_space(folder: Path, needed: int) -> None:
@@ -175,7 +175,7 @@ def _fetch(jar: Jar, incoming: Path) -> Path:
 
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[Callable[[int], object]]:
-    with tqdm(total=total, desc=name, unit="B", unit_scale=True, mininterval=1) as bar:
+    with progress(None, name, total=total, unit="B", unit_scale=True) as bar:
         yield bar.update
 
 

@@ -6,14 +6,13 @@ Anderson et al. 2016: F-score of the object, attribute and relation tuples that 
 import json
 import random
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.common.drafts import temporary_folder
 from metrics.measures.base import Measure, Measured
 from metrics.measures.spice.install import COMMAND, jar_folder, lacking
 from metrics.measures.spice.parses import parse_cache
@@ -113,8 +112,8 @@ def _run(captions: list[str], items: list[Item]) -> tuple[list[ItemScores], int]
     """Run the jar; captions are shuffled, so that all batches take about equally long."""
     random.Random(_SHUFFLE).shuffle(captions)  # noqa: S311
     numbered = [{"number": n, "test": test, "references": texts} for n, (test, texts) in enumerate(items)]
-    with tempfile.TemporaryDirectory() as folder, parse_cache() as parses:
-        job, scores = Path(folder) / "job.json", Path(folder) / "scores.json"
+    with temporary_folder() as folder, parse_cache() as parses:
+        job, scores = folder / "job.json", folder / "scores.json"
         job.write_text(json.dumps({"captions": captions, "items": numbered}), encoding="ascii")
         uncached = run_spice(job, parses, scores, jar_folder())
         lines = scores.read_text(encoding="utf-8").splitlines()

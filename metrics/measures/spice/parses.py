@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
-from metrics.common.locks import acquire
+from metrics.common.locks import acquire, holder
 
 _DATA = "data.mdb"
 _SEAL = "seal"
 _OPEN = "open"
+_PATIENCE = 60.0  # seconds that it waits for another process
 
 
 class UnreadableParsesError(UserError):
@@ -25,12 +26,12 @@ class UnreadableParsesError(UserError):
 
 @contextmanager
 def parse_cache() -> Iterator[Path]:
-    """Yield the folder of the parses, locked; other processes wait.
+    """Yield the folder of the parses, locked; other processes wait for a minute.
 
     Afterwards the folder is sealed with the SHA-256 of its database. A database that does not match its seal was
     changed or damaged by others and is removed, so that every parse in it is the jar's. A database left open by a
     killed run is kept, since LMDB has only complete transactions, unless it turns out to be unreadable. If the folder
-    cannot be written or locked, a temporary one is used instead.
+    cannot be written or locked, or another process still has it after a minute, a temporary one is used instead.
 
     Raises:
         UserError: when the folder is too full to be sealed, or another measure fails meanwhile.
@@ -86,12 +87,16 @@ def _digest(folder: Path) -> str:
 
 
 def _lock(folder: Path) -> FileLock | None:
-    """Return the folder's lock, held; None, with the reason on stderr, if the folder cannot be written or locked."""
+    """Return the folder's lock, held; None, with the reason on stderr, if it cannot be written, or locked in time."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        return acquire(folder / "lock", f"SPICE: waiting for another process that uses {folder}")
+        return acquire(folder / "lock", f"SPICE: waiting for another process that uses {folder}", _PATIENCE)
+    except Timeout:
+        still = f"SPICE: {folder} is still in use after {_PATIENCE:.0f} s, so parses are not cached"
+        print(f"{still}: {holder(folder / 'lock')}", file=sys.stderr)
+        return None
     except OSError as error:
         why = error.strerror or error
         print(f"SPICE: {folder} cannot be written or locked ({why}), so parses are not cached", file=sys.stderr)

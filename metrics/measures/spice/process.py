@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from metrics.common.errors import UserError
 from metrics.common.parallel import ended_with_block, how_it_ended
+from metrics.common.screen import progress
 from metrics.measures.spice.install import JARS
 from metrics.measures.spice.parses import UnreadableParsesError
 from metrics.text.java import find_java, java_version, package_folder, start
@@ -111,7 +112,7 @@ def _follow(process: subprocess.Popen[bytes]) -> tuple[bool, int | None]:
 def _next_bar(bar: "tqdm[NoReturn] | None", task: str, total: int) -> "tqdm[NoReturn]":
     if bar is not None:
         bar.close()
-    return tqdm(total=total, desc=task, mininterval=1, disable=not total)
+    return progress(None, task, total=total, disable=not total)
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:

@@ -30,22 +30,24 @@ def to_csv(ratings: Iterable[Rating]) -> str:
     return table.getvalue()
 
 
-def write_csv(ratings: Iterable[Rating], out: Path) -> None:
+def write_csv(ratings: Iterable[Rating], out: Path, overwrite: bool = False) -> None:
     """Write `to_csv` to a new file, or in the place of one whose first line is that of an earlier export.
 
     Raises:
-        UserError: when `out` is any other file, or cannot be read or written.
+        UserError: when `out` is any other file, unless to `overwrite`, or cannot be read or written.
     """
     heading = ",".join(HEADINGS)
     earlier = ",".join(HEADINGS[:-1])  # before captions had digests
-    if out.exists():
+    if out.exists() and not overwrite:
         try:
             with out.open("rb") as file:
                 first = file.readline(len(heading) + 2).rstrip()
         except OSError as error:
             raise UserError(f"cannot read {out}: {error.strerror}; give another --out") from error
         if first not in (heading.encode(), earlier.encode()):
-            raise UserError(f"{out}: exists, and its first line is not {heading}; give another --out")
+            raise UserError(
+                f"{out}: exists, and its first line is not {heading}; give another --out, or add --overwrite"
+            )
     with atomic_writer(out) as handle:
         handle.write(to_csv(ratings))
 

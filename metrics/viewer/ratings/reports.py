@@ -33,7 +33,9 @@ def summary_of(ratings: Sequence[Rating], index: Index) -> dict[str, Any]:
     return summarise(ratings, items, index.names, captions, scores)
 
 
-def report_ratings(file: Path, scores: Sequence[Path], out: Path | None, as_json: bool) -> None:
+def report_ratings(
+    file: Path, scores: Sequence[Path], out: Path | None, as_json: bool, overwrite: bool = False
+) -> None:
     """Write the ratings in `file` to `out` as CSV, and print their summary on the scorings in the folders `scores`.
 
     Raises:
@@ -45,7 +47,7 @@ def report_ratings(file: Path, scores: Sequence[Path], out: Path | None, as_json
         raise UserError(f"{file}: no such file; expected ratings that `lookbook view` has saved")
     store = RatingStore(file)
     if out is not None:
-        write_csv(store.all(), out)
+        write_csv(store.all(), out, overwrite)
         print(f"ratings: {out}", file=sys.stderr)
     if scores:
         summary = summary_of(store.all(), open_index(scores))

@@ -8,6 +8,7 @@ is compared with mean imputation, and with the neighbours' mean, on the same cus
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +24,20 @@ from recommend.recommenders.missing.imputation import METHODS, Method, impute, w
 from recommend.recommenders.missing.result import KNOWN, OF_ALL, OF_HIDDEN, MaskedRow, MaskingStudy, sentence
 
 Mask = NDArray[np.bool_]
-Fit = Callable[[Purchases, ItemFeatures], Recommender]
+Fit = Callable[[Purchases, ItemFeatures, Path | None], Recommender]
+"""Given the training part, features, and where a training that takes long may keep what it has learned so far."""
 Made = tuple[Lists, int]
 """The lists of a recommender, and how many articles its features gave the mean."""
-Keep = Callable[[str, Callable[[], Made]], Made]
-"""Given the name of a fit and what makes it, that fit: made now, or kept from an earlier time."""
+Keep = Callable[[str, Callable[[Path | None], Made]], Made]
+"""Given the name of a fit and what makes it, given a folder as in `Fit`, that fit: made now, or kept from earlier."""
 SHARES = (0.2, 0.5)
 REFERENCE: Method = "mean"
 REFERENCES: tuple[Method, Method] = (REFERENCE, "neighbours")
 
 
-def made_anew(name: str, make: Callable[[], Made]) -> Made:  # a `Keep`
+def made_anew(name: str, make: Callable[[Path | None], Made]) -> Made:  # a `Keep`
     """Keeps nothing."""
-    return make()
+    return make(None)
 
 
 def masking_study(
@@ -121,15 +123,15 @@ class _Setting:
 
     def whole(self, model: str, fit: Fit, features: ItemFeatures) -> Lists:
         """The lists of the model from which nothing is hidden."""
-        return self.keep(f"{model}, {KNOWN}", lambda: (self._lists(fit(self.train, features)), 0))[0]
+        return self.keep(f"{model}, {KNOWN}", lambda folder: (self._lists(fit(self.train, features, folder)), 0))[0]
 
     def _lists(self, fitted: Recommender) -> Lists:
         return fitted.recommend(self.relevant.customers, self.k).ids
 
-    def _filled(self, fit: Fit, masked: ItemFeatures, method: Method) -> Made:
+    def _filled(self, fit: Fit, masked: ItemFeatures, method: Method, folder: Path | None) -> Made:
         imputed = impute(masked, method, self.train.matrix, self.captions, self.seed)
         train = without_unknown(self.train, masked) if method == "drop" else self.train
-        return self._lists(fit(train, imputed.features)), imputed.by_mean
+        return self._lists(fit(train, imputed.features, folder)), imputed.by_mean
 
     def _hits(self, lists: Lists, hidden: Mask) -> dict[str, Hits]:
         only = self.relevant.only(hidden)

@@ -47,13 +47,23 @@ class VBPR(VBPRSettings, Recommender):
             interactions: the training part.
             features: of its articles.
             validation: purchases that the number of epochs is chosen on; None: all epochs are trained.
-            checkpoint: a folder where the training is kept and, after an interruption, continued to the same result.
+            checkpoint: a folder where the training is kept and, after an interruption, continued to the same result;
+                `save` removes it again.
 
         Raises:
             UserError: nothing can be learnt from the purchases or the features, or the folder holds another training.
         """
         self._validation, self._checkpoint = validation, checkpoint
         super().fit(interactions, features)
+
+    def save(self, folder: Path) -> None:
+        """As of any recommender; the checkpoint of its training, which has done its work, is removed."""
+        super().save(folder)
+        checkpoint = getattr(self, "_checkpoint", None)  # None after `load`
+        if checkpoint is not None:
+            from recommend.recommenders.vbpr.checkpoint import FILE  # noqa: PLC0415  # PyTorch
+
+            (checkpoint / FILE).unlink(missing_ok=True)
 
     def _fit(self, interactions: Purchases, features: ItemFeatures | None) -> None:
         from recommend.recommenders.vbpr.run import train  # noqa: PLC0415  # PyTorch

@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from recommend.recommenders.vbpr.settings import VBPRSettings
 
+_AT_ONCE = 65_536  # customers whose rows are put together at once
+
 
 class Network(nn.Module):
     """Factors with sparse gradients; features (I, d) are constant, None for plain BPR."""
@@ -74,6 +76,13 @@ class Network(nn.Module):
 
         Those not `trained` (m,) have no factors: zeros, and what multiplies the biases.
         """
+        rows = np.empty((len(places), self._row_width), dtype=np.float32)
+        for start in range(0, len(places), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            rows[part] = self._customer_rows(places[part], trained[part])
+        return rows
+
+    def _customer_rows(self, places: NDArray[np.int64], trained: NDArray[np.bool_]) -> NDArray[np.float32]:
         device = self.gamma_customers.weight.device
         wanted, mask = (torch.from_numpy(one).to(device) for one in (places, trained[:, None]))
         parts = [self.gamma_customers(wanted) * mask]
@@ -82,6 +91,11 @@ class Network(nn.Module):
         if self._has_bias:
             parts.append(torch.ones(len(wanted), 1, device=device))
         return np.asarray(torch.cat(parts, dim=1).cpu().numpy())
+
+    @property
+    def _row_width(self) -> int:
+        features = self.settings.feature_factors if self.theta_customers is not None else 0
+        return self.settings.factors + features + int(self._has_bias)
 
     @torch.no_grad()
     def article_rows(self, trained: NDArray[np.bool_]) -> NDArray[np.float32]:

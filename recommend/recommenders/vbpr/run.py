@@ -43,6 +43,7 @@ def train(
     training = Training(network, sampler, settings, score if validation else None, checkpoint)
     torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]  # or PyTorch warns
     epochs = training.run()
+    del training  # and the state of its optimizers, as large as the factors
     return network.customer_rows(np.arange(customers), active), network.article_rows(sold), epochs
 
 

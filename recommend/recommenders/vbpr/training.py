@@ -12,6 +12,7 @@ from torch.optim import SGD, Adagrad, Adam, Optimizer, SparseAdam
 from tqdm import tqdm
 
 from metrics.common.errors import UserError
+from metrics.common.screen import progress
 from recommend.recommenders.vbpr.checkpoint import Checkpoint, Epoch, Progress
 from recommend.recommenders.vbpr.network import Network
 from recommend.recommenders.vbpr.sampling import Sampler, Triples
@@ -69,7 +70,7 @@ class Training:
         total = self.settings.epochs * self.sampler.steps
         done = self.progress.epoch * self.sampler.steps + self.progress.step
         bar: tqdm[Any]
-        with tqdm(total=total, initial=done, desc="vbpr", unit="step", delay=_PATIENCE, mininterval=1) as bar:
+        with progress(None, "vbpr", total=total, initial=done, unit="step", delay=_PATIENCE) as bar:
             while self.progress.epoch < self.settings.epochs and not self._is_past_its_best():
                 self._epoch(bar)
         if self.checkpoint:

@@ -170,7 +170,7 @@ def test_why_a_caption_is_withheld(caption: str, logprob: float | None, reason: 
 
 
 def test_only_what_fill_wrote_is_replaced(catalogue: Path, base: Path, tmp_path: Path) -> None:
-    assert "holds files that fill did not write" in refusal(fill(catalogue, base, catalogue))
+    assert "holds what Lookbook did not write there: articles.csv, images;" in refusal(fill(catalogue, base, catalogue))
     out = tmp_path / "filled"
     filled(catalogue, base, out)
     corrected = (out / "articles.csv").read_text() + " "

@@ -45,7 +45,7 @@ def test_hidden_descriptions_are_seen_nowhere_in_training(tmp_path: Path) -> Non
     shop.mkdir()
     (shop / "images").symlink_to(folder / "images")
     write_csv(shop / "articles.csv", rows)
-    path = recipe(tmp_path, {"catalogue": "hm", "folder": str(shop)})
+    path = recipe(tmp_path, {"catalogue": "hm", "folder": str(shop), "outside": "read"})
     prepared(path)
     items = pd.read_parquet(tmp_path / "out" / "items.parquet").set_index("id")
     assert set(items.loc[list(hidden), "role"]) == {"undescribed"}

@@ -48,7 +48,10 @@ def same_photo(item: dict[str, Any], train: list[dict[str, Any]]) -> list[str]:
     return [one["references"][0] for one in train if one["photo_digest"] == item["photo_digest"]]
 
 
-def test_by_the_base_s_vision_tower_the_same_photo_is_the_nearest(tmp_path: Path) -> None:
+def test_by_the_base_s_vision_tower_the_same_photo_is_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metrics.common.screen.LINE_SECONDS", 0)
     path = shop(tmp_path)
     assert finetune("prepare", path).exit_code == 0
     train, test = references(tmp_path, "train"), references(tmp_path, "test")

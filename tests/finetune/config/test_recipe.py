@@ -321,3 +321,19 @@ def test_all_errors_of_all_entries_are_in_one_message() -> None:
 def test_modules_that_are_none_are_one_error(modules: object) -> None:
     expected = "lora.modules: expected query-value, all-linear or a list of layer names, found"
     assert errors_of(MINIMAL | {"lora": {"modules": modules}}) == [f"{expected} {modules!r}"]
+
+
+def test_a_secret_in_a_recipe_is_refused_before_anything_records_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "5ec2e7-of-the-shop")
+    path = recipe(tmp_path, {"catalogue": "hm", "folder": "hm"}, output="runs/$SHOP_PASSWORD")
+    message = refused("validate", path)
+    assert "output: contains the secret in $SHOP_PASSWORD, and records and reports keep recipes" in message
+    assert "5ec2e7" not in message
+
+
+@pytest.mark.parametrize("language", ["en", "de", "pt-BR"])
+def test_the_language_of_captions_decides_nothing_about_a_run(language: str) -> None:
+    assert parse_recipe(MINIMAL | {"language": language}, "r.yaml").language == language
+    assert any("language" in line for line in errors_of(MINIMAL | {"language": f"{language}!"}))

@@ -253,7 +253,7 @@ def test_a_catalogue_may_be_compared_with_itself(tmp_path: Path) -> None:
 def test_an_out_that_is_a_file_is_refused(tmp_path: Path) -> None:
     path, out = shop(tmp_path), photo(tmp_path / "file.png")
     message = refused("compare-catalogues", path, path, "--out", out)
-    assert message == f"{out}: expected a folder, found a file; give another --out"
+    assert message == f"cannot make the folder {out}: {out} is not a folder; give another --out"
 
 
 def test_a_recipe_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:

@@ -156,6 +156,8 @@ def test_symlinked_photos_and_folders_are_followed(shop: Path, tmp_path: Path) -
     (linked / "articles.csv").symlink_to(shop / "articles.csv")
     (linked / "images").symlink_to(shop / "images")
     path = recipe(tmp_path, {"catalogue": "hm", "folder": str(linked)})
+    assert "a link leads out of" in refused("prepare", path)
+    path = recipe(tmp_path, {"catalogue": "hm", "folder": str(linked), "outside": "read"})
     assert load(path).account.counts[-1].articles == 20
 
 

@@ -96,7 +96,7 @@ def test_a_data_set_of_photos_alone(dataset: Path) -> None:
     ("data", "expected"),
     [
         ({"columns": {"image": "picture"}}, ["data.columns", "has no column picture"]),
-        ({"columns": {"image": "text"}}, ["row 0: image 'A top, number 0.'", "No such file"]),
+        ({"columns": {"image": "text"}}, ["row 0: image 'A top, number 0.': no such file"]),
         ({"columns": {"image": "sku"}}, ["data.columns.image", "'sku'", "holds no images"]),
         (
             {"columns": {"image": "photo", "caption": "txt"}},
@@ -165,7 +165,9 @@ def test_a_data_set_of_a_csv_file_is_read_as_it_is_written(tmp_path: Path) -> No
     (tmp_path / "shop").mkdir()
     write_csv(tmp_path / "shop" / "train.csv", [row | {"file_name": str(photos / row["file_name"])} for row in rows])
     columns = {"caption": "text", "category": "kind", "id": "sku", "image": "file_name"}
-    prepared(recipe(tmp_path, {"catalogue": "folder", "dataset": str(tmp_path / "shop"), "columns": columns}))
+    data = {"catalogue": "folder", "dataset": str(tmp_path / "shop"), "columns": columns}
+    assert "outside the data set" in refused("prepare", recipe(tmp_path, data))
+    prepared(recipe(tmp_path, data | {"outside": "read"}))
     records = all_references(tmp_path)
     assert sorted(records) == [f"{number:03d}" for number in range(12)]
     assert {record["category"] for record in records.values()} == {"NA", "null", "True", "1.50", "2020-01-01"}

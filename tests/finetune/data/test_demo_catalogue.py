@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dead_drafts import dead_draft
 from PIL import Image
 
 from finetune.data.demo.catalogue import image_path, write_demo
@@ -108,6 +109,7 @@ def test_same_seed_same_bytes(shop: Path, tmp_path: Path) -> None:
 
 def test_an_existing_folder_is_kept_or_refused(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
+    dead_draft(folder)
     write_demo(folder, 5, 1)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     write_demo(folder, 5, 1)

@@ -18,9 +18,9 @@ from finetune.__main__ import app
 from finetune.config.recipe import load_recipe
 from finetune.data import preparation
 from finetune.data.photo_check import check_photos
-from finetune.data.photos import load_image
 from metrics.common.errors import UserError
-from metrics.common.images import hdf5_images, open_photo
+from metrics.photos.hdf5 import hdf5_images
+from metrics.photos.reading import load_photo
 
 COUNT = 40
 
@@ -55,7 +55,7 @@ def test_workers_read_any_row_in_any_order(data: Any, method: str) -> None:
 
 
 def _read(path: str) -> list[Any]:
-    return [np.asarray(open_photo(f"{path}/{row}")).transpose(2, 0, 1).tolist() for row in (5, 0, 31)]
+    return [np.asarray(load_photo(f"{path}/{row}")).transpose(2, 0, 1).tolist() for row in (5, 0, 31)]
 
 
 @pytest.mark.processes
@@ -72,7 +72,7 @@ def test_sizes_are_counted_and_rows_that_are_not_there_named(tmp_path: Path) -> 
     checked = check_photos([f"{folder}/VAL_IMAGES.hdf5/{row}" for row in range(3)], "checking")
     assert (checked.broken, checked.sizes) == ({2: "broken image (row 2 of 2)"}, {"4 x 6": 2})
     with pytest.raises(UserError, match=r"VAL_IMAGES\.hdf5/2: broken image \(row 2 of 2\)"):
-        load_image(folder / "VAL_IMAGES.hdf5" / "2")
+        load_photo(folder / "VAL_IMAGES.hdf5" / "2")
 
 
 def test_damage_inside_a_file_is_named_when_it_is_met(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_damage_inside_a_file_is_named_when_it_is_met(tmp_path: Path) -> None:
     damaged[start : start + 200] = bytes(200)
     path.write_bytes(damaged)
     assert len(hdf5_images(path)) == 4
-    np.testing.assert_array_equal(np.asarray(load_image(path / "1")).transpose(2, 0, 1), values[1])
+    np.testing.assert_array_equal(np.asarray(load_photo(path / "1")).transpose(2, 0, 1), values[1])
     with pytest.raises(UserError, match=rf"{path}/2: broken image .*is the file damaged"):
-        load_image(path / "2")
+        load_photo(path / "2")
 
 
 def damage(path: Path, row: int) -> None:

@@ -70,15 +70,6 @@ def test_a_table_may_lie_elsewhere_and_photos_in_subfolders(tmp_path: Path) -> N
     assert all_references(tmp_path)["2024/spring/004.png"]["references"] == ["A top, number 4."]
 
 
-def test_photos_linked_from_elsewhere_belong_to_the_folder(tmp_path: Path) -> None:
-    rows = captioned(tmp_path / "store")
-    (tmp_path / "photos").mkdir()
-    for row in rows:
-        (tmp_path / "photos" / row["file_name"]).symlink_to(tmp_path / "store" / row["file_name"])
-    prepared(table_recipe(tmp_path, rows))
-    assert set(all_references(tmp_path)) == {row["file_name"] for row in rows}
-
-
 def test_siblings_stay_together_and_a_missing_product_is_its_own(tmp_path: Path) -> None:
     rows = captioned(tmp_path / "photos", 30)
     for number, row in enumerate(rows):

@@ -14,16 +14,16 @@ from PIL import Image
 from tiny import photo
 
 from finetune.data.photo_check import check_photos
-from finetune.data.photos import MOST_PIXELS, load_image
 from metrics.common.errors import UserError
+from metrics.photos.reading import MOST_PIXELS, load_photo
 
 RNG = np.random.default_rng(0)
 NOISE = Image.fromarray(RNG.integers(0, 256, (90, 60, 3), dtype=np.uint8))
 
 
 def pixels(path: Path) -> list[list[int]]:
-    """What `load_image` makes of the first row of pixels."""
-    image = load_image(path)
+    """What `load_photo` makes of the first row of pixels."""
+    image = load_photo(path)
     assert image.mode == "RGB"
     return np.asarray(image)[0].tolist()  # type: ignore[no-any-return]
 
@@ -124,15 +124,15 @@ def test_a_broken_photo_is_named_with_its_fault(tmp_path: Path, name: str, conte
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        load_image(path)
+        load_photo(path)
     assert str(caught.value).startswith(f"{path}: {reason}")
     assert str(caught.value).endswith("replace or remove the file")
     assert check_photos([path, content], "checking").broken[0].startswith(reason)
 
 
 def test_a_missing_photo_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"away\.jpg: .*No such file"):
-        load_image(tmp_path / "away.jpg")
+    with pytest.raises(UserError, match=r"away\.jpg: no such file; replace or remove the file"):
+        load_photo(tmp_path / "away.jpg")
 
 
 def test_find_broken_gives_the_positions_of_the_broken_ones(tmp_path: Path) -> None:
@@ -169,5 +169,5 @@ def test_damage_of_any_kind_is_survived_or_found(whole: bytes, changes: list[tup
 )
 def test_large_jpegs_are_decoded_at_a_fraction(tmp_path: Path, size: tuple[int, int], decoded: tuple[int, int]) -> None:
     """An eighth, a half, the whole: both sides stay at least 128, if they were; other formats are read whole."""
-    assert load_image(photo(tmp_path / "a.jpg", (200, 10, 90), size), 128).size == decoded
-    assert load_image(photo(tmp_path / "a.png", (200, 10, 90), size), 128).size == size
+    assert load_photo(photo(tmp_path / "a.jpg", (200, 10, 90), size), 128).size == decoded
+    assert load_photo(photo(tmp_path / "a.png", (200, 10, 90), size), 128).size == size

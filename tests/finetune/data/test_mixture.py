@@ -145,7 +145,7 @@ def test_prepare_reports_each_catalogue_and_the_mixture(recipe: Path, tmp_path: 
     ):
         assert line in printed.splitlines()
     run = tmp_path / "run"
-    assert sorted(path.name for path in run.iterdir()) == ["demo", "shop"]
+    assert sorted(path.name for path in run.iterdir()) == [".lookbook.json", "demo", "shop"]
     test = lines(run / "shop" / "references-test.jsonl")
     assert {record["category"] for record in test} <= {"top", "bag"}
     assert all((tmp_path / "shop" / record["image"]).is_file() for record in test)

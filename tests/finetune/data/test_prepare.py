@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from dead_drafts import dead_draft
 from sklearn.model_selection import train_test_split
 from tiny import (
     all_references,
@@ -62,8 +63,10 @@ def load(path: Path) -> preparation.Prepared:
     return preparation.prepare(load_recipe(path).data)
 
 
-def test_references_hold_the_published_split(shop_recipe: Path, tmp_path: Path) -> None:
+def test_references_hold_the_published_split(shop_recipe: Path, tmp_path: Path, lookbook_cache: Path) -> None:
+    left = [dead_draft(lookbook_cache / "shop"), dead_draft(tmp_path / "out" / "items.parquet")]
     prepared(shop_recipe)
+    assert not any(path.exists() for path in left)
     shuffled = pd.DataFrame({"id": IDS}).sample(frac=1, random_state=42)
     train, rest = train_test_split(shuffled, test_size=1 - 0.8, random_state=42)
     validation, test = train_test_split(rest, test_size=0.5, random_state=42)

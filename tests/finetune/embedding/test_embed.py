@@ -18,12 +18,12 @@ from typer.testing import Result
 
 from finetune.config.recipe import load_recipe
 from finetune.data.feature_cache import FeatureStore
-from finetune.data.photos import load_image
 from finetune.embedding.embed import embed as embed_work
 from finetune.embedding.named import encoder_of, named_encoder
 from finetune.models.adapters import attach
 from finetune.models.encoders import load_encoder
 from finetune.runs.claim import recipe_values
+from metrics.photos.reading import load_photo
 from metrics.records.captions import CaptionRecord, write_records
 from metrics.records.run import TrainingRecord
 
@@ -84,7 +84,7 @@ def test_every_photo_has_its_row(place: Path, catalogue: Path, tmp_path: Path) -
     assert set(found.ids) == {f"01{number:08d}" for number in range(COUNT)} - {NO_PHOTO}
     encoder = load_encoder("efficientnet-lite0", "cpu", resolution=32)
     for key in (EMPTY, "0100000020"):
-        alone = encoder.encode_photos([load_image(kaggle_photo(catalogue, key), 32)])
+        alone = encoder.encode_photos([load_photo(kaggle_photo(catalogue, key), 32)])
         np.testing.assert_allclose(found.rows(found.places([key])), alone, atol=5e-3)
     written = (tmp_path / "store" / "rows.bin").stat().st_mtime_ns
     assert store(place, tmp_path / "store", *LITE0).digest == found.digest
@@ -170,7 +170,7 @@ def test_principal_components_are_those_of_all_rows(tmp_path: Path) -> None:
     _, _, components = np.linalg.svd(centred, full_matrices=False)
     expected = centred @ components[:3].T
     np.testing.assert_allclose(np.abs(found.vectors()), np.abs(expected), atol=0.02 * np.abs(expected).max())
-    query = load_image(tmp_path / "shop" / "005.png")
+    query = load_photo(tmp_path / "shop" / "005.png")
     np.testing.assert_allclose(
         encoder_of(found).encode_photos([query])[0], found.rows(found.places(["005.png"]))[0], atol=0.05
     )

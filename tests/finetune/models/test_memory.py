@@ -145,10 +145,10 @@ def test_validate_prints_it_before_weights_are_read_and_warns(tmp_path: Path, mo
     result = finetune("validate", path)
     assert result.exit_code == 0, result.output
     assert "memory, estimated: 1.0" in result.stdout
-    assert "WARNING" not in result.stdout
+    assert "WARNING" not in result.stderr
     assert not (tmp_path / "base").exists()
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Small", (), {"total": 1 << 29}))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     warned = finetune("validate", path)
-    assert (warned.exit_code, "WARNING: this machine's memory has 0.5 GiB" in warned.stdout) == (0, True)
-    assert "training.micro_batch_size=1, training.gradient_checkpointing=true" in warned.stdout
+    assert (warned.exit_code, "WARNING: this machine's memory has 0.5 GiB" in warned.stderr) == (0, True)
+    assert "training.micro_batch_size=1, training.gradient_checkpointing=true" in warned.stderr

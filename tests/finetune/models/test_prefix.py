@@ -34,7 +34,6 @@ from transformers import (
 )
 
 from finetune.config.recipe import Decoding, Lora, Model, Tiny, Tune
-from finetune.data.photos import load_image
 from finetune.models.adapters import attach
 from finetune.models.families.base import Captioner
 from finetune.models.families.prefix import PrefixCaptioner
@@ -45,6 +44,7 @@ from finetune.publishing.model_card import usage
 from finetune.training.collator import CaptionCollator
 from finetune.training.losses import caption_losses
 from metrics.common.errors import UserError
+from metrics.photos.reading import load_photo
 
 
 def features_of(captioner: Captioner, image: Image.Image) -> torch.Tensor:
@@ -329,7 +329,7 @@ def test_the_model_cards_program_writes_the_same_caption(
     program = usage(SimpleNamespace(recipe=recipe, kind="full", folder=base), str(base), run)  # type: ignore[arg-type]
     assert "import finetune.models.prefix.network  # of Lookbook" in program
     exec(compile(program, "the card", "exec"), {})  # noqa: S102
-    (written,) = captions_of(load_tiny(base), [load_image(tmp_path / "photo.jpg")], max_new_tokens=8)
+    (written,) = captions_of(load_tiny(base), [load_photo(tmp_path / "photo.jpg")], max_new_tokens=8)
     assert capsys.readouterr().out.strip() == written.caption != ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from dead_drafts import dead_draft
 from safetensors.torch import load_file
 from tiny_models import captions_of, photo, write_recipe
 from typer.testing import CliRunner, Result
@@ -83,6 +84,8 @@ def test_merged_weights_write_the_same_captions(
     digest = hashlib.sha256((run / "model" / "adapter_model.safetensors").read_bytes()).hexdigest()
     assert mark == {"adapter_sha256": digest, "base": family, "dtype": "float32", "photos": 8, "equal": 8}
     assert plain_captions(tmp_path / "whole", family) == captions(run)
+    decoding = json.loads((tmp_path / "whole" / "generation_config.json").read_text())
+    assert (decoding["max_new_tokens"], decoding["do_sample"]) == (10, False)
     base, merged = (load_file(folder / "model.safetensors") for folder in (root / family, tmp_path / "whole"))
     assert base.keys() == merged.keys()
     language = [name for name in base if "language_model" in name and "q_proj.weight" in name]
@@ -123,6 +126,7 @@ def test_what_cannot_be_merged_is_one_message(root: Path, tmp_path: Path, monkey
     ]:
         result = finetune("merge", "--out", tmp_path / "whole", *arguments)
         assert (result.exit_code, message in result.stderr) == (2, True), result.output
+    dead_draft(tmp_path / "whole")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
     result = finetune("merge", run, "--out", tmp_path / "whole")
     assert (result.exit_code, "GB free on its disk" in result.stderr) == (2, True)

@@ -32,8 +32,13 @@ def test_the_cards_metadata_hold_every_measure_with_its_signature(card: str, run
     assert data.base_model_relation == "adapter"
     assert data.library_name == "peft"
     trained = next(system for system in report(runs / "blip2")["systems"] if system["kind"] == "finetuned")
-    results = {(result.dataset_config, result.metric_name): result for result in data.eval_results}
+    results = {(one.metric_config, one.metric_name.partition(",")[0]): one for one in data.eval_results}
     assert len(results) == len(data.eval_results) == 3 * 7
+    (block,) = data.to_dict()["model-index"][0]["results"]
+    assert block["task"]["type"] == data.pipeline_tag == "image-text-to-text"
+    assert data.language == "en"
+    known = {"bleu", "meteor", "rouge", "cider", "spice", "accuracy", "precision", "recall"}
+    assert {one.metric_type for one in data.eval_results} == {*data.metrics} <= known
     for part, scores in trained["scores"].items():
         for measure, score in scores.items():
             found = results[part, measure]
@@ -242,6 +247,12 @@ def test_a_run_that_began_from_an_adapter_says_so(
 def _change_record(run: Path, **changes: Any) -> None:
     record = json.loads((run / "training.json").read_text())
     (run / "training.json").write_text(json.dumps(record | changes))
+
+
+def test_the_captions_language_is_the_recipe_s(card_of: Callable[..., str], tmp_path: Path) -> None:
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    _change_record(tmp_path / "run", recipe=record["recipe"] | {"language": "de"})
+    assert ModelCard(card_of()).data.language == "de"
 
 
 def test_the_terms_of_a_bases_published_parts_are_named(card_of: Callable[..., str]) -> None:

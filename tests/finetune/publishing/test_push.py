@@ -40,6 +40,8 @@ def test_files_arrive_as_they_are_with_recipe_and_card(hub: HubServer, runs: Pat
     model = {path.name: path.read_bytes() for path in (run / "model").iterdir() if path.name != CARD}
     assert {name: files[name] for name in model} == model
     assert files.keys() - model.keys() == {CARD, "recipe.yaml", "training.json", ".gitattributes"}
+    own = runs / "base-blip2" / "tokenizer_config.json"
+    assert files[own.name] == own.read_bytes(), "the tokenizer is still the base's"
     recipe = parse_recipe(yaml.safe_load(files["recipe.yaml"]), "recipe.yaml")
     assert recipe.training.learning_rate == 1e-2
     assert (str(recipe.output), recipe.catalogues["demo"].model_dump()["folder"]) == ("blip2", "demo")
@@ -234,9 +236,9 @@ def test_a_card_in_the_models_folder_is_not_published(hub: HubServer, runs: Path
 def test_a_secret_in_a_file_stays_here(hub: HubServer, runs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs / "blip2", run)
-    (run / "model" / "notes.txt").write_text("my key is 0123456789abcdef")
+    (run / "model" / "chat_template.jinja").write_text("my key is 0123456789abcdef")
     message = refused(hub, run, "--repo", "me/blip2", WANDB_API_KEY="0123456789abcdef")
-    assert "notes.txt: contains the secret in $WANDB_API_KEY; nothing was sent" in message
+    assert "chat_template.jinja: contains the secret in $WANDB_API_KEY; nothing was sent" in message
     assert "0123456789abcdef" not in message
     assert hub.repos == {}
 

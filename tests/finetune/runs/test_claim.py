@@ -1,17 +1,20 @@
 """Which run a folder holds: claims of this version and of earlier ones."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tiny_models import write_recipe
 from typer.testing import CliRunner
 
 from finetune.__main__ import app
 from finetune.config import history
 from finetune.config.recipe import Recipe, load_recipe, parse_recipe
 from finetune.runs.claim import as_begun, claim_output, is_finished, load_begun, recipe_values, refuse_other_start
+from finetune.runs.processes import locked
 from metrics.common.errors import UserError
 
 BEGUN = {"catalogue": "folder", "folder": "photos"}
@@ -158,3 +161,13 @@ def test_old_names_read_in_recipes_and_overrides(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="judging is the old name of evaluation; found both"):
         load_recipe(path)
     assert "judging" not in recipe_values(parse_recipe(values(tmp_path, judging={}), "recipe"))
+
+
+@pytest.mark.parametrize("command", ["train", "run"])
+def test_a_folder_in_use_names_who_uses_it(tmp_path: Path, command: str) -> None:
+    path = write_recipe(tmp_path)
+    with locked(tmp_path / "run"):
+        result = CliRunner().invoke(app, [command, str(path)])
+    assert result.exit_code == 2
+    used = f"error: {tmp_path / 'run'}: another training or run is using this folder: process {os.getpid()} ("
+    assert result.stderr.startswith(used)

@@ -4,28 +4,26 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, cast
 
-import places
 import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import finetune
 from tiny_models import write_recipe
-from training_processes import CONTEXT, end, start, start_two
+from training_processes import CONTEXT, end, start, start_launched, start_run_on_two, start_two
 
 from finetune.training.interruption import PASSED_ON, Interruption
 from finetune.training.trainer import CaptionTrainer
 
 KILLS = int(os.environ.get("LOOKBOOK_KILLS", "3"))
 EPOCHS = 2 + KILLS // 2  # enough to get on between them
+ENDLESS = ("training.epochs=500", "training.patience=500", "training.workers=0")
 Start = Callable[..., list[BaseProcess]]
 
 
@@ -143,24 +141,43 @@ def test_terminated_it_saves_and_says_how_to_resume(root: Path, begin: Start, wh
     assert_same(terminated, whole)
 
 
+def ended_by_itself(started: list[psutil.Process], path: Path) -> bool:
+    """Whether these processes end after SIGTERM, with a checkpoint of the step at which they stop."""
+    alive = psutil.wait_procs(started, 60)[1]
+    last = newest(path.with_suffix("") / "checkpoints")
+    return alive == [] and f"SIGTERM: stopped after step {last}" in path.with_suffix(".log").read_text()
+
+
+def trains(process: BaseProcess, path: Path) -> list[psutil.Process]:
+    """The processes below this one, once their training has written a checkpoint."""
+    while not newest(path.with_suffix("") / "checkpoints"):
+        assert process.is_alive(), path.with_suffix(".log").read_text()
+        time.sleep(0.001)
+    return psutil.Process(process.pid).children(recursive=True)
+
+
 @pytest.mark.processes
 @pytest.mark.slow
-def test_a_terminated_launcher_ends_the_training_too(root: Path) -> None:
+def test_a_killed_launcher_ends_the_training_too(root: Path) -> None:
     """`accelerate launch` of one process passes no signal on; the training sees that its launcher is gone."""
     path = recipe(root, alone, "launched")
-    checkpoints, log = path.with_suffix("") / "checkpoints", path.with_suffix(".log")
-    configuration = places.RECIPES / "accelerate" / "cpu.yaml"
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", configuration]
-    with log.open("w") as file:
-        launcher = subprocess.Popen([*command, "-m", "finetune", "train", path], stdout=file, stderr=file)
-    while not newest(checkpoints):
-        assert launcher.poll() is None, log.read_text()
-        time.sleep(0.001)
-    (training,) = psutil.Process(launcher.pid).children()
-    launcher.terminate()
-    assert launcher.wait(10) == -signal.SIGTERM
-    training.wait(60)
-    assert f"SIGTERM: stopped after step {newest(checkpoints)}" in log.read_text()
+    launcher = start_launched("train", str(path), *ENDLESS, log=path.with_suffix(".log"))
+    below = trains(launcher, path)
+    assert len(below) == 1
+    launcher.kill()
+    assert ended_by_itself(below, path)
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+def test_a_killed_run_ends_the_training_below_its_launcher_too(root: Path) -> None:
+    """`run` is killed, `accelerate launch` lives on: its two processes see that `run` is gone."""
+    path = recipe(root, start_two, "run-killed")
+    run = start_run_on_two(path, *ENDLESS, log=path.with_suffix(".log"))
+    below = trains(run, path)
+    assert len(below) == 1 + 2
+    run.kill()
+    assert ended_by_itself(below, path)
 
 
 def _terminated_twice(pause: float) -> None:

@@ -39,7 +39,9 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[O
     """The folder of a whole `run` with secrets in its environment, what it printed, and its offline runs in order."""
     root = tmp_path_factory.mktemp("tracked")
     environment = dict.fromkeys((*SECRETS, "HUGGING_FACE_HUB_TOKEN"), MARKER)
-    environment |= {"WANDB_MODE": "offline", "WANDB_DATA_DIR": str(root / "wandb-data")}
+    home = root / "home"
+    home.mkdir()
+    environment |= {"WANDB_MODE": "offline", "HOME": str(home), "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""}
     environment |= {"LOOKBOOK_CACHE": str(root / "cache")}
     printed = finished("run", str(recipe(root, "wandb")), log=root / "log", **environment)
     runs = [OfflineRun(folder) for folder in sorted((root / "wandb" / "wandb").glob("offline-run-*"))]
@@ -61,9 +63,9 @@ def test_wandb_has_losses_scores_and_tables(tracked: tuple[Path, str, list[Offli
     kept = [
         entry for entry in json.loads((folder / "training.json").read_text())["loss_history"] if "eval_loss" in entry
     ]
-    for name in ("loss", "cider", "bleu-4"):
+    for name, scale in (("loss", 1), ("CIDEr", 100), ("BLEU-4", 100)):
         logged = [entry[f"eval/{name}"] for entry in training.history if f"eval/{name}" in entry]
-        assert logged == [entry[f"eval_{name}"] for entry in kept]
+        assert logged == [scale * entry[f"eval_{name.lower()}"] for entry in kept]
     tables = sorted((folder / "wandb").glob("offline-run-*/files/media/table/*.json"))
     evaluated = sorted((folder / "evaluation").glob("step-*.jsonl"))
     assert len(tables) == len(evaluated) == 2
@@ -75,6 +77,9 @@ def test_wandb_has_losses_scores_and_tables(tracked: tuple[Path, str, list[Offli
         ]
     photos = [entry.path for artifact in training.artifacts for entry in artifact.manifest.contents]
     assert sum(path.startswith("media/images/") for path in photos) >= EVALUATION["captions"]
+    staged = [Path(entry.local_path) for artifact in training.artifacts for entry in artifact.manifest.contents]
+    assert all(path.is_file() and path.is_relative_to(folder) for path in staged)
+    assert not [path for path in (folder.parent / "home").rglob("*") if "wandb" in path.name]
 
 
 def test_the_final_scores_join_the_same_wandb_run(tracked: tuple[Path, str, list[OfflineRun]]) -> None:
@@ -84,7 +89,7 @@ def test_the_final_scores_join_the_same_wandb_run(tracked: tuple[Path, str, list
     scores = next(system for system in made["systems"] if system["kind"] == "finetuned")["scores"]["all"]
     assert {"CIDEr", "BLEU-4", "METEOR"} <= scores.keys()
     for name, score in scores.items():
-        assert report.summary[f"test/fine-tuned/{name}"] == score["value"]
+        assert report.summary[f"test/fine-tuned/{name}"] == 100 * score["value"]
         assert report.config["signatures"][f"test/{name}"] == score["signature"]
 
 
@@ -105,7 +110,7 @@ def test_tensorboard_has_all_that_wandb_has(tracked: tuple[Path, str, list[Offli
     trackers.attach_reports("tensorboard", RunFolder(folder), recipe_values(load_recipe(path)), reports)
     found = [EventAccumulator(str(file)).Reload() for file in (folder / "tensorboard").glob("events*")]
     tags = {kind: {tag for one in found for tag in one.Tags()[kind]} for kind in ("scalars", "tensors", "images")}
-    assert {"eval/loss", "eval/cider", "eval/bleu-4", "test/fine-tuned/CIDEr"} <= tags["scalars"]
+    assert {"eval/loss", "eval/CIDEr", "eval/BLEU-4", "test/fine-tuned/CIDEr"} <= tags["scalars"]
     assert {f"{name}/text_summary" for name in ("recipe", "git", "versions", "leak_audit", "evaluation", "test")} <= (
         tags["tensors"]
     )

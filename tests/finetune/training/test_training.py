@@ -1,6 +1,7 @@
 """Training through the command line, on a catalogue and models made on the spot."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import launch_two, load_tiny, rows, write_recipe, write_tiny
-from training_processes import finished
+from tiny_models import load_tiny, rows, write_recipe, write_tiny
+from training_processes import end, finished, start_two
 from transformers import TrainingArguments
 from typer.testing import CliRunner, Result
 
@@ -67,7 +68,8 @@ def test_training_learns_and_keeps_its_record(recipe: Write) -> None:
     result = train(path)
     assert result.exit_code == 0, result.output
     assert "leak audit" in result.output
-    assert "language" in result.output
+    assert len(re.findall(r"^ *language +[\d,]+", result.output, re.MULTILINE)) == 1  # how many parameters
+    assert "%|" not in result.output and "\r" not in result.output  # no bar in a log
     kept = record(path)
     validation = [entry["eval_loss"] for entry in kept["loss_history"] if "eval_loss" in entry]
     assert len(validation) == 3
@@ -89,9 +91,12 @@ def test_same_seed_same_weights(recipe: Write) -> None:
 
 def test_prepare_leaves_the_references_of_a_run_alone(recipe: Write) -> None:
     path = recipe(epochs=1)
-    assert train(path, "training.learning_rate=1e-4").exit_code == 0
+    quiet = train(path, "training.learning_rate=1e-4", "--quiet")
+    assert (quiet.exit_code, quiet.stdout) == (0, "")
     kept = (path.with_suffix("") / "references-test.jsonl").read_text()
-    assert CliRunner().invoke(app, ["prepare", str(path)]).exit_code == 0
+    prepared = CliRunner().invoke(app, ["prepare", str(path), "--quiet"])
+    assert prepared.exit_code == 0
+    assert all(Path(line).is_file() for line in prepared.stdout.splitlines())
     other = CliRunner().invoke(app, ["prepare", str(path), "--limit", "2"])
     assert (other.exit_code, "data.limit" in other.stderr) == (2, True)
     assert (path.with_suffix("") / "references-test.jsonl").read_text() == kept
@@ -128,8 +133,8 @@ def test_two_processes_train_as_one(recipe: Write) -> None:
     """The same global batches on two processes give the same losses, to float tolerance."""
     alone, launched = recipe("alone", micro_batch_size=8), recipe("launched", micro_batch_size=4)
     assert train(alone).exit_code == 0
-    done = launch_two("train", launched)
-    assert done.returncode == 0, done.stderr[-3000:]
+    log = launched.with_suffix(".log")
+    assert end(start_two("train", str(launched), log=log)) == [0, 0], log.read_text()[-3000:]
     assert record(launched)["processes"] == 2
     assert losses(launched) == pytest.approx(losses(alone), rel=1e-4)
 

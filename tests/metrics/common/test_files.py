@@ -2,12 +2,13 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_folder, read_json_object, write_text
+from metrics.common.files import all_or_none, atomic_file, atomic_folder, read_json_object, write_text
 
 
 def test_an_atomic_folder_appears_whole_and_readable_by_others(tmp_path: Path) -> None:
@@ -89,3 +90,34 @@ def test_a_json_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -
     (tmp_path / "object.json").mkdir()
     with pytest.raises(UserError, match=r"^cannot read .*object.json: Is a directory$"):
         read_json_object(tmp_path / "object.json", "remove it")
+
+
+def test_files_that_belong_together_appear_together(tmp_path: Path) -> None:
+    with all_or_none() as drafts:
+        write_text(tmp_path / "one", "1")
+        with all_or_none():
+            write_text(tmp_path / "two", "2")
+        write_text(tmp_path / "one", "new")
+        assert drafts[tmp_path / "one"].read_text() == "new"
+        assert not (tmp_path / "one").exists() and not (tmp_path / "two").exists()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"one": "new", "two": "2"}
+
+
+@pytest.mark.parametrize("name", ["three/file", "folder"])
+def test_if_one_cannot_be_written_the_others_stay_as_they_were(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    write_text(tmp_path / "one", "old")
+    with pytest.raises(UserError, match=f"cannot write .*{name}"), all_or_none():
+        write_text(tmp_path / "one", "new")
+        write_text(tmp_path / "two", "new")
+        write_text(tmp_path / name, "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "one"]
+    assert (tmp_path / "one").read_text() == "old"
+
+
+def test_a_file_whose_writer_failed_is_left_out(tmp_path: Path) -> None:
+    with all_or_none():
+        write_text(tmp_path / "one", "1")
+        with suppress(KeyError), atomic_file(tmp_path / "two"):
+            raise KeyError("a mistake that the writer expects")
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]

@@ -102,10 +102,10 @@ def test_a_photo_is_turned_by_its_exif(clip: Path, photos: list[Path], tmp_path:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("none.png", None, "No such file"),
-        ("text.jpg", b"not a photo", "no photo, or a broken one"),
-        ("map.ppm", b"P6 1 1 255 \x00\x00\x00", "no photo, or a broken one"),
-        ("rows.hdf5/3", None, "No such file"),
+        ("none.png", None, "no such file"),
+        ("text.jpg", b"not a photo", "not an image"),
+        ("map.ppm", b"P6 1 1 255 \x00\x00\x00", "not an image"),
+        ("rows.hdf5/3", None, "no such file"),
         ("huge.png", png(20_000, 5_001), "larger than 100 million pixels"),
     ],
 )

@@ -152,7 +152,7 @@ def test_a_lone_surrogate_is_read_as_a_question_mark(classifier: Path, tmp_path:
     texts = ["a \ud800 red dress", "a ? red dress"]
     assert len(set(map(tuple, load_classifier(classifier).rank(texts)))) == 1
     evaluation = measured(classifier, items(4), system("odd", [*texts, "\udfff", "a\0 \U0001f600 \u202etop"]))
-    write_report(evaluation, tmp_path)
+    write_report(evaluation, tmp_path / "report")
     examples = Examples(tmp_path, (Example(texts[0], "Dress"),), {})
     assert {"?", "dress"} <= AutoTokenizer.from_pretrained(make_tiny_bert(examples, tmp_path / "bert", 0)).vocab.keys()
 
@@ -226,7 +226,7 @@ def test_a_record_that_is_none_of_ours_counts_for_nothing(
     train, validation, _ = splits(tmp_path)
     refused = tiny(train, validation, theirs)
     assert refused.exit_code == 2
-    assert "already exists and is not a classifier of train-classifier" in refused.stderr
+    assert "holds what Lookbook did not write there: " in refused.stderr
 
 
 def test_a_folder_without_a_whole_classifier_is_refused(classifier: Path, tmp_path: Path) -> None:

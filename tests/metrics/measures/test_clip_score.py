@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from metrics.__main__ import app
 from metrics.measures.clip_score import harmonic_mean, nearest_reference
+from metrics.photos.folders import remember_folder
 from metrics.scoring.registry import choose_measures
 
 pytestmark = pytest.mark.torch
@@ -46,6 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     write_photos(tmp_path / "catalogue" / "images", len(CAPTIONS))
+    remember_folder(tmp_path / "catalogue", outside=False)
     return tmp_path / "catalogue"
 
 
@@ -202,8 +204,8 @@ def test_every_item_needs_a_photo(
 
 
 def test_what_must_be_given(models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    captions = write_system(tmp_path / "run", rows(), catalogue={"folder": "here"})
-    other = write_system(tmp_path / "other", rows(), catalogue={"folder": "there"})
+    captions = write_system(tmp_path / "run", rows(), catalogue={"folder": str(tmp_path / "run" / "here")})
+    other = write_system(tmp_path / "other", rows(), catalogue={"folder": str(tmp_path / "other" / "there")})
     bare = write_system(tmp_path / "bare", rows())
     out = ["--out", tmp_path / "out", "--measure", "CLIPScore"]
     clip = ["--clip", models["clip"]]

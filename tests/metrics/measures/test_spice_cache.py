@@ -1,6 +1,7 @@
 """The folder of parses: one process at a time, complete or made again."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -70,6 +71,21 @@ def test_another_process_waits(folder: Path, capsys: pytest.CaptureFixture[str])
     waiting.join(10)
     assert entered.is_set()
     assert f"waiting for another process that uses {folder}" in capsys.readouterr().err
+
+
+def test_after_a_minute_it_works_in_a_folder_of_its_own(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metrics.measures.spice.parses._PATIENCE", 0.2)
+    with parse_cache(), parse_cache() as elsewhere:
+        assert elsewhere != folder
+        (elsewhere / "data.mdb").write_bytes(b"others")
+    assert not elsewhere.exists()
+    assert (folder / "data.mdb").read_bytes() == b"parses"
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"SPICE: waiting for another process that uses {folder}: process {os.getpid()} (")
+    still = f"SPICE: {folder} is still in use after 0 s, so parses are not cached"
+    assert said[1].startswith(f"{still}: process {os.getpid()} (")
 
 
 def test_a_folder_that_cannot_be_written(lookbook_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from dead_drafts import dead_draft
 from spice_jars import installed_jars
 from typer.testing import CliRunner, Result
 
@@ -64,6 +65,7 @@ def test_from_the_server_into_our_cache_alone(
     install: Callable[..., Result], server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    dead_draft(jar_folder() / "incoming")
     result = install()
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in jar_folder().iterdir()) == sorted(jar.name for jar in SMALL)

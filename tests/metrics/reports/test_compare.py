@@ -24,6 +24,7 @@ from metrics import (
     write_comparison,
 )
 from metrics.__main__ import app
+from metrics.common.ownership import MARK
 from metrics.reports.published import published_scores
 
 pytestmark = pytest.mark.java
@@ -123,7 +124,8 @@ def test_five_forms_say_the_same(nasty: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(nasty, out, published="facad")
     assert {path.name for path in out.iterdir()} == {
-        f"comparison.{form}" for form in ("json", "md", "tex", "html", "csv")
+        MARK,
+        *(f"comparison.{form}" for form in ("json", "md", "tex", "html", "csv")),
     }
     made = content(out)
     ours = rows_of(made)
@@ -170,8 +172,8 @@ def test_five_forms_say_the_same(nasty: list[Path], tmp_path: Path) -> None:
 
 
 def test_the_best_is_bold_and_what_may_be_chance_is_marked(nasty: list[Path], tmp_path: Path) -> None:
-    write(nasty, tmp_path)
-    rows = rows_of(content(tmp_path))
+    write(nasty, tmp_path / "out")
+    rows = rows_of(content(tmp_path / "out"))
     # The two say the same: p is 1, both are best. The baseline says less about each of the 12 items.
     assert rows[STAR]["scores"]["ROUGE-L"] | {"p": None, "p_holm": None} == rows["two"]["scores"]["ROUGE-L"]
     assert rows[STAR]["scores"]["ROUGE-L"]["p"] == 1.0
@@ -179,42 +181,48 @@ def test_the_best_is_bold_and_what_may_be_chance_is_marked(nasty: list[Path], tm
     assert [row["scores"]["ROUGE-L"]["best"] for row in rows.values()] == [False, True, True]
     value, bounds = f"{rows[STAR]['scores']['ROUGE-L']['value']:.1f}", rows[STAR]["scores"]["ROUGE-L"]["interval"]
     interval = "–".join(f"{bound:.1f}" for bound in bounds)
-    text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    text = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
     assert f"**{value}**† ({interval}) |" in text
     assert f"**{value}** ({interval}) |" in text
-    assert f"<strong>{value}</strong>†<small>{interval}</small>" in (tmp_path / "comparison.html").read_text("utf-8")
-    assert rf"\textbf{{{value}}}$^{{\dagger}}$" in (tmp_path / "comparison.tex").read_text("utf-8")
+    assert f"<strong>{value}</strong>†<small>{interval}</small>" in (tmp_path / "out" / "comparison.html").read_text(
+        "utf-8"
+    )
+    assert rf"\textbf{{{value}}}$^{{\dagger}}$" in (tmp_path / "out" / "comparison.tex").read_text("utf-8")
     assert "1.000" in text
     assert "not significantly different from two" in text
 
 
 def test_against_another_system(nasty: list[Path], tmp_path: Path) -> None:
-    write(nasty, tmp_path, against=STAR)
-    tested = {name: row["scores"]["CIDEr"]["p"] for name, row in rows_of(content(tmp_path)).items()}
+    write(nasty, tmp_path / "out", against=STAR)
+    tested = {name: row["scores"]["CIDEr"]["p"] for name, row in rows_of(content(tmp_path / "out")).items()}
     assert tested[STAR] is None
     assert tested["two"] == 1.0 > tested[NASTY]
 
 
 def test_the_heading_names_the_catalogue(tmp_path: Path) -> None:
     shop = write_system(tmp_path / "shop", words(5), catalogue={"name": "mine", "title": "<b> A|B"})
-    write([shop], tmp_path)
-    assert content(tmp_path)["title"] == "Captions of <b> A|B"
-    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    write([shop], tmp_path / "out")
+    assert content(tmp_path / "out")["title"] == "Captions of <b> A|B"
+    page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
     assert page.count("Captions of &lt;b&gt; A|B: systems compared</") == 2
-    assert (tmp_path / "comparison.md").read_text(encoding="utf-8").startswith(r"# Captions of \<b\> A\|B: systems")
+    assert (
+        (tmp_path / "out" / "comparison.md")
+        .read_text(encoding="utf-8")
+        .startswith(r"# Captions of \<b\> A\|B: systems")
+    )
 
 
 def test_one_system_is_compared_with_nothing(nasty: list[Path], tmp_path: Path) -> None:
-    write(nasty[:1], tmp_path)
-    made = content(tmp_path)
+    write(nasty[:1], tmp_path / "out")
+    made = content(tmp_path / "out")
     assert made["against"] is None
     assert {(score["p"], score["best"]) for score in rows_of(made)[NASTY]["scores"].values()} == {(None, False)}
-    assert "p of the difference" not in (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert "p of the difference" not in (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
 
 
 def test_published_rows_come_first_without_intervals(nasty: list[Path], tmp_path: Path) -> None:
-    write(nasty, tmp_path, published="hm")
-    made = content(tmp_path)
+    write(nasty, tmp_path / "out", published="hm")
+    made = content(tmp_path / "out")
     rows = made["slices"][0]["rows"]
     theirs = [row for row in published_scores() if row.dataset == "H&M"]
     assert [(row["name"], row["setting"], row["published"]) for row in rows[:8]] == [
@@ -225,7 +233,7 @@ def test_published_rows_come_first_without_intervals(nasty: list[Path], tmp_path
             expected = {"value": row_of_theirs.scores[measure], "interval": None, "p": None, "p_holm": None}
             assert score == expected | {"best": False, "signature": None}
     assert not any(row["published"] for part in made["slices"][1:] for row in part["rows"])
-    lines = (tmp_path / "comparison.md").read_text(encoding="utf-8").splitlines()
+    lines = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8").splitlines()
     starts = ("| System | |", "| BLIP-2-2.7B | FT, published |")
     head, finetuned = (next(line.split("|") for line in lines if line.startswith(start)) for start in starts)
     shown = dict(zip(head, finetuned, strict=True))
@@ -268,9 +276,9 @@ def test_a_folder_that_cannot_be_made(nasty: list[Path]) -> None:
 
 @pytest.mark.browser
 def test_the_page_fits_a_phone(browser: Any, nasty: list[Path], tmp_path: Path) -> None:
-    write(nasty, tmp_path, published="hm")
+    write(nasty, tmp_path / "out", published="hm")
     screen = {"width": PHONE, "height": 900, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    browser.get((tmp_path / "comparison.html").as_uri())
+    browser.get((tmp_path / "out" / "comparison.html").as_uri())
     assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE
     assert browser.get_log("browser") == []

@@ -12,6 +12,7 @@ from typer.testing import Result
 
 from metrics.common.charts import loss_chart
 from metrics.common.formatting import cell, duration
+from metrics.photos.folders import remember_folder
 
 pytestmark = pytest.mark.java
 
@@ -35,6 +36,7 @@ def parse(page: str) -> list[tuple[str, dict[str, str | None]]]:
 
 @pytest.fixture
 def page(score: Callable[..., Result], systems: list[Path], tmp_path: Path) -> str:
+    remember_folder(systems[0].parents[1] / "catalogue", outside=False)
     assert score(*systems, "--out", tmp_path).exit_code == 0
     return (tmp_path / "report.html").read_text(encoding="utf-8")
 

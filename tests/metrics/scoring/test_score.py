@@ -61,16 +61,16 @@ def test_missing_captions_score_zero_and_are_named(score: Score, tmp_path: Path)
     references.append(CaptionRecord("punctuation", references=("...",)))
     write_records(tmp_path / "references.jsonl", references)
     captions = write_system(tmp_path / "mine", rows[:2])
-    assert score(captions, "--out", tmp_path, "--references", tmp_path / "references.jsonl").exit_code == 0
-    [system] = report_of(tmp_path)["systems"]
+    assert score(captions, "--out", tmp_path / "out", "--references", tmp_path / "references.jsonl").exit_code == 0
+    [system] = report_of(tmp_path / "out")["systems"]
     assert system["name"] == "mine"
     assert system["missing"] == ["0002", "0003", "punctuation"]
     # Two perfect captions of five; nothing but punctuation against a missing caption is 0 as well.
     assert system["scores"]["all"]["ROUGE-L"]["value"] == 2 / 5
-    items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    items = [json.loads(line) for line in (tmp_path / "out" / "items.jsonl").read_text().splitlines()]
     assert [item["ROUGE-L"] for item in items] == [1, 1, 0, 0, 0]
     assert [item["CIDEr"] for item in items][2:] == [0, 0, 0]
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "no caption, so scored 0, for 0002, 0003, punctuation." in " ".join(page.split())
 
 
@@ -86,8 +86,8 @@ def test_the_items_are_those_of_all_systems(score: Score, tmp_path: Path) -> Non
 
 def test_names_are_unique(score: Score, tmp_path: Path) -> None:
     paths = [write_system(tmp_path / name / "run", [row(0, "a", "a")]) for name in "abc"]
-    assert score(*paths, "--out", tmp_path).exit_code == 0
-    assert [system["name"] for system in report_of(tmp_path)["systems"]] == ["run", "run (2)", "run (3)"]
+    assert score(*paths, "--out", tmp_path / "out").exit_code == 0
+    assert [system["name"] for system in report_of(tmp_path / "out")["systems"]] == ["run", "run (2)", "run (3)"]
 
 
 def test_an_unknown_id_is_named(score: Score, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_an_unknown_id_is_named(score: Score, tmp_path: Path) -> None:
 
 def test_different_references_for_one_id(score: Score, tmp_path: Path) -> None:
     one, two = (write_system(tmp_path / name, [row(0, "a", f"reference {name}")]) for name in ("one", "two"))
-    refused(score(one, two, "--out", tmp_path), "'0000'", str(two), "other references")
+    refused(score(one, two, "--out", tmp_path / "out"), "'0000'", str(two), "other references")
 
 
 def test_no_references(score: Score, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_no_half_file(score: Score, tmp_path: Path, monkeypat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    refused(score(captions, "--out", tmp_path / "out"), "scored-references.jsonl", "No space left on device")
+    refused(score(captions, "--out", tmp_path / "out"), ".lookbook.json", "No space left on device")
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -37,7 +37,7 @@ def pages(scored: Path, open_pages: Callable[..., Pages], tmp_path_factory: pyte
     """The pages of `scored`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOOKBOOK_CACHE", str(tmp_path_factory.mktemp("index")))
-        return open_pages(scored)
+        return open_pages(scored, images=scored.parent)
 
 
 @pytest.fixture

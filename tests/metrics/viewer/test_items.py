@@ -149,9 +149,9 @@ def test_photos_stay_within_their_folder(tmp_path: Path, open_pages: Callable[..
         "cut.jpg": "cannot be read",
         "gone.jpg": "not found",
         "gone.hdf5/0": "not found",
-        "sub": "not found",
-        "pipe.jpg": "not found",
-        "large.png": "too large",
+        "sub": "cannot be read",
+        "pipe.jpg": "a pipe, not a file",
+        "large.png": "larger than 50 million pixels",
         None: "has no photo",
     }
     items = [{**item(number), "image": image} for number, image in enumerate(problems)]

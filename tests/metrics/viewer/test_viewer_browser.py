@@ -22,7 +22,7 @@ def url(scored: Path) -> Iterator[str]:
     from metrics.viewer.server import build_app
 
     index = open_index([scored])
-    server = uvicorn.Server(uvicorn.Config(build_app(index, Photos(index.images)), port=0, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(build_app(index, Photos(scored.parent)), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

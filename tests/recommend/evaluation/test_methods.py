@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from feature_stores import write_store
+from full_disk import largest_file
 from recommending import clustered, done, items_table, refused_by
 
 from recommend.evaluation import methods
@@ -116,9 +117,13 @@ def test_other_people_s_files_stay(store: Path, table: Path, tmp_path: Path) -> 
             theirs = tmp_path / file / file
             theirs.parent.mkdir()
             theirs.write_text('{"signature": "mine"}')
-            assert f"{file}: exists and is no" in refused_by(*command, "--out", theirs.parent)
+            assert f"did not write there: {file};" in refused_by(*command, "--out", theirs.parent)
             assert [path.name for path in theirs.parent.iterdir()] == [file]
             assert theirs.read_text() == '{"signature": "mine"}'
         for _ in range(2):  # our own are replaced
             done(*command, "--out", tmp_path / "out")
         assert {path.name for path in (tmp_path / "out").iterdir()} >= set(files)
+        before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+        with largest_file(len(before[tmp_path / "out" / f"{name}.html"]) // 2):  # all or none on a full disk
+            assert "File too large" in refused_by(*command, "--out", tmp_path / "out")
+        assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

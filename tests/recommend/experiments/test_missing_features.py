@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from feature_stores import write_store
 from recommending import done, recommend, refused_by
-from shops import ARTICLES, content_of, means, recipe
+from shops import ARTICLES, Steps, content_of, means, recipe
 
 from finetune.data.feature_cache import FeatureStore
 
@@ -144,6 +144,20 @@ def test_an_interrupted_study_goes_on(
     screen = done("recommend", path)
     assert screen.count("finished already") == 1 + 3 and "  masking [4/8] photo, 50% hidden, random: " in screen
     assert not list((tmp_path / "out" / "rows").glob("*.unfinished"))
+
+
+def test_an_interrupted_fit_of_a_study_goes_on(
+    shop: Path, tmp_path: Path, masking: dict[str, Any], steps: Steps
+) -> None:
+    model = photo(shop, recommender="vbpr", batch_size=150, epochs=1)
+    done("recommend", recipe(shop, tmp_path / "whole", [model], masking=masking))
+    whole, steps.done = steps.done, 0
+    path = recipe(shop, tmp_path / "parted", [model], masking=masking)
+    for _ in steps.until_finished(path, 5):
+        pass
+    assert steps.done == whole > 5
+    assert content_of(tmp_path / "parted")["masking"] == content_of(tmp_path / "whole")["masking"]
+    assert not list((tmp_path / "parted" / "rows").glob("*.unfinished"))
 
 
 def test_validate_counts_the_study_and_its_files(

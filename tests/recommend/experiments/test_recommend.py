@@ -3,16 +3,18 @@
 import csv
 import json
 import math
+import os
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from filelock import FileLock
 from recommending import done, refused_by
-from shops import content_of, means, recipe
+from shops import Steps, content_of, means, recipe
 from typer.testing import CliRunner
+
+from recommend.experiments.run import only_here
 
 COLD: dict[str, Any] = {"name": "cold", "split": "from-2020-09-08", "candidates": "catalogue"}
 MODELS: list[dict[str, Any]] = [
@@ -104,31 +106,23 @@ def test_what_is_finished_is_not_fitted_again(shop: Path, tmp_path: Path, monkey
     assert len(list((output / "rows").iterdir())) == 4  # the earlier results stay
 
 
-def test_an_interrupted_training_goes_on(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recommend.recommenders.vbpr.training import Training
-
-    model = {"recommender": "bpr-mf", "factors": 4, "batch_size": 100, "epochs": 3, "early_stopping": True}
-    whole = recipe(shop, tmp_path / "whole", [model])
-    done("recommend", whole)
-    monkeypatch.setattr("recommend.recommenders.vbpr.training.CHECKPOINT_SECONDS", 0.0)
-    steps = iter(range(5))
-    step = Training._step
-
-    def dies(training: Any, batch: Any) -> float:
-        if next(steps, None) is None:
-            raise KeyboardInterrupt
-        return step(training, batch)
-
-    monkeypatch.setattr(Training, "_step", dies)
-    parted = recipe(shop, tmp_path / "parted", [model])
-    from recommending import recommend
-
-    assert recommend("recommend", parted).exit_code != 0
-    assert list((tmp_path / "parted" / "rows").glob("*.unfinished/trial-0/*"))
-    monkeypatch.setattr(Training, "_step", step)
-    done("recommend", parted)
+def test_an_interrupted_choice_goes_on(shop: Path, tmp_path: Path, steps: Steps) -> None:
+    """No step is done twice; a trial that is made leaves its value alone, a row that is made nothing."""
+    model = {"recommender": "bpr-mf", "factors": 4, "batch_size": 100, "epochs": 2, "early_stopping": True}
+    model["tune"] = {"learning_rate": [0.01, 0.1]}
+    done("recommend", recipe(shop, tmp_path / "whole", [model]))
+    whole, steps.done = steps.done, 0
+    rows, seen = tmp_path / "parted" / "rows", set()
+    path = recipe(shop, tmp_path / "parted", [model])
+    for _ in steps.until_finished(path, 4):
+        seen |= {frozenset(file.name for file in left.iterdir()) for left in rows.glob("*.unfinished")}
+    assert seen >= {frozenset({"trial-0"}), frozenset({"trial-0.json", "trial-1"})}
+    assert steps.done == whole
     assert means(tmp_path / "parted") == means(tmp_path / "whole")
-    assert not list((tmp_path / "parted" / "rows").glob("*.unfinished"))
+    [row] = rows.iterdir()
+    (rows / f"{row.name}.unfinished").mkdir()  # killed before it was removed
+    done("recommend", path)
+    assert list(rows.iterdir()) == [row]
 
 
 def test_settings_are_chosen_on_the_validation_part_alone(shop: Path, tmp_path: Path) -> None:
@@ -210,10 +204,10 @@ def test_files_of_others_and_an_output_in_use_are_left_alone(shop: Path, tmp_pat
     path = recipe(shop, tmp_path / "out", MODELS[:1])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "recommend.md").write_text("mine", encoding="utf-8")
-    assert "recommend.md: exists and is no table of `lookbook recommend`" in refused_by("recommend", path)
+    assert "holds what Lookbook did not write there: recommend.md; " in refused_by("recommend", path)
     (tmp_path / "out" / "recommend.md").unlink()
-    with FileLock(tmp_path / "out" / ".lock"):
-        assert "another process is at it" in refused_by("recommend", path)
+    with only_here(tmp_path / "out"):
+        assert f"another process is at it: process {os.getpid()} (" in refused_by("recommend", path)
 
 
 def test_a_damaged_result_is_named(shop: Path, tmp_path: Path) -> None:

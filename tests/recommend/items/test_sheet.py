@@ -9,6 +9,7 @@ from recommending import done, items_table, refused_by
 from tiny import photo as save_photo
 
 from finetune.data.feature_files import About
+from metrics.photos.folders import remember_folder
 from recommend.items.sheet import distribution
 from recommend.items.similar import SimilarItems
 from recommend.items.tendency import tendencies
@@ -33,6 +34,7 @@ def shop(tmp_path: Path) -> Path:
     )
     save_photo(tmp_path / "a.jpg")
     (tmp_path / "broken.jpg").write_text("no photo")
+    remember_folder(tmp_path, outside=False)
     return tmp_path
 
 
@@ -55,9 +57,18 @@ def test_the_page(shop: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.index("By photo") < text.index("By text") < text.index("By both, joined")
     assert text.count("data:image/jpeg") == 1
-    for problem in ("photo outside the catalogue folder", "no photo, or a broken one", "no photo given"):
+    for problem in ("photo outside the catalogue folder", "not an image", "no photo given"):
         assert problem in text
     assert "&lt;b&gt;Shoe" in text and "<b>Shoe" not in text
+
+
+def test_a_store_does_not_choose_the_folder_of_photos(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_CACHE", str(shop / "cache"))  # of somebody who never named that folder
+    page, query = shop / "page.html", ("--id", "a", "--items", shop / "items.parquet", "--k", 3)
+    done("similar", shop / "photo", *query, "--html", page)
+    assert "data:image/jpeg" not in page.read_text(encoding="utf-8")
+    done("similar", shop / "photo", *query, "--html", page, "--images", shop)
+    assert "data:image/jpeg" in page.read_text(encoding="utf-8")
 
 
 def test_shares_that_agree(shop: Path) -> None:

@@ -300,7 +300,7 @@ def test_a_flag_has_a_name_of_its_own(shop: Path, tmp_path: Path) -> None:
 def test_files_of_others_stay(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "rank.md").write_text("mine", encoding="utf-8")
-    assert "rank.md: exists and is no table of `lookbook rank`" in refused_by("rank", recipe(shop, tmp_path / "out"))
+    assert "holds what Lookbook did not write there: rank.md; " in refused_by("rank", recipe(shop, tmp_path / "out"))
     assert (tmp_path / "out" / "rank.md").read_text(encoding="utf-8") == "mine"
 
 

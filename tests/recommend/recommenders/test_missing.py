@@ -178,7 +178,7 @@ def data() -> Tastes:
     return tastes(400)
 
 
-def fit(train: Purchases, features: ItemFeatures) -> Recommender:
+def fit(train: Purchases, features: ItemFeatures, checkpoint: Path | None) -> Recommender:
     model = Content()
     model.fit(train, features)
     return model
@@ -234,11 +234,11 @@ def test_a_study_that_keeps_its_lists_goes_on_after_the_last_fit(data: Tastes) -
     kept: dict[str, Made] = {}
     fitted: list[str] = []
 
-    def keep(name: str, make: Callable[[], Made]) -> Made:
+    def keep(name: str, make: Callable[[Path | None], Made]) -> Made:
         if len(fitted) == 2 and name not in kept:
             raise KeyboardInterrupt
         if name not in kept:
-            kept[name] = make()
+            kept[name] = make(None)
             fitted.append(name)
         return kept[name]
 

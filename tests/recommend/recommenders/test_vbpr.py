@@ -271,6 +271,15 @@ def test_a_checkpoint_of_another_training_is_refused(data: Tastes, tmp_path: Pat
         VBPR(**short).fit(data.train, data.features, checkpoint=tmp_path)
 
 
+def test_a_saved_recommender_needs_no_checkpoint(data: Tastes, tmp_path: Path) -> None:
+    model = VBPR(**{**QUICK, "epochs": 1})
+    model.fit(data.train, data.features, checkpoint=tmp_path / "checkpoint")
+    assert [file.name for file in (tmp_path / "checkpoint").iterdir()] == ["vbpr-training.safetensors"]
+    model.save(tmp_path / "model")
+    assert not list((tmp_path / "checkpoint").iterdir())
+    VBPR.load(tmp_path / "model").save(tmp_path / "copy")
+
+
 def test_a_training_that_diverges_is_one_message(data: Tastes) -> None:
     model = VBPR(**{**QUICK, "optimizer": "sgd", "learning_rate": 1e30})
     with pytest.raises(UserError, match="the loss of epoch 1 is not finite; lower learning_rate"):

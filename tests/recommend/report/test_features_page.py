@@ -11,8 +11,9 @@ from recommending import clustered, done, items_table, refused_by
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About
 from metrics.common.errors import UserError
+from metrics.common.ownership import refuse_foreign
 from recommend.evaluation.attributes import HM
-from recommend.report.page import check_joined, write_joined
+from recommend.report.page import CONTENTS, write_joined
 from recommend.report.steps import Step, run, stores, studies
 from recommend.report.table import Columns, chosen_columns
 
@@ -68,7 +69,6 @@ def test_pages_are_joined_in_order(tmp_path: Path) -> None:
     steps = [Step("recommend", (name, "<x>"), title=name, page=tmp_path / f"{name}.html") for name in ("one", "two")]
     page = tmp_path / "features.html"
     for _ in range(2):  # our own page is replaced
-        check_joined(page)
         write_joined(page, "<b>shop</b>", [Step("finetune", ("embed",))], steps)
     text = page.read_text(encoding="utf-8")
     assert text.index("lookbook embed") < text.index("<p>part one</p>") < text.index("<p>part two</p>")
@@ -76,10 +76,11 @@ def test_pages_are_joined_in_order(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    theirs = tmp_path / "theirs.html"
+    theirs = tmp_path / "theirs" / "features.html"
+    theirs.parent.mkdir()
     theirs.write_text("<main>")
-    with pytest.raises(UserError, match="exists and is no page of features"):
-        check_joined(theirs)
+    with pytest.raises(UserError, match=r"did not write there: features.html;"):
+        refuse_foreign(theirs.parent, CONTENTS)
     with pytest.raises(UserError, match="expected a page of Lookbook, found another file"):
         write_joined(tmp_path / "out.html", "shop", [], [Step("recommend", ("similar",), title="x", page=theirs)])
 

@@ -14,6 +14,7 @@ from tiny_encoders import bert, resnet
 
 from finetune.data.demo import fashion_iq as demo
 from finetune.data.feature_cache import FeatureStore
+from metrics.photos.folders import remember_folder
 from recommend.retrieval.output import published
 from recommend.retrieval.recipe import load_recipe
 from recommend.retrieval.run_folder import ComposedRun
@@ -104,6 +105,9 @@ def test_the_sheet_escapes_what_people_write(shop: Path, tmp_path: Path) -> None
     key = json.loads((shop / "data" / "image_splits" / "split.dress.val.json").read_text())[0]
     page = tmp_path / "page.html"
     done("compose", shop / "run", "--image", key, "--text", TEXT, "--html", page)
+    assert "its folder was not used here" in page.read_text(encoding="utf-8")
+    remember_folder(shop / "data" / "images", outside=False)
+    done("compose", shop / "run", "--image", key, "--text", TEXT, "--html", page)
     html = page.read_text(encoding="utf-8")
     assert "is red &amp; &lt;b&gt;bold" in html
     assert "<b>bold" not in html
@@ -134,7 +138,7 @@ def test_queries_that_cannot_be_answered(shop: Path, arguments: list[str], messa
 def test_a_folder_of_other_files_is_left_alone(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     message = refused_by("compose-train", shop / "run.yaml", f"output={tmp_path}")
-    assert "holds files that are no run of composed retrieval" in message
+    assert "holds what Lookbook did not write there: mine.txt;" in message
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert "expected a trained run of composed retrieval" in refused_by(
         "compose", tmp_path, "--image", "a", "--text", "b"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.common.errors import UserError
-from metrics.common.images import hdf5_images
+from metrics.photos.hdf5 import hdf5_images
 
 PREFIXES = {"train": "TRAIN", "validation": "VAL", "test": "TEST"}
 ENDINGS = ("", "_5")

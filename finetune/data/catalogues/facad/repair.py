@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
+
+from metrics.common.screen import progress
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def best_matches(captions: Sequence[str], descriptions: Sequence[str]) -> Matche
     index = _Index(captions, descriptions)
     items = np.full(len(captions), -1, dtype=np.int64)
     overlaps = np.zeros(len(captions))
-    for place, caption in enumerate(tqdm(captions, desc="repairing test attributes", disable=len(captions) < 1000)):
+    for place, caption in enumerate(progress(captions, "repairing test attributes", disable=len(captions) < 1000)):
         words = caption.lower().split()
         shared = index.shared(set(words), len(words))
         best = int(shared.argmax()) if len(shared) else 0

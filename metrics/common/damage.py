@@ -9,7 +9,7 @@ from pathlib import Path
 from metrics.common.errors import UserError
 
 # What reading a file that is truncated, missing or of another kind raises; readers that find damage set no number.
-_DAMAGE = {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL}
+_DAMAGE = {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 def is_damage(error: OSError) -> bool:
