@@ -28,8 +28,8 @@ class TunedPhotos(nn.Module):
         with loading(name, "an encoder of photos to tune", _EXPECTED):
             self.model, _ = load_model(AutoModel, source, revision, dtype=torch.float32)
             self.processor = load_part(AutoImageProcessor, source, revision, backend="pil")
-        with torch.no_grad():
-            self.width = int(self(self._pixels([Image.new("RGB", (8, 8))])).shape[-1])
+            with torch.no_grad():
+                self.width = int(self(self._pixels([Image.new("RGB", (8, 8))])).shape[-1])
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (n, 3, side, side) to features (n, width)."""
@@ -62,7 +62,7 @@ class TunedTexts(nn.Module):
         with loading(name, "an encoder of texts to tune", _EXPECTED):
             self.model, _ = load_model(AutoModel, source, revision, dtype=torch.float32)
             self.tokenizer = load_part(AutoTokenizer, source, revision)
-        self.width = int(self.model.config.hidden_size)
+            self.width = int(self.model.config.hidden_size)
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """Tokens (n, length) to features (n, width)."""
