@@ -39,9 +39,10 @@ ROWS: list[dict[str, Any]] = [{"file_name": "a.jpg", "text": "A top", "size": 1.
 CSV = b'\xef\xbb\xbffile_name,text\r\na.jpg,"A ""top"",\nred"\r\nb.jpg,\r\n'
 
 
-def parquet(columns: Any) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns), sink)
+def parquet(columns: Any, notes: bytes | None = None) -> bytes:
+    """A table, with what pandas has noted in it."""
+    table, sink = pa.table(columns), pa.BufferOutputStream()
+    pq.write_table(table if notes is None else table.replace_schema_metadata({"pandas": notes}), sink)
     return bytes(sink.getvalue())
 
 
@@ -55,7 +56,12 @@ CELLS = st.one_of(
     st.lists(st.booleans(), min_size=2, max_size=2),
 )
 NAMES = st.sampled_from(["id", "product_id", "role", "description", "file_name", "text", "cosine", "source.a", ""])
-TABLES = st.dictionaries(NAMES, CELLS, max_size=4).map(parquet)
+NOTES = {
+    "index_columns": ["id"],
+    "columns": [{"name": "id", "field_name": "id", "pandas_type": "unicode"}],
+    "column_indexes": [],
+}
+TABLES = st.builds(parquet, st.dictionaries(NAMES, CELLS, max_size=4), st.none() | files(NOTES))
 PARQUETS = TABLES | TABLES.flatmap(damaged) | st.binary(max_size=40)
 
 

@@ -53,7 +53,14 @@ def read_values(path: Path, kind: str | None = None) -> pd.DataFrame:
         raise UserError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except (ValueError, OSError) as error:
+    except (
+        ValueError,
+        OSError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # pandas trusts notes
         raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
 
 
