@@ -30,12 +30,16 @@ spice: install  ## the jars of SPICE (387 MB); without network the demo continue
 demo: spice  ## the whole path on the built-in catalogue: train, caption, score, report
 	$(BIN)/lookbook run recipes/demo.yaml
 
-demo-recommend: install  ## features of the built-in catalogue on one page, recommenders and a ranker on its purchases
+demo-recommend: install  ## features of the built-in catalogue, recommenders and a ranker on its purchases, composed retrieval, on one page
 	$(BIN)/lookbook report-features recipes/demo.yaml --resolution 128
 	$(BIN)/lookbook purchases data/demo-catalogue --items runs/demo/items.parquet --out runs/demo/purchases
 	$(BIN)/lookbook recommend recipes/recommend/demo.yaml
 	$(BIN)/lookbook similar runs/demo/features/photo --all --k 5 --out runs/demo/neighbours.parquet
 	$(BIN)/lookbook rank recipes/recommend/rank-demo.yaml
+	$(BIN)/lookbook compose-train recipes/composed/demo.yaml 'dataset.categories=[dress]' output=runs/demo-composed
+	$(BIN)/lookbook compose runs/demo-composed --image B000200007 --text "is red and has long sleeves" --html runs/demo-composed/query.html
+	$(BIN)/lookbook join-pages runs/demo/features/features.html runs/demo/recommend/recommend.html runs/demo/rank/rank.html \
+	  runs/demo-composed/composed-retrieval.html runs/demo-composed/query.html --title "What captions and photos are good for" --out runs/demo-recommend.html
 
 notebooks: install  ## run the notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist --nbmake --nbmake-timeout=1200 notebooks

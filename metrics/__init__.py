@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from metrics.measures.spice.measure import Spice
     from metrics.measures.statistics import Statistics, intervals, p_values
     from metrics.records.caption_sets import CaptionSet, load_systems
-    from metrics.records.captions import CaptionRecord, read_captions, read_records, to_json, write_records
+    from metrics.records.captions import (
+        CaptionRecord,
+        read_captions,
+        read_records,
+        read_references,
+        to_json,
+        write_records,
+    )
     from metrics.reports.comparison import build_comparison, write_comparison
     from metrics.reports.report import build_report, write_report
     from metrics.scoring.registry import choose_measures
@@ -37,7 +44,14 @@ _HOMES = {
     "measures.attributes.measure": ("Attributes",),
     "measures.attributes.make_vocabulary": ("learn_vocabulary",),
     "measures.bleu": ("Bleu",),
-    "records.captions": ("CaptionRecord", "read_captions", "read_records", "to_json", "write_records"),
+    "records.captions": (
+        "CaptionRecord",
+        "read_captions",
+        "read_records",
+        "read_references",
+        "to_json",
+        "write_records",
+    ),
     "measures.category.measure": ("Category",),
     "scoring.registry": ("choose_measures",),
     "measures.cider": ("Cider",),
@@ -86,6 +100,7 @@ __all__ = [
     "p_values",
     "read_captions",
     "read_records",
+    "read_references",
     "score_captions",
     "score_systems",
     "summarise",

@@ -56,3 +56,17 @@ def test_recommenders_learn_the_demos_purchases() -> None:
             assert gains["80/20", "all", row["model"], "Random"] > 0, row["model"]
     for other in ("BPR", "VBPR for cold (random)"):
         assert gains["last week", "cold", "VBPR for cold (photo)", other] > 0
+
+
+def test_a_ranker_and_a_composed_query_are_on_the_page_of_all() -> None:
+    """`make demo-recommend`; of drawn dresses composed retrieval finds three times as many as the photo or the text."""
+    page = (RUNS / "demo-recommend.html").read_text(encoding="utf-8")
+    for title in (
+        "Features of demo",
+        "Captions as features of a ranker",
+        "Like this one, but: is red and has long sleeves",
+    ):
+        assert f"{title}</h1>" in page
+    part = json.loads((RUNS / "demo-composed" / "composed-retrieval.json").read_text(encoding="utf-8"))["parts"][0]
+    recall = {row["name"]: row["figures"]["mean R@10"]["value"] for row in part["rows"]}
+    assert recall["composed"] > 3 * max(recall["photo only"], recall["text only"])

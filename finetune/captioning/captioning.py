@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -96,7 +97,7 @@ def caption_catalogue(
     started = time.perf_counter()
     missing = [item for item in items if item[0].id not in done]
     if state.is_main_process and system.captioner.crops and prepared.account.outside_middle_square:
-        print(prepared.account.unseen_note())
+        print(prepared.account.unseen_note(), file=sys.stderr)
     share = missing[state.process_index :: state.num_processes]
     own = _caption_missing(system, share, journals.own)
     done |= dict(gather_object(list(own.items())))

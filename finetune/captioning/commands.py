@@ -11,11 +11,21 @@ from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Captions")
 
+Change = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="SECTION.KEY=VALUE for the recipe; decoding.KEY=VALUE needs none; repeatable"),
+]
+
 
 @app.command()
 @needs_train
 @user_errors()
-def baselines(recipe: RecipePath, out: Path, overrides: Overrides = None, limit: Limit = None) -> None:
+def baselines(
+    recipe: RecipePath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="the folder of the baselines, made if it is missing")],
+    overrides: Overrides = None,
+    limit: Limit = None,
+) -> None:
     """Write the baselines' captions to OUT: two that look at no photo, two that look similar photos up."""
     loaded = load(recipe, overrides, limit)
 
@@ -42,12 +52,12 @@ def fill(
     category: Annotated[list[str] | None, typer.Option(help="fill only this category; repeatable")] = None,
     catalogue: Annotated[str | None, typer.Option(help="which one, of a recipe with several catalogues")] = None,
     limit: Limit = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
+    change: Change = None,
 ) -> None:
     """Write the descriptions that a catalogue lacks into a copy of its table, and a page to look at them."""
     from finetune.runs.place import catalogue_recipe
 
-    recipe = catalogue_recipe(place, change or [], catalogue, limit)
+    recipe = catalogue_recipe(place, change or [], catalogue, limit, decodes=True)
 
     from finetune.captioning.filling.rules import Rules
     from finetune.captioning.filling.run_fill import run
@@ -60,6 +70,7 @@ def fill(
         adapter,
         out,
         Rules(min_confidence, words_at_least, overwrite_short, tuple(category or ())),
+        change or [],
     )
 
 
@@ -79,8 +90,8 @@ def caption(
     ids: Annotated[Path | None, typer.Option(help="a file with one id a line: caption only these")] = None,
     form: Annotated[str, typer.Option("--format", help="jsonl, csv or parquet")] = "jsonl",
     name: Annotated[str | None, typer.Option(help="the system's name in reports")] = None,
-    limit: Limit = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="caption only the first so many photos")] = None,
+    change: Change = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write captions for photos, a split of a catalogue or a folder."""

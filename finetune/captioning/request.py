@@ -1,5 +1,6 @@
 """The command `caption`, as it was asked: which model, which photos, where to. Nothing here imports torch."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,9 @@ def check(request: CaptionRequest) -> None:
         raise UserError(f"{folders[0]}: a folder; give it by --data {folders[0]} --out captions.jsonl")
     absent = [str(photo) for photo in request.photos if not photo.exists()]
     if absent:
-        raise UserError(f"{', '.join(absent[:5])}: no such photo")
+        change = next((name for name in absent if re.fullmatch(r"\w+(\.\w+)+=.*", name)), None)
+        hint = f"; to change a setting write --set {change}" if change else ""
+        raise UserError(f"{', '.join(absent[:5])}: no such photo{hint}")
     if bool(request.photos) == bool(request.data):
         raise UserError("give either photos, or --data with a recipe or a folder")
     unused = [
@@ -102,6 +105,6 @@ def _is_recorded(out: Path) -> bool:
 def recipe_of(request: CaptionRequest) -> Recipe | None:
     """The recipe whose catalogue is captioned; None for photos and folders. Raises `UserError`."""
     if request.data is None:
-        refuse_without_recipe(request.overrides, request.catalogue)
+        refuse_without_recipe(request.overrides, request.catalogue, decodes=True)
         return None
-    return catalogue_recipe(request.data, request.overrides, request.catalogue)
+    return catalogue_recipe(request.data, request.overrides, request.catalogue, decodes=True)

@@ -15,6 +15,7 @@ from finetune.models.adapter_files import adapter_name
 from finetune.runs.captioning_system import load_systems
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
+from metrics.common.formatting import printable
 from metrics.common.ownership import refuse_inputs
 
 
@@ -35,7 +36,7 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
     selection.items(prepared)
     if state.is_main_process:
         note_left_out(prepared.account.bad_images)
-    systems = load_systems(request.model, request.adapters, recipe)
+    systems = load_systems(request.model, request.adapters, recipe, request.overrides)
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
         records = caption_catalogue(
             system,
@@ -53,15 +54,15 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
 def _caption_photos(request: CaptionRequest, recipe: Recipe | None, names: Sequence[str]) -> None:
     """Print each photo's caption by each adapter."""
     photos = _readable(request.photos)
-    systems = load_systems(request.model, request.adapters, recipe)
+    systems = load_systems(request.model, request.adapters, recipe, request.overrides)
     if len(names) < 2:
         for photo, generated in caption_photos(next(systems), photos):
-            print(f"{photo}: {generated.caption}")
+            print(printable(f"{photo}: {generated.caption}"))
         return
     captions = [[generated.caption for _, generated in caption_photos(one, photos)] for one in systems]
     for photo, of_photo in zip(photos, zip(*captions, strict=True), strict=True):
         for name, caption in zip(names, of_photo, strict=True):
-            print(f"{photo}: {name}: {caption}")
+            print(printable(f"{photo}: {name}: {caption}"))
 
 
 def _readable(photos: Sequence[Path]) -> list[Path]:
@@ -94,8 +95,8 @@ def _outputs(request: CaptionRequest, names: Sequence[str]) -> list[tuple[str | 
 def _prepared(request: CaptionRequest, recipe: Recipe | None) -> tuple[Prepared, str]:
     if recipe is not None:
         return prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue), "test"
-    section = Folder(catalogue="folder", folder=str(request.data), table=None, on_bad_image="skip")
-    return prepare(section), "all"
+    section = Folder(catalogue="folder", folder=str(request.data), on_bad_image="skip")
+    return prepare(section, divided=False), "all"
 
 
 def _tables(recipe: Recipe | None) -> list[Path | None]:

@@ -1,10 +1,11 @@
 """The data sections of a recipe: the keys of each catalogue. `finetune.data.catalogues` has the loader of each."""
 
+import codecs
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from finetune.config import history
 from finetune.config.section import Count, Positive, Section, Seed, Size
@@ -110,8 +111,19 @@ class FashionProduct(CatalogueSection):
     caption: Literal["name", "description"] = "name"
 
 
+def _text_encoding(name: str) -> str:
+    try:
+        "".encode(codecs.lookup(name).name)  # some codecs are no encodings of text
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{name!r} is no text encoding; such as utf-8, cp1252, latin-1, utf-16, shift_jis") from error
+    return name
+
+
 class Columns(Section):
-    """Which column of the table holds what. `id` defaults to the image's path, `product_id` to the id."""
+    """Which column of the table holds what. `id` defaults to the image's path, `product_id` to the id.
+
+    `image` and `caption`, if they are not given, are found by their usual names; `caption: ""`: there is none.
+    """
 
     image: str = "file_name"
     caption: str | None = None
@@ -123,11 +135,15 @@ class Columns(Section):
 
 
 class Folder(CatalogueSection):
-    """A folder of images with or without a table beside it, or a data set of the Hub."""
+    """A folder of images with or without a table beside it, or a data set of the Hub.
+
+    `encoding` is that of a table that is a text, if it is not UTF-8.
+    """
 
     catalogue: Literal["folder"]
     folder: str | None = None
     table: str | None = None
+    encoding: Annotated[str, AfterValidator(_text_encoding)] | None = None
     dataset: str | None = None
     dataset_split: str = "train"
     columns: Columns = Columns()
@@ -136,6 +152,8 @@ class Folder(CatalogueSection):
     def _one_source(self) -> Self:
         if (self.folder is None) == (self.dataset is None):
             raise ValueError("give either folder (of images) or dataset (a datasets id)")
+        if self.dataset is not None and self.encoding is not None:
+            raise ValueError("encoding: is that of a folder's table; data sets are UTF-8: leave it out")
         return self
 
     @property

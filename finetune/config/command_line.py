@@ -20,7 +20,9 @@ Result = TypeVar("Result")
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a YAML recipe")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="change the recipe")]
-Limit = Annotated[int | None, typer.Option(min=1, help="at most this many articles of each split")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="at most this many photos of each split: train, validation, test, undescribed")
+]
 
 # The extra of pyproject.toml that brings a package; any other package is part of `train`.
 EXTRA_OF = {

@@ -17,6 +17,7 @@ ADDED: dict[str, Any] = {
     "language": "en",
     "data.split.version": 1,
     "data.split.join_similar": None,
+    "data.encoding": None,
     "data.outside": "read",
     "model.image": lambda model: "crop" if model.get("family") == "llava" else "stretch",
 }
@@ -49,7 +50,7 @@ def with_old_values(
     """
     completed = deepcopy(dict(values))
     for key, value in ADDED.items():
-        if not _has(began, key.split(".")):
+        if value is not None and not _has(began, key.split(".")):  # None is what these keys have by themselves
             _complete(completed, key.split("."), value, values if defaults is None else defaults)
     return completed
 

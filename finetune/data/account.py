@@ -9,6 +9,7 @@ from typing import Any
 
 from finetune.data.leaks import LeakAudit
 from finetune.data.similar_photos import PhotoCounts
+from metrics.common.formatting import printable
 from metrics.common.json_text import parse_json
 
 
@@ -151,7 +152,7 @@ class Account:
             f"{self.split.method} split": _counted(list(self.split.sizes.items())),
             f"leak audit of {tested}": audited if leak.test_items else [],
         }
-        return "\n".join(line for title, lines in sections.items() if lines for line in (title, *lines))
+        return printable("\n".join(line for title, lines in sections.items() if lines for line in (title, *lines)))
 
 
 def _counted(counts: Sequence[tuple[str, int]]) -> list[str]:

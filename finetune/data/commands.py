@@ -1,4 +1,4 @@
-"""The commands about catalogues: compare-catalogues, image-urls."""
+"""The commands about catalogues: compare-catalogues, image-urls, fetch-images."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import Overrides, RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.formatting import printable
 from metrics.common.ownership import Overwrite, refuse_foreign, refuse_inputs, refuse_other
 
 app = typer.Typer(rich_help_panel="Data")
@@ -39,7 +40,12 @@ def compare_catalogues(
 @app.command()
 @needs_train
 @user_errors()
-def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None, overwrite: Overwrite = False) -> None:
+def image_urls(
+    recipe: RecipePath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="the CSV file, which `lookbook fetch-images` reads")],
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
     """List the URLs of FACAD's large photos in OUT, a CSV file; fetches nothing."""
     sections: list[Any] = list(load(recipe, overrides).catalogues.values())
 
@@ -54,3 +60,31 @@ def image_urls(recipe: RecipePath, out: Path, overrides: Overrides = None, overw
     refuse_other(out, ",".join(URL_COLUMNS), "list of URLs", "OUT", overwrite)
     refuse_inputs([] if overwrite else [out], [recipe, meta], "OUT")
     print(f"{out}: {write_image_urls(meta, out):,} URLs")
+
+
+@app.command()
+@needs_train
+@user_errors()
+def fetch_images(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, TSV, XLSX, JSON lines or Parquet with URLs")],
+    out: Annotated[Path, typer.Option(help="the folder of photos, metadata.csv and failed.csv")],
+    column: Annotated[str | None, typer.Option(help="the column of URLs; default: by its usual names")] = None,
+    encoding: Annotated[str | None, typer.Option(help="of a table that is a text; default: UTF-8")] = None,
+    pause: Annotated[float, typer.Option(min=0, help="seconds between two requests to a host")] = 0.2,
+    megabytes: Annotated[float, typer.Option(min=0.001, help="refuse photos that are larger")] = 20,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="also from hosts inside your network or on this machine")
+    ] = False,
+) -> None:
+    """Fetch the photos that a table has URLs of into a folder, which then is a catalogue. Started again, it goes on.
+
+    One connection to each host; photos that are there are not fetched again.
+    """
+    from finetune.data.fetching import fetch
+    from finetune.data.fetching.download import Manners
+
+    manners = Manners(pause, round(megabytes * 1e6), allow_private)
+    fetched = fetch.fetch_images(table, out, column, encoding, manners)
+    print(f"{out}: photos of {fetched.rows:,} rows, from the column {printable(fetched.column)}")
+    if fetched.failed:
+        print(f"  {len(fetched.failed):>9,}  URLs without a photo, with the reasons: {out / fetch.FAILED}")

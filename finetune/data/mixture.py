@@ -53,7 +53,7 @@ class Mixture:
 
 
 def check(catalogues: Mapping[str, CatalogueSection]) -> None:
-    """Check that the files of each catalogue are there, before anything is read. Raises `UserError` naming it."""
+    """Check the files and the table of each catalogue before a photo is read. Raises `UserError` naming it."""
     _each(catalogues, lambda section: loader_of(section).check())
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Hashable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,17 +53,30 @@ def keep_photos_together(parts: Parts, config: Split) -> Parts:
 
 
 def _without_empty(parts: Parts, config: Split) -> Parts:
-    articles = f"{sum(map(len, parts.values()))} articles"
-    if config.method == "product":
-        groups = connected_groups(_keys(pd.concat(parts.values()), config))
-        articles += f" in {len(np.unique(groups))} groups of one product, caption or photo"
     empty = [name for name, part in parts.items() if part.empty]
     if empty:
+        articles = pd.concat(parts.values())
+        by = _groups(articles, config) if config.method == "product" else ""
         raise UserError(
-            f"data.split: {config.method}: {', '.join(empty)} would be empty with {articles}; "
+            f"data.split: {config.method}: {', '.join(empty)} would be empty with {len(articles)} articles{by}; "
             "give more articles, or other shares of data.split"
         )
     return parts
+
+
+def _groups(articles: pd.DataFrame, config: Split) -> str:
+    """In how many groups the articles are that may not be divided, and what holds them together."""
+    columns = _shared(articles, config)
+    together = len(np.unique(connected_groups(_keys(articles, config))))
+    said = f" in {together} groups of one product, caption or photo"
+    if columns["product_id"].nunique() == 1:
+        value = columns["product_id"].iloc[0]
+        return said + (
+            f": all have the same product_id, {value!r:.60}; name another column by data.columns.product_id, or none"
+        )
+    if columns["caption"].nunique() == 1:
+        return said + f": all have the same caption, {articles['caption'].iloc[0]!r:.60}"
+    return said + f" (by {', by '.join(f'{name} alone {values.nunique()}' for name, values in columns.items())})"
 
 
 def published_split(articles: pd.DataFrame, config: Split) -> Parts:
@@ -127,8 +141,14 @@ def _sizes(articles: int, config: Split) -> np.ndarray:
 
 def _keys(articles: pd.DataFrame, config: Split) -> Iterator[list[tuple[str, Hashable]]]:
     """What each article must share with no article of another part."""
-    captions = articles["caption"] if config.version == 1 else articles["caption"].map(plain_spelling)
-    photos = [articles[name] for name in ("photo_digest", "similar") if name in articles]
-    columns = {f"{number}": values for number, values in enumerate([articles["product_id"], captions, *photos])}
+    columns = _shared(articles, config)
     for row in zip(*columns.values(), strict=True):
         yield list(zip(columns, row, strict=True))
+
+
+def _shared(articles: pd.DataFrame, config: Split) -> dict[str, "pd.Series[Any]"]:
+    """The columns whose equal values keep articles together."""
+    captions = articles["caption"] if config.version == 1 else articles["caption"].map(plain_spelling)
+    photos = {"photo": "photo_digest", "similar photos": "similar"}
+    known = {name: articles[column] for name, column in photos.items() if column in articles}
+    return {"product_id": articles["product_id"], "caption": captions, **known}

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from finetune.experiments.cells import Cell, CellErrors
 from finetune.runs.processes import call
 from metrics.common.errors import UserError
-from metrics.common.formatting import duration
+from metrics.common.formatting import duration, printable
 from metrics.common.ownership import Contents, claim_folder
 from metrics.common.processes import child_environment, python_module
 from metrics.common.screen import say
@@ -102,7 +102,7 @@ class Experiment(ABC, Generic[AnyCell]):
             if not self.continues_after_errors:
                 raise UserError(f"{name}: {error}") from error
             self.failed[cell.title] = str(error)
-            print(f"{name}: {error}", flush=True)
+            print(printable(f"{name}: {error}"), flush=True)
         else:
             say(f"{name}: {duration(time.perf_counter() - started)}")
 

@@ -19,8 +19,8 @@ from finetune.models.adapter_patterns import refuse_slow_patterns
 from finetune.models.adapters import PEFT_PREFIX, tuned_towers
 from finetune.models.families import captioner_class
 from finetune.models.families.base import Captioner
-from finetune.models.loading import REPAIR, base_name, refuse_damaged, refuse_not_finite, split_revision
-from metrics.common.errors import UserError, first_line
+from finetune.models.loading import REPAIR, base_name, hub_problem, refuse_damaged, refuse_not_finite, split_revision
+from metrics.common.errors import UserError
 from metrics.common.files import read_json_object, sha256, write_text
 from metrics.encoders.safe_loading import no_pickles
 
@@ -75,8 +75,7 @@ def _fetched(source: str) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
-            f"adapter {source}: no such folder, and it could not be fetched from the Hub: {first_line(error)}; "
-            "without network name a local folder"
+            f"adapter {source}: no such folder, and it could not be fetched from the Hub: {hub_problem(error)}"
         ) from error
 
 

@@ -18,14 +18,15 @@ _FORMS = {
     "rank_pattern": r"(.*\.)?({})$",
     "alpha_pattern": r"(.*\.)?({})$",
 }
-_TRY = """
-import json, re, sys
+_TRY = f"""
+import json, re, signal, sys
+signal.alarm({_SECONDS + 1})  # however this program's parent ends
 patterns, names = json.load(sys.stdin)
 for pattern in patterns:
     try:
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        sys.exit(f"{pattern!r:.200}: {error}")
+        sys.exit(f"{{pattern!r:.200}}: {{error}}")
     for name in names:
         compiled.match(name), compiled.fullmatch(name)
 """

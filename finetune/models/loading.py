@@ -10,13 +10,13 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from huggingface_hub import hf_hub_download, logging, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from finetune.config.packaged import DEMO, base_folder, is_demo_base
 from finetune.config.recipe import Model
 from finetune.models import quantization
-from metrics.common.errors import UserError, first_line
+from metrics.common.errors import UserError, first_line, reason_of
 from metrics.common.files import read_json_object
 from metrics.encoders.safe_loading import load_model, load_part
 
@@ -169,8 +169,15 @@ def _fetch_config(base: str, revision: str | None) -> Path:
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
             f"model.base: {base}: no such folder, and its configuration could not be fetched from the Hub: "
-            f"{first_line(error)}; without network name a local folder"
+            f"{hub_problem(error)}"
         ) from error
+
+
+def hub_problem(error: BaseException) -> str:
+    """Why the Hub gave nothing, in all its words, and what to do."""
+    is_closed = isinstance(error, GatedRepoError)
+    login = "ask for access on its page, then log in by `hf auth login`, or set HF_TOKEN"
+    return f"{reason_of(error)}; {login if is_closed else 'without network name a local folder'}"
 
 
 def default_device() -> str:

@@ -2,16 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from metrics.common.drafts import temporary_folder
 from metrics.common.files import read_bytes, read_json_object, write_text
 from metrics.encoders.safe_loading import load_part
 
-PHOTO_SETTINGS = ("processor_config.json", "preprocessor_config.json")
-PROCESSOR_FILES = (*PHOTO_SETTINGS, "chat_template.jinja", "chat_template.json")
+PROCESSOR_CONFIG, PHOTO_CONFIG = "processor_config.json", "preprocessor_config.json"  # the first has both in version 5
+PROCESSOR_FILES = (PROCESSOR_CONFIG, PHOTO_CONFIG, "chat_template.jinja", "chat_template.json")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model")
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TOKENIZER_FILES = (*VOCABULARIES, TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json")
@@ -27,10 +27,10 @@ def save_processor(processor: Any, folder: Path, base: Path | None = None) -> No
     """
     processor.save_pretrained(folder)
     if base is not None:
-        with TemporaryDirectory() as fresh:
+        with temporary_folder() as fresh:
             load_part(type(processor), base).save_pretrained(fresh)
             for names in (TOKENIZER_FILES, PROCESSOR_FILES):
-                if all(_content(folder / name) == _content(Path(fresh, name)) for name in names):
+                if all(_content(folder / name) == _content(fresh / name) for name in names):
                     _copy(names, base, folder)
     _name_as_version_4(folder)
 
@@ -54,10 +54,9 @@ def _name_as_version_4(folder: Path) -> None:
     """Use the names that both versions know, for what version 5 renamed."""
     _change(folder / TOKENIZER_CONFIG, _tokenizer_of_version_4)
     _change(folder / "config.json", _model_of_version_4)
-    joint, photos = (folder / name for name in PHOTO_SETTINGS)
-    settings = (_content(joint) or {}).get("image_processor")
-    if settings and not photos.is_file():
-        _write(photos, settings)
+    photos = (_content(folder / PROCESSOR_CONFIG) or {}).get("image_processor")
+    if photos and not (folder / PHOTO_CONFIG).is_file():
+        _write(folder / PHOTO_CONFIG, photos)
 
 
 def _tokenizer_of_version_4(config: dict[str, Any]) -> None:
@@ -77,7 +76,7 @@ def _model_of_version_4(config: dict[str, Any]) -> None:
         text.setdefault("rope_scaling", {key: value for key, value in rope.items() if key != "rope_theta"})
 
 
-def _change(path: Path, change: Any) -> None:
+def _change(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change what a file of settings says, if it is there; one that needs no change stays as it is."""
     if not path.is_file():
         return

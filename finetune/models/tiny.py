@@ -32,10 +32,12 @@ def make_tiny(family: FamilyName, shape: Tiny, texts: Sequence[str], folder: Pat
             return
         raise UserError(f"model.base: {folder}: a tiny model made from other training texts; name another model.base")
     torch.manual_seed(shape.seed)
-    model, processor = captioner_class(family).tiny(shape, texts)
+    captioner = captioner_class(family)
+    model, processor = captioner.tiny(shape, texts)
+    weights = {captioner.published_name(name): tensor for name, tensor in model.state_dict().items()}
     with atomic_folder(folder) as draft:
         try:
-            model.save_pretrained(draft)
+            model.save_pretrained(draft, state_dict=weights)
         except SafetensorError as error:  # its way to report a full disk
             raise UserError(f"cannot write {folder}: {error}") from error
         save_processor(processor, draft)

@@ -11,7 +11,7 @@ import yaml
 from huggingface_hub import get_token
 from safetensors import SafetensorError, safe_open
 
-from finetune.models.processor_files import PHOTO_SETTINGS, PROCESSOR_FILES, TOKENIZER_FILES, VOCABULARIES
+from finetune.models.processor_files import PROCESSOR_CONFIG, PROCESSOR_FILES, TOKENIZER_FILES, VOCABULARIES
 from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
 from finetune.runs.training_record import read_training, trained_recipe
@@ -91,8 +91,8 @@ def _check_model(trained: Trained) -> None:
     if not weights:
         named = ADAPTER_WEIGHTS if trained.kind == "adapter" else "model*.safetensors"
         raise UserError(f"{folder}: no {named} there; expected the model folder of a run, or a merged model")
-    if not {path.name for path in published}.intersection(PHOTO_SETTINGS):
-        raise UserError(f"{folder}: the processor is missing: no {PHOTO_SETTINGS[0]} there; train or merge again")
+    if folder / PROCESSOR_CONFIG not in published:
+        raise UserError(f"{folder}: the processor is missing: no {PROCESSOR_CONFIG} there; train or merge again")
     for path in weights:
         try:
             with safe_open(path, "np"):

@@ -26,6 +26,7 @@ from finetune.publishing.contents import (
 from finetune.publishing.model_card import write_card
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
+from metrics.common.formatting import printable
 from metrics.common.ownership import refuse_other
 
 WAITS = (1, 2, 4)
@@ -52,7 +53,7 @@ def push(run: Path, repo: str, *, private: bool = False, model: Path | None = No
     card = write_card(trained, repo)
     files = publication(trained, card)
     for name in left_out(trained):
-        print(f"left out: {name}")
+        print(printable(f"left out: {name}"))
     if hub:
         message = f"{trained.kind} trained by Lookbook {trained.record.versions['lookbook']}"
         print(hub.publish(files, private, message))

@@ -4,7 +4,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from finetune.config.errors import parse
+from finetune.config.overrides import apply_override
 from finetune.config.recipe import Decoding, Model, Recipe
 from finetune.models.adapter_files import CONFIG, adapter_folder, load_adapter, run_of
 from finetune.models.families import captioner_class, family_of
@@ -36,19 +39,23 @@ class CaptioningSystem:
     own_photos: bool = False
 
 
-def load_system(model: str, adapter: str | None, recipe: Recipe | None) -> CaptioningSystem:
+def load_system(
+    model: str, adapter: str | None, recipe: Recipe | None, overrides: Sequence[str] = ()
+) -> CaptioningSystem:
     """Load a run's folder, or a base model (folder or `owner/name[@revision]`) with an adapter or without.
 
     A run brings its own model and prompt, and takes decoding from `recipe` if there is one; a base model takes
-    everything from `recipe`, without one decoding from its `generation_config.json`. Raises `UserError` if a run's
-    prompt is not the recipe's.
+    everything from `recipe`, without one decoding from its `generation_config.json`. Without a recipe, `overrides`
+    (`decoding.beams=4`) change how captions are decoded. Raises `UserError` if a run's prompt is not the recipe's.
     """
-    return next(load_systems(model, [adapter] if adapter else [], recipe))
+    return next(load_systems(model, [adapter] if adapter else [], recipe, overrides))
 
 
-def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> Iterator[CaptioningSystem]:
+def load_systems(
+    model: str, adapters: Sequence[str], recipe: Recipe | None, overrides: Sequence[str] = ()
+) -> Iterator[CaptioningSystem]:
     """As `load_system`, with several adapters on one base model: a system each, usable until the next is asked for."""
-    system, own_adapter = _bare_system(model, adapters, recipe)
+    system, own_adapter = _bare_system(model, adapters, recipe, [] if recipe else overrides)
     wanted = list(adapters) or ([own_adapter] if own_adapter else [])
     adapted = {load_adapter(system.captioner, adapter): _adapted(system, adapter) for adapter in wanted}
     for name, one in adapted.items():
@@ -59,7 +66,9 @@ def load_systems(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
         yield system
 
 
-def _bare_system(model: str, adapters: Sequence[str], recipe: Recipe | None) -> tuple[CaptioningSystem, str | None]:
+def _bare_system(
+    model: str, adapters: Sequence[str], recipe: Recipe | None, overrides: Sequence[str]
+) -> tuple[CaptioningSystem, str | None]:
     """The system without adapters, and the adapter that it has of its own."""
     base, revision = split_revision(model)
     run = RunFolder(Path(base))
@@ -71,6 +80,7 @@ def _bare_system(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
         config, own_adapter = _trained_config(run, source.model)
     else:
         config, own_adapter = _base_config(base, revision, recipe), None
+    _changed(Decoding(), overrides)  # raises its errors before the base is loaded
     for adapter in adapters:
         adapter_folder(adapter)  # raises its errors before the base is loaded
     captioner = captioner_class(config.family).load(config)
@@ -78,9 +88,16 @@ def _bare_system(model: str, adapters: Sequence[str], recipe: Recipe | None) -> 
     if recipe and recipe.prompt not in (None, prompt):
         raise UserError(f"{base}: trained with prompt={prompt!r}, but the recipe has {recipe.prompt!r}")
     decoder = recipe or source
-    decoding = decoder.decoding if decoder else carried_decoding(captioner)
+    decoding = _changed(decoder.decoding if decoder else carried_decoding(captioner), overrides)
     trained_on = run.trained_on if training else None
     return CaptioningSystem(captioner, prompt, decoding, config, None, training, trained_on), own_adapter
+
+
+def _changed(decoding: Decoding, overrides: Sequence[str]) -> Decoding:
+    values: dict[str, Any] = {"decoding": decoding.model_dump()}
+    for override in overrides:
+        apply_override(values, override)
+    return parse(Decoding, values["decoding"], "--set")
 
 
 def _adapted(system: CaptioningSystem, adapter: str) -> CaptioningSystem:

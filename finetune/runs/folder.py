@@ -15,6 +15,7 @@ PREPARED = Contents(
         "catalogue.json": '"categories": ',
         "catalogue.md": "by Lookbook ",
         "catalogue.html": "Lookbook catalogue card",
+        "micro-batch.json": '"fits": ',
         ".lock": "",
     },
     record="recipe.json",

@@ -1,6 +1,5 @@
 """The catalogue that a command is given: a recipe, or a folder."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,17 +8,18 @@ from finetune.config.command_line import with_limit
 from finetune.config.recipe import Recipe
 from finetune.runs.claim import load_begun
 from metrics.common.errors import UserError
-from metrics.common.files import refuse_special
+from metrics.records.column_names import CAPTIONS
 
-DESCRIPTIONS = ("caption", "description", "text")  # what the column of a folder's metadata.csv may be called
+DECODING = "decoding."  # how overrides begin that need no recipe
 
 
 def catalogue_recipe(
-    place: Path, overrides: Sequence[str], catalogue: str | None, limit: int | None = None
+    place: Path, overrides: Sequence[str], catalogue: str | None, limit: int | None = None, *, decodes: bool = False
 ) -> Recipe | None:
     """The recipe at `place` as its run was begun, None for a folder.
 
-    Raises `UserError` if there is neither, or if something is asked for that a folder does not have.
+    Raises `UserError` if there is neither, or if something is asked for that a folder does not have. Who `decodes`
+    applies overrides of `decoding` to a folder, too.
     """
     if not place.exists():
         raise UserError(f"{place}: no such recipe or folder")
@@ -27,46 +27,37 @@ def catalogue_recipe(
         return load_begun(place, with_limit(list(overrides), limit))
     if limit is not None:
         raise UserError("--limit: applies only to a recipe; leave it out")
-    refuse_without_recipe(overrides, catalogue)
+    refuse_without_recipe(overrides, catalogue, decodes=decodes)
     return None
 
 
-def refuse_without_recipe(overrides: Sequence[str], catalogue: str | None) -> None:
-    """Raise `UserError` if something is asked for that only a recipe has."""
-    if overrides:
-        raise UserError("--set changes a recipe: give one instead of a folder")
+def refuse_without_recipe(overrides: Sequence[str], catalogue: str | None, *, decodes: bool = False) -> None:
+    """Raise `UserError` if something is asked for that only a recipe has; `decodes` as in `catalogue_recipe`."""
+    others = [override for override in overrides if not (decodes and override.startswith(DECODING))]
+    if others:
+        known = f"; without one only {DECODING}KEY=VALUE can be set" if decodes else ""
+        raise UserError(f"--set {others[0]}: changes a recipe, and none is given{known}")
     if catalogue is not None:
         raise UserError("--catalogue chooses among the catalogues of a recipe: give one instead of a folder")
 
 
 def folder_section(folder: Path) -> CatalogueSection:
-    """A folder in H&M's layout, or any other with photos and perhaps a metadata.csv with a column of descriptions.
+    """A folder in H&M's layout, or any other with photos and perhaps a table (metadata.csv, ...) of descriptions.
 
-    Broken photos are left out, and named.
+    Broken photos are left out, and named. Raises `UserError` if no column has a usual name for descriptions.
     """
     if (folder / "articles.csv").is_file() and (folder / "images").is_dir():
         return HM(catalogue="hm", folder=str(folder), on_bad_image="skip")
-    table = folder / "metadata.csv"
-    others = [path.name for path in folder.glob("metadata.*") if path != table]
-    if others and not table.is_file():
-        raise UserError(f"{folder / others[0]}: name its columns in a recipe (data.columns), and give that")
-    if not table.is_file():
-        return Folder(catalogue="folder", folder=str(folder), on_bad_image="skip")
-    columns = Columns(caption=_descriptions(table))
-    return Folder(catalogue="folder", folder=str(folder), columns=columns, on_bad_image="skip")
+    from finetune.data.catalogues.folder import FolderLoader  # noqa: PLC0415  # they import `datasets` and `pandas`
+    from finetune.data.catalogues.tables import read_values  # noqa: PLC0415
 
-
-def _descriptions(table: Path) -> str:
-    refuse_special(table)
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: cannot read its header: {error}; save it as UTF-8") from error
-    found = next((name for name in DESCRIPTIONS if name in header), None)
-    if found is None:
+    section = Folder(catalogue="folder", folder=str(folder), on_bad_image="skip")
+    table = FolderLoader(section).table()
+    if table is None or table.path is None:
+        return section
+    if table.caption is None:
         raise UserError(
-            f"{table}: expected a column {', '.join(DESCRIPTIONS[:-1])} or {DESCRIPTIONS[-1]}, found "
-            f"{', '.join(header)}; name it in a recipe (data.columns.caption), and give that"
+            f"{table.path}: expected a column of descriptions, called {', '.join(CAPTIONS[:-1])} or {CAPTIONS[-1]}; "
+            f"found {', '.join(read_values(table.path))}; name it in a recipe (data.columns.caption), and give that"
         )
-    return found
+    return section.model_copy(update={"columns": Columns(caption=table.caption)})

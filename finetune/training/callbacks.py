@@ -10,9 +10,6 @@ from finetune.training.caption_evaluation import CaptionEvaluator
 from finetune.training.trackers import Facts, Tracker
 from metrics.common.screen import is_quiet, progress
 
-# Checkpoints keep the state of callbacks by class name; those of earlier versions by these old names.
-RENAMED_CALLBACKS = {"EarlyStopping": "ResumableEarlyStopping"}
-
 
 class ResumableEarlyStopping(EarlyStoppingCallback):  # type: ignore[misc]
     """As transformers'; a run that is resumed from its last checkpoint is at its end."""

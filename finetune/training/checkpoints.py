@@ -28,10 +28,8 @@ NAME = re.compile(r"checkpoint-\d+")
 DAMAGED = (SafetensorError, UnpicklingError, EOFError, JSONDecodeError, UnicodeDecodeError)
 # What Trainer raises if a file that could be read contains something else, but also if a library has changed.
 UNCLEAR = (ValueError, LookupError, TypeError, AttributeError)
-REMOVE = (
-    "Remove that folder; --resume then resumes from an older checkpoint if there is one, else training begins from the "
-    "start"
-)
+REMOVE = "Remove that folder: training resumes from an older checkpoint if there is one, else begins from the start"
+RESUME = "give the same command again (`train`: with --resume)"
 KEEP = (
     "Either a file in it is damaged, or a library has changed since it was written: install the versions that wrote it "
     "and resume, or move that folder elsewhere to resume from an older checkpoint (LOOKBOOK_DEBUG=1 shows the cause)"
@@ -136,7 +134,7 @@ def writing(folder: Path) -> Iterator[Path]:
         whole = ", ".join(sorted(path.name for path in folder.glob("checkpoint-*"))) or "none yet"
         raise UserError(
             f"{folder}: the checkpoint could not be written: {first_line(error)}. Whole ones: {whole}; make room on "
-            "the disk, then resume with the same command and --resume"
+            f"the disk, then {RESUME}"
         ) from error
 
 
@@ -177,7 +175,7 @@ def _refuse_without_handles(error: Exception, folder: Path) -> None:
     if exhausted:
         raise UserError(
             f"{folder}: {os.strerror(errno.EMFILE).lower()}; the checkpoints are whole. Raise the limit (ulimit -n), "
-            "then resume with the same command and --resume"
+            f"then {RESUME}"
         ) from error
 
 

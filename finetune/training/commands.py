@@ -56,9 +56,13 @@ def train(
     recipe: RecipePath,
     overrides: Overrides = None,
     limit: Limit = None,
-    resume: bool = False,
-    dry_run: bool = False,
-    init_from: Annotated[str | None, typer.Option(help="an adapter's folder, its run's, or a Hub id")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue from the last checkpoint of the output")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="measure time and memory of a few steps; keep nothing")
+    ] = False,
+    init_from: Annotated[
+        str | None, typer.Option(help="begin with this adapter: its folder, its run's, or a Hub id")
+    ] = None,
 ) -> None:
     """Fine-tune as RECIPE says; --resume continues from the last checkpoint, --init-from starts from an adapter.
 

@@ -4,6 +4,7 @@ Trainer's own `auto_find_batch_size` leaves the accumulation alone, so that the 
 """
 
 import json
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -54,7 +55,7 @@ def _smaller(training: Training, run: RunFolder, size: int, processes: int, reas
     message = f"out of memory with micro-batches of {size} ({reason}); {batch // (smaller * processes)} of {smaller}"
     if processes > 1:
         raise UserError(f"{message} will make the same batch; start again with --resume, on all devices")
-    print(f"{message} make the same batch", flush=True)
+    print(f"{message} make the same batch", file=sys.stderr)
     return smaller
 
 

@@ -36,14 +36,14 @@ def check_splits(prepared: Prepared) -> None:
 
 
 def check_recipe(recipe: Recipe, processes: int = 1) -> None:
-    """Check base model, what is tuned, batch, device, tracker and disk; takes seconds and reads no photo.
+    """Check tables, base model, what is tuned, batch, device, tracker and disk; takes seconds and reads no photo.
 
     Raises `UserError` naming the first key that does not fit.
     """
+    mixture.check(recipe.catalogues)  # what needs no network first
     _check_precision(recipe.model, recipe.tune)
     quantization.check_installed(recipe.model)
     quantization.check_trainable(recipe.model, recipe.tune, recipe.lora)
-    mixture.check(recipe.catalogues)
     family = captioner_class(recipe.model.family)
     family.prompt_of(recipe.prompt)
     if recipe.model.tiny is None:

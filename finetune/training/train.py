@@ -1,7 +1,6 @@
 """A training run from recipe to saved model."""
 
 import os
-import signal
 import sys
 import time
 from contextlib import nullcontext
@@ -35,14 +34,15 @@ from finetune.training.arguments import training_arguments
 from finetune.training.augmentation import Augmenter
 from finetune.training.callbacks import ResumableEarlyStopping, StepClock, Tracking
 from finetune.training.caption_evaluation import CaptionEvaluator
-from finetune.training.checkpoints import check_whole, last_checkpoint, remove_incomplete, remove_others, writing
+from finetune.training.checkpoints import remove_others, writing
 from finetune.training.collator import CaptionCollator, check_padding, too_long
 from finetune.training.micro_batch import fitting, with_micro_batch
 from finetune.training.preflight import check_recipe, check_splits
+from finetune.training.resumable import resumed_from, train_to_end
 from finetune.training.stored_features import FeatureRows, show_disk, store_features
 from finetune.training.trackers import facts_of, open_tracker
 from finetune.training.trainer import CaptionTrainer
-from metrics.common.errors import UserError
+from metrics.common.formatting import printable
 from metrics.common.screen import say
 from metrics.records.run import TrainingRecord
 
@@ -82,7 +82,7 @@ def _train(
     run = RunFolder(recipe.output)
     fitted = recipe.model_copy(update={"training": with_micro_batch(recipe.training, micro_batch_size)})
     mixture = _prepare(fitted, recipe, state, start)
-    checkpoint = _resumed_from(run, state)
+    checkpoint = resumed_from(run.checkpoints, state)
     device = "cpu" if is_sharded() else str(state.device)  # weights that are sharded go from there to each device
     captioner = trainable(recipe.model, recipe.tune, recipe.lora, fitted.training, device)
     prompt = captioner.prompt_of(recipe.prompt)
@@ -94,9 +94,10 @@ def _train(
     if state.is_main_process:
         for part in mixture.parts.values():
             if captioner.crops and part.account.outside_middle_square:
-                print(part.account.unseen_note())
+                print(part.account.unseen_note(), file=sys.stderr)
         for split, ids in cut.items():
-            print(f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}")
+            note = f"  {len(ids):>9,}  captions of {split} are longer than the model reads and cut, such as {ids[0]}"
+            print(printable(note), file=sys.stderr)
     trainer = _trainer(recipe, fitted.training, captioner, prompt, mixture.whole, state)
     tracker = open_tracker(recipe.training.tracker, run) if state.is_main_process else None
     if tracker:
@@ -126,17 +127,6 @@ def _prepare(fitted: Recipe, recipe: Recipe, state: PartialState, start: dict[st
             show_disk(estimated.stored, mixture.whole)
     check_splits(mixture.whole)
     return mixture
-
-
-def _resumed_from(run: RunFolder, state: PartialState) -> Path | None:
-    """The checkpoint to resume from, if there is one. Raises `UserError` if it is not whole."""
-    with state.main_process_first():
-        if state.is_main_process:
-            remove_incomplete(run.checkpoints)
-        checkpoint = last_checkpoint(run.checkpoints)
-    if checkpoint:
-        check_whole(checkpoint, state.num_processes)
-    return checkpoint
 
 
 def _save(trainer: CaptionTrainer, captioner: Captioner, recipe: Recipe, record: TrainingRecord) -> None:
@@ -185,35 +175,14 @@ def check_texts(captioner: Captioner, prompt: str, decoding: Decoding, labels: L
 def _fit(trainer: CaptionTrainer, checkpoint: Path | None) -> dict[str, float]:
     """Train to the end and return the seconds that it took, and those of a step.
 
-    If a signal ends it, writes a checkpoint and raises `SystemExit` with 128 + its number.
+    Raises `SystemExit` if a signal ends it, as `train_to_end`.
     """
     clock = StepClock()
     trainer.add_callback(clock)
     started = time.perf_counter()
-    try:
-        with trainer.interruption.listening():
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except UserError as error:  # a worker process puts its traceback before the message
-        raise UserError(str(error).rpartition("UserError: ")[2]) from error
-    finally:
-        trainer.end_progress()
-    _end_if_interrupted(trainer)
+    train_to_end(trainer, checkpoint)
     name = "train_since_resume_s" if checkpoint else "train_s"
     return {name: time.perf_counter() - started} | ({"step_s": clock.median} if clock.seconds else {})
-
-
-def _end_if_interrupted(trainer: CaptionTrainer) -> None:
-    number = trainer.interruption.agreed
-    if number:
-        trainer.accelerator.print(
-            f"{signal.Signals(number).name}: stopped after step {trainer.state.global_step}; its checkpoint is in "
-            f"{trainer.args.output_dir}. Resume with the same command and --resume",
-            file=sys.stderr,
-        )
-        raise SystemExit(128 + number)
-    if trainer.interruption.received:
-        name = signal.Signals(trainer.interruption.received).name
-        trainer.accelerator.print(f"{name}: came after the last step; the training is finished", file=sys.stderr)
 
 
 def ensure_base(recipe: Recipe, prepared: Prepared) -> None:

@@ -3,10 +3,12 @@
 import os
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from metrics.common.formatting import printable
 from metrics.common.secrets import without_secrets
 
 _SHORTAGE = re.compile("memory|CUDA")
@@ -31,11 +33,26 @@ def is_shortage(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and _SHORTAGE.search(str(error)) is not None
 
 
-def first_line(error: BaseException) -> str:
-    """Return an error of a library in one line, without its advice to load what could run code."""
+def is_overflow(error: Exception) -> bool:
+    """Whether torch raised `error`, a plain `RuntimeError` too, because a step is larger than a float can be."""
+    return isinstance(error, RuntimeError) and "without overflow" in str(error)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return all lines of a library's error as one, at most 600 characters, without its advice as `first_line`."""
     text = str(error)
-    own = next((own for option, own in _INSTEAD_OF_ADVICE.items() if option in text), None)
-    return own or next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return _instead_of_advice(text) or textwrap.shorten(text, 600, placeholder=" ...") or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's error, without its advice to load what could run code."""
+    text = str(error)
+    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return _instead_of_advice(text) or first
+
+
+def _instead_of_advice(text: str) -> str | None:
+    return next((own for option, own in _INSTEAD_OF_ADVICE.items() if option in text), None)
 
 
 @contextmanager
@@ -52,8 +69,8 @@ def user_errors() -> Iterator[None]:
         yield
     except (UserError, OSError) as error:
         if os.environ.get("LOOKBOOK_DEBUG", "0") not in ("", "0"):
-            print(without_secrets("".join(traceback.format_exception(error))), end="", file=sys.stderr)
-        print(f"error: {without_secrets(_message(error))}", file=sys.stderr)
+            print(printable(without_secrets("".join(traceback.format_exception(error)))), end="", file=sys.stderr)
+        print(f"error: {printable(without_secrets(_message(error)))}", file=sys.stderr)
         raise SystemExit(2) from error
 
 

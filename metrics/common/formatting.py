@@ -1,4 +1,4 @@
-"""How the report prints numbers and text: the filters of its templates."""
+"""How reports and the terminal print numbers and text; most are filters of the templates."""
 
 import json
 import re
@@ -6,6 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LONGEST, MOST = 2_000, 20  # characters of a text, and texts of an item, that pages show
+# Control characters but tabs and line breaks, those of Unicode's property Bidi_Control, line and paragraph separators,
+# halves of surrogate pairs.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(value: object) -> str:
+    r"""Make text of anybody's file safe for a terminal: what moves the cursor or reorders text is escaped (`\x1b`)."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), str(value))
 
 
 def figure(value: float | None, form: str = ".1f") -> str:
@@ -72,8 +80,16 @@ def block(value: Mapping[str, Any]) -> str:
 
 
 def cell(value: object) -> str:
-    """Make text safe within a Markdown table: one line, with markup and column bars escaped."""
-    return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", " ".join(str(value).split()))
+    """Make text safe within a Markdown table: one `printable` line, with markup and column bars escaped."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", printable(" ".join(str(value).split())))
+
+
+def code(value: object) -> str:
+    """Make text one `printable` line of Markdown's code, between more backticks than it has in a row."""
+    text = printable(" ".join(str(value).split()))
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    blank = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{blank}{text}{blank}{fence}"
 
 
 FILTERS = {
@@ -89,4 +105,5 @@ FILTERS = {
     "each_shown": each_shown,
     "block": block,
     "cell": cell,
+    "code": code,
 }

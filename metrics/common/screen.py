@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TextIO, TypeVar, overload
 from tqdm import tqdm
 
 from metrics.common.errors import UserError
+from metrics.common.formatting import printable
 
 Item = TypeVar("Item")
 LINE_SECONDS = 30.0
@@ -64,9 +65,9 @@ def is_verbose() -> bool:
 
 
 def say(*words: object, file: TextIO | None = None) -> None:
-    """Print what is done, or was found, on the way to a result; nothing if `is_quiet`."""
+    """Print what is done, or was found, on the way to a result, `printable`; nothing if `is_quiet`."""
     if not is_quiet():
-        print(*words, file=file, flush=True)
+        print(*map(printable, words), file=file, flush=True)
 
 
 @overload

@@ -8,19 +8,21 @@ from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
+from metrics.common.formatting import printable
+
 _UNBOUNDED = 10_000
 
 
 class WideTable(Table):
-    """Columns aligned left, then columns aligned right; text is printed as it is, neither wrapped nor read as markup.
+    """Columns aligned left, then columns aligned right; text is made printable, neither wrapped nor read as markup.
 
     The row of headings is left out if all of them are empty.
     """
 
     def __init__(self, left: Sequence[str], right: Sequence[str] = (), title: str = "", caption: str = "") -> None:
         super().__init__(
-            title=Text(title) if title else None,
-            caption=Text(caption) if caption else None,
+            title=_text(title) if title else None,
+            caption=_text(caption) if caption else None,
             title_justify="left",
             caption_justify="left",
             box=SIMPLE_HEAD,
@@ -29,14 +31,18 @@ class WideTable(Table):
             collapse_padding=True,
         )
         for heading in left:
-            self.add_column(Text(heading), no_wrap=True)
+            self.add_column(_text(heading), no_wrap=True)
         for heading in right:
-            self.add_column(Text(heading), justify="right", no_wrap=True)
+            self.add_column(_text(heading), justify="right", no_wrap=True)
 
     def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
         """Add a row of text (`str`, or `Text` with a style), a cell for each column."""
-        texts = [Text(cell) if isinstance(cell, str) else cell for cell in cells]
+        texts = [_text(cell) if isinstance(cell, str) else cell for cell in cells]
         super().add_row(*texts, style=style, end_section=end_section)
+
+
+def _text(text: str) -> Text:
+    return Text(printable(text))
 
 
 def print_tables(*parts: WideTable | str) -> None:
@@ -49,4 +55,4 @@ def print_tables(*parts: WideTable | str) -> None:
         if isinstance(part, WideTable):
             console.print(part)
         else:
-            console.print(Text(part), soft_wrap=True)
+            console.print(_text(part), soft_wrap=True)

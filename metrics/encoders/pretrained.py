@@ -12,7 +12,7 @@ import torch
 from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import cached_file, logging
 
-from metrics.common.errors import UserError, first_line, is_shortage
+from metrics.common.errors import UserError, is_shortage, reason_of
 from metrics.common.screen import is_verbose
 from metrics.encoders.safe_loading import no_pickles
 
@@ -52,7 +52,7 @@ def loading(source: str, kind: str, expected: str) -> Iterator[None]:
     except Exception as error:  # libraries check no types in the files that they read
         if isinstance(error, UserError) or is_shortage(error):
             raise
-        raise UserError(f"{source}: cannot load it as {kind}: {first_line(error)} (expected {expected})") from error
+        raise UserError(f"{source}: cannot load it as {kind}: {reason_of(error)} (expected {expected})") from error
 
 
 def hub_commit(name: str, revision: str | None = None) -> str | None:

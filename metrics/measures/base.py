@@ -16,7 +16,7 @@ class Measured:
     Attributes:
         statistics: name of the measure (one of `measure_names.ORDER`) to its statistics over all items of the corpus.
         signature: what determines the number besides tokenizer, references and n (`df:1000`, `java:17`).
-        details: further results for the report, as JSON.
+        details: further results for the report, as JSON; a `warning` among them is a sentence for the terminal, too.
         per_item: what else is known of each item, as JSON: a key to n values, in the corpus' order.
     """
 

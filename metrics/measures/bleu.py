@@ -67,7 +67,7 @@ class Bleu(Measure):
     def measure(self, corpus: Corpus) -> list[Measured]:
         """Count n-grams once for all orders; a missing caption counts as an empty one."""
         measured = []
-        for captions, present in zip(corpus.tokens.captions, corpus.present, strict=True):
+        for system, captions, present in zip(corpus.systems, corpus.tokens.captions, corpus.present, strict=True):
             counts = bleu_statistics(captions, corpus.tokens.references, corpus.ngrams)
             per_item = np.where(present[:, None], bleu_per_item(counts), 0.0)
             columns = counts.astype(np.float64)
@@ -76,10 +76,19 @@ class Bleu(Measure):
                     {
                         name: Statistics(per_item[:, order], columns, partial(_bleu_of_order, order))
                         for order, name in enumerate(self.names)
-                    }
+                    },
+                    details=_details(system.name, int(counts[:, 0].max(initial=0))),
                 )
             )
         return measured
+
+
+def _details(system: str, longest: int) -> dict[str, str]:
+    """What to know of a system whose `longest` caption has too few words for some of the measures."""
+    if not 0 < longest < ORDERS:
+        return {}
+    names = ", ".join(Bleu.names[longest:])
+    return {"warning": f"{names} of {system}: 0, since its longest caption has {longest} word(s)."}
 
 
 def _bleu_of_order(order: int, sums: NDArray[np.float64]) -> float:

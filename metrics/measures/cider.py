@@ -29,7 +29,17 @@ class Cider(Measure):
         scorer = CiderScorer(corpus.tokens.references, corpus.ngrams)
         values = [scorer.per_item(captions) for captions in corpus.tokens.captions]
         masked = np.where(corpus.present, values, 0.0)
-        return [Measured({"CIDEr": mean_of(per_item)}, (f"df:{len(corpus.items)}",)) for per_item in masked]
+        signature, details = (f"df:{len(corpus.items)}",), _details(scorer.weightless(), len(corpus.items))
+        return [Measured({"CIDEr": mean_of(per_item)}, signature, details) for per_item in masked]
+
+
+def _details(weightless: int, items: int) -> dict[str, str]:
+    if not weightless:
+        return {}
+    return {
+        "warning": f"CIDEr is 0 for {weightless:,} of {items:,} items whatever their captions are: each word of their "
+        "references is in the references of every item, so that its weight, log(items / items with the word), is 0."
+    }
 
 
 class CiderScorer:
@@ -62,6 +72,15 @@ class CiderScorer:
                 totals[items, order] += self._similarity(order, texts[items], references) * penalty
         total = totals[:, 0] + totals[:, 1] + totals[:, 2] + totals[:, 3]
         return total / ORDERS / self._counts * 10.0
+
+    def weightless(self) -> int:
+        """Count the items that any caption scores 0 for, since no n-gram of their references is rare."""
+        has_weight = np.zeros(self._items, dtype=np.bool_)
+        for items, texts in self._slots:
+            has_weight[items] |= (self._table.lengths[texts] == 0) | np.any(
+                [norm[texts] for norm in self._norms], axis=0
+            )
+        return int((~has_weight).sum())
 
     def _similarity(self, order: int, texts: Integers, references: Integers) -> Floats:
         counts, weights, norms = self._table.orders[order], self._weights[order], self._norms[order]

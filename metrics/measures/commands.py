@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from metrics.common.errors import user_errors
+from metrics.common.formatting import printable
 from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Measures")
@@ -62,7 +63,7 @@ def attributes(
     """Make the vocabulary of attributes that precision and recall (MAP, MAR) are measured by."""
     from metrics.measures.attributes.make_vocabulary import make_vocabulary
 
-    print(make_vocabulary(captions, given, stanza, minimum, out, overwrite))
+    print(printable(make_vocabulary(captions, given, stanza, minimum, out, overwrite)))
 
 
 @app.command()

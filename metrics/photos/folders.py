@@ -7,13 +7,11 @@ lead to another folder that the user has named.
 """
 
 import hashlib
-import json
 import os
 from pathlib import Path, PurePath
 
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
-from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.photos.hdf5 import photo_file
 
 
@@ -22,15 +20,22 @@ def remember_folder(folder: Path, *, outside: bool) -> None:
 
     Raises `UserError` if that cannot be written to the cache.
     """
-    if _note_of(folder) != outside:
-        path = _note(folder)
-        make_folder(path.parent)
-        write_text(path, json.dumps({"folder": str(folder), "outside": outside}))
+    named, read = _notes(folder)
+    try:
+        named.parent.mkdir(parents=True, exist_ok=True)
+        if not named.exists():
+            named.touch()
+        if outside and not read.exists():
+            read.touch()
+        elif not outside:
+            read.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{named}: cannot be written: {error.strerror}; set LOOKBOOK_CACHE") from error
 
 
 def folder_named(folder: Path, by: Path) -> Path | None:
     """`folder`, if a file in the folder `by` may name it as that of its photos; else None."""
-    return folder if is_inside(folder, by) or _note_of(folder) is not None else None
+    return folder if is_inside(folder, by) or _is_named(folder) else None
 
 
 def photo_path(folder: Path, image: str) -> Path | None:
@@ -40,7 +45,7 @@ def photo_path(folder: Path, image: str) -> Path | None:
         return None
     path = folder / relative
     file = photo_file(path)
-    return path if is_inside(file, folder) or _note_of(folder) or _is_in_named(file) else None
+    return path if is_inside(file, folder) or _reads_outside(folder) or _is_in_named(file) else None
 
 
 def is_inside(path: Path, folder: Path) -> bool:
@@ -52,17 +57,21 @@ def is_inside(path: Path, folder: Path) -> bool:
 
 
 def _is_in_named(file: Path) -> bool:
-    return any(_note_of(parent) is not None for parent in Path(os.path.realpath(file)).parents)
+    return any(map(_is_named, Path(os.path.realpath(file)).parents))
 
 
-def _note_of(folder: Path) -> bool | None:
-    """Whether photos outside of `folder` are read; None if the user has not named it."""
+def _is_named(folder: Path) -> bool:
+    return _notes(folder)[0].exists()
+
+
+def _reads_outside(folder: Path) -> bool:
+    return _notes(folder)[1].exists()
+
+
+def _notes(folder: Path) -> tuple[Path, Path]:
+    """The empty files that say that the user has named `folder`, and that photos outside of it are read."""
     try:
-        return bool(read_json_object(_note(folder), "").get("outside"))
-    except (UserError, ValueError):  # no such note, no name of a file
-        return None
-
-
-def _note(folder: Path) -> Path:
-    name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
-    return cache_folder("catalogues", name)
+        name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
+    except ValueError:  # a name that no file can have
+        name = "none"
+    return cache_folder("catalogues", name), cache_folder("catalogues", f"{name}.outside")

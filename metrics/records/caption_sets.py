@@ -70,8 +70,16 @@ def reference_items(
     _refuse(undescribed if must_have_references else [], "has no references", _NO_REFERENCES)
     for system in systems:
         unknown = [key for key in system.captions if key not in items]
-        _refuse(unknown, f"of {_origin(system)} is not among the references", "score it against its own split's file")
+        _refuse(unknown, f"of {_origin(system)} is not among the references", _remedy(unknown, items))
     return [_completed(item, systems) for item in items.values()]
+
+
+def _remedy(unknown: Sequence[str], items: Iterable[str]) -> str:
+    """What to do about unknown ids; numbers lose their zeros in spreadsheets and JSON."""
+    without_zeros = {key.lstrip("0") for key in items}
+    if any(key.lstrip("0") in without_zeros for key in unknown):
+        return "among these it has zeros in front, or none: write ids as text, so that they keep their zeros"
+    return "score it against its own split's file"
 
 
 _NO_REFERENCES = (

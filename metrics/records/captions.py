@@ -1,13 +1,18 @@
-"""The caption record, one JSON object a line: the interface between captioning and scoring."""
+"""The caption record, one JSON object a line: the interface between captioning and scoring.
+
+Other people's formats are read too (`metrics.records.foreign`).
+"""
 
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer, json_lines, one_line
+from metrics.records.foreign import foreign_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,11 @@ _TYPES: dict[str, tuple[str, Callable[[object], bool], bool]] = {
 
 
 def read_records(path: str | Path) -> list[CaptionRecord]:
-    """Read a JSON Lines file of records, with or without captions; unknown keys are ignored.
+    """Read records, with or without captions: JSON Lines, a table or COCO's JSON; unknown keys are ignored.
 
     Raises:
         UserError: naming file and line, when the file is missing, empty or not UTF-8, when a line is not a JSON
-            object, an id is missing, not a string or repeated, or a field has the wrong type.
+            object, an id is missing, repeated, or neither a string nor a whole number, or a field has the wrong type.
     """
     return list(stream_records(path))
 
@@ -114,18 +119,49 @@ def read_records(path: str | Path) -> list[CaptionRecord]:
 def stream_records(path: str | Path) -> Iterator[CaptionRecord]:
     """Yield what `read_records` returns, one record at a time; raises as it does, when it comes to the line."""
     path = Path(path)
+    _, placed = _placed(path)
+    places: dict[str, str] = {}
+    for place, record in placed:
+        if record.id in places:
+            earlier = places[record.id].removeprefix(f"{path}:").strip()
+            raise UserError(f"{place}: id {_show(record.id)} is already in line {earlier}; keep one of them")
+        places[record.id] = place
+        yield record
+
+
+def read_references(path: str | Path) -> list[CaptionRecord]:
+    """Read references: `read_records`, but in a table and in COCO's JSON several rows may be of one item.
+
+    There a row without references of its own has its caption as one.
+
+    Raises:
+        UserError: as `read_records`.
+    """
+    is_foreign, placed = _placed(Path(path))
+    if not is_foreign:
+        return read_records(path)
+    items: dict[str, CaptionRecord] = {}
+    for _, record in placed:
+        texts = record.references or ((record.caption,) if record.caption else ())
+        known = items.setdefault(record.id, replace(record, caption=None, references=()))
+        items[record.id] = replace(known, references=(*known.references, *texts))
+    return list(items.values())
+
+
+def _placed(path: Path) -> tuple[bool, Iterator[tuple[str, CaptionRecord]]]:
+    """Whether a file is in another format than JSON Lines, and its records, each with its place."""
     if not path.exists():
         raise UserError(f"{path}: no such file; expected captions or references, one JSON object a line")
-    lines: dict[str, int] = {}
-    for number, data in json_lines(path):
-        record = _parse(data, f"{path}:{number}")
-        if record.id in lines:
-            raise UserError(
-                f"{path}:{number}: id {_show(record.id)} is already in line {lines[record.id]}; keep one of them"
-            )
-        lines[record.id] = number
-        yield record
-    if not lines:
+    foreign = foreign_records(path)
+    rows = ((f"{path}:{number}", data) for number, data in json_lines(path)) if foreign is None else foreign
+    return foreign is not None, _parsed(path, rows)
+
+
+def _parsed(path: Path, rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, CaptionRecord]]:
+    place = None
+    for place, data in rows:
+        yield place, _parse(data, place)
+    if place is None:
         raise UserError(f"{path}: the file is empty; expected one JSON object a line")
 
 
@@ -157,11 +193,12 @@ def write_records(path: str | Path, records: Iterable[CaptionRecord]) -> None:
 def _parse(data: object, where: str) -> CaptionRecord:
     if not isinstance(data, dict):
         raise UserError(f"{where}: expected a JSON object, found {_show(data)}")
-    if not isinstance(data.get("id"), str):
-        problem = f"found {_show(data['id'])}" if "id" in data else "it is missing"
-        raise UserError(f'{where}: "id" must be a string, {problem}; write it in quotes so that it keeps its zeros')
+    key = data.get("id")
+    if isinstance(key, bool) or not isinstance(key, str | int):
+        problem = f"found {_show(key)}" if "id" in data else "it is missing"
+        raise UserError(f'{where}: "id" must be a string or a whole number, {problem}; every item needs one')
     try:
-        return CaptionRecord(**{key: data[key] for key in _FIELDS if data.get(key) is not None})
+        return CaptionRecord(**{name: data[name] for name in _FIELDS if data.get(name) is not None} | {"id": str(key)})
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
 

@@ -10,9 +10,19 @@ from metrics.measures.commands import StanzaModels
 
 app = typer.Typer(rich_help_panel="Reports")
 
-Captions = Annotated[list[Path], typer.Argument(help="captions.jsonl of each system, side by side.")]
+Captions = Annotated[
+    list[Path],
+    typer.Argument(
+        help="captions.jsonl of each system, side by side; or COCO results, CSV, TSV, XLSX or Parquet with columns of "
+        "ids and captions."
+    ),
+]
 References = Annotated[
-    Path | None, typer.Option(help="File of references, which defines the items. Default: the records' own.")
+    Path | None,
+    typer.Option(
+        help="File of references, which defines the items, in any of these formats or as COCO annotations. Default: "
+        "the records' own."
+    ),
 ]
 Names = Annotated[list[str] | None, typer.Option("--measure", help="One to compute, such as CIDEr. Default: all.")]
 Classifier = Annotated[Path | None, typer.Option(help="Folder of a category classifier, for Acc.")]

@@ -40,7 +40,7 @@ from metrics.reports.published import (
     unlike_published,
 )
 from metrics.reports.titles import captions_title
-from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores, warnings_about
 
 _SETTINGS = {kind: setting for setting, kind in KIND.items()} | {"baseline": "no photo", "control": "other photo"}
 _DATASETS = {catalogue: dataset for dataset, (catalogue, _) in MEASURED_ON.items()}
@@ -274,7 +274,7 @@ def _warnings(evaluation: Evaluation, dataset: str | None) -> Iterator[str]:
     for result in evaluation.results:
         if result.missing:
             yield f"{result.system.name}: no caption, so scored 0, for {len(result.missing):,} of {items:,} items."
-    yield from few_clusters(evaluation)
+    yield from warnings_about(evaluation)
 
 
 def _as_published(run: RunRecord) -> bool:

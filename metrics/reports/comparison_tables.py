@@ -9,8 +9,9 @@ from typing import Any
 from rich.text import Text
 
 from metrics.common.files import one_line
-from metrics.common.formatting import figure, size
+from metrics.common.formatting import figure, printable, size
 from metrics.common.tables import WideTable
+from metrics.records.spreadsheets import guarded
 from metrics.reports.equal_baselines import joined_rows
 from metrics.reports.published import IMPROVED
 from metrics.scoring.suite import SLICES
@@ -55,8 +56,8 @@ def alike(score: Values) -> bool:
 
 
 def latex(value: object) -> str:
-    """Make text safe within a LaTeX table."""
-    return "".join(_LATEX.get(character, character) for character in " ".join(str(value).split()))
+    """Make text safe within a LaTeX table, and printable."""
+    return "".join(_LATEX.get(character, character) for character in printable(" ".join(str(value).split())))
 
 
 def settings(row: Values) -> str:
@@ -112,18 +113,13 @@ def csv_text(comparison: Values) -> str:
             first = (
                 part["name"],
                 part["n"],
-                _plain(row["name"]),
+                guarded(row["name"]),
                 row["setting"],
-                _plain(row["model"]),
+                row["model"] and guarded(row["model"]),
                 row["published"],
             )
             writer.writerows((*first, *rest) for rest in _csv_values(row, part))
     return text.getvalue()
-
-
-def _plain(text: str | None) -> str | None:
-    """Put an apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{text}" if text and text[0] in "=+-@\t\r" else text
 
 
 def _csv_values(row: Values, part: Values) -> Iterator[tuple[Any, ...]]:

@@ -1,11 +1,11 @@
 """The scores of the reproduced paper, `published.csv`, and its definition of improvement."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from metrics.common.published import published_figures
 
 SOURCE = (
     "Rippberger and Neidhardt: Comparative Analysis of Fashion Captioning for Multimodal Fashion Recommendation, "
@@ -35,13 +35,11 @@ class PublishedRow:
 @cache
 def published_scores() -> tuple[PublishedRow, ...]:
     """All rows in the paper's order."""
-    lines = Path(__file__).with_name("published.csv").read_text(encoding="utf-8").splitlines()
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     return tuple(
         PublishedRow(
             row["dataset"], row["model"], row["setting"], {name: float(row[name]) for name in MEASURES if row[name]}
         )
-        for row in rows
+        for row in published_figures("metrics.reports")
     )
 
 

@@ -25,7 +25,7 @@ from metrics.reports.samples import choose_samples, shown_measures
 from metrics.reports.summary import build_summary
 from metrics.reports.titles import captions_title
 from metrics.scoring.clusters import Clusters
-from metrics.scoring.suite import SLICES, Evaluation, SystemScores, few_clusters, finite
+from metrics.scoring.suite import SLICES, Evaluation, SystemScores, finite, warnings_about
 
 # Parts of report.json that reports of earlier states of this version lack; add a new one, and they are made again.
 NEW_PARTS = frozenset({"summary", "findings", "confidence", "equal_baselines"})
@@ -95,7 +95,7 @@ def build_report(evaluation: Evaluation, training: Collection[str] | None = None
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "slices": {name: len(places) for name, places in evaluation.slices.items()},
         "clusters": {name: _clusters(one) for name, one in evaluation.clusters.items()},
-        "warnings": few_clusters(evaluation),
+        "warnings": warnings_about(evaluation),
         "measures": list(evaluation.measures),
         "maximum": {name: MAXIMUM[name] for name in evaluation.measures},
         "absent": dict(evaluation.absent),

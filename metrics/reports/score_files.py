@@ -8,14 +8,14 @@ from metrics.common.ownership import refuse_foreign, refuse_inputs
 from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import Measure
 from metrics.records.caption_sets import CaptionSet, load_systems
-from metrics.records.captions import CaptionRecord, read_records
+from metrics.records.captions import CaptionRecord, read_references
 from metrics.reports.comparison import COMPARISON, check_choices, write_comparison
 from metrics.reports.comparison_tables import notes_on, screen_tables
 from metrics.reports.equal_baselines import equal_baselines, joined_rows
 from metrics.reports.published import MEASURES
 from metrics.reports.report import REPORT, write_report
 from metrics.scoring.clusters import BY
-from metrics.scoring.suite import Evaluation, few_clusters, score_systems
+from metrics.scoring.suite import Evaluation, score_systems, warnings_about
 
 
 def score_files(
@@ -43,7 +43,7 @@ def score_files(
     evaluation = score_systems(systems, _given(references), measures, clusters)
     report = write_report(evaluation, out, trained_on, images)
     absent = [f"{measure}: {reason}" for measure, reason in evaluation.absent.items()]
-    notes = [*few_clusters(evaluation), *absent, *([] if images else _not_shown(systems)), f"report: {report}"]
+    notes = [*warnings_about(evaluation), *absent, *([] if images else _not_shown(systems)), f"report: {report}"]
     print_tables(_table(evaluation), *notes)
 
 
@@ -86,14 +86,14 @@ def _not_shown(systems: Sequence[CaptionSet]) -> list[str]:
 
 
 def _given(references: Path | None) -> list[CaptionRecord] | None:
-    return read_records(references) if references else None
+    return read_references(references) if references else None
 
 
 def _captions(training: Sequence[Path]) -> frozenset[str] | None:
     """The training captions; None if no file is given."""
     captions: set[str] = set()
     for path in training:
-        of_file = {text for record in read_records(path) for text in record.references}
+        of_file = {text for record in read_references(path) for text in record.references}
         if not of_file:
             raise UserError(f'{path}: no record has "references"; give the training captions: references-train.jsonl')
         captions |= of_file

@@ -250,11 +250,14 @@ def _score_slice(
     return scores
 
 
-def few_clusters(evaluation: Evaluation) -> list[str]:
-    """Return a warning for each slice whose items, or those that a measure counts, are too few clusters."""
+def warnings_about(evaluation: Evaluation) -> list[str]:
+    """Return a warning for each slice whose items, or those that a measure counts, are too few clusters, and those of
+    the measures."""
     scores = evaluation.results[0].scores
     per_item = {name: {measure: one.per_item for measure, one in scores[name].items()} for name in scores}
-    return too_few(evaluation.clusters, per_item)
+    details = [values for result in evaluation.results for values in result.details.values()]
+    of_measures = dict.fromkeys(values["warning"] for values in details if "warning" in values)
+    return [*too_few(evaluation.clusters, per_item), *of_measures]
 
 
 def finite(value: float) -> float | None:

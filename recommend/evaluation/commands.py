@@ -7,6 +7,7 @@ import typer
 
 from finetune.config.command_line import needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.formatting import printable
 from metrics.common.ownership import refuse_foreign
 
 app = typer.Typer(rich_help_panel="Recommendation")
@@ -57,9 +58,9 @@ def attribute_precision(
     distinct_names(opened)
     setting = read_setting(opened, items, attributes_of(items, attribute or ()), group)
     for name, count in setting.left_out.items():
-        print(f"{name}: {count:,} items are left out, since another store lacks them")
+        print(printable(f"{name}: {count:,} items are left out, since another store lacks them"))
     for line in lacking(items, setting.ids, setting.labels.names):
-        print(line)
+        print(printable(line))
     drawn = draw_queries(setting.groups, queries)
     kinds = {"out": [False], "in": [True], "both": [False, True]}[siblings]
     if len(set(setting.labels.products.tolist())) == len(setting.ids):

@@ -12,6 +12,7 @@ from metrics.common.formatting import figure
 from metrics.common.ownership import Contents, refuse_foreign
 from metrics.common.tables import WideTable, print_tables
 from metrics.common.templates import render
+from metrics.records.spreadsheets import guarded
 from metrics.reports.comparison_tables import latex
 from recommend.common.page import page_mark, write_page
 from recommend.experiments.content import TITLE, Content, published_name
@@ -89,7 +90,7 @@ def _csv(content: Content) -> str:
 def _lines(content: Content) -> Iterator[dict[str, Any]]:
     for dataset in content["datasets"]:
         for row in [*dataset["rows"], *dataset["only_published"]]:
-            known = {"dataset": dataset["name"], "model": row["model"]}
+            known = {"dataset": guarded(dataset["name"]), "model": guarded(row["model"])}
             for measure, value in (row["published"] or {}).items():
                 yield {**known, "whose": "published", "slice": "all", "measure": measure, "value": value}
             for part, of_part in (row.get("result") or {"estimates": {}})["estimates"].items():

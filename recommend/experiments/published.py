@@ -1,9 +1,9 @@
 """The paper's Table 5, `published.csv`."""
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+
+from metrics.common.published import published_figures
 
 MEASURES = ("nDCG@5", "nDCG@12", "MAP@5", "MAP@12")
 SOURCE = (
@@ -24,8 +24,7 @@ class PublishedRow:
 @cache
 def published_rows() -> tuple[PublishedRow, ...]:
     """All rows in the paper's order."""
-    lines = Path(__file__).with_name("published.csv").read_text(encoding="utf-8").splitlines()
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     return tuple(
-        PublishedRow(row["dataset"], row["setting"], {name: float(row[name]) for name in MEASURES}) for row in rows
+        PublishedRow(row["dataset"], row["setting"], {name: float(row[name]) for name in MEASURES})
+        for row in published_figures("recommend.experiments")
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from metrics.common.errors import UserError
 from metrics.common.files import one_line
+from metrics.common.formatting import printable
 from recommend.items.catalogue import Filters
 from recommend.items.listing import as_json, print_similar
 from recommend.items.sheet import check_sheet, write_sheet
@@ -36,7 +37,7 @@ def answer(
     if html is not None and catalogue is not None:
         write_sheet(items, catalogue, queries, k, filters, html, images)
     if as_text:
-        print(one_line(json.dumps(as_json(items, found), ensure_ascii=False, indent=1)))
+        print(printable(one_line(json.dumps(as_json(items, found), ensure_ascii=False, indent=1))))
     else:
         print_similar(items, found)
         if html is not None:

@@ -61,7 +61,8 @@ def ranked(values: Sequence[str]) -> NDArray[np.int64]:
 def read_customers(path: Path, customer_ids: list[str]) -> tuple[dict[str, Floats], int]:
     """The columns of Kaggle's customers.csv but for the postal code, in the order of the ids, and how many it lacks.
 
-    Raises `UserError` if the file is missing, damaged, has a customer twice, or none of these.
+    Raises `UserError` if the file is missing or damaged, has none of the columns or none of the customers, or has words
+    for numbers or a customer twice.
     """
     remedy = "use the file as Kaggle ships it, or leave `customers` out of the recipe"
     if not path.is_file():
@@ -79,13 +80,19 @@ def read_customers(path: Path, customer_ids: list[str]) -> tuple[dict[str, Float
     if not (places >= 0).any():
         raise UserError(f"{path}: none of the {len(customer_ids):,} customers of the purchases is in it; {remedy}")
     known = [name for name in (*_NUMBERS, *_WORDS) if name in table]
-    columns = {name: _numbers(table[name], name) for name in known}
+    if not known:
+        raise UserError(f"{path}: expected some of the columns {', '.join((*_NUMBERS, *_WORDS))}, found none; {remedy}")
+    columns = {name: _numbers(table[name], name, f"{path}: column {name}") for name in known}
     of_ids = {name: np.where(places >= 0, values[places], np.nan) for name, values in columns.items()}
     return {name: values.astype(np.float32) for name, values in of_ids.items()}, int((places < 0).sum())
 
 
-def _numbers(column: "pd.Series[str]", name: str) -> Floats:
-    if name in _NUMBERS:
-        return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float32)
-    ranks = ranked(column.tolist())
-    return np.where(ranks == UNKNOWN, np.nan, ranks).astype(np.float32)
+def _numbers(column: "pd.Series[str]", name: str, where: str) -> Floats:
+    if name in _WORDS:
+        ranks = ranked(column.tolist())
+        return np.where(ranks == UNKNOWN, np.nan, ranks).astype(np.float32)
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = column[numbers.isna() & ~column.str.strip().str.lower().isin(["", "nan"])]
+    if len(wrong):
+        raise UserError(f"{where}: expected numbers or nothing, found {wrong.iloc[0]!r:.40} in {len(wrong):,} rows")
+    return np.asarray(numbers, dtype=np.float32)

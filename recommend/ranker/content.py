@@ -14,7 +14,7 @@ from recommend.experiments.results import Place
 from recommend.ranker.periods import Data
 from recommend.ranker.published import MEASURE, SOURCE
 from recommend.ranker.recipe import BESTSELLERS, Recipe, with_or_without
-from recommend.ranker.rows import KS, Key, Planned, customers_of
+from recommend.ranker.rows import KS, WITH_HISTORY, Key, Planned, customers_of
 from recommend.ranking.estimates import differences
 
 TITLE = "Captions as features of a ranker"
@@ -104,19 +104,36 @@ def _sentence(recipe: Recipe, entries: Sequence[Entry]) -> str | None:
     They helped if the interval is above 0 in every comparison: one ranker may gain by chance what another loses.
     """
     ours = [one for one in entries if one["arm"] == recipe.captions]
-    main: Mapping[str, Any] | None = ours[0]["differences"].get(recipe.against[0], {}).get(ALL)
-    if main is None:
+    if ALL not in ours[0]["differences"].get(recipe.against[0], {}):
         return None
     found = [one["differences"][name][ALL] for one in ours for name in recipe.against if name in one["differences"]]
     above, below = (sum(one["low"] > 0 for one in found), sum(one["high"] < 0 for one in found))
-    customers = ours[0]["result"]["estimates"][ALL][MEASURE]["customers"]
+    first, against = ours[0], recipe.against
     return (
-        f"Captions {_did(above, below, len(found))}: {MEASURE} of “{recipe.captions}” less that of "
-        f"“{recipe.against[0]}” is {main['value']:+.5f}, 95% interval {main['low']:+.5f} to {main['high']:+.5f}, of "
-        f"{customers:,} customers ({ours[0]['ranker']}, {with_or_without(True)}); of {len(found)} comparisons, each "
-        f"ranker with and without the bestseller rank less {' and '.join(recipe.against)}, the interval is above 0 in "
-        f"{above}, below in {below}."
+        f"Captions {_did(above, below, len(found))}: {MEASURE} of “{recipe.captions}” less that of “{against[0]}” is "
+        f"{_gains(first, against[0])} ({first['ranker']}, {with_or_without(True)}); of {len(found)} comparisons, each "
+        f"ranker with and without the bestseller rank less {' and '.join(against)}, the interval is above 0 in "
+        f"{above}, below in {below}.{_not_captions(recipe.captions, first['result']['added'] or {})}"
     )
+
+
+def _gains(entry: Entry, against: str) -> str:
+    """A row's difference of all customers, and of those with a history, of whom more is known."""
+    shown = []
+    for part, gain in entry["differences"][against].items():
+        if part in (ALL, WITH_HISTORY):
+            count = entry["result"]["estimates"][part][MEASURE]["customers"]
+            whose = f"{count:,} customers" if part == ALL else f"the {count:,} {part}"
+            shown.append(f"{gain['value']:+.5f}, 95% interval {gain['low']:+.5f} to {gain['high']:+.5f}, of {whose}")
+    return ", and ".join(shown)
+
+
+def _not_captions(arm: str, added: Mapping[str, Any]) -> str:
+    """A sentence on an arm of captions whose texts no model wrote; rows of earlier versions do not say."""
+    texts = added.get("texts")
+    if texts is None or "captions:" in texts:
+        return ""
+    return f" “{arm}” is of the catalogue’s own texts ({texts}), not of a model’s captions."
 
 
 def _did(above: int, below: int, count: int) -> str:

@@ -7,6 +7,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.common.errors import UserError
 from recommend.ranker.history import Floats
 from recommend.ranker.recipe import Ranker
 
@@ -21,6 +22,8 @@ _NAMES = {
     "leaves": "num_leaves",
     "least_in_leaf": "min_child_samples",
 }
+
+MOST_CANDIDATES = 10_000  # LightGBM's kMaxPosition, of a query
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,15 @@ def fit(
         groups: how many of the rows, which lie together, each customer has; their sum is n.
         names: of the columns.
         settings: those of `settings_of`.
+
+    Raises:
+        UserError: a customer has more candidates than LightGBM takes.
     """
+    if groups.max() > MOST_CANDIDATES:
+        raise UserError(
+            f"candidates: a customer has {groups.max():,}, and LightGBM takes at most {MOST_CANDIDATES:,}; lower "
+            "candidates.bestsellers, purchases or similar"
+        )
     model = lightgbm.LGBMRanker(**settings)
     model.fit(rows, labels.astype(np.int32), group=groups)
     return Fitted(names, model.booster_, settings["n_jobs"])

@@ -122,6 +122,12 @@ class Submission(Section):
     ranker: Name | None = None
     bestseller_rank: bool = True
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.history[0] > self.history[1]:
+            raise ValueError(f"expected history as first and last day, found {_range(self.history)}")
+        return self
+
 
 @dataclass(frozen=True)
 class Row:
@@ -202,7 +208,19 @@ class Recipe(Section):
                 raise ValueError(f"train: labels of {_range(days.labels)} are not before those of the test")
         if (self.candidates.similar > 0) != (self.neighbours is not None):
             raise ValueError("candidates.similar and neighbours belong together: similar articles come from that table")
+        if self.candidates.similar and not self.candidates.purchases:
+            raise ValueError("candidates.similar: similar to the customer's last purchases; give purchases too")
+        if self.submission and self.submission.history[1] < self.test.labels[1]:
+            raise ValueError(
+                f"submission.history: ends on {self.submission.history[1]}, before the labels of the test, which its "
+                "ranker is trained on"
+            )
         return self
+
+    @property
+    def first_period(self) -> int:
+        """Which period of training has the history that ends first."""
+        return min(range(len(self.train)), key=lambda place: self.train[place].history[1])
 
     def rows(self) -> Iterator[Row]:
         """What is trained, ranker by ranker."""

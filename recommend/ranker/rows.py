@@ -78,8 +78,10 @@ def inputs_of(recipe: Recipe) -> dict[str, Any]:
 
 def row_inputs(recipe: Recipe, row: Row) -> dict[str, Any]:
     """What goes into one row beside its stores."""
+    several = row.arm.bestsellers is not None and len(recipe.train) > 1
     return {
         "arm": row.arm.model_dump(mode="json", exclude={"name", "features", "flags"}),
+        **({"bestsellers_of": str(recipe.train[recipe.first_period])} if several else {}),
         "features": [*row.arm.flags, RANDOM if row.arm.features == RANDOM else row.arm.features is not None],
         "ranker": row.ranker.model_dump(mode="json", exclude={"name"}),
         "bestseller_rank": row.bestseller_rank,
@@ -91,10 +93,15 @@ def row_inputs(recipe: Recipe, row: Row) -> dict[str, Any]:
 
 
 class Arms:
-    """The features of arms; those of the last one are kept, since rows by other rankers need them again."""
+    """The features of arms; those of the last one are kept, since rows by other rankers need them again.
+
+    The bestsellers of an arm are those of the history that ends first: none of the labels that are trained on is known
+    then.
+    """
 
     def __init__(self, data: Data) -> None:
         self._data = data
+        self._first = data.train[data.recipe.first_period].history
         self._known: tuple[str, Added | None] | None = None
 
     def check(self) -> None:
@@ -108,13 +115,13 @@ class Arms:
             if twice:
                 raise UserError(f"arms: {arm.name}: there is another feature called {twice[0]}; rename the flag")
             if arm.features is not None:
-                known_articles(arm, data.recipe.components, data.purchases.article_ids, last.history.bestsellers)
+                known_articles(arm, data.recipe.components, data.purchases.article_ids, self._first.bestsellers)
 
     def of(self, row: Row) -> Added | None:
         """The features that a row's arm adds. Raises `UserError` as `added` does."""
         if self._known is None or self._known[0] != row.arm.name:
-            recipe, history = self._data.recipe, self._data.train[-1].history
-            made = added(row.arm, recipe.components, self._data.purchases.article_ids, history.bestsellers, recipe.seed)
+            recipe, ids = self._data.recipe, self._data.purchases.article_ids
+            made = added(row.arm, recipe.components, ids, self._first.bestsellers, recipe.seed)
             self._known = (row.arm.name, made)
         return self._known[1]
 

@@ -22,6 +22,7 @@ def run(recipe: Recipe, source: str) -> None:
     Raises `UserError` before anything is trained if a file or a store is missing or a period has no purchases, and if
     another process is at it.
     """
+    started = time.perf_counter()
     check_output(recipe.output)
     rows, data = plan(recipe, source), open_data(recipe)
     arms = Arms(data)
@@ -32,6 +33,7 @@ def run(recipe: Recipe, source: str) -> None:
         if recipe.submission:
             print(submit(recipe, recipe.submission, data, arms))
     show(content)
+    print(f"It took {duration(time.perf_counter() - started)}.")
     print(recipe.output / "rank.html")
 
 

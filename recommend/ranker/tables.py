@@ -62,13 +62,15 @@ def _groups(rows: Sequence[Entry]) -> Iterator[tuple[str, list[Entry]]]:
 def _means(content: Content, rows: Sequence[Entry]) -> Iterator[PageTable]:
     counts = {part: rows[0]["result"]["estimates"][part][MEASURE]["customers"] for part in SLICES} if rows else {}
     against = [*content["recipe"]["against"], "bestsellers"]
-    head = ["Arm", *(f"{part} ({count:,})" for part, count in counts.items()), *(f"less {name}" for name in against)]
+    compared = [*((name, ALL) for name in against), (against[0], WITH_HISTORY)]
+    less = [f"less {name}" if part == ALL else f"less {name}, {part}" for name, part in compared]
+    head = ["Arm", *(f"{part} ({count:,})" for part, count in counts.items()), *less]
     for title, group in _groups(rows):
         cells = [
             [
                 one["arm"],
                 *(with_interval(one["result"]["estimates"][part][MEASURE]) for part in SLICES),
-                *(_difference(one["differences"].get(name, {}).get(ALL)) for name in against),
+                *(_difference(one["differences"].get(name, {}).get(part)) for name, part in compared),
             ]
             for one in group
         ]
@@ -152,16 +154,15 @@ def _articles(added: Mapping[str, Any]) -> str:
 
 
 def _importances(content: Content, rows: Sequence[Entry]) -> Iterator[PageSection]:
-    """Of the arm with captions and of the one without; those of all others are in rank.json."""
-    shown = [one for one in rows if one["arm"] in (content["recipe"]["captions"], content["recipe"]["against"][0])]
+    """Of the arms with captions, without, and of bestsellers, as the paper's; those of all others are in rank.json."""
+    recipe = content["recipe"]
+    papers = [arm["name"] for arm in recipe["arms"] if arm["bestsellers"] is not None]
     charts, tables = [], []
-    for one in shown:
-        best = one["result"].get("importances", [])[:BARS]
-        if best:
-            most = max(best[0]["gain"], 1e-12)
-            bars = [Bar(entry["feature"], f"{entry['gain']:.1%}", entry["gain"] / most) for entry in best]
-            charts.append(PageBars(f"Gain: {one['title']}", bars))
-            cells = [[entry["feature"], f"{entry['gain']:.1%}", f"{entry['split']:.1%}"] for entry in best]
+    for one in rows:
+        found = one["result"].get("importances", [])
+        if found and one["arm"] in (recipe["captions"], recipe["against"][0], *papers):
+            charts += [_bars(kind, one["title"], found) for kind in ("gain", "split")]
+            cells = [[entry["feature"], f"{entry['gain']:.1%}", f"{entry['split']:.1%}"] for entry in found[:BARS]]
             tables.append(PageTable(["Feature", "gain", "splits"], cells, one["title"]))
     if charts:
         note = (
@@ -169,3 +170,10 @@ def _importances(content: Content, rows: Sequence[Entry]) -> Iterator[PageSectio
             "not that they rank better by it; numbers that tell articles apart are used whatever they mean."
         )
         yield PageSection("Importance of features", note, tables, bars=charts)
+
+
+def _bars(kind: str, title: str, importances: Sequence[Mapping[str, Any]]) -> PageBars:
+    best = sorted(importances, key=lambda entry: -entry[kind])[:BARS]
+    most = max(best[0][kind], 1e-12)
+    bars = [Bar(entry["feature"], f"{entry[kind]:.1%}", entry[kind] / most) for entry in best]
+    return PageBars(f"{'Gain' if kind == 'gain' else 'Splits'}: {title}", bars)

@@ -70,8 +70,16 @@ def added(
         return _flags(arm, article_ids) if arm.flags else None
     known = known_articles(arm, components, article_ids, bestsellers)
     vectors = _vectors(arm, components, article_ids, seed)
-    rows, variance = _components(vectors, known, components)
-    about = {"store": vectors.name, "lacking": without_features(vectors, article_ids), "variance": variance}
+    try:
+        rows, variance = _components(vectors, known, components)
+    except UserError as error:
+        raise UserError(f"arms: {arm.name}: {error}") from error
+    about = {
+        "store": vectors.name,
+        "texts": _texts(arm),
+        "lacking": without_features(vectors, article_ids),
+        "variance": variance,
+    }
     units, flags = (_units(rows) if arm.likeness else None), _flags(arm, article_ids)
     names = _pcs(components) + flags.names
     return Added(names, np.hstack([rows, flags.rows]), np.isfinite(rows[:, 0]), units, about | flags.about)
@@ -90,10 +98,18 @@ def _pcs(components: int) -> list[str]:
 def known_articles(
     arm: Arm, components: int, article_ids: Sequence[str], bestsellers: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The places of the articles whose features the arm adds; reads no row. Raises `UserError` if they are too few."""
+    """The places of the articles whose features the arm adds; reads no row.
+
+    Raises `UserError` if they, or the numbers of a vector, are too few for the components.
+    """
     known = np.arange(len(article_ids))
     if arm.features != RANDOM:
         store = FeatureStore.open(Path(str(arm.features)))
+        if len(store.shape) != 1 or store.shape[0] < components:
+            raise UserError(
+                f"arms: {arm.name}: expected vectors of at least {components} numbers for {components} components, "
+                f"found rows of shape {store.shape} in {store.path}; lower components, or name another store"
+            )
         known = np.flatnonzero([key in store for key in article_ids])
     if arm.bestsellers is not None:
         known = np.intersect1d(known, bestsellers[: arm.bestsellers])
@@ -109,6 +125,14 @@ def _vectors(arm: Arm, components: int, article_ids: Sequence[str], seed: int) -
     if arm.features == RANDOM:
         return random_features(len(article_ids), components, seed)
     return item_features(FeatureStore.open(Path(str(arm.features))), article_ids)
+
+
+def _texts(arm: Arm) -> str | None:
+    """Which texts the vectors are of, and by which encoder; None of photos and random numbers."""
+    if arm.features == RANDOM:
+        return None
+    about = FeatureStore.open(Path(str(arm.features))).about
+    return about.text and f"{about.text} by {about.encoder_shown}"
 
 
 def _components(vectors: ItemFeatures, known: NDArray[np.int64], count: int) -> tuple[Floats, float]:

@@ -1,4 +1,4 @@
-"""The command report-features."""
+"""The commands report-features and join-pages."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,8 @@ import typer
 
 from finetune.config.command_line import RecipePath, load, needs_train
 from metrics.common.errors import UserError, user_errors
+from metrics.common.formatting import printable
+from metrics.common.ownership import Overwrite
 
 app = typer.Typer(rich_help_panel="Recommendation")
 
@@ -52,5 +54,23 @@ def report_features(
         run(step)
     write_joined(page, loaded.output.name, before, steps, columns.left_out)
     if columns.left_out:
-        print(f"left out: {columns.left_out}")
+        print(printable(f"left out: {columns.left_out}"))
     print(page)
+
+
+@app.command()
+@needs_train
+@user_errors()
+def join_pages(
+    pages: Annotated[list[Path], typer.Argument(metavar="PAGE...", help="HTML pages that other commands wrote")],
+    out: Annotated[Path, typer.Option(help="the page to write")],
+    title: Annotated[str, typer.Option(help="its heading")] = "Pages",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write one page with the pages of other commands, such as those of `make demo-recommend`."""
+    from recommend.report.page import check_joined
+    from recommend.report.page import join_pages as work
+
+    check_joined(out, pages, overwrite)
+    work(out, title, pages)
+    print(out)

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from finetune.data.feature_cache import FeatureStore
 from metrics.common.errors import UserError
-from metrics.common.files import one_line
+from metrics.common.files import one_line, read_json_object
+from metrics.common.formatting import printable
 from metrics.common.tables import WideTable, print_tables
 from metrics.photos.folders import folder_named, photo_path
+from metrics.records.json_reader import JsonReader
 from recommend.retrieval import fashion_iq
 from recommend.retrieval.output import signature
-from recommend.retrieval.recipe import Recipe
+from recommend.retrieval.recipe import Dataset, Recipe
 from recommend.retrieval.run_folder import ComposedRun
 from recommend.retrieval.search import Gallery, best
 from recommend.retrieval.trained import Trained, load
@@ -68,15 +70,12 @@ class ComposedSearch:
         self._run = ComposedRun(Path(folder))
         self.recipe: Recipe = self._run.recipe()
         self._store = FeatureStore.open(self._run.vectors, "run compose-train again")
-        dataset = self.recipe.dataset
-        splits = fashion_iq.read_splits(dataset.folder, dataset.categories)
-        encoded = set(self._store.ids)
+        self._members = _members(self._run, self.recipe.dataset, self._store)
         self.category_of: dict[str, str] = {}
-        self._members: dict[str, dict[str, None]] = {}
-        for split in splits:
-            for key in filter(encoded.__contains__, split.ids):
-                self.category_of.setdefault(key, split.category)
-                self._members.setdefault(split.category, {})[key] = None
+        for category, ids in self._members.items():
+            for key in ids:
+                self.category_of.setdefault(key, category)
+        self._galleries: dict[str | None, Gallery] = {}
         self._trained: Trained | None = None
 
     def find(self, image: str, text: str, category: str | None = None, k: int = 10) -> Found:
@@ -93,8 +92,9 @@ class ComposedSearch:
             raise UserError(f"--category {chosen}: expected one of {', '.join(self.recipe.dataset.categories)}")
         if k > len(ids) or len(ids) < 2:
             raise UserError(f"--k {k}: expected at most {len(ids):,}, the photos of {chosen or 'all categories'}")
-        gallery = Gallery(ids, self._store.rows(self._store.places(ids)))
-        scores = gallery.scores(reference, self._text(text, self._trained))
+        if chosen not in self._galleries:
+            self._galleries[chosen] = Gallery(ids, self._store.rows(self._store.places(ids)))
+        scores = self._galleries[chosen].scores(reference, self._text(text, self._trained))
         places = best(scores, k)
         names = [ids[place] for place in places]
         searched = f"all {len(ids):,} photos of {chosen or ', '.join(self.recipe.dataset.categories)}"
@@ -132,10 +132,22 @@ class ComposedSearch:
         return vector
 
 
+def _members(run: ComposedRun, dataset: Dataset, store: FeatureStore) -> dict[str, list[str]]:
+    """The encoded photos of each category, from the data if the run is of an earlier version, which kept none."""
+    if run.categories.is_file():
+        remedy = "run compose-train again"
+        kept = JsonReader(read_json_object(run.categories, remedy), str(run.categories), remedy)
+        members = {str(category): kept.texts(category) for category in dataset.categories}
+    else:
+        members = fashion_iq.members(fashion_iq.read_splits(dataset.folder, dataset.categories))
+    encoded = set(store.ids)
+    return {category: [key for key in ids if key in encoded] for category, ids in members.items()}
+
+
 def show(found: Found, as_text: bool) -> None:
     """Print the answer as a table or as JSON."""
     if as_text:
-        print(one_line(json.dumps(found.to_json(), ensure_ascii=False, indent=1)))
+        print(printable(one_line(json.dumps(found.to_json(), ensure_ascii=False, indent=1))))
         return
     table = WideTable(["", "id", "category"], ["score"])
     for one in found.to_json()["found"]:

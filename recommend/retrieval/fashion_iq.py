@@ -96,6 +96,14 @@ def single(pairs: Sequence[Pair]) -> list[Pair]:
     return [replace(pair, captions=(caption,)) for pair in pairs for caption in pair.captions]
 
 
+def members(splits: Sequence[Split]) -> dict[str, list[str]]:
+    """The ids of each category, of all its splits."""
+    found: dict[str, dict[str, None]] = {}
+    for split in splits:
+        found.setdefault(split.category, {}).update(dict.fromkeys(split.ids))
+    return {category: list(ids) for category, ids in found.items()}
+
+
 def photo_files(folder: Path) -> dict[str, Path]:
     """The photos of a folder by their names without suffix. Raises `UserError` if there is no such folder."""
     if not folder.is_dir():
@@ -144,7 +152,8 @@ def _ids(path: Path) -> list[str]:
     ids = _read_list(path)
     wrong = [key for key in ids if not isinstance(key, str) or not key]
     if wrong or not ids:
-        raise UserError(f"{path}: expected a list of ids as texts, found {wrong[:1] or ids!r:.60}")
+        found = f"{wrong[0]!r:.60}" if wrong else "an empty list"
+        raise UserError(f"{path}: expected a list of ids as texts, found {found}")
     twice = [key for key, count in Counter(ids).items() if count > 1]
     if twice:
         raise UserError(f"{path}: {len(twice):,} ids are there twice ({_listed(twice)}); leave one of each")

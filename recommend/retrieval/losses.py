@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, normalize, softmax
 
-_SHORTEST = 1e-6  # of a difference, before it is divided by
+_NEAR = 1e-6  # |t-r|^2 / (|t|^2 + |r|^2) below which only rounding is left of a difference
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,16 @@ def infonce(targets: Tensor, references: Tensor, texts: Tensor, scale: Tensor, n
 
 
 def cosines(targets: Tensor, references: Tensor, directions: Tensor) -> Tensor:
-    """(n, n): of each text and reference, in rows, with each target; the formula of `search`, nothing materialised."""
+    """(n, n): of each text and reference, in rows, with each target; the formula of `search`, nothing materialised.
+
+    A target that equals the reference, or nearly so, has a score of 0, without a gradient.
+    """
     along = directions @ targets.T - (directions * references).sum(-1, keepdim=True)
-    squared = (references**2).sum(-1)[:, None] + (targets**2).sum(-1)[None] - 2 * references @ targets.T
-    return along / squared.clamp(min=_SHORTEST**2).sqrt()
+    lengths = (references**2).sum(-1)[:, None] + (targets**2).sum(-1)[None]
+    squared = lengths - 2 * references @ targets.T
+    near = squared <= _NEAR * lengths
+    scores = along / torch.where(near, 1.0, squared).sqrt()
+    return torch.where(near, 0.0, scores.clamp(-1, 1))
 
 
 def soft_targets(targets: Tensor, references: Tensor, texts: Tensor, temperature: float) -> Losses:

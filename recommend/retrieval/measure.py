@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.common.groups import connected_groups
-from metrics.measures.statistics import Statistics, intervals
+from metrics.measures.statistics import Statistics, difference_of, intervals
 from recommend.evaluation.estimates import Estimate
 from recommend.retrieval.fashion_iq import Pair
 from recommend.retrieval.search import Floats, Gallery, rank_of, unit
 
 KS = (10, 50)
 COMPOSED, PHOTO, TEXT, SUM, RANDOM = "composed", "photo only", "text only", "sum", "random"
+LESS_SUM = "composed less sum"
 MEAN = "mean"
 
 
@@ -73,7 +74,10 @@ def answer(category: str, gallery: Gallery, pairs: Sequence[Pair], texts: NDArra
 
 
 def rows(answers: Sequence[Answers]) -> list[Row]:
-    """A row for each method, with 95% intervals that resample the queries of a target as one, and one for chance."""
+    """A row for each method, with 95% intervals that resample the queries of a target as one, and one for chance.
+
+    The row `LESS_SUM` has the paired difference of the model and the sum.
+    """
     clusters = connected_groups([[(one.category, key)] for one in answers for key in one.targets])
     owner = np.repeat(np.arange(len(answers)), [len(one.targets) for one in answers])
     members = np.eye(len(answers))[owner]
@@ -82,9 +86,13 @@ def rows(answers: Sequence[Answers]) -> list[Row]:
         ranks = np.concatenate([one.ranks[method] for one in answers])
         for k in KS:
             statistics |= _statistics(method, k, (ranks <= k).astype(np.float64), members, answers)
-    estimates = _estimates(statistics, clusters)
     titles = [f"{name} R@{k}" for name in (*(one.category for one in answers), MEAN) for k in KS]
-    found = [Row(method, {title: estimates[method, title] for title in titles}) for method in answers[0].ranks]
+    statistics |= {
+        (LESS_SUM, title): difference_of(statistics[COMPOSED, title], statistics[SUM, title]) for title in titles
+    }
+    estimates = _estimates(statistics, clusters)
+    names = [*answers[0].ranks, LESS_SUM]
+    found = [Row(name, {title: estimates[name, title] for title in titles}) for name in names]
     return [*found, _chance(answers)]
 
 

@@ -1,27 +1,26 @@
 """R@K on the screen, as a page and as JSON."""
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from metrics.common.files import all_or_none, write_text
+from metrics.common.published import published_figures
 from metrics.common.tables import WideTable
 from metrics.common.version import installed_version
 from recommend.common.page import PageSection, PageTable, write_page
-from recommend.evaluation.estimates import Estimate
 from recommend.evaluation.figures import interval, percentage
-from recommend.retrieval.measure import COMPOSED, KS, MEAN, PHOTO, TEXT, Answers, Row
-from recommend.retrieval.recipe import Recipe
+from recommend.retrieval.measure import COMPOSED, KS, LESS_SUM, MEAN, PHOTO, TEXT, Answers, Row
+from recommend.retrieval.recipe import CATEGORIES, Recipe
 from recommend.retrieval.training import Validation
 
 NAME, TITLE = "composed-retrieval", "Composed retrieval"
 _NOTE = (
     "R@K in percent: the share of queries whose target is among the first K of the gallery named in the title; the "
     "reference stays in it. 95% intervals resample the queries of a target as one. Figures of different galleries are "
-    "not comparable. Photo only, text only and sum are cosines in the model’s own space; random is exact."
+    "not comparable. Photo only, text only and sum are cosines in the model’s own space; composed less sum is of the "
+    "same queries, in percentage points; random is exact."
 )
 
 
@@ -83,8 +82,8 @@ def screen_tables(parts: Sequence[Part]) -> list[WideTable | str]:
         titles = list(part.rows[0].figures)
         table = WideTable([""], [*titles, "95% of the mean R@10"], part.title)
         for row in part.rows:
-            cells = [percentage(row.figures[title]) for title in titles]
-            table.add_row(row.name, *cells, interval(row.figures[f"{MEAN} R@{KS[0]}"]))
+            cells = [_shown(row, title)[0] for title in titles]
+            table.add_row(row.name, *cells, _shown(row, f"{MEAN} R@{KS[0]}")[1])
         shown += [table, part.against()]
     return shown
 
@@ -102,32 +101,39 @@ def write_files(folder: Path, recipe: Recipe, parts: Sequence[Part], notes: Sequ
 
 def _table(part: Part) -> PageTable:
     titles = list(part.rows[0].figures)
-    return PageTable(["", *titles], [[row.name, *(_cell(row.figures[title]) for title in titles)] for row in part.rows])
+    rows = [[row.name, *("\n".join(_shown(row, title)).removesuffix("\n–") for title in titles)] for row in part.rows]
+    return PageTable(["", *titles], rows)
 
 
-def _cell(one: Estimate) -> str:
-    return percentage(one) if one.low is None else f"{percentage(one)}\n{interval(one)}"
+def _shown(row: Row, title: str) -> tuple[str, str]:
+    """A figure in percent and its interval; differences have a sign."""
+    one = row.figures[title]
+    if row.name != LESS_SUM or one.value is None or one.low is None or one.high is None:
+        return percentage(one), interval(one)
+    return f"{100 * one.value:+.1f}", f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
 
 
 def published() -> list[dict[str, str]]:
     """The published rows, each with its gallery; the mean of both R@K where all categories are given."""
-    text = files("recommend.retrieval").joinpath("published.csv").read_text(encoding="utf-8")
-    found = list(csv.DictReader(text.splitlines()))
+    found = published_figures("recommend.retrieval")
     for row in found:
         for k in KS:
-            values = [row[f"{category} R@{k}"] for category in ("dress", "shirt", "toptee")]
+            values = [row[f"{category} R@{k}"] for category in CATEGORIES]
             if all(values):
                 row[f"{MEAN} R@{k}"] = f"{sum(map(float, values)) / len(values):.2f}"
     return found
 
 
 def _published() -> PageSection:
-    heads = [f"{category} R@{k}" for category in ("dress", "shirt", "toptee", MEAN) for k in KS]
+    heads = [*(f"{category} R@{k}" for category in (*CATEGORIES, MEAN) for k in KS), "one R@10"]
     cells = [
         [f"{row['system']}, {row['split']}", row["gallery"], *(row.get(head) or "–" for head in heads), row["source"]]
         for row in published()
     ]
-    note = "On FashionIQ, each with the gallery that it was measured on; means are of the printed categories."
+    note = (
+        "On FashionIQ, each with the gallery that it was measured on; means are of the three categories, “one R@10” "
+        "is a single figure that does not say of which. A dash: not printed, or not at hand."
+    )
     return PageSection(
         "Published figures", note, [PageTable(["System", "gallery", *heads, "source"], [], published=cells)]
     )

@@ -14,6 +14,8 @@ from finetune.config.section import Count, LearningRate, NotNegative, Positive, 
 Category = Literal["dress", "shirt", "toptee"]
 CATEGORIES: tuple[Category, ...] = ("dress", "shirt", "toptee")
 
+_PAPERS_TEMPERATURE = 2.0  # Jeong (2022), section 4.2
+
 
 def _distinct(categories: tuple[Category, ...]) -> tuple[Category, ...]:
     if len(set(categories)) < len(categories):
@@ -70,9 +72,9 @@ class Model(Section):
 class Loss(Section):
     """What training minimises.
 
-    `infonce` (van den Oord et al. 2018) learns its temperature, which begins at `temperature`; its wrong answers are
-    the `targets` of the other pairs, compared with a query's own reference, as search does (default), or the other
-    `pairs`. `soft-targets` is the paper's, of pairs; its temperature is fixed.
+    `infonce` (van den Oord et al. 2018) learns its temperature, which begins at `temperature` (default: .07); its wrong
+    answers are the `targets` of the other pairs, compared with a query's own reference, as search does (default), or
+    the other `pairs`. `soft-targets` is the paper's, of pairs; its temperature is fixed (default: 2, the paper's).
     """
 
     name: Literal["infonce", "soft-targets"] = "infonce"
@@ -84,6 +86,8 @@ class Loss(Section):
         paper = self.name == "soft-targets"
         if self.negatives is None:  # not among the fields that were given
             object.__setattr__(self, "negatives", "pairs" if paper else "targets")
+        if paper and "temperature" not in self.model_fields_set:
+            object.__setattr__(self, "temperature", _PAPERS_TEMPERATURE)
         if paper and self.negatives == "targets":
             raise ValueError("negatives: soft-targets compares pairs; leave the key out, or choose infonce")
         return self

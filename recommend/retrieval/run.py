@@ -1,16 +1,19 @@
 """The work of the command `compose-train`: from a recipe to a trained model, its vectors and its figures."""
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from finetune.data.demo.fashion_iq import write_fashion_iq_demo
+from finetune.data.demo.fashion_iq import FEWEST, MOST, write_fashion_iq_demo
+from finetune.data.demo.marked_folder import require_numbers
 from finetune.data.feature_cache import FeatureStore
 from finetune.runs.provenance import git_hash, hardware, versions
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
+from metrics.common.formatting import duration, printable
 from metrics.common.locks import alone
 from metrics.common.screen import say
 from metrics.common.tables import print_tables
@@ -25,7 +28,7 @@ from recommend.retrieval.search import Gallery
 from recommend.retrieval.sides import photo_side, text_side
 from recommend.retrieval.table1 import table1
 from recommend.retrieval.trained import Trained, load, save, untrained
-from recommend.retrieval.training import Collator, Validation, fit
+from recommend.retrieval.training import Collator, Validation, check_batches, fit
 
 _NO_TARGETS = "test captions have no targets, as the official ones: there is no R@K of them."
 
@@ -33,10 +36,11 @@ _NO_TARGETS = "test captions have no targets, as the official ones: there is no 
 def compose_train(recipe: Recipe) -> list[Path]:
     """Train unless the run is trained, encode all photos, measure, and say what was found; returns the files.
 
-    Raises `UserError` if the data, the recipe or the folder do not fit.
+    An interrupted training is resumed. Raises `UserError` if the data, the recipe or the folder do not fit.
     """
+    started = time.perf_counter()
     splits, photos = read_dataset(recipe.dataset)
-    _check(recipe.dataset, splits)
+    _check(recipe, splits)
     run = ComposedRun(recipe.output)
     with alone(run.path, f"waiting for another process that uses {run.path}"):
         run.claim(recipe, splits)
@@ -44,11 +48,13 @@ def compose_train(recipe: Recipe) -> list[Path]:
             say(f"{run.path}: this recipe is trained already")
         else:
             _train(recipe, splits, photos, run)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
         trained = load(run, recipe, photos)
         store = trained.write_vectors(run, sorted({key for split in splits for key in split.ids}))
+        write_text(run.categories, json.dumps(fashion_iq.members(splits)) + "\n")
         parts = _measure(recipe.dataset, splits, trained, store)
         notes = [output.loss_line(recipe, _validation(run)), *_notes(splits)]
-        print_tables(*output.screen_tables(parts), *notes)
+        print_tables(*output.screen_tables(parts), *notes, f"It took {duration(time.perf_counter() - started)}.")
         return output.write_files(run.path, recipe, parts, notes)
 
 
@@ -64,11 +70,25 @@ def read_dataset(section: Dataset) -> tuple[list[Split], dict[str, Path]]:
     splits, lost = fashion_iq.with_photos(found, files, section.missing)
     if lost:
         pairs = sum(len(split.pairs) for split in found) - sum(len(split.pairs) for split in splits)
-        print(f"{len(lost):,} ids have no photo, such as {lost[0]}; they and {pairs:,} pairs are left out")
+        print(f"{len(lost):,} ids have no photo, such as {printable(lost[0])}; they and {pairs:,} pairs are left out")
     blank = sum(split.blank for split in splits)
     if blank:
         print(f"{blank:,} captions are blank beside another of their pair, and are left out")
     return splits, {key: files[key] for split in splits for key in split.ids}
+
+
+def check(recipe: Recipe, source: str) -> None:
+    """Print what there is to train on; writes nothing. Raises `UserError` as `compose_train` does before it trains."""
+    section, run = recipe.dataset, ComposedRun(recipe.output)
+    if section.demo is not None and not section.folder.exists():
+        require_numbers(section.demo, FEWEST, MOST, section.seed, "dataset.demo")
+        print(f"{source}: ready; its garments will be drawn into {section.folder}")
+        return
+    splits, photos = read_dataset(section)
+    _check(recipe, splits)
+    state = "trained already" if run.refuse_other(recipe, splits) and run.trained else "ready"
+    steps = recipe.training.epochs * (len(pairs_by_split(section, splits)["train"]) // recipe.training.batch_size)
+    print(f"{source}: {state}; {len(photos):,} photos, {steps:,} steps of {recipe.training.batch_size} pairs")
 
 
 def queries(section: Dataset, pairs: Sequence[Pair]) -> Sequence[Pair]:
@@ -76,30 +96,38 @@ def queries(section: Dataset, pairs: Sequence[Pair]) -> Sequence[Pair]:
     return fashion_iq.single(pairs) if section.captions == "single" else pairs
 
 
-def _check(section: Dataset, splits: Sequence[Split]) -> None:
+def pairs_by_split(section: Dataset, splits: Sequence[Split]) -> dict[str, list[Pair]]:
+    """What is trained on, `train`, and what chooses the weights, `val`."""
+    return {
+        name: [pair for split in splits if split.name == name for pair in queries(section, split.pairs)]
+        for name in ("train", "val")
+    }
+
+
+def _check(recipe: Recipe, splits: Sequence[Split]) -> None:
     """Raise `UserError` if a split cannot be trained on or measured."""
     for split in splits:
         if split.name != "test" and not split.has_targets:
             raise UserError(
-                f'{section.folder}: {split.category}, {split.name}: expected pairs with a "target", found '
+                f'{recipe.dataset.folder}: {split.category}, {split.name}: expected pairs with a "target", found '
                 f"{len(split.pairs):,} pairs without one; only the test captions may lack it"
             )
         if split.name != "train" and split.has_targets:
             for name in GALLERIES:
                 gallery(split, name)
+    pairs = pairs_by_split(recipe.dataset, splits)
+    check_batches(pairs["train"], pairs["val"], recipe.training.batch_size)
 
 
 def _train(recipe: Recipe, splits: Sequence[Split], photos: Mapping[str, Path], run: ComposedRun) -> None:
-    by_name = {
-        name: [pair for split in splits if split.name == name for pair in queries(recipe.dataset, split.pairs)]
-        for name in ("train", "val")
-    }
+    by_name = pairs_by_split(recipe.dataset, splits)
     started = time.perf_counter()
     photo = photo_side(recipe.photo, photos, run.features)
     make_folder(run.text)
     text = text_side(recipe.text, [pair.text for pair in by_name["train"]], run.text)
     ids = [key for split in splits if split.name == "train" for key in split.ids]
     trained = untrained(recipe, photo, text, ids)
+    resumed = run.checkpoints.exists()
     history, validation = fit(
         trained.composer, by_name["train"], by_name["val"], Collator(photo, text), recipe.training, run.checkpoints
     )
@@ -108,6 +136,7 @@ def _train(recipe: Recipe, splits: Sequence[Split], photos: Mapping[str, Path], 
         "validation": asdict(validation),
         "loss_history": history,
         "seconds": time.perf_counter() - started,
+        "resumed": resumed,
         "versions": versions(),
         "hardware": hardware(),
         "git": git_hash(),
@@ -142,5 +171,9 @@ def _validation(run: ComposedRun) -> Validation:
 
 
 def _notes(splits: Sequence[Split]) -> list[str]:
-    without = [split for split in splits if split.name == "test" and not split.has_targets]
-    return [f"{', '.join(split.category for split in without)}: {_NO_TARGETS}"] if without else []
+    unmeasured = [split for split in splits if split.name == "test" and not split.has_targets]
+    reasons = {
+        _NO_TARGETS: [split.category for split in unmeasured if split.pairs],
+        "there are no test captions.": [split.category for split in unmeasured if not split.pairs],
+    }
+    return [f"{', '.join(categories)}: {reason}" for reason, categories in reasons.items() if categories]

@@ -29,6 +29,7 @@ class ComposedRun:
         weights, about: of the trained model, and what its encoders were.
         checkpoints: while it trains.
         vectors: the store of all photos in the model's space.
+        categories: the ids of the photos of each category.
         training: the record, written when the model is there whole.
     """
 
@@ -37,6 +38,7 @@ class ComposedRun:
         self.recipe_file, self.training = path / "recipe.json", path / "training.json"
         self.features, self.vectors, self.checkpoints = path / "photos", path / "vectors", path / "checkpoints"
         self.text, self.weights, self.about = path / "text", path / "model.safetensors", path / "model.json"
+        self.categories = path / "categories.json"
 
     @property
     def trained(self) -> bool:
@@ -48,13 +50,18 @@ class ComposedRun:
 
         Raises `UserError` if it holds anything else, or cannot be written.
         """
-        values = {"recipe": recipe.model_dump(mode="json"), "data": _digest(splits)}
-        refuse_foreign(self.path, _CONTENTS, "name another output")
-        if self.recipe_file.is_file():
-            self._refuse_other(values)
+        if self.refuse_other(recipe, splits):
             return
         make_folder(self.path)
-        write_text(self.recipe_file, json.dumps(values, indent=1) + "\n")
+        write_text(self.recipe_file, json.dumps(_values(recipe, splits), indent=1) + "\n")
+
+    def refuse_other(self, recipe: Recipe, splits: Sequence[Split]) -> bool:
+        """Whether the folder is this recipe's on these pairs already; raises `UserError` as `claim` does."""
+        refuse_foreign(self.path, _CONTENTS, "name another output")
+        begun = self.recipe_file.is_file()
+        if begun:
+            self._refuse_other(_values(recipe, splits))
+        return begun
 
     def recipe(self) -> Recipe:
         """The recipe that it is the run of. Raises `UserError` if it holds no trained model."""
@@ -74,6 +81,10 @@ class ComposedRun:
         if changed is not None:
             there, wanted = theirs.get(changed), ours.get(changed)
             raise UserError(f"{self.path}: holds a run with {changed} {there}, found {wanted} in the recipe; {_REMEDY}")
+
+
+def _values(recipe: Recipe, splits: Sequence[Split]) -> dict[str, Any]:
+    return {"recipe": recipe.model_dump(mode="json"), "data": _digest(splits)}
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

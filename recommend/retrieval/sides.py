@@ -89,7 +89,7 @@ def text_side(section: TextEncoder, texts: Sequence[str], folder: Path, about: A
     cannot be loaded, or is another than the model was trained with.
     """
     if section.tune:
-        tuned = TunedTexts(section.encoder)
+        tuned = TunedTexts(KNOWN.get(section.encoder, section.encoder))
         return Side(tuned.width, About(tuned.name, "text"), tuned.inputs, tuned)
     encoder = named_encoder(section.encoder)
     if encoder.reads == "photo":

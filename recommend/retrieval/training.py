@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
-from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback, TrainingArguments
 
+from finetune.training.checkpoints import last_checkpoint
+from finetune.training.resumable import ResumableTrainer, resumed_from, train_to_end
 from metrics.common.errors import UserError
 from metrics.common.screen import say
 from recommend.retrieval.composer import Composer
 from recommend.retrieval.fashion_iq import Pair
 from recommend.retrieval.recipe import Training
 from recommend.retrieval.sides import Side
+
+_TIMES = ("_runtime", "_per_second")  # in the logs of Trainer
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,21 @@ class Collator:
         }
 
 
+class ComposerTrainer(ResumableTrainer):
+    """Trains a composer. Raises `UserError` if a loss is not finite."""
+
+    def way_out(self) -> str:
+        """A run with another rate is another run."""
+        return "Begin again with a lower training.learning_rate or encoder_learning_rate, and another output"
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """As Trainer's."""
+        metrics: dict[str, float] = super().evaluate(*args, **kwargs)
+        if not math.isfinite(metrics["eval_loss"]):
+            raise self.diverged(metrics["eval_loss"], f"of validation after step {self.state.global_step}")
+        return metrics
+
+
 def fit(
     composer: Composer,
     pairs: Sequence[Pair],
@@ -63,20 +83,15 @@ def fit(
     training: Training,
     folder: Path,
 ) -> tuple[list[dict[str, float]], Validation]:
-    """Train `composer`, with checkpoints in `folder`, which is removed at the end.
+    """Train `composer`, from the last checkpoint in `folder` if there is one.
 
-    Returns the losses as they were logged, and those of the best weights, which the composer then has.
-    Raises `UserError` if there are fewer pairs than a batch has, or the loss is not finite.
+    Returns the losses as they were logged, and those of the best weights, which the composer then has. If a signal
+    ends it, writes a checkpoint and raises `SystemExit`. Raises `UserError` if a loss is not finite or a checkpoint
+    is damaged; see `check_batches`.
     """
-    for name, some in (("training", pairs), ("validation", validation)):
-        if len(some) < training.batch_size:
-            raise UserError(
-                f"expected at least training.batch_size={training.batch_size} pairs for {name}, found {len(some)}"
-            )
-    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted training left
     order = np.random.default_rng(training.seed).permutation(len(validation))
     shuffled = [validation[place] for place in order]  # neighbours in the file share photos
-    trainer = Trainer(
+    trainer = ComposerTrainer(
         model=composer,
         args=_arguments(training, folder),
         train_dataset=list(pairs),
@@ -87,14 +102,26 @@ def fit(
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    shutil.rmtree(folder)
-    if trainer.state.best_metric is None or not math.isfinite(trainer.state.best_metric):
-        raise UserError(
-            "the validation loss is never a finite number; lower training.learning_rate or encoder_learning_rate"
-        )
-    kept = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
+    _remove_unresumable(folder)
+    train_to_end(trainer, resumed_from(folder, PartialState()))
+    history = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
+    kept = [{name: value for name, value in entry.items() if not name.endswith(_TIMES)} for entry in history]
     return kept, validate(composer, shuffled, collator, training.batch_size)
+
+
+def check_batches(pairs: Sequence[Pair], validation: Sequence[Pair], batch_size: int) -> None:
+    """Raise `UserError` if there are too few pairs for a batch of training or of validation."""
+    for name, some in (("training", pairs), ("validation", validation)):
+        if len(some) < batch_size:
+            raise UserError(f"expected at least training.batch_size={batch_size} pairs for {name}, found {len(some)}")
+
+
+def _remove_unresumable(folder: Path) -> None:
+    """Earlier versions kept the weights alone in checkpoints; a training that these left begins anew."""
+    last = last_checkpoint(folder)
+    if last and not any((last / name).exists() for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth")):
+        say(f"{last}: of an earlier version, which could not resume; training begins from the start")
+        shutil.rmtree(folder)
 
 
 @torch.inference_mode()
@@ -141,12 +168,11 @@ def _arguments(training: Training, folder: Path) -> TrainingArguments:
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
-        save_total_limit=1,
-        save_only_model=True,
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         prediction_loss_only=True,
+        logging_nan_inf_filter=False,
         label_names=["targets"],  # so that Trainer knows that there is a loss
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),

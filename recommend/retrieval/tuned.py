@@ -8,7 +8,8 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-from finetune.models.encoders.kinds import split_name
+from finetune.models.encoders.base import Reads
+from finetune.models.encoders.kinds import kind_of, split_name
 from metrics.common.errors import UserError
 from metrics.encoders.pretrained import loading
 from metrics.encoders.safe_loading import load_model, load_part
@@ -24,7 +25,7 @@ class TunedPhotos(nn.Module):
     def __init__(self, name: str, photos: Mapping[str, Path]) -> None:
         super().__init__()
         self.name, self.files = name, photos
-        source, revision = split_name(name)
+        source, revision = _tunable(name, "photo")
         with loading(name, "an encoder of photos to tune", _EXPECTED):
             self.model, _ = load_model(AutoModel, source, revision, dtype=torch.float32)
             self.processor = load_part(AutoImageProcessor, source, revision, backend="pil")
@@ -58,11 +59,12 @@ class TunedTexts(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
-        source, revision = split_name(name)
+        source, revision = _tunable(name, "text")
         with loading(name, "an encoder of texts to tune", _EXPECTED):
             self.model, _ = load_model(AutoModel, source, revision, dtype=torch.float32)
             self.tokenizer = load_part(AutoTokenizer, source, revision)
-            self.width = int(self.model.config.hidden_size)
+            with torch.no_grad():
+                self.width = int(self(self.inputs(["a"])).shape[-1])
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """Tokens (n, length) to features (n, width)."""
@@ -74,3 +76,15 @@ class TunedTexts(nn.Module):
         longest = min(_LONGEST, self.tokenizer.model_max_length)
         tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
+
+
+def _tunable(name: str, reads: Reads) -> tuple[str, str | None]:
+    """The source and revision of a model that reads nothing but photos, or nothing but texts. Raises `UserError`."""
+    source, revision = split_name(name)
+    found = kind_of(source, revision)
+    if found != reads:
+        what = "photos and texts" if found == "both" else f"{found}s"
+        raise UserError(
+            f"{reads}.encoder: {name} reads {what}; to tune, name a model of {reads}s alone, or leave tune out"
+        )
+    return source, revision

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
 from caption_files import reference, row
 from fuzzing import as_json, damaged, files, folder, fuzz, line_files, put, reads_or_refuses
@@ -23,7 +24,6 @@ from metrics.measures.attributes.vocabulary import listed_attributes, read_vocab
 from metrics.measures.base import Measure, Measured
 from metrics.measures.category.measure import Category
 from metrics.measures.statistics import mean_of
-from metrics.photos.folders import _note, folder_named
 from metrics.records.caption_sets import load_systems
 from metrics.records.captions import read_captions, read_records
 from metrics.records.run import TrainingRecord
@@ -228,15 +228,34 @@ def test_a_record_with_numbers_that_no_float_holds(tmp_path: Path, monkeypatch: 
     assert (system["run"]["recipe"], system["run"]["decoding"]) == ({"x": None}, {"beams": None})
 
 
-@fuzz(
-    "metrics.common.ownership",
-    "metrics.photos.folders",
-    mark=files({"lookbook": "1", "files": ["report.*"], "outside": True}),
-)
+@fuzz("metrics.common.ownership", mark=files({"lookbook": "1", "files": ["report.*"]}))
 def test_marks_of_folders(mark: bytes) -> None:
-    root = folder("marked")
-    for path in (root / MARK, _note(root)):
-        put(path, mark)
+    root = put(folder("marked") / MARK, mark).parent
     put(root / "report.json", mark)
     reads_or_refuses(refuse_foreign, root, Contents({"report.json": '"lookbook"'}, "report.json"))
-    reads_or_refuses(folder_named, root, root.parent)
+
+
+COCO = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"image_id": 1, "caption": "A top"}]}
+TABLE = b'\xef\xbb\xbfid;caption;references\r\n1;"A ""top""";"[""a"", ""b""]"\r\n2;=A1;\r\n'
+
+
+def workbook() -> bytes:
+    path = folder("workbooks") / "whole.xlsx"
+    if not path.exists():
+        book = openpyxl.Workbook()
+        for cells in (["id", "caption"], ["1", "A top"]):
+            book.active.append(cells)
+        book.save(path)
+    return path.read_bytes()
+
+
+@fuzz("metrics.records.foreign", content=files(COCO) | files([{"image_id": 1, "caption": "A top"}]))
+def test_captions_of_coco(content: bytes) -> None:
+    reads_or_refuses(read_records, put(folder("coco") / "captions.json", content))
+
+
+@fuzz("metrics.records.spreadsheets", "metrics.records.workbooks", cost=12, data=st.data())
+def test_tables_of_captions(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["csv", "tsv", "xlsx"]))
+    whole = workbook() if kind == "xlsx" else TABLE
+    reads_or_refuses(read_records, put(folder("sheets") / f"captions.{kind}", data.draw(damaged(whole))))

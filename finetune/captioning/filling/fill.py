@@ -11,7 +11,7 @@ import pandas as pd
 from finetune.captioning.captioning import Selection, caption_catalogue
 from finetune.captioning.filling.contact_sheet import write_contact_sheet
 from finetune.captioning.filling.rules import Rules, confidence, sentence_case
-from finetune.captioning.filling.tables import write_filled_table
+from finetune.captioning.filling.tables import filled_name, write_filled_table
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import SourceTable
@@ -63,10 +63,10 @@ class Filling:
 
     @property
     def target(self) -> Path | None:
-        """The new table, under the name of the old one."""
+        """The new table, under the name of the old one (`filled_name`)."""
         if self.table is None:
             return None
-        return self.out / (self.table.path.name if self.table.path else NEW_TABLE)
+        return self.out / (filled_name(self.table.path) if self.table.path else NEW_TABLE)
 
     @property
     def without_photo(self) -> int:
@@ -138,7 +138,8 @@ class Filling:
         source = table.path or _list_of_photos(self.prepared, draft.with_name("photos.csv"))
         numbers = {key: number for number, key in enumerate(read_items(_items(self.prepared))["id"])}
         texts = {numbers[key]: entry["text"] for key, entry in filled.filled.items()}
-        write_filled_table(source, draft, self.column, texts, _header(self.prepared) if table.path else None)
+        header = _header(self.prepared) if table.path else None
+        write_filled_table(source, draft, self.column, texts, header, table.encoding)
         filled = replace(filled, table=draft.name, sha256=sha256(drafts[draft]))
         if table.path:
             origin = {"path": str(source), "sha256": sha256(source)}

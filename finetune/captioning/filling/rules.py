@@ -8,6 +8,7 @@ from finetune.config.catalogues import SPLITS
 from finetune.data.preparation import Prepared
 from metrics.common.errors import UserError
 from metrics.records.captions import CaptionRecord
+from metrics.records.spreadsheets import is_formula
 
 _ABBREVIATIONS = ("approx.", "e.g.", "etc.", "i.e.", "incl.", "max.", "min.", "no.", "vs.")
 _SENTENCE = re.compile(r"(^|\S+[.!?]\s+)([^\W\d_])")
@@ -56,6 +57,8 @@ class Rules:
         caption, sure = record.caption or "", confidence(record)
         if not caption.strip():
             return "empty caption"
+        if is_formula(caption.lstrip()):
+            return "begins with = + - or @, which spreadsheets take for a formula"
         if _words(caption) < self.words_at_least:
             return f"fewer than {self.words_at_least} words"
         if self.min_confidence is not None and (sure is None or sure < self.min_confidence):

@@ -1,5 +1,6 @@
 """The work of the command `fill`: from a recipe or a folder to its filled table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.captioning.filling.fill import Filling
@@ -15,15 +16,25 @@ from finetune.runs.processes import distributed
 
 
 def run(
-    place: Path, recipe: Recipe | None, part: str | None, model: str, adapter: str | None, out: Path, rules: Rules
+    place: Path,
+    recipe: Recipe | None,
+    part: str | None,
+    model: str,
+    adapter: str | None,
+    out: Path,
+    rules: Rules,
+    overrides: Sequence[str] = (),
 ) -> None:
-    """Fill the catalogue of `recipe` (of several `part`), or that of the folder `place`, and say what was done."""
+    """Fill the catalogue of `recipe` (of several `part`), or that of the folder `place`, and say what was done.
+
+    Without a recipe, `overrides` change the decoding.
+    """
     state = distributed()
     with state.main_process_first():
         filling = _filling(place, recipe, part, out, rules)
     rules.candidates(filling.prepared)
     filling.check()
-    filling.caption(load_system(model, adapter, recipe))
+    filling.caption(load_system(model, adapter, recipe, overrides))
     if state.is_main_process:
         print(summary(filling, filling.write()))
 

@@ -58,11 +58,13 @@ class Catalogue:
 class SourceTable:
     """The file that a catalogue's descriptions are in, row by row its items, and their column; either may be None.
 
-    `path` is None for photos without a table, `caption` if the recipe names no column of descriptions.
+    `path` is None for photos without a table, `caption` if no column is known to have descriptions; `encoding` is that
+    of a text without a byte order mark (None: UTF-8).
     """
 
     path: Path | None
     caption: str | None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Loader(ABC, Generic[Keys]):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `UserError` if the files that the section names are missing; reads no table and no photo."""
+        """Raise `UserError` if the files that the section names are missing or its table is wrong; reads no photo."""
 
     @abstractmethod
     def load(self) -> Catalogue:
@@ -108,9 +110,7 @@ def existing_folder(value: str, key: str) -> Path:
         raise UserError(f"{key}: {folder}: no such folder")
     folder = folder.resolve()
     if shown(str(folder)) != str(folder):
-        raise UserError(
-            f"{key}: {shown(str(folder))}: this path is not UTF-8, as the tables that name it; rename the folder"
-        )
+        raise UserError(f"{key}: {shown(str(folder))}: its path is not UTF-8; rename it")
     return folder
 
 

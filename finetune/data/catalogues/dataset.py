@@ -13,7 +13,7 @@ from datasets.packaged_modules.folder_based_builder.folder_based_builder import 
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from finetune.data.catalogues.tables import as_text, read_values, refuse_nested
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, reason_of
 from metrics.common.files import special_kind
 from metrics.photos.folders import is_inside
 
@@ -21,14 +21,13 @@ StoredPhoto = tuple[bytes, str | None]  # the content of its file, or why there 
 
 
 def read_dataset(
-    name: str, split: str, image: str, texts: Sequence[str], lists: Sequence[str], outside: bool
+    data: Any, name: str, image: str, texts: Sequence[str], lists: Sequence[str], outside: bool
 ) -> tuple[list[StoredPhoto], pd.DataFrame]:
-    """The photos in the column `image`, and a table of all other columns as strings, missing values empty.
+    """The photos in a column of what `load_dataset` gave, and all other columns as strings, missing values empty.
 
-    Raises `UserError` if it cannot be loaded, lacks a column, or holds in `texts` what is no text (in `lists` no list).
+    Raises `UserError` if it lacks a column, or holds in `texts` what is no text (in `lists` no list).
     Photos that a row names must be the data set's own, unless `outside`.
     """
-    data = _load(name, split)
     missing = [column for column in (image, *texts) if column not in data.column_names]
     if missing:
         raise UserError(
@@ -40,7 +39,8 @@ def read_dataset(
     return [_stored_photo(value, folders) for value in data[image]], table
 
 
-def _load(name: str, split: str) -> Any:
+def load_dataset(name: str, split: str) -> Any:
+    """A split of a data set. Raises `UserError` if it cannot be loaded."""
     cache = str(Path(datasets.config.HF_DATASETS_CACHE) / "lookbook")  # elsewhere texts may be read by others' rules
     try:
         builder = datasets.load_dataset_builder(name, cache_dir=cache)
@@ -59,8 +59,7 @@ def _load(name: str, split: str) -> Any:
     except Exception as error:  # of the library, and of all that read files for it
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason}") from error
+        raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason_of(error)}") from error
 
 
 def _read_metadata(_builder: FolderBasedBuilder, metadata_file: str, metadata_ext: str = "") -> Iterator[pa.Table]:

@@ -42,8 +42,8 @@ class FashionProductLoader(Loader[FashionProduct]):
     """Reads the Kaggle folder."""
 
     def check(self) -> None:
-        """Raise `UserError` if the folder is missing."""
-        existing_folder(self.section.folder, "data.folder")
+        """Raise `UserError` if the folder is missing, or its table is missing or wrong."""
+        read_styles(existing_folder(self.section.folder, "data.folder") / STYLES)
 
     def load(self) -> Catalogue:
         """Read the styles, every row kept or counted."""

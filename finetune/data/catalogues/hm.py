@@ -13,7 +13,7 @@ from finetune.config.catalogues import HM
 from finetune.data.catalogues.base import Catalogue, Loader, SourceTable, existing_folder, require_unique_ids
 from finetune.data.catalogues.hm_types import FASHION_KEYWORDS
 from finetune.data.catalogues.photo_names import photos_by_stem
-from finetune.data.catalogues.tables import read_table
+from finetune.data.catalogues.tables import notes_of, read_table
 from finetune.data.filled import clear_filled
 from finetune.data.items import source_items
 from metrics.common.errors import UserError
@@ -51,8 +51,8 @@ class HMLoader(Loader[HM]):
     """Reads the Kaggle folder."""
 
     def check(self) -> None:
-        """Raise `UserError` if the folder is missing."""
-        existing_folder(self.section.folder, "data.folder")
+        """Raise `UserError` if the folder is missing, or its table is missing or wrong."""
+        read_articles(existing_folder(self.section.folder, "data.folder") / ARTICLES)
 
     def load(self) -> Catalogue:
         """Read and prepare the articles, every step counted."""
@@ -81,6 +81,7 @@ def load_kaggle_folder(folder: Path, name: str) -> Catalogue:
         articles[~has_text & has_photo].reset_index(drop=True),
         [("articles", len(articles))],
         dropped=filled,
+        notes=notes_of(source),
         items=items,
         fingerprinted=FINGERPRINTED,
     )

@@ -30,8 +30,13 @@ class PhotoNames:
         Case and Unicode form may differ if a single file fits.
         """
         problem = _malformed(name)
-        path = self._path(name) if problem is None else self.folder
-        problem = problem or self._misplaced(name, path)
+        if problem:
+            return "", problem
+        try:
+            path = self._path(name)
+            problem = self._misplaced(name, path)
+        except OSError as error:  # too long a name, a folder that cannot be read
+            return "", f"cannot be read: {error.strerror}"
         return ("", problem) if problem else (path.relative_to(self.folder).as_posix(), None)
 
     def _path(self, name: str) -> Path:
@@ -89,7 +94,7 @@ def _malformed(name: str) -> str | None:
     if "\0" in name:
         return "has a NUL character, which no file's name has; correct the table"
     if _URL.match(name):
-        return "a URL; download the photo, and name its file"
+        return "a URL; download the photo (`lookbook fetch-images`), and name its file"
     return None
 
 

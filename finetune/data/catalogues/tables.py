@@ -1,9 +1,7 @@
-"""Reading a catalogue's table: CSV, JSON lines or Parquet, every value a string."""
+"""Reading a catalogue's table: CSV, TSV, XLSX, JSON lines or Parquet, every value a string."""
 
-import csv
 import json
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,17 +12,27 @@ import pandas as pd
 from metrics.common.errors import UserError
 from metrics.common.files import refuse_special
 from metrics.common.json_text import parse_json
+from metrics.records.spreadsheets import KINDS, UTF_8, read_sheet
 
+SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv", ".xlsx")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON escapes it, in a pair or alone
+_NOTES = "notes"
 
 
 def read_table(path: Path, required: Sequence[str] = (), lists: Sequence[str] = ()) -> pd.DataFrame:
     """The table at `path`, missing values as empty strings, numbers as they are written, lists as "cotton, floral".
 
-    Raises `UserError` as `read_values`, and if it is empty or lacks a required column, or if one of those holds
-    objects, or lists without being among the columns that may hold `lists`.
+    Raises `UserError` as `read_values` and `checked`.
     """
-    table = read_values(path)
+    return checked(read_values(path), path, required, lists)
+
+
+def checked(table: pd.DataFrame, path: Path, required: Sequence[str], lists: Sequence[str] = ()) -> pd.DataFrame:
+    """The values of the table that was read from `path` as texts.
+
+    Raises `UserError` if it is empty or lacks a required column, or if one of those holds objects, or lists without
+    being among the columns that may hold `lists`.
+    """
     if table.columns.empty:
         names = f" with the column(s) {', '.join(required)}" if required else ""
         raise UserError(f"{path}: the file is empty; expected a table{names}")
@@ -37,62 +45,41 @@ def read_table(path: Path, required: Sequence[str] = (), lists: Sequence[str] = 
     return as_text(table)
 
 
-def read_values(path: Path, kind: str | None = None) -> pd.DataFrame:
-    """The table at `path` as it is, numbers of CSV and fractions of JSON lines as texts; `kind` is its suffix.
+def read_values(path: Path, kind: str | None = None, encoding: str | None = None, remedy: str = UTF_8) -> pd.DataFrame:
+    """The table at `path` as it is, numbers of CSV and fractions of JSON lines as texts; see also `notes_of`.
 
-    Raises `UserError` if the file is missing, unreadable or truncated.
+    `kind` is its suffix, `encoding` that of a text without a byte order mark (default: UTF-8), `remedy` ends the
+    message about a text in another one. Raises `UserError` if the file is missing, unreadable or truncated.
     """
-    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
     kind = path.suffix.lower() if kind is None else kind
-    if kind not in readers:
-        raise UserError(f"{path}: unknown table format {kind!r}; expected one of {', '.join(readers)}")
+    if kind not in SUFFIXES:
+        raise UserError(f"{path}: unknown table format {kind!r}; expected one of {', '.join(SUFFIXES)}")
     refuse_special(path)
+    if kind in KINDS:
+        sheet = read_sheet(path, kind, encoding, remedy)
+        table = pd.DataFrame(sheet.rows, columns=sheet.columns, dtype=str)
+        if sheet.notes:
+            table.attrs[_NOTES] = sheet.notes
+        return table
     try:
-        return readers[kind](path)
+        return _read_parquet(path) if kind == ".parquet" else _read_jsonl(path, encoding or "utf-8-sig")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except (
-        ValueError,
-        OSError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:  # pandas trusts notes
+        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); {remedy}") from error
+    except (ValueError, OSError, LookupError, TypeError, AttributeError, RecursionError) as error:  # of pandas
         raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    csv.field_size_limit(sys.maxsize)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = next(reader, [])
-            rows = [_complete(row, header, f"{path}: line {reader.line_num}") for row in reader if row]
-        except csv.Error as error:
-            raise UserError(
-                f"{path}: line {reader.line_num}: {error}; is the file truncated, or a quote never closed?"
-            ) from error
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise UserError(f"{path}: column(s) {', '.join(repeated)} appear twice in the header; name each column once")
-    return pd.DataFrame(rows, columns=header, dtype=str)
+def notes_of(table: pd.DataFrame, *further: str) -> dict[str, list[str]]:
+    """What `read_values` ignored of a table, and what else is to be said of it, under a title."""
+    notes = [*table.attrs.get(_NOTES, ()), *further]
+    return {"the table": notes} if notes else {}
 
 
-def _complete(row: list[str], header: list[str], where: str) -> list[str]:
-    if len(row) != len(header):
-        raise UserError(
-            f"{where}: {len(row)} values where the header names {len(header)}; is the file truncated there, or a value "
-            "with a comma not quoted?"
-        )
-    return row
-
-
-def _read_jsonl(path: Path) -> pd.DataFrame:
+def _read_jsonl(path: Path, encoding: str) -> pd.DataFrame:
     rows = []
-    with path.open(encoding="utf-8-sig") as lines:
+    with path.open(encoding=encoding) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -140,7 +127,9 @@ def refuse_nested(table: pd.DataFrame, columns: Sequence[str], lists: Sequence[s
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Every value as a string, missing ones (None, NaN) as the empty string, lists as "cotton, floral"."""
-    return table.map(_text)
+    texts = table.map(_text)
+    texts.attrs = table.attrs
+    return texts
 
 
 def _text(value: Any) -> str:

@@ -37,9 +37,9 @@ def write_fashion_iq_demo(folder: Path, articles: int, seed: int) -> None:
     The same arguments give the same bytes. The folder appears whole or not at all; where it already holds these very
     pairs, nothing is done. Raises `UserError` if it holds anything else, or if a number is out of range.
     """
-    require_numbers(articles, FEWEST, MOST, seed)
+    require_numbers(articles, FEWEST, MOST, seed, "dataset.demo")
     mark = {"layout": "fashion-iq", "articles": articles, "seed": seed, "version": VERSION}
-    write_whole(folder, mark, lambda draft: _write(draft, articles, seed))
+    write_whole(folder, mark, lambda draft: _write(draft, articles, seed), key="dataset.folder")
 
 
 def _write(folder: Path, articles: int, seed: int) -> None:

@@ -85,6 +85,11 @@ class Captioner(ABC):
         """A randomly initialised model of this family and its processor, with a tokenizer trained on `texts`."""
 
     @classmethod
+    def published_name(cls, parameter: str) -> str:
+        """What published models call a parameter that transformers names otherwise in a model made from nothing."""
+        return parameter
+
+    @classmethod
     def unquantized(cls) -> list[str]:
         """The modules whose weights are never quantised: vision tower, connector and head."""
         prefixes = (*cls.towers["vision"], *cls.towers["connector"])

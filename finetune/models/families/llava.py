@@ -88,6 +88,11 @@ class LlavaCaptioner(Captioner):
         )
         return LlavaForConditionalGeneration(_tiny_config(shape, tokenizer)), processor
 
+    @classmethod
+    def published_name(cls, parameter: str) -> str:
+        """CLIP is a level deeper there, without which transformers 4.57 does not find its weights."""
+        return parameter.replace("vision_tower.", "vision_tower.vision_model.", 1)
+
     @property
     def stop_token_id(self) -> int:
         """`</s>`."""

@@ -17,7 +17,7 @@ from metrics.measures.attributes.vocabulary import (
     training_captions,
     write_vocabulary,
 )
-from metrics.records.captions import CaptionRecord, read_records
+from metrics.records.captions import CaptionRecord, read_references
 
 
 def learn_vocabulary(
@@ -56,7 +56,7 @@ def make_vocabulary(
     if given is not None:
         vocabulary = listed_attributes(given, signature(stanza))
     elif captions is not None:
-        vocabulary = learn_vocabulary(read_records(captions), stanza, minimum, captions)
+        vocabulary = learn_vocabulary(read_references(captions), stanza, minimum, captions)
     make_folder(out.parent)
     write_vocabulary(out, vocabulary)
     summary = [f"{out}: {len(vocabulary.attributes):,} attributes"]

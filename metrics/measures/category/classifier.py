@@ -26,7 +26,6 @@ from metrics.measures.category.settings import ClassifierSettings
 
 RECORD = "classifier.json"
 _WORK = "unfinished"
-_CONTENTS = Contents({RECORD: '"finished": '}, record=RECORD)
 PACKAGES = ("torch", "transformers", "accelerate")
 
 
@@ -150,7 +149,8 @@ def _is_as_recorded(out: Path, record: Mapping[str, Any]) -> bool:
 
 
 def _refuse_others(out: Path) -> None:
-    refuse_foreign(out, _CONTENTS, "name another --out")
+    if read_record(out) is None:
+        refuse_foreign(out, Contents({}), "name another --out")
 
 
 def _differing(former: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

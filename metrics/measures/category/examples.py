@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.common.errors import UserError
-from metrics.records.captions import CaptionRecord, read_records
+from metrics.records.captions import CaptionRecord, read_references
 
 _NAMED = 5
 
@@ -70,9 +70,9 @@ def read_examples(path: Path) -> Examples:
     """Read the examples of a file such as `references-train.jsonl`.
 
     Raises:
-        UserError: as `read_records`, and when no record has a category and a reference.
+        UserError: as `read_references`, and when no record has a category and a reference.
     """
-    records = read_records(path)
+    records = read_references(path)
     left_out: dict[str, list[str]] = {}
     for record in records:
         for why in _problems(record):

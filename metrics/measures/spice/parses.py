@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from metrics.common.cache import cache_folder
+from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
 from metrics.common.files import write_text
 from metrics.common.locks import acquire, holder
@@ -39,8 +40,8 @@ def parse_cache() -> Iterator[Path]:
     folder = cache_folder("spice", "parses")
     lock = _lock(folder)
     if lock is None:
-        with tempfile.TemporaryDirectory() as temporary:
-            yield Path(temporary)
+        with temporary_folder() as temporary:
+            yield temporary
         return
     try:
         with _sealed(folder):

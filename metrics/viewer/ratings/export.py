@@ -8,19 +8,17 @@ from pathlib import Path
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer
+from metrics.records.spreadsheets import guarded
 from metrics.viewer.ratings.store import Rating
 
 HEADINGS = tuple(field.name for field in fields(Rating))
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def to_csv(ratings: Iterable[Rating]) -> str:
     """Return a heading and a row a rating (RFC 4180): item, system, rater, rating, note, blind (0 or 1), time,
     caption_sha256.
 
-    Text that a spreadsheet would take for a formula, as it begins with = + - @, a tab or a carriage return, has an
-    apostrophe in front; so has text that begins with an apostrophe, so that without its first one it is as it was.
-    Source: OWASP, CSV Injection.
+    Text that a spreadsheet would take for a formula has an apostrophe in front (`guarded`).
     """
     table = io.StringIO()
     writer = csv.writer(table)
@@ -54,5 +52,5 @@ def write_csv(ratings: Iterable[Rating], out: Path, overwrite: bool = False) -> 
 
 def _cell(value: str | int | None) -> str | int | None:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return guarded(value)
     return None if value is None else int(value)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from metrics.common.errors import UserError
+from metrics.common.files import one_line
+from metrics.common.formatting import printable
 from metrics.common.tables import WideTable, print_tables
 from metrics.scoring.clusters import FEWEST
 from metrics.viewer.building import open_index
@@ -52,7 +54,7 @@ def report_ratings(
     if scores:
         summary = summary_of(store.all(), open_index(scores))
         if as_json:
-            print(json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False))
+            print(printable(one_line(json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False))))
         else:
             print_tables(*screen_tables(summary))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, Optimizer, SparseAdam
 from tqdm import tqdm
 
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, is_overflow
 from metrics.common.screen import progress
 from recommend.recommenders.vbpr.checkpoint import Checkpoint, Epoch, Progress
 from recommend.recommenders.vbpr.network import Network
@@ -100,9 +100,17 @@ class Training:
         loss.backward()  # type: ignore[no-untyped-call]
         if self.settings.optimizer == "sgd":
             self._scale_last_batch(len(batch[0]))
-        for optimizer in self.optimizers:
-            optimizer.step()
+        self._move()
         return float(loss.detach())
+
+    def _move(self) -> None:
+        try:
+            for optimizer in self.optimizers:
+                optimizer.step()
+        except RuntimeError as error:
+            if not is_overflow(error):
+                raise
+            raise UserError("vbpr: a step is larger than a float can be; lower learning_rate") from error
 
     def _scale_last_batch(self, size: int) -> None:
         """An epoch's last batch is smaller, and so is the sum over it."""

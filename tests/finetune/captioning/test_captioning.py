@@ -13,7 +13,11 @@ from training_processes import kill_all, start
 from typer.testing import CliRunner, Result
 
 from finetune.__main__ import app
+from finetune.captioning.export import write_captions
 from metrics.common.errors import UserError
+from metrics.common.formatting import printable
+from metrics.records.captions import CaptionRecord, read_records
+from metrics.records.spreadsheets import is_formula
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +150,48 @@ def test_photos_and_folders(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "captions.jsonl"
     options = ["--model", base, "--data", str(photos), "--out", str(out)]
     assert CliRunner().invoke(app, ["caption", *options]).exit_code == 0
-    assert [f"{photos / record['id']}: {record['caption']}" for record in read(out)] == lines
+    assert [printable(f"{photos / record['id']}: {record['caption']}") for record in read(out)] == lines
+
+
+def test_decoding_is_changed_without_a_recipe(recipe: Path, tmp_path: Path) -> None:
+    photo(0).save(tmp_path / "0.png")
+    model, path = ["--model", str(recipe.parent / "base")], str(tmp_path / "0.png")
+    lengths = []
+    for change in (["--set", "decoding.max_new_tokens=1"], ["--set", "decoding.max_new_tokens=9"]):
+        result = CliRunner().invoke(app, ["caption", *model, *change, path])
+        assert result.exit_code == 0, result.output
+        lengths.append(len(result.stdout))
+    assert lengths[0] < lengths[1]
+    for arguments, message in [
+        (["--set", "seed=1", path], "--set seed=1: changes a recipe, and none is given; without one only decoding."),
+        (["--set", "decoding.beam=3", path], "did you mean 'beams'"),
+        (
+            [path, "decoding.beams=4"],
+            "decoding.beams=4: no such photo; to change a setting write --set decoding.beams=4",
+        ),
+    ]:
+        refused = CliRunner().invoke(app, ["caption", *model, *arguments])
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_table_of_captions_has_no_formulas_and_is_read_back(tmp_path: Path, form: Any) -> None:
+    texts = ['=HYPERLINK("http://evil")', "- 100% cotton", "'90s", "a\r\nb", "", "+1", "@SUM(1)"]
+    records = [
+        CaptionRecord(
+            f"={number}", text, references=(text, "b"), attributes={"colour": text}, seen=False, tokens=number
+        )
+        for number, text in enumerate(texts)
+    ]
+    records.append(CaptionRecord("last", "x", product_id="-1", logprob=-0.5, finished=True))
+    path = tmp_path / f"captions.{form}"
+    write_captions(path, records, form)
+    assert read_records(path) == records
+    if form == "csv":
+        with path.open(newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert [cell for cell in cells if is_formula(cell)] == ["-0.5"]
 
 
 @pytest.mark.parametrize(

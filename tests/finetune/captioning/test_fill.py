@@ -160,6 +160,7 @@ def test_doubtful_captions_are_withheld_and_named(catalogue: Path, base: Path, t
         (" ", -0.1, "empty caption"),
         ("two words", -0.1, "fewer than 3 words"),
         ("three whole words", -1.0, "confidence below 0.5"),
+        ("- three whole words", 0.0, "begins with = + - or @, which spreadsheets take for a formula"),
         ("three whole words", None, "confidence below 0.5"),
         ("three whole words", -0.6, None),
     ],
@@ -197,7 +198,7 @@ def test_a_category_that_no_described_article_has_can_be_filled(base: Path, tmp_
     [
         (["--category", "Hat"], "the catalogue has no such category; it has Dress"),
         (["--min-confidence", "2"], "--min-confidence"),
-        (["--set", "seed=1"], "--set changes a recipe"),
+        (["--set", "seed=1"], "--set seed=1: changes a recipe, and none is given; without one only decoding.KEY=VALUE"),
         (["--catalogue", "hm"], "--catalogue chooses among the catalogues of a recipe"),
         (["--limit", "1"], "--limit: applies only to a recipe"),
     ],
@@ -255,7 +256,8 @@ def test_a_table_whose_descriptions_nobody_names_is_refused(base: Path, tmp_path
     rows = [{"file_name": row["file_name"], "words": row["text"]} for row in captioned(tmp_path / "shop", 3)]
     write_csv(tmp_path / "shop" / "metadata.csv", rows)
     message = refusal(fill(tmp_path / "shop", base, tmp_path / "new"))
-    assert "expected a column caption, description or text, found file_name, words" in message
+    assert "metadata.csv: expected a column of descriptions, called caption, description, text" in message
+    assert "found file_name, words; name it in a recipe (data.columns.caption)" in message
 
 
 def test_a_catalogue_without_a_table_gets_captions_alone(base: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from finetune.captioning.filling.json_values import with_values
 from finetune.captioning.filling.rules import sentence_case
 from finetune.captioning.filling.tables import write_filled_table
 from metrics.common.errors import UserError
+from metrics.records.spreadsheets import is_empty
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8) | st.sampled_from(
     ['"', ",", "\n", "\r\n", 'a "b", c', '5" tall', "\ufeff"]
@@ -23,7 +24,11 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_siz
 
 
 @given(
-    rows=st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=5)),
+    rows=st.integers(1, 4).flatmap(
+        lambda n: st.lists(
+            st.lists(CELLS, min_size=n, max_size=n).filter(lambda row: not is_empty(row)), min_size=1, max_size=5
+        )
+    ),
     place=st.integers(0, 3),
     numbers=st.sets(st.integers(0, 4)),
     text=CELLS,

@@ -27,6 +27,7 @@ from finetune.data.mixture import prepare_one
 from finetune.data.preparation import Prepared
 from finetune.embedding.photo_features import photo_features
 from finetune.models.encoders.base import Encoder
+from metrics.common.ownership import MARK
 
 COLOURS = [(250, 20, 20), (20, 250, 20), (20, 20, 250), (250, 250, 20)]
 TINY = {"image_size": 16, "hidden_size": 16, "layers": 1, "queries": 2, "vocabulary": 320}
@@ -109,7 +110,7 @@ def test_without_an_encoder_nothing_is_looked_up(tmp_path: Path) -> None:
     out = tmp_path / "captions"
     result = finetune("baselines", shop(tmp_path), out, "baselines.encoder=none")
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in out.iterdir()) == ["category", "sibling"]
+    assert sorted(path.name for path in out.iterdir()) == [MARK, "category", "sibling"]
     assert not (tmp_path / "base").exists()
 
 

@@ -236,7 +236,7 @@ def test_a_cut_is_named_by_line(shop: Path, shop_recipe: Path) -> None:
     ("content", "expected"),
     [
         (b"", "articles.csv: the file is empty; expected a table with the column(s) article_id, "),
-        (b"article_id;product_code\n1;2\n", "found: article_id;product_code"),
+        (b"article_id;product_code\n1;2\n", "garment_group_name missing; found: article_id, product_code"),
         (",".join(DRESSES[0]).encode() + b"\n", "the table has no rows"),
         (b"PK\x03\x04\xff\xfe", "not UTF-8 text"),
         (b"article_id,article_id\n1,2\n", "column(s) article_id appear twice"),

@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.processes
 def test_too_many_open_files_are_no_damage(shop: Path, shop_recipe: Path, lookbook_cache: Path) -> None:
     prepared(shop_recipe)
-    (folder,) = lookbook_cache.iterdir()
+    (folder,) = lookbook_cache.glob("*-*")
     before = contents(folder)
     photo = next(shop.rglob("*.jpg"))
     child = subprocess.run(
@@ -60,14 +60,14 @@ def test_a_damaged_catalogue_is_made_again(
     shop_recipe: Path, lookbook_cache: Path, damaged: str, share: float | None
 ) -> None:
     prepared(shop_recipe)
-    (folder,) = lookbook_cache.iterdir()
+    (folder,) = lookbook_cache.glob("*-*")
     before = contents(folder)
     if share is None:
         (folder / damaged).unlink()
     else:
         (folder / damaged).write_bytes(before[damaged][: int(len(before[damaged]) * share)])
     prepared(shop_recipe)
-    assert [path.name for path in lookbook_cache.iterdir()] == [folder.name]
+    assert [path.name for path in lookbook_cache.glob("*-*")] == [folder.name]
     assert contents(folder).keys() == before.keys()
     assert contents(folder)[damaged] == before[damaged]
 
@@ -76,7 +76,7 @@ def test_a_damaged_catalogue_is_made_again(
 @pytest.mark.parametrize("by", ["removal", "another split"])
 def test_a_split_that_lacks_items_is_made_again(shop_recipe: Path, lookbook_cache: Path, split: str, by: str) -> None:
     prepared(shop_recipe)
-    (folder,) = lookbook_cache.iterdir()
+    (folder,) = lookbook_cache.glob("*-*")
     before = contents(folder)
     references = [path.read_bytes() for path in sorted((shop_recipe.parent / "out").glob("references-*"))]
     shutil.rmtree(folder / split)
@@ -91,7 +91,7 @@ def test_a_split_that_lacks_items_is_made_again(shop_recipe: Path, lookbook_cach
 
 def test_an_empty_folder_of_that_name_is_filled(shop_recipe: Path, lookbook_cache: Path) -> None:
     prepared(shop_recipe)
-    (folder,) = lookbook_cache.iterdir()
+    (folder,) = lookbook_cache.glob("*-*")
     before = contents(folder).keys()
     shutil.rmtree(folder)
     folder.mkdir()
@@ -101,7 +101,7 @@ def test_an_empty_folder_of_that_name_is_filled(shop_recipe: Path, lookbook_cach
 
 def test_what_was_not_written_here_is_never_removed(shop_recipe: Path, lookbook_cache: Path) -> None:
     prepared(shop_recipe)
-    (folder,) = lookbook_cache.iterdir()
+    (folder,) = lookbook_cache.glob("*-*")
     (folder / "account.json").unlink()
     (folder / "notes.txt").write_text("mine")
     result = finetune("prepare", shop_recipe)

@@ -27,6 +27,11 @@ def images(name: str, array: Any, data_set: str = "images") -> Change:
     return change
 
 
+def elsewhere(folder: Path) -> None:
+    with h5py.File(folder / "VAL_IMAGES.hdf5", "w") as file:
+        file.create_dataset("images", (2, 3, 6, 4), "u1", external=[(str(folder / "WORDMAP.json"), 0, 144)])
+
+
 def cut(name: str, share: float) -> Change:
     def change(folder: Path) -> None:
         whole = (folder / name).read_bytes()
@@ -49,19 +54,26 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "floats": (images("VAL_IMAGES.hdf5", np.zeros((2, 3, 6, 4))), f"{NO_DATA_SET} (2, 3, 6, 4) of float64"),
     "another name": (images("VAL_IMAGES.hdf5", np.zeros((2, 3, 6, 4), np.uint8), "photos"), f"{NO_DATA_SET} photos"),
+    "pixels in another file": (elsewhere, "expected the photos in the file itself, found them in other files"),
     "a group": (images("VAL_IMAGES.hdf5", np.zeros(3), "images/a"), f"{NO_DATA_SET} images"),
     "truncated": (cut("VAL_IMAGES.hdf5", 0.9), "VAL_IMAGES.hdf5: no HDF5 file, or a truncated one: "),
     "a stub": (cut("VAL_IMAGES.hdf5", 0.0), "VAL_IMAGES.hdf5: no HDF5 file, or a truncated one: "),
     "fewer photos": (
         images("TEST_IMAGES.hdf5", np.zeros((2, 3, 6, 4), np.uint8)),
-        "TEST_CAPLENS.json: more than the 2 photos of TEST_IMAGES.hdf5; are the files of one release?",
+        "TEST_CAPLENS.json: has more than 2 entries, but TEST_IMAGES.hdf5 beside it has 2 photos, and each entry",
     ),
     "fewer captions": (
         value("TEST_CAPTIONS.json", CAPTIONS[:1]),
-        "TEST_CAPTIONS.json: 1 where the 3 photos of TEST_IMAGES.hdf5; are the files of one release?",
+        "cut short or of another release; copy both again from the same one",
     ),
-    "more categories": (value("VAL_CATES_FLAT.json", [3, 3, 3]), "VAL_CATES_FLAT.json: more than the 2 photos"),
-    "no attributes": (value("VAL_ATTRS.json", []), "VAL_ATTRS.json: 0 where the 2 photos"),
+    "more categories": (
+        value("VAL_CATES_FLAT.json", [3, 3, 3]),
+        "VAL_CATES_FLAT.json: has more than 2 entries, but VAL_IMAGES.hdf5 beside it has 2 photos",
+    ),
+    "no attributes": (
+        value("VAL_ATTRS.json", []),
+        "VAL_ATTRS.json: has 0 entries, but VAL_IMAGES.hdf5 beside it has 2 photos",
+    ),
     "unknown word": (
         value("TEST_CAPTIONS.json", [*CAPTIONS[:2], [12, 1, 99, 1, 13]]),
         "TEST_CAPTIONS.json: row 2: word id 99 is not in WORDMAP; are they of one release?",

@@ -131,8 +131,8 @@ def test_too_few_captions_to_split_leave_photos_to_caption(tmp_path: Path, count
 
 def test_a_folder_as_the_caption_command_takes_it(tmp_path: Path) -> None:
     tiny.write_csv(tmp_path / "metadata.csv", captioned(tmp_path, 3))
-    loaded = prepare(Folder(catalogue="folder", folder=str(tmp_path)))
-    assert [record.id for record in loaded.records("undescribed")] == ["000.png", "001.png", "002.png"]
+    loaded = prepare(Folder(catalogue="folder", folder=str(tmp_path)), divided=False)
+    assert [record.id for record in loaded.records("train")] == ["000.png", "001.png", "002.png"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_folder_as_the_caption_command_takes_it(tmp_path: Path) -> None:
         ({"file_name": "../outside.png"}, ["metadata.csv: row 5", "'../outside.png'"]),
         ({"file_name": ""}, ["metadata.csv: row 5", "image ''"]),
         ({"file_name": "a\0b"}, ["metadata.csv: row 5"]),
-        ({"file_name": "002.png"}, ["metadata.csv", "002.png", "unique"]),
+        ({"file_name": "002.png"}, ["metadata.csv", "002.png", "data.columns.id"]),
         ({"text": "word " * 10_000}, ["003.png", "10,000 words", "data.max_caption_words = 300"]),
     ],
     ids=["missing", "outside", "empty", "null byte", "twice", "long caption"],
@@ -173,7 +173,8 @@ def test_a_row_without_an_id_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("list.xlsx", b"PK", "unknown table format '.xlsx'; expected one of .csv, .jsonl, .parquet"),
+        ("list.ods", b"PK", "unknown table format '.ods'; expected one of .csv, .jsonl, .parquet, .tsv, .xlsx"),
+        ("list.xlsx", b"PK", "not an Excel workbook (.xlsx) that can be read"),
         ("list.jsonl", b'{"file_name": "000.png"}\n{"file_na', "list.jsonl:2: not JSON"),
         ("list.jsonl", b'{"file_name": "000.png"}\n[1]\n', "list.jsonl:2: expected an object, found list"),
         (
@@ -185,7 +186,7 @@ def test_a_row_without_an_id_is_refused(tmp_path: Path) -> None:
         ("list.jsonl", b'{"x\\ude00": 1}', "list.jsonl:1: 'x\\ude00': expected Unicode text, found half"),
         ("list.jsonl", b"", "the file is empty; expected a table with the column(s) file_name, text, kind"),
         ("list.parquet", b"PAR1 cut off", "cannot read the table, is it complete?"),
-        ("list.csv", "file_name\nä.png\n".encode("utf-16"), "not UTF-8 text"),
+        ("list.csv", "file_name\nä.png\n".encode("latin-1"), "not UTF-8 text"),
         ("gone.csv", None, "gone.csv: no such file"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny import captioned, finetune, photo, prepared, recipe, refused, write_csv
+from tiny import captioned, finetune, kaggle_photo, photo, prepared, recipe, refused, write_csv
 
 from finetune.config.recipe import load_recipe
 from finetune.data.preparation import Prepared, prepare
@@ -48,6 +48,7 @@ def test_each_name_says_what_is_wrong_with_it(tmp_path: Path) -> None:
         "twice.jpg": f"no such file in {photos}; Twice.jpg, tWice.jpg differ from it in case or Unicode form",
         "img": f"a folder in {photos}",
         "pipe.jpg": f"a pipe in {photos}",
+        "long" * 200: "cannot be read: File name too long",
         "dangling.jpg": f"a link to {photos / 'nowhere.jpg'}, where there is no file",
     }
     path = shop(tmp_path, list(expected))
@@ -164,3 +165,14 @@ def test_links_out_of_the_folder_are_read_if_the_recipe_says_so(tmp_path: Path) 
     assert message.startswith("3 photo(s)")
     assert f"0.png: a link leads out of {tmp_path / 'photos'}, to {store}; set data.outside: read" in message
     assert "4  undescribed" in prepared(path, "data.outside=read")
+
+
+def test_photos_of_articles_are_known_by_their_content_too(shop: Path, shop_recipe: Path) -> None:
+    jpeg = kaggle_photo(shop, "0100000003")
+    photo(jpeg.with_suffix(".webp"))
+    jpeg.with_suffix(".webp").rename(jpeg.with_suffix(".dat"))
+    jpeg.unlink()
+    jpeg.with_suffix(".txt").write_text("no photo")
+    loaded = load(shop_recipe)
+    assert loaded.account.dropped["no photo"] == []
+    assert "images/010/0100000003.dat" in {name for split in loaded.splits.values() for name in split["file"]}

@@ -14,7 +14,7 @@ from PIL import Image
 from tiny import finetune, lines, prepared, recipe, refused, write_csv
 
 from finetune.data import similar_photos
-from finetune.data.photo_check import ORIENTATION, check_photos
+from finetune.data.photo_check import check_photos
 from finetune.data.similar_photos import neighbourhoods, similar_groups, similar_to
 
 SPLITS = ("train", "validation", "test")
@@ -114,7 +114,7 @@ def test_photos_are_the_same_by_bytes_or_pixels_of_one_size(tmp_path: Path) -> N
     others = [str(tmp_path / "smaller.png"), str(tmp_path / "other.png"), b"no photo"]
     with Image.open(tmp_path / "b.png") as image:  # as a phone stores it: turned, with EXIF that says so
         exif = Image.Exif()
-        exif[ORIENTATION] = 6
+        exif[0x0112] = 6  # turned by 90 degrees
         image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     sources.insert(4, str(tmp_path / "turned.png"))
     checked = check_photos(sources + others, "checking")

@@ -38,9 +38,9 @@ def test_a_training_text_is_the_published_one_and_ends(base: Path) -> None:
     assert captioner.tokenizer.decode(batch["labels"][0][batch["labels"][0] >= 0]) == f"{CAPTIONS[0]}</s>"
 
 
-@pytest.mark.parametrize("layout", ["hub", "memory"])
+@pytest.mark.parametrize("layout", ["made here", "memory"])
 def test_all_layouts_of_weights_load(base: Path, tmp_path: Path, layout: str) -> None:
-    """Names as on the Hub (transformers < 4.52), and as modules are named in memory since."""
+    """Names as on the Hub, as earlier versions of `make-tiny` wrote them, and as modules are named in memory."""
     folder = tmp_path / "layout"
     shutil.copytree(base, folder)
     weights = load_file(base / "model.safetensors")
@@ -51,8 +51,9 @@ def test_all_layouts_of_weights_load(base: Path, tmp_path: Path, layout: str) ->
 
 
 def _renamed(name: str, layout: str) -> str:
-    if layout == "hub":
-        return name.replace("vision_tower.", "vision_tower.vision_model.")
+    name = name.replace("vision_tower.vision_model.", "vision_tower.")
+    if layout == "made here":
+        return name
     if name.startswith("language_model.lm_head"):
         return name.removeprefix("language_model.")
     return "model." + name.replace("language_model.model.", "language_model.")
@@ -176,12 +177,12 @@ def test_training_and_captioning_do_as_the_recipe_says(tmp_path: Path) -> None:
     note = "note: 33.3% of the area of folder's photos lies outside their middle squares and is never seen"
     trained = finetune("train", path)
     assert trained.exit_code == 0, trained.output
-    assert note in trained.stdout
+    assert note in trained.stderr
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     del record["recipe"]["model"]["image"]
     (tmp_path / "out" / "training.json").write_text(json.dumps(record))
     written = finetune("caption", "--model", tmp_path / "out", "--data", path, "--out", tmp_path / "captions.jsonl")
-    assert note in written.stdout
+    assert note in written.stderr
     system = load_system(str(tmp_path / "out"), None, None)
     assert (system.model.image, system.captioner.crops) == ("crop", True)
     run = json.loads((tmp_path / "run.json").read_text())

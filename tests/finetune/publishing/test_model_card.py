@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,18 @@ def test_terms_of_base_and_data_are_named(
     assert "at most" not in card.partition("## How")[0]
     assert ModelCard(card).data.license == "other", "whose data it is decides too"
     assert ModelCard(card).data.base_model == base
+
+
+def test_names_of_folders_are_no_markup(card_of: Callable[..., str], runs: Path) -> None:
+    evil = "`` <img src=x onerror=alert(1)> `x"
+    card = card_of(
+        model={"base": str(runs / evil), "tiny": {"layers": 1}}, data={"catalogue": "folder", "folder": evil}
+    )
+    text = card.partition("---\n\n")[2]
+    code = re.compile("(?s)(`+).*?(?<!`)\\1(?!`)|```.*?```")
+    bare = code.sub("", text.replace("\\`", ""))
+    assert "<img" in text
+    assert "<img" not in bare.replace("\\<img", "")
 
 
 def test_a_base_that_is_a_folder_is_named_without_its_place(card_of: Callable[..., str], runs: Path) -> None:

@@ -147,6 +147,14 @@ def test_dry_run_writes_the_card_and_sends_nothing(hub: HubServer, runs: Path) -
     assert re.search(rf"{(runs / 'blip2' / 'model' / WEIGHTS).stat().st_size:,} bytes +{WEIGHTS}", said)
 
 
+def test_a_card_of_the_user_s_own_is_not_replaced(runs: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(runs / "blip2", tmp_path / "run")
+    (run / "model-card.md").write_text("# Mine", encoding="utf-8")
+    result = finetune("push", run, "--repo", "me/blip2", "--dry-run")
+    assert (result.exit_code, "model-card.md: exists and is no model card" in result.stderr) == (2, True), result.output
+    assert (run / "model-card.md").read_text(encoding="utf-8") == "# Mine"
+
+
 @pytest.mark.parametrize(
     ("damaged", "said"),
     [

@@ -9,6 +9,9 @@ import pytest
 from tiny import finetune
 from tiny_models import write_recipe
 
+from finetune.runs.folder import PREPARED
+from metrics.common.ownership import claim_folder
+
 Damage = Callable[[Path], object]
 
 
@@ -97,7 +100,8 @@ def test_damaged_notes_are_named(diverged: tuple[Path, str], text: str, monkeypa
     path, _ = diverged
     monkeypatch.setenv("WANDB_MODE", "offline")
     other = path.with_name("noted")
-    (other / "evaluation").mkdir(parents=True, exist_ok=True)
+    claim_folder(other, PREPARED)
+    (other / "evaluation").mkdir(exist_ok=True)
     for name in ("tracker.json", "evaluation/scores.json"):
         (other / name).write_text(text)
         options = ["training.tracker=wandb"] if name == "tracker.json" else ["evaluation.captions=2"]

@@ -69,8 +69,8 @@ def test_memory_that_runs_out_while_a_checkpoint_loads_halves_the_micro_batch(
     monkeypatch.setattr(torch.optim.Optimizer, "load_state_dict", run_out)
     result = finetune("train", path, "--resume")
     assert result.exit_code == 0, result.output
-    assert "out of memory with micro-batches of 8" in result.stdout
-    assert "4 of 2 make the same batch" in result.stdout
+    assert "out of memory with micro-batches of 8" in result.stderr
+    assert "4 of 2 make the same batch" in result.stderr
     assert attempts == [True] * 3
     record = json.loads((path.with_suffix("") / "training.json").read_text())
     assert record["micro_batch_size"] == 2

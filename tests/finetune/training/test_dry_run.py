@@ -87,8 +87,8 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(tmp_path: Path
     with memory_for(2, after=after):
         result = finetune("train", path)
     assert result.exit_code == 0, result.output
-    assert "out of memory with micro-batches of 8" in result.stdout
-    assert "4 of 2 make the same batch" in result.stdout
+    assert "out of memory with micro-batches of 8" in result.stderr
+    assert "4 of 2 make the same batch" in result.stderr
     assert finetune("train", fits).exit_code == 0
     (weights, record), (expected, other) = trained(path), trained(fits)
     assert weights.keys() == expected.keys()

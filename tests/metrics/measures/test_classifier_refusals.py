@@ -64,7 +64,7 @@ def test_what_is_no_encoder_is_refused_and_leaves_nothing(
     assert not out.exists()
     out.mkdir()
     (out / "notes.txt").write_text("mine", encoding="utf-8")
-    assert "already exists" in refused(train, validation, out, "--tiny")
+    assert "did not write there: notes.txt; name another --out" in refused(train, validation, out, "--tiny")
 
 
 @pytest.mark.parametrize(

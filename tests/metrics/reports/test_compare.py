@@ -96,7 +96,8 @@ def test_values_intervals_and_tests_of_all_slices(compare: Compare, systems: lis
     assert result.exit_code == 0, result.output
     made = content(tmp_path / "new" / "out")
     assert [(part["name"], part["n"]) for part in made["slices"]] == [("all", 40), ("seen", 30), ("unseen", 10)]
-    assert (made["against"], made["published"], len(made["warnings"])) == ("fine-tuned", "H&M", 2)
+    assert (made["against"], made["published"], len(made["warnings"])) == ("fine-tuned", "H&M", 3)
+    assert "of pretrained: 0, since its longest caption has" in made["warnings"][-1]
     assert made["warnings"][0] in " ".join(result.stdout.split())
     evaluation = score_systems(load_systems(systems), None, [Bleu(), RougeL(), Cider()])
     for name, places in evaluation.slices.items():

@@ -20,7 +20,10 @@ from purchase_files import Line, kaggle_purchases
 from recommending import done, refused_by
 from typer.testing import CliRunner
 
+from finetune.data.feature_files import About
+from recommend.ranker.periods import open_data
 from recommend.ranker.recipe import load_recipe
+from recommend.ranker.rows import Arms
 
 ARTICLES = [f"01{place:08d}" for place in range(48)]
 CUSTOMERS = 40
@@ -56,7 +59,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame(table).to_parquet(folder / "items.parquet")
     done("purchases", folder / "csv", "--out", folder / "bought")
     vectors = np.column_stack([6 * HOT, draw.normal(0, 0.5, (48, 3))])
-    write_store(folder / "captions", ARTICLES, vectors)
+    write_store(folder / "captions", ARTICLES, vectors, About("tfidf", "text", text="description"))
     write_store(folder / "few", ARTICLES[:2], vectors[:2])
     return folder
 
@@ -111,6 +114,11 @@ def test_what_captions_tell_is_learnt_and_random_numbers_teach_nothing(table: Pa
     found = means(content)
     assert found["captions"] > 1.5 * max(found["nothing"], found["random"], found["bestsellers"])
     assert content["sentence"].startswith("Captions helped: MAP@12 (Kaggle) of “captions” less that of “nothing” is +")
+    assert ", of 40 customers, and +" in content["sentence"] and ", of the 30 with a history (" in content["sentence"]
+    assert (
+        "“captions” is of the catalogue’s own texts (description by tfidf), not of a model’s captions."
+        in content["sentence"]
+    )
     captions = next(one for one in content["rows"] if one["arm"] == "captions")
     assert captions["differences"]["random"]["all"]["low"] > 0
     assert captions["result"]["importances"][0]["feature"] == "pc1"
@@ -169,6 +177,7 @@ def test_pages_are_escaped_and_show_the_papers_scores(table: Path) -> None:
     assert "<b>trees" not in html and "&lt;b&gt;trees" in html
     for page in (html, text):
         assert "0.01175" in page and "0.01417" in page and "Captions helped" in page
+    assert html.count("<h3>Gain: ") == html.count("<h3>Splits: ") == 4  # two arms, with and without the bestseller rank
 
 
 def test_the_submission_has_twelve_articles_for_every_customer(table: Path) -> None:
@@ -193,6 +202,16 @@ def test_what_is_finished_stays_and_the_same_seed_gives_the_same_result(
     assert means(content_of(tmp_path / "out")) == means(content_of(shop / "out"))
     changed = done("rank", recipe(shop, tmp_path / "out", seed=7))
     assert changed.count("finished already") == 2  # the baselines, which draw nothing
+
+
+def test_bestsellers_of_an_arm_are_those_of_the_first_history(shop: Path, tmp_path: Path) -> None:
+    """A later one would tell an earlier period what sold in its labels."""
+    later = {"history": ["2020-09-04", "2020-09-04"], "labels": ["2020-09-05", "2020-09-05"]}
+    arms = [{"name": "nothing"}, {"name": "captions", "features": str(shop / "captions"), "bestsellers": 5}]
+    others = {"train": [later, *PERIODS["train"]], "arms": arms, "against": ["nothing"]}
+    loaded = load_recipe(recipe(shop, tmp_path / "out", **others))
+    found = Arms(open_data(loaded)).of(next(row for row in loaded.rows() if row.arm.name == "captions"))
+    assert found is not None and found.known[:24].sum() == 5 == found.known.sum()
 
 
 def test_purchases_after_the_history_change_no_list_of_the_test(shop: Path, table: Path, tmp_path: Path) -> None:
@@ -239,7 +258,8 @@ LATER = {"history": ["2021-01-01", "2021-01-02"], "labels": ["2021-01-03", "2021
         ({"test": LATER}, "test.labels: no purchase from 2021-01-03 to 2021-01-04; there are purchases from 2020-09-01"),
         ({"train": [LATER]}, "train: labels of 2021-01-03 to 2021-01-04 are not before those of the test"),
         ({"test": LATER | {"labels": ["2021-01-02", "2021-01-04"]}}, "expected history and labels as first and last"),
-        ({"components": 48}, "captions: expected more than 48 articles with features for 48 components, found 48"),
+        ({"components": 48, "arms": [{"name": "nothing"}, {"name": "captions", "features": "random"}], "against": ["nothing"]},
+         "captions: expected more than 48 articles with features for 48 components, found 48"),
         ({"candidates": {"similar": 3}}, "candidates.similar and neighbours belong together"),
         ({"captions": "captons"}, "captions: expected one of nothing, captions, random; did you mean 'captions'?"),
         ({"arms": [{"name": "a"}] * 2}, "arms: two entries are called a"),
@@ -251,6 +271,10 @@ LATER = {"history": ["2021-01-01", "2021-01-02"], "labels": ["2021-01-03", "2021
         ({"train": []}, "train: "),
         ({"rankers": [{"name": "x", "preset": "papers"}]}, "rankers.0.preset: expected"),
         ({"submission": {"history": ["2021-01-01", "2021-01-02"], "arm": "nothing"}}, "submission.history: no purchase"),
+        ({"submission": {"history": ["2021-01-02", "2021-01-01"], "arm": "nothing"}}, "submission: expected history as"),
+        ({"submission": {"history": ["2020-09-01", "2020-09-05"], "arm": "nothing"}}, "before the labels of the test"),
+        ({"candidates": {"purchases": 0, "similar": 3}, "neighbours": "x"}, "similar to the customer's last purchases"),
+        ({"components": 5}, "arms: captions: expected vectors of at least 5 numbers for 5 components, found rows of shape (4,)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_message(shop: Path, tmp_path: Path, others: dict[str, Any], message: str) -> None:
@@ -288,6 +312,23 @@ def test_what_customers_and_neighbours_lack_is_said(shop: Path, tmp_path: Path) 
     features = {one["feature"] for one in content["rows"][2]["result"]["importances"]}
     assert features >= {"customer_age", "customer_club_member_status", "similar_to_bought"}
     assert "1 of 41 customers are not in it." in (tmp_path / "out" / "rank.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("column", "last", "message"),
+    [
+        ("postal_code", "x", "expected some of the columns FN, Active, age"),
+        ("age", "forty", "column age: expected numbers or nothing, found 'forty' in 1 rows"),
+    ],
+)
+def test_customers_of_whom_nothing_can_be_read(
+    shop: Path, tmp_path: Path, column: str, last: str, message: str
+) -> None:
+    ids = pd.read_csv(shop / "csv" / "customers.csv", dtype=str)[["customer_id"]]
+    table = ids.assign(**{column: [*["1"] * (len(ids) - 2), "", last]})
+    table.to_csv(tmp_path / "customers.csv", index=False)
+    path = recipe(shop, tmp_path / "out", customers=str(tmp_path / "customers.csv"))
+    assert message in refused_by("rank", path)
 
 
 def test_a_flag_has_a_name_of_its_own(shop: Path, tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
+from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
+from recommend.ranker import lgbm
 from recommend.ranker.candidates import Candidates, Neighbours, candidates
 from recommend.ranker.catalogue import Catalogue, ranked
 from recommend.ranker.features import base_features
 from recommend.ranker.history import history_of
-from recommend.ranker.recipe import Arm, CandidateCounts
+from recommend.ranker.lgbm import fit, settings_of
+from recommend.ranker.recipe import Arm, CandidateCounts, Ranker
 from recommend.ranker.training import best
 from recommend.ranker.vectors import added
 
@@ -126,3 +129,15 @@ def test_lists_are_cut_and_equal_scores_rank_by_article() -> None:
     lists = best(found, np.r_[np.zeros(12), 1.0, 0.5, 0.5])
     assert lists[0].tolist() == [12, *range(11)]
     assert lists[1].tolist() == [5, 9, *[-1] * 10]
+
+
+def test_the_paper_s_preset_is_one_dart_tree_and_candidates_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    rows, labels, groups = draw.normal(size=(400, 2)).astype("f4"), draw.random(400) < 0.3, np.full(40, 10)
+    given = settings_of(Ranker(name="paper's tree", preset="paper"), 1, 1)
+    fitted = fit(rows, labels, groups, ["a", "b"], given)
+    assert fitted.booster.num_trees() == 1
+    assert "[boosting: dart]" in fitted.booster.model_to_string()
+    monkeypatch.setattr(lgbm, "MOST_CANDIDATES", 9)
+    with pytest.raises(UserError, match=r"a customer has 10, and LightGBM takes at most 9; lower"):
+        fit(rows, labels, groups, ["a", "b"], given)

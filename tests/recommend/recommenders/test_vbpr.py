@@ -280,9 +280,11 @@ def test_a_saved_recommender_needs_no_checkpoint(data: Tastes, tmp_path: Path) -
     VBPR.load(tmp_path / "model").save(tmp_path / "copy")
 
 
-def test_a_training_that_diverges_is_one_message(data: Tastes) -> None:
-    model = VBPR(**{**QUICK, "optimizer": "sgd", "learning_rate": 1e30})
-    with pytest.raises(UserError, match="the loss of epoch 1 is not finite; lower learning_rate"):
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "sparse-adam"])
+@pytest.mark.parametrize("rate", [1e30, 1e38])
+def test_a_training_that_diverges_is_one_message(data: Tastes, optimizer: str, rate: float) -> None:
+    model = VBPR(**{**QUICK, "epochs": 2, "optimizer": optimizer, "learning_rate": rate})
+    with pytest.raises(UserError, match=r"^vbpr: .*(is not finite|larger than a float can be); lower learning_rate"):
         model.fit(data.train, data.features)
 
 

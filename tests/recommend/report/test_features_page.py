@@ -12,6 +12,7 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import About
 from metrics.common.errors import UserError
 from metrics.common.ownership import refuse_foreign
+from recommend.common.page import write_page
 from recommend.evaluation.attributes import HM
 from recommend.report.page import CONTENTS, write_joined
 from recommend.report.steps import Step, run, stores, studies
@@ -73,6 +74,26 @@ def test_pages_are_joined_in_order(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.index("lookbook embed") < text.index("<p>part one</p>") < text.index("<p>part two</p>")
     assert "&lt;b&gt;shop" in text and "lookbook one &lt;x&gt;" in text and text.count("<footer>") == 1
+
+
+def test_pages_of_any_commands_are_joined(tmp_path: Path) -> None:
+    page = tmp_path / "all.html"
+    for name in ("one", "two"):
+        write_page(tmp_path / f"{name}.html", f"{name} & all", "", [], name)
+    arguments = ("join-pages", tmp_path / "one.html", tmp_path / "two.html", "--title", "Two & more", "--out", page)
+    for _ in range(2):  # our own page is replaced
+        assert done(*arguments).strip() == str(page)
+    joined = page.read_text(encoding="utf-8")
+    assert "<h1>Two &amp; more</h1>" in joined and joined.count("one &amp; all</h1>") == 1
+    assert joined.index("<code>one</code>") < joined.index("<code>two</code>")
+    theirs = tmp_path / "theirs.html"
+    theirs.write_bytes(b"<h1>\xff</h1><main></main>")
+    assert "theirs.html: expected a page of Lookbook" in refused_by("join-pages", theirs, "--out", page)
+    assert "none.html: No such file" in refused_by("join-pages", tmp_path / "none.html", "--out", page)
+    assert "exists and is no page of joined pages" in refused_by("join-pages", tmp_path / "one.html", "--out", theirs)
+    assert "would replace" in refused_by("join-pages", page, "--out", page)
+    assert page.read_text(encoding="utf-8") == joined
+    assert done("join-pages", tmp_path / "one.html", "--out", theirs, "--overwrite").strip() == str(theirs)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

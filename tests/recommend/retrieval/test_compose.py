@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from composing import row, write_recipe, write_split
 from places import RECIPES
 from recommending import done, recommend, refused_by
-from tiny_encoders import bert, resnet
+from tiny_encoders import bert, clip, resnet
+from typer.testing import CliRunner
 
 from finetune.data.demo import fashion_iq as demo
 from finetune.data.feature_cache import FeatureStore
@@ -64,6 +67,9 @@ def test_figures_equal_a_brute_force_ranking(shop: Path) -> None:
         assert figures["random"]["dress R@10"]["value"] == pytest.approx(10 / len(ids))
         assert figures["composed"]["mean R@50"]["value"] == 1
         assert parts[name]["sizes"] == {"dress": len(ids)}
+        less, composed, total = (figures[one]["dress R@10"] for one in ("composed less sum", "composed", "sum"))
+        assert less["value"] == pytest.approx(composed["value"] - total["value"])
+        assert less["low"] <= less["value"] <= less["high"]
 
 
 def test_the_gallery_is_named_and_published_rows_name_theirs(shop: Path) -> None:
@@ -73,7 +79,9 @@ def test_the_gallery_is_named_and_published_rows_name_theirs(shop: Path) -> None
     assert "val, gallery union (dress " in html
     chance = re.findall(r"<td[^>]*>([\d.]+)", html.partition(">random<")[2].partition("</tr>")[0])
     assert chance == ["50.0", "100.0", "50.0", "100.0"]  # R@10 and R@50 of 20 dresses, and their means
-    assert {one["system"]: one["gallery"] for one in published()}["TIRG"] == "union"
+    galleries = {one["system"]: one["gallery"] for one in published()}
+    assert (galleries["TIRG"], galleries["SPRC"]) == ("union, without the reference", "original")
+    assert "Gardères et al. 2025" in html
 
 
 def test_a_finished_run_is_kept_the_same_seed_gives_the_same_and_another_recipe_is_refused(shop: Path) -> None:
@@ -99,6 +107,22 @@ def test_compose_finds_by_id_and_by_file_and_the_reference_matters(shop: Path) -
     del scores[ids[0]], again[ids[0]]  # of the photo itself, encoded in another batch, only rounding is left
     assert again == pytest.approx(scores, abs=1e-3)
     assert [found["id"] for found in one["found"]] != [found["id"] for found in other["found"]]
+
+
+def test_a_run_is_searched_without_its_data(shop: Path, tmp_path: Path) -> None:
+    """Runs of earlier versions kept no categories: these need the data."""
+    run = shutil.copytree(shop / "run", tmp_path / "run")
+    values = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    values["recipe"]["dataset"]["folder"] = str(tmp_path / "gone")
+    (run / "recipe.json").write_text(json.dumps(values), encoding="utf-8")
+    key = json.loads((run / "categories.json").read_text(encoding="utf-8"))["dress"][0]
+    query = ("--image", key, "--text", "is red", "--json")
+    before, moved = (json.loads(done("compose", place, *query))["found"] for place in (shop / "run", run))
+    assert moved == before
+    (run / "categories.json").unlink()
+    assert "split.dress.train.json: no such file" in refused_by("compose", run, *query)
+    (run / "categories.json").write_text('{"dress": [1]}', encoding="utf-8")
+    assert '"dress" must be a list of strings' in refused_by("compose", run, *query)
 
 
 def test_the_sheet_escapes_what_people_write(shop: Path, tmp_path: Path) -> None:
@@ -198,8 +222,56 @@ def test_the_paper_s_recipe_is_the_paper_s() -> None:
     assert recipe.photo.tune and recipe.text.tune
 
 
-def test_a_training_that_diverges_says_so(shop: Path) -> None:
-    changes = (f"output={shop / 'far'}", "training.learning_rate=1.0e+20")
+@pytest.mark.parametrize("rate", ["1.0e+20", "1.0e+38"])
+def test_a_training_that_diverges_says_so(shop: Path, tmp_path: Path, rate: str) -> None:
+    changes = (f"output={tmp_path / 'far'}", f"training.learning_rate={rate}")
     result = recommend("compose-train", shop / "run.yaml", *changes)
-    assert result.exit_code == 2
-    assert "error: the validation loss is never a finite number; lower training.learning_rate" in result.stderr
+    message = "training has diverged. Begin again with a lower training.learning_rate"
+    assert (result.exit_code, message in result.stderr) == (2, True), result.output
+    assert "Traceback" not in result.output
+
+
+def test_validate_counts_what_there_is_to_train_on(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finetune.__main__ import app
+    from finetune.config import other_recipes
+
+    ours = EntryPoint("dataset", "recommend.retrieval.validate:validate", other_recipes.GROUP)
+    monkeypatch.setattr(other_recipes, "entry_points", lambda group: [ours])
+
+    def validate(*overrides: str) -> Any:
+        return CliRunner().invoke(app, ["validate", str(shop / "run.yaml"), *overrides])
+
+    assert "run.yaml: trained already; " in validate().stdout
+    new = validate(f"output={tmp_path / 'new'}")
+    assert "run.yaml: ready; 80 photos, 15 steps of 8 pairs" in new.stdout and not (tmp_path / "new").exists()
+    drawn = validate(f"dataset.folder={tmp_path / 'none'}", "dataset.demo=20", f"output={tmp_path / 'new'}")
+    assert "its garments will be drawn into" in drawn.stdout and not (tmp_path / "none").exists()
+    for override, message in (
+        ("training.epochs=2", "holds a run with training.epochs 1"),
+        ("training.batch_size=500", "expected at least training.batch_size=500 pairs for training, found 120"),
+        ("dataset.folder=none", "no such file; dataset.folder has the official captions"),
+        ("dataset.demo=30", "name another dataset.folder, or remove this one"),
+        ("dataset.demo=5", "dataset.demo must be 20 to 20000, found 5"),
+    ):
+        refused = validate(override)
+        assert (refused.exit_code, message in refused.stderr) == (2, True), refused.output
+
+
+@pytest.mark.parametrize("side", ["photo", "text"])
+def test_encoders_of_photos_and_texts_are_not_tuned(shop: Path, tmp_path: Path, side: str) -> None:
+    sides = {side: {"encoder": clip(tmp_path / "clip"), "tune": True}}
+    recipe = write_recipe(tmp_path / "run.yaml", shop / "data", str(shop / "resnet"), **sides)
+    result = recommend("compose-train", recipe)
+    message = f"error: {side}.encoder: {tmp_path / 'clip'} reads photos and texts; to tune"
+    assert (result.exit_code, message in result.stderr) == (2, True), result.output
+
+
+def test_the_temperature_is_that_of_the_loss(tmp_path: Path) -> None:
+    """The paper's softmax parameter is 2.0 (section 4.2)."""
+    for loss, temperature in (
+        ({"name": "soft-targets"}, 2.0),
+        ({}, 0.07),
+        ({"name": "soft-targets", "temperature": 1}, 1),
+    ):
+        path = write_recipe(tmp_path / "run.yaml", tmp_path, "tfidf", loss=loss)
+        assert load_recipe(path).loss.temperature == temperature

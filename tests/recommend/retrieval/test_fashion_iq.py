@@ -73,7 +73,8 @@ def break_captions(value: Any) -> Callable[[Path], None]:
     [
         (break_ids(["B1", "B2", "B1"]), "1 ids are there twice (B1)"),
         (break_ids(["S1", "S2"]), "B1 is not in split.dress.val.json; are both files of one category and split?"),
-        (break_ids([]), "expected a list of ids as texts"),
+        (break_ids([]), "expected a list of ids as texts, found an empty list"),
+        (break_ids(["B1", None]), "split.dress.val.json: expected a list of ids as texts, found None"),
         (break_ids({"B1": 1}), "expected a JSON list, found dict"),
         (break_captions([row("B2", "B9", "is red")]), "cap.dress.val.json, row 1: B9 is not in"),
         (break_captions([*ROWS, row("B2", "B1", "", " ")]), "row 3: all captions are empty"),

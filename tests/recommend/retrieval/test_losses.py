@@ -5,9 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
 from recommend.retrieval.losses import cosines, infonce, soft_targets
+from recommend.retrieval.search import Gallery
 
 DRAW = np.random.default_rng(3)
 TARGETS, REFERENCES, TEXTS = (DRAW.normal(size=(5, 4)) for _ in range(3))
@@ -39,11 +42,21 @@ def test_chance_is_the_logarithm_of_the_batch(negatives: str) -> None:
     assert float(loss.value) == pytest.approx(math.log(5))
 
 
-def test_a_reference_among_the_targets_has_gradients() -> None:
-    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)
-    infonce(targets, targets.flip(0).detach(), torch.eye(2), SCALE, "targets").value.backward()
-    assert targets.grad is not None
-    assert torch.isfinite(targets.grad).all()
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_a_reference_among_the_targets_scores_0_as_in_search(seed: int) -> None:
+    """In float32 rounding alone would give such a pair any score."""
+    draw = torch.Generator().manual_seed(seed)
+    targets, directions = (torch.randn(4, 256, generator=draw) for _ in range(2))
+    references = targets.flip(0).clone()
+    targets.requires_grad_()
+    scores = cosines(targets, references, torch.nn.functional.normalize(directions, dim=-1))
+    assert scores.flip(1).diagonal().tolist() == [0.0] * 4
+    gallery = Gallery(list("abcd"), targets.detach().numpy())
+    expected = [gallery.scores(one.numpy(), text.numpy()) for one, text in zip(references, directions, strict=True)]
+    np.testing.assert_allclose(scores.detach().numpy(), expected, atol=1e-5)
+    infonce(targets, references, directions, SCALE, "targets").value.backward()
+    assert targets.grad is not None and float(targets.grad.abs().max()) < 1
 
 
 def test_soft_targets_are_the_paper_s_pseudocode_and_their_excess_is_what_can_be_learnt() -> None:

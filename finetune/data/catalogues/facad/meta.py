@@ -11,6 +11,7 @@ from finetune.data.catalogues.facad.rows import joined
 from finetune.data.catalogues.json_stream import json_list
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_writer
+from metrics.records.spreadsheets import guarded
 
 URL_COLUMNS = ("id", "title", "colour", "position", "url")
 _KINDS = {"description": str, "detail_info": str, "attr": list, "category": str, "categoryid": int, "images": list}
@@ -65,8 +66,8 @@ def _url_rows(meta: Path) -> Iterator[tuple[str, str, str, str, str]]:
             for position in sorted(filter(_POSITION.fullmatch, colour), key=int):
                 url = str(colour[position])
                 large = _LARGE.match(url)
-                text = (item.get("id", place), item.get("title", ""), colour.get("color", ""))
-                yield (*map(str, text), position, large[0] if large else url)
+                texts = (item.get("id", place), item.get("title", ""), colour.get("color", ""))
+                yield (*(guarded(str(text)) for text in texts), position, guarded(large[0] if large else url))
 
 
 def _value(item: Any, key: str, path: Path, place: int) -> Any:

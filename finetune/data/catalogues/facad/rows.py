@@ -78,8 +78,11 @@ def _counted(path: Path, photos: Path, count: int) -> Iterator[Any]:
             break
         yield value
     if rows != count:
-        more = "more than" if rows > count else f"{rows:,} where"
-        raise UserError(f"{path}: {more} the {count:,} photos of {photos.name}; are the files of one release?")
+        found = f"more than {count:,}" if rows > count else f"{rows:,}"
+        raise UserError(
+            f"{path}: has {found} entries, but {photos.name} beside it has {count:,} photos, and each entry belongs to "
+            "one photo: one of the two files is cut short or of another release; copy both again from the same one"
+        )
 
 
 class _Captions:

@@ -1,0 +1,1 @@
+"""Photos fetched from the URLs of a table."""
