@@ -11,7 +11,7 @@ ABLATION ?= recipes/ablation/demo.yaml
 # What a change is checked with while it is written; `make test` runs everything.
 QUICK := not java and not browser and not processes and not real_data and not slow
 
-.PHONY: help install spice demo demo-recommend notebooks reproduce test quick compat bench bench-full bench-recipe bench-recommend lint format types light check clean
+.PHONY: help install spice demo demo-recommend notebooks reproduce test quick fuzz compat bench bench-full bench-recipe bench-recommend lint format types light check clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -52,6 +52,9 @@ test: install  ## all tests, in up to four processes
 
 quick: install  ## the tests that take little time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(QUICK)"
+
+fuzz: install  ## every reader of a file on damaged and hostile ones, some ten minutes; the end names what each target found
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile fuzz --tb short tests/fuzz
 
 bench: install  ## time, memory and values compared with those of the official scorers, 10,000 captions
 	$(BIN)/lookbook bench-scores --stanza finetune/assets/demo-stanza

@@ -13,11 +13,15 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # as commands do in 
 
 from browsing import started_browser
 from filelock import FileLock
+from hypothesis import settings
 
 from finetune.models.families import FAMILIES
 
 # Who starts us in the background of a shell has Ctrl-C ignored, by us and by all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# `make fuzz`; tests/support/fuzzing.py says how many examples that is.
+settings.register_profile("fuzz", print_blob=True)
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,8 @@ from accelerate.utils import broadcast_object_list
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes
+from metrics.common.json_text import parse_json
+from metrics.records.captions import CaptionRecord
 
 Captions = dict[str, dict[str, Any]]
 
@@ -57,9 +59,11 @@ def _read_journal(path: Path) -> Captions:
     """Captions of an earlier, killed run; a line cut off by the kill is removed and done again."""
     whole = read_bytes(path).rpartition(b"\n")[0]
     try:
-        rows = [json.loads(line) for line in whole.splitlines()]
+        rows = [parse_json(line) for line in whole.splitlines()]
         captions = {row.pop("id"): row for row in rows}
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        for key, row in captions.items():
+            CaptionRecord(key, **row)  # refuses what no record may have
+    except (ValueError, AttributeError, KeyError, TypeError, UserError) as error:
         raise UserError(
             f"{path}: expected a caption a line, found damage ({error}); remove it and start again"
         ) from error

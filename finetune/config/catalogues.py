@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from finetune.config import history
-from finetune.config.section import Count, Positive, Section, Size
+from finetune.config.section import Count, Positive, Section, Seed, Size
 
 SPLITS = ("train", "validation", "test")
 ALL_SPLITS = (*SPLITS, "undescribed")
@@ -31,7 +31,7 @@ class Split(Section):
     version: Literal[1, 2] = 2
     train: Ratio = 0.8
     validation: Ratio = 0.1
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     join_similar: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
 
     @model_validator(mode="after")
@@ -172,7 +172,7 @@ class Demo(CatalogueSection):
     layout: Literal["hm", "facad", "fashion-product"] = "hm"
     folder: str = "data/demo-catalogue"
     articles: Annotated[int, Field(ge=1, le=1_000_000)] = 3000
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     photo_side: Annotated[int, Field(ge=16, le=256)] | None = None
     split: Split = Split(method="published")
 

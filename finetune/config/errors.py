@@ -1,7 +1,8 @@
 """The errors of a recipe, in terms of the keys that its author wrote."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -14,6 +15,7 @@ from metrics.common.secrets import secret_in
 
 ONE, SEVERAL = "one", "several"
 LONGEST_SHOWN = 200
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no path has a NUL, no UTF-8 half of a character
 # What a value must be, by pydantic's type of error.
 EXPECTED = {
     "dict_type": "a section with keys",
@@ -39,14 +41,33 @@ def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
 
     Raises `UserError` with all errors at once, or if a value contains a secret of the environment.
     """
+    broken = [f"  {key}: expected text, found {found!r} in it; leave that out" for key, found in _broken_texts(values)]
+    if broken:
+        raise _several(kind, source, broken)
     try:
         parsed = kind.model_validate(values)
     except ValidationError as error:
         lines = [f"  {_explain(kind, one)}" for one in error.errors() if not _only_follows(one)]
-        first = f"{source}: {len(lines)} error(s) in the {kind.__name__.lower()}"
-        raise UserError("\n".join([first, *lines])) from error
+        raise _several(kind, source, lines) from error
     _refuse_secrets(parsed, source)
     return parsed
+
+
+def _several(kind: type[BaseModel], source: str, lines: list[str]) -> UserError:
+    return UserError("\n".join([f"{source}: {len(lines)} error(s) in the {kind.__name__.lower()}", *lines]))
+
+
+def _broken_texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys of texts with a NUL or half of a character in them, and which one it is."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _broken_texts(str(name), key or "a key")
+            yield from _broken_texts(inner, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _broken_texts(inner, f"{key}.{place}")
+    elif isinstance(value, str) and (found := _NO_TEXT.search(value)):
+        yield key, found[0]
 
 
 def _refuse_secrets(parsed: Section, source: str) -> None:

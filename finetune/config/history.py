@@ -69,6 +69,8 @@ def _complete(section: Any, keys: list[str], value: Any, defaults: Any) -> None:
     if isinstance(section, list):
         for entry, default in zip(section, defaults, strict=True):
             _complete(entry, keys, value, default)
+    elif not isinstance(section, dict):
+        return  # what is wrong with it is said when the recipe is checked
     elif len(keys) == 1:
         section.setdefault(keys[0], value(section) if callable(value) else value)
     elif keys[0] in section:

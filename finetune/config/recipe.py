@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PositiveFloat,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     model_serializer,
@@ -24,7 +23,18 @@ from finetune.config.mixture import Data
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.packaged import short_name
 from finetune.config.scoring import Scoring
-from finetune.config.section import Count, NotNegative, Positive, Section, Share, Size, expanded
+from finetune.config.section import (
+    Count,
+    LearningRate,
+    LowestRate,
+    NotNegative,
+    Positive,
+    Section,
+    Seed,
+    Share,
+    Size,
+    expanded,
+)
 from metrics.common.measure_names import ORDER
 
 FamilyName = Literal["blip2", "llava", "prefix"]
@@ -46,7 +56,7 @@ class Tiny(Section):
     queries: Size = 8
     vocabulary: Annotated[int, Field(ge=300, le=1_000_000)] = 1000
     dropout: Share = 0.1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     encoder: str | None = None
     decoder: str | None = None
     grid: Annotated[int, Field(ge=0, le=256)] = 0
@@ -146,9 +156,9 @@ class Augmentation(Section):
 class Rates(Section):
     """Learning rates of towers; those not named have `training.learning_rate`."""
 
-    vision: Positive | None = None
-    connector: Positive | None = None
-    language: Positive | None = None
+    vision: LearningRate | None = None
+    connector: LearningRate | None = None
+    language: LearningRate | None = None
 
 
 class Training(Section):
@@ -160,18 +170,18 @@ class Training(Section):
 
     epochs: Annotated[float, Field(gt=0, le=100_000)] = 10
     max_steps: Count | None = None
-    learning_rate: PositiveFloat = 1e-4
+    learning_rate: LearningRate = 1e-4
     learning_rates: Rates = Rates()
     cosine_steps: Count | None = None
     optimizer: Literal["adamw", "paged-adamw-8bit"] = "adamw"
     gradient_checkpointing: bool = False
-    minimum_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+    minimum_learning_rate: LowestRate = 1e-6
     warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     weight_decay: NotNegative = 1e-6
     batch_size: Size = 16
     micro_batch_size: Size = 4
     patience: Count = 3
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     workers: Annotated[int, Field(ge=0, le=1024)] = 4
     tracker: Literal["tensorboard", "wandb", "none"] = "tensorboard"
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from finetune.config.packaged import short_name
-from finetune.config.section import Section, Share, Size, expanded
+from finetune.config.section import LearningRate, Section, Seed, Share, Size, expanded
 
 ClusterKey = Literal["product", "reference", "photo", "item"]
 Source = Annotated[str, AfterValidator(lambda source: str(expanded(Path(source)))), AfterValidator(short_name)]
@@ -21,10 +21,10 @@ class Classifier(Section):
     tiny: bool = False
     base: Source | None = None
     epochs: Size | None = None
-    learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate | None = None
     batch_size: Size | None = None
     dropout: Share | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
+    seed: Seed | None = None
 
 
 def _item_alone(clusters: tuple[ClusterKey, ...]) -> tuple[ClusterKey, ...]:

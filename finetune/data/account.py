@@ -10,6 +10,7 @@ from typing import Any
 from finetune.data.leaks import LeakAudit
 from finetune.data.similar_photos import PhotoCounts
 from metrics.common.formatting import printable
+from metrics.common.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class Account:
     @classmethod
     def from_json(cls, text: str, folder: Path | None) -> "Account":
         """Read `to_json`'s text. Raises `ValueError`, `KeyError` or `TypeError` if it is damaged."""
-        values = json.loads(text)
+        values = parse_json(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"expected an object, found {type(values).__name__}")
         if values.pop("sha256") != _sha256(values):
             raise ValueError("the account is not the one that was written")
         return cls(

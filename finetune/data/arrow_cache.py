@@ -100,7 +100,7 @@ def is_whole(folder: Path) -> bool:
         if not is_damage(error):
             raise unreadable(folder, error) from error
         return False
-    except (ValueError, KeyError, TypeError, StopIteration, pa.ArrowException):
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, StopIteration, pa.ArrowException):
         return False
     return True
 

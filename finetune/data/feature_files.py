@@ -29,6 +29,8 @@ _CALLED = {
 }
 _NEWLY_RECORDED = ("revision", "processor")  # earlier versions left them out for some encoders
 _PIECE = 1 << 22  # bytes
+_LONGEST_SIDE = 1 << 31
+_MOST_SIDES = 8
 _SNAPSHOT = r"models--[^/]+--([^/]+)/snapshots/[^/:]+"
 _UNTELLING = r"(model|checkpoint-\d+|[0-9a-f]{6,40})(:\w+)?"  # a commit, perhaps shortened
 Dtype = Literal["float16", "float32", "bfloat16"]
@@ -119,9 +121,9 @@ def _without_folder(name: str) -> str:
 def read_shape(reader: JsonReader) -> tuple[int, ...]:
     """The shape of a row; empty if there is none."""
     sides = reader.values.get("shape")
-    if not isinstance(sides, list) or not all(type(side) is int and side > 0 for side in sides):
+    if not isinstance(sides, list) or not all(type(side) is int and 0 < side < _LONGEST_SIDE for side in sides):
         return ()
-    return tuple(sides)
+    return tuple(sides) if len(sides) <= _MOST_SIDES else ()
 
 
 @dataclass(frozen=True)

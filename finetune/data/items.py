@@ -5,16 +5,19 @@ is inside a data set), `description` as it is written in the table, `role`, and 
 `source.COLUMN`. All are strings. The role is `train`, `validation`, `test`, `undescribed` or `dropped: RULE`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from finetune.data.readers import TEXT, read_parquet
 from metrics.common.files import atomic_file
 
 ITEMS = "items.parquet"
 SOURCE = "source."
 LIMIT = "limit"
+REMEDY = "make it again by `lookbook prepare`"
 
 
 def source_items(rows: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
@@ -41,6 +44,10 @@ def write_items(path: Path, items: pd.DataFrame) -> None:
         items.to_parquet(draft, index=False)
 
 
-def read_items(path: Path) -> Any:
-    """The table at `path`, every value a string or None."""
-    return pd.read_parquet(path).astype(object)
+def read_items(path: Path, columns: Sequence[str] | None = None, remedy: str = REMEDY) -> Any:
+    """The table at `path`, or some of its columns, every value a string or missing.
+
+    Raises `UserError`, which `remedy` ends, if it is missing or damaged, lacks a column, or one has something else.
+    """
+    wanted = None if columns is None else dict.fromkeys(columns, TEXT)
+    return read_parquet(path, remedy, wanted).to_pandas(ignore_metadata=True).astype(object)

@@ -15,6 +15,7 @@ from sklearn.utils import gen_batches
 from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import REMEDY, About
 from finetune.data.feature_writer import FeatureWriter
+from finetune.data.readers import read_arrays
 from finetune.models.encoders.base import Encoder
 from metrics.common.errors import UserError
 
@@ -36,13 +37,14 @@ class Projected(Encoder):
     @classmethod
     def of(cls, encoder: Encoder, folder: Path) -> "Projected":
         """Read the components of the store `folder`. Raises `UserError` if they are damaged."""
-        try:
-            with np.load(folder / PCA, allow_pickle=False) as file:
-                return cls(encoder, file["mean"], file["components"])
-        except (OSError, ValueError, KeyError) as error:
+        arrays = read_arrays(folder / PCA, REMEDY)
+        mean, components = (np.asarray(arrays.get(name, ())) for name in ("mean", "components"))
+        if components.ndim != 2 or mean.shape != components.shape[1:] or mean.shape != (prod(encoder.shape),):
             raise UserError(
-                f"{folder / PCA}: expected mean and components, found damage ({error}); {REMEDY}"
-            ) from error
+                f"{folder / PCA}: expected a mean (d,) and components (k, d) of the encoder, found {mean.shape} and "
+                f"{components.shape}; {REMEDY}"
+            )
+        return cls(encoder, mean, components)
 
     def pixels(self, photo: Image.Image) -> Any:
         """As the encoder's."""

@@ -137,8 +137,8 @@ def finished_report(recipe: Recipe) -> dict[str, Any] | None:
         report = read_json_object(folder.report_json, "it is made again")
         runs = [system["run"] for system in report["systems"]]
         current = _is_current(report, recipe, folder)
-    except (ValueError, KeyError, TypeError, UserError):  # damaged, or without what it was measured with: made again
-        return None
+    except (ValueError, LookupError, TypeError, AttributeError, UserError):
+        return None  # damaged, or without what it was measured with: made again
     current &= all(_is_scored(recipe.decoding, folder.captions(name), runs) for name in SYSTEMS)
     return report if current else None
 

@@ -37,7 +37,8 @@ def row_of(values: Mapping[str, Any], recipe: Recipe, error: str | None) -> Row:
         if entry.get("step") == record.best_step and "eval_loss" in entry:
             best = entry
     scores = {name: best[f"eval_{name.lower()}"] for name in ORDER if f"eval_{name.lower()}" in best}
-    signatures = _read(RunFolder(recipe.output).evaluation / SCORES).get("signatures", {})
+    scores_file = RunFolder(recipe.output).evaluation / SCORES
+    signatures = JsonReader(_read(scores_file), str(scores_file), REMEDY).mapping("signatures")
     of_validation = {f"validation {name}": signature for name, signature in signatures.items()}
     return row | {
         "step": record.best_step,
@@ -123,19 +124,21 @@ def _markdown(table: Mapping[str, Any]) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _report(folder: Path) -> Mapping[str, Any]:
+def _report(folder: Path) -> dict[str, JsonReader]:
     """The scores of the trained system on the test split by measure; empty without a report."""
     path = RunFolder(folder).report_json
     systems = JsonReader(_read(path), str(path), REMEDY).each("systems")
-    return next((dict(one.inside("scores").mapping("all")) for one in systems if one.text("kind") == "finetuned"), {})
+    tuned = next((one.inside("scores").inside("all") for one in systems if one.text("kind") == "finetuned"), None)
+    return {name: tuned.inside(name) for name in tuned.values} if tuned else {}
 
 
 def _test_scores(folder: Path) -> dict[str, float]:
-    return {name: score["value"] for name, score in _report(folder).items()}
+    values = {name: score.number("value") for name, score in _report(folder).items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _test_signatures(folder: Path) -> dict[str, str]:
-    return {f"test {name}": score["signature"] for name, score in _report(folder).items()}
+    return {f"test {name}": score.text("signature") or "" for name, score in _report(folder).items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

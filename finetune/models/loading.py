@@ -63,7 +63,9 @@ def load_pretrained(
             f"{config.base}: out of memory while loading it ({first_line(error)}); set model.quantization: nf4 or "
             "model.dtype: bfloat16, or use a larger device"
         ) from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # transformers checks no types in the files that it reads
         folder = local_folder(config)
         for path in sorted(folder.glob("*.safetensors")) if folder else ():
             refuse_damaged(path)
@@ -83,7 +85,9 @@ def load_pretrained(
 def _load_processor(config: Model, processor_class: Any) -> Any:
     try:
         return load_part(processor_class, base_folder(config.base), config.revision)
-    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         raise UserError(
             f"{config.base}: expected a processor (tokenizer and image processor) beside the weights, and it does not "
             f"load: {first_line(error)}; copy its files from the original model"

@@ -16,7 +16,7 @@ from finetune.runs.claim import recipe_values
 from finetune.runs.folder import RunFolder
 from finetune.runs.training_record import read_training, trained_recipe
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes, read_json_object, sha256
+from metrics.common.files import one_line, read_bytes, read_json_object, sha256
 from metrics.common.secrets import secrets
 from metrics.records.run import TrainingRecord
 
@@ -124,7 +124,7 @@ def publication(trained: Trained, card: str) -> dict[str, Content]:
     Raises `UserError` if a text contains a secret of the environment or the path of the home folder.
     """
     record = public(trained.record.to_json())
-    head = RECIPE_HEAD.format(lookbook=record["versions"]["lookbook"])
+    head = RECIPE_HEAD.format(lookbook=record["versions"].get("lookbook", "of an unknown version"))
     recipe = head + yaml.safe_dump(record["recipe"], sort_keys=False, allow_unicode=True)
     files: dict[str, Content] = {CARD: card.encode(), RECIPE: recipe.encode(), RECORD: _json(record)}
     files |= {path.name: _cleaned(path) for path in _published(trained)}
@@ -176,7 +176,7 @@ def _cleaned(path: Path) -> Content:
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    return (one_line(json.dumps(value, indent=1, ensure_ascii=False)) + "\n").encode()
 
 
 def _refuse_private(trained: Trained, files: Mapping[str, Content]) -> None:

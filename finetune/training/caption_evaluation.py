@@ -180,6 +180,6 @@ def _read_scores(path: Path, before: int) -> dict[str, Any]:
     remedy = "remove it: its page then begins with the next evaluation"
     record = read_json_object(path, remedy)
     try:
-        return {key: values for key, values in record["steps"].items() if int(key) < before}
-    except (ValueError, KeyError, AttributeError) as error:
+        return {key: {**values} for key, values in record["steps"].items() if int(key) < before}
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path}: damaged: expected scores by step under 'steps' ({error}); {remedy}") from error

@@ -26,7 +26,7 @@ def write_page(folder: Path, photos: Sequence[Image]) -> None:
     cards = [
         {
             "id": item.id,
-            "reference": item.references[0],
+            "reference": next(iter(item.references), ""),
             "photo": thumbnail(photo),
             "captions": {step: records[row].caption for step, records in evaluated.items()},
         }

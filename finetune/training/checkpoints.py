@@ -17,9 +17,12 @@ from transformers import TrainerState
 
 from finetune.models.loading import is_sharded
 from metrics.common.errors import UserError, first_line
+from metrics.common.json_text import parse_json
+from metrics.records.json_reader import JsonReader
 
 WRITING = ".writing"
 STATE_FILE = "trainer_state.json"
+_NUMBERS = ("global_step", "max_steps", "epoch", "num_train_epochs", "total_flos", "best_metric", "best_global_step")
 NAME = re.compile(r"checkpoint-\d+")
 # What safetensors, pickle and json raise for a file that is damaged.
 DAMAGED = (SafetensorError, UnpicklingError, EOFError, JSONDecodeError, UnicodeDecodeError)
@@ -79,9 +82,19 @@ def check_whole(checkpoint: Path, processes: int) -> None:
         lacking = [pattern for pattern in needed if not any(fnmatch(name, pattern) for name in names)]
         if lacking:
             raise FileNotFoundError(f"it lacks {', '.join(lacking)}")
+        _check_state(checkpoint / STATE_FILE)
         step = TrainerState.load_from_json(str(checkpoint / STATE_FILE)).global_step
         if checkpoint.name != f"checkpoint-{step}":
             raise UserError(f"{checkpoint}: does not load: its {STATE_FILE} is of step {step}. {REMOVE}")
+
+
+def _check_state(path: Path) -> None:
+    """Raise `UserError` or `ValueError` if what Trainer takes as it is has another type."""
+    state = JsonReader(parse_json(path.read_bytes()), f"{path.parent}: does not load: {path.name}", REMOVE)
+    for key in _NUMBERS:
+        state.number(key)
+    state.each("log_history")
+    state.mapping("stateful_callbacks")
 
 
 def _needed() -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from finetune.config.recipe import Training
 from finetune.runs.folder import RunFolder
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
+from metrics.records.json_reader import JsonReader
 
 Result = TypeVar("Result")
 
@@ -63,9 +64,9 @@ def _kept_size(training: Training, run: RunFolder, processes: int) -> int:
     wanted = training.micro_batch_size
     if not run.micro_batch.is_file():
         return wanted
-    record = read_json_object(run.micro_batch, "remove it")
-    try:
-        fits = int(record["fits"]) if record["wanted"] == wanted else wanted
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{run.micro_batch}: damaged: expected 'wanted' and 'fits' ({error}); remove it") from error
+    record = JsonReader(read_json_object(run.micro_batch, "remove it"), str(run.micro_batch), "remove it")
+    found, fits = record.whole("wanted"), record.whole("fits")
+    if found is None or fits is None:
+        raise record.error('damaged: expected "wanted" and "fits"')
+    fits = fits if found == wanted else wanted
     return fits if 0 < fits < wanted and training.batch_size % (fits * processes) == 0 else wanted

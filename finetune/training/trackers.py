@@ -22,6 +22,7 @@ from finetune.runs.provenance import git_hash, hardware, versions
 from finetune.training.caption_evaluation import EvaluatedCaptions
 from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_bytes, read_json_object, write_text
+from metrics.records.json_reader import JsonReader
 
 PROJECT = "lookbook"
 SECONDS = {"init_timeout": 30, "finish_timeout": 120}
@@ -98,10 +99,14 @@ def attach_reports(name: str, run: RunFolder, recipe: Mapping[str, Any], reports
     scores, signatures = {}, {}
     for catalogue, path in reports.items():
         prefix = f"test/{catalogue}" if len(reports) > 1 else "test"
-        for system in read_json_object(path, "`lookbook run RECIPE` makes it again")["systems"]:
-            for measure, score in system["scores"]["all"].items():
-                scores[f"{prefix}/{system['name']}/{measure}"] = 100 * float(score["value"])
-                signatures[f"{prefix}/{measure}"] = score["signature"]
+        remedy = "`lookbook run RECIPE` makes it again"
+        for system in JsonReader(read_json_object(path, remedy), str(path), remedy).each("systems"):
+            of_all = system.inside("scores").inside("all")
+            for measure in of_all.values:
+                score = of_all.inside(measure)
+                if (value := score.number("value")) is not None:
+                    scores[f"{prefix}/{system.text('name')}/{measure}"] = 100 * value
+                signatures[f"{prefix}/{measure}"] = score.text("signature")
     tracker = open_tracker(name, run)
     if tracker:
         tracker.conclude(scores, {"recipe": recipe, "signatures": signatures})

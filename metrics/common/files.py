@@ -1,7 +1,6 @@
 """Files and folders that appear whole or not at all, and readers whose errors name the file."""
 
 import hashlib
-import json
 import os
 import re
 import stat
@@ -14,6 +13,7 @@ from typing import Any, TextIO
 
 from metrics.common.drafts import draft_folder, draft_path
 from metrics.common.errors import UserError
+from metrics.common.json_text import parse_json
 
 # JSON keeps these raw, but some readers split lines at them, and lone surrogates have no UTF-8.
 _FRAGILE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -188,13 +188,13 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def read_json_object(path: Path, remedy: str, parse_constant: Callable[[str], Any] | None = None) -> dict[str, Any]:
+def read_json_object(path: Path, remedy: str, parse_constant: Callable[[str], Any] = float) -> dict[str, Any]:
     """Read a file that holds one JSON object in UTF-8.
 
     Args:
         path: the file. If it may be missing, ask `path.is_file()` first.
         remedy: what the user can do about a file that is missing or damaged; it ends the message.
-        parse_constant: as in `json.loads`: what `NaN`, `Infinity` and `-Infinity` become.
+        parse_constant: as in `parse_json`: what `NaN`, `Infinity` and `-Infinity` become.
 
     Raises:
         UserError: naming the file, when it is missing, cannot be read, is damaged or holds anything but an object.
@@ -203,8 +203,8 @@ def read_json_object(path: Path, remedy: str, parse_constant: Callable[[str], An
     if not path.exists():
         raise UserError(f"{path}: no such file; {remedy}")
     try:
-        value = json.loads(read_bytes(path).decode("utf-8"), parse_constant=parse_constant)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(read_bytes(path), parse_constant)
+    except ValueError as error:
         raise UserError(f"{path}: expected a JSON object, found damaged text ({error}); {remedy}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}; {remedy}")
@@ -229,12 +229,12 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if line.strip():
-                    yield number, json.loads(line.decode("utf-8"))
+                    yield number, parse_json(line)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); convert the file") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}:{number}: not JSON ({error}); expected one JSON object a line") from error
 
 

@@ -14,7 +14,6 @@ from transformers import (
     SiglipModel,
 )
 
-from metrics.common.errors import UserError
 from metrics.encoders.dual_encoder import DualEncoder
 from metrics.encoders.pretrained import hub_commit, loading, weights_digest
 from metrics.encoders.safe_loading import load_model, load_part
@@ -67,11 +66,11 @@ def load_dual_encoder(source: str, device: str | None = None, dtype: Dtype = "fl
         photos = load_part(architecture.photos, name, commit)
         # Of `main`, not of its commit, transformers finds the copy that the Hub's bot made of pickled weights.
         model, missing = load_model(architecture.model, name, revision, dtype=getattr(torch, dtype))
-    if missing:
-        raise UserError(f"{source}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
-    weights = weights_digest(model.state_dict())
-    model = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return DualEncoder(name, commit, weights, model, tokenizer, photos, architecture.fixed_length)
+        if missing:
+            raise ValueError(f"the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
+        weights = weights_digest(model.state_dict())
+        model = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return DualEncoder(name, commit, weights, model, tokenizer, photos, architecture.fixed_length)
 
 
 def _split(source: str) -> tuple[str, str]:

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
-from safetensors import SafetensorError
 from transformers.utils import cached_file, logging
 
 from metrics.common.errors import UserError, is_shortage, reason_of
 from metrics.common.screen import is_verbose
 from metrics.encoders.safe_loading import no_pickles
 
-_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 _DIGITS = 8  # of the hashes
 
 
@@ -51,8 +49,8 @@ def loading(source: str, kind: str, expected: str) -> Iterator[None]:
     try:
         with quiet(), no_pickles():
             yield
-    except _ERRORS as error:
-        if is_shortage(error):
+    except Exception as error:  # libraries check no types in the files that they read
+        if isinstance(error, UserError) or is_shortage(error):
             raise
         raise UserError(f"{source}: cannot load it as {kind}: {reason_of(error)} (expected {expected})") from error
 

@@ -1,6 +1,5 @@
 """Captions and references in other people's formats: COCO's results and annotations, CSV, TSV, XLSX and Parquet."""
 
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes
+from metrics.common.json_text import parse_json
 from metrics.common.screen import say
 from metrics.records import column_names
 from metrics.records.spreadsheets import KINDS, read_sheet, unguarded
@@ -45,10 +45,10 @@ def _json(path: Path, suffix: str) -> Any:
             start = file.read(1 << 12).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         if start != b"[" and not (start == b"{" and suffix == ".json"):
             return None
-        return json.loads(read_bytes(path).decode("utf-8-sig"))
+        return parse_json(read_bytes(path))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         if start == b"{" and "Extra data" in str(error):  # JSON Lines
             return None
         raise UserError(f"{path}: not JSON ({error}); expected COCO results, COCO annotations or JSON Lines") from error
@@ -137,7 +137,7 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, Any]]
     try:
         table = pq.read_table(path)
         rows: Iterable[dict[str, Any]] = table.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
     return table.column_names, ((f"{path}: row {number}", row) for number, row in enumerate(rows, 1))
 
@@ -151,8 +151,8 @@ def _references(value: Any) -> list[Any]:
     """The references of a cell: a list, a list written as JSON, or one text; an empty cell has none."""
     if isinstance(value, str) and value.startswith("["):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value)
+        except ValueError:
             return [value]
     if isinstance(value, list):
         return value
@@ -190,7 +190,7 @@ def _attributes(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
+        found = parse_json(value)
+    except ValueError:
         found = None
     return found if isinstance(found, dict) else {"attributes": value}

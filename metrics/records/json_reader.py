@@ -6,6 +6,7 @@ from typing import Any
 from metrics.common.errors import UserError
 
 _HUGE = 1e30  # no loss, time or count is as large; NaN fails the comparison too
+_WHOLE = range(-(2**63), 2**63)  # what SQLite, Arrow and NumPy hold
 
 
 class JsonReader:
@@ -34,7 +35,7 @@ class JsonReader:
         return value
 
     def whole(self, key: str) -> int | None:
-        """The whole number at `key`, None if it is missing or null."""
+        """The whole number of at most 64 bits at `key`, None if it is missing or null."""
         value: int | None = self._typed(key, "a whole number", _is_whole)
         return value
 
@@ -86,7 +87,7 @@ class JsonReader:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and value in _WHOLE
 
 
 def _is_number(value: object) -> bool:

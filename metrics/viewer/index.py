@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.common.json_text import parse_json
 from metrics.common.measure_names import HEADLINE
 from metrics.measures.statistics import Floats
 from metrics.photos.folders import folder_named
@@ -63,7 +64,7 @@ class Index:
         self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
         self._alone = threading.Lock()
         self._marked = -math.inf
-        about = json.loads(self._rows("SELECT content FROM about")[0][0])
+        about = parse_json(self._rows("SELECT content FROM about")[0][0])
         self.title: str = about["title"]
         self.systems = [System(**system) for system in about["systems"]]
         self.maximum: Mapping[str, float] = about["maximum"]

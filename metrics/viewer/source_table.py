@@ -35,6 +35,6 @@ def source_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 for row in batch.to_pylist():
                     given = {"Role": row[_ROLE]} | {name.removeprefix(_SOURCE): row[name] for name in names}
                     yield str(row["id"]), {name: str(cell) for name, cell in given.items() if cell not in (None, "")}
-    except (ArrowException, OSError, KeyError) as error:
-        problem = str(error).splitlines()[0]
+    except (ArrowException, OSError, LookupError, ValueError, OverflowError) as error:
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{path}: cannot be read: {problem:.200}; write it again with `lookbook prepare`") from error

@@ -4,20 +4,18 @@ The table is a file, or a folder that has it. The items of several catalogues, w
 tables in a folder that has each one's as `NAME/items.parquet`, as `prepare` and `run` write them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyarrow.lib import ArrowException
-from pyarrow.parquet import read_schema
 
+from finetune.data.items import read_items
+from finetune.data.readers import parquet_columns
 from metrics.common.errors import UserError
 
-Result = TypeVar("Result")
 SOURCE = "source."
 CATEGORIES = (("product_group_name", "product_type_name"), ("masterCategory", "subCategory"))
 _ITEMS = "items.parquet"
@@ -42,7 +40,7 @@ class ItemColumns:
 
 def column_names(path: Path) -> list[str]:
     """The columns of the table, of several those of any. Raises `UserError` if there is no such table."""
-    return list(dict.fromkeys(name for table in _tables(path).values() for name in _schema(table)))
+    return list(dict.fromkeys(name for table in _tables(path).values() for name in _columns(table)))
 
 
 def columns_by_catalogue(path: Path) -> dict[str, list[str]]:
@@ -50,7 +48,7 @@ def columns_by_catalogue(path: Path) -> dict[str, list[str]]:
 
     Raises `UserError` if there is no such table.
     """
-    return {prefix.removesuffix("/"): _schema(table) for prefix, table in _tables(path).items()}
+    return {prefix.removesuffix("/"): _columns(table) for prefix, table in _tables(path).items()}
 
 
 def has_column(column: str, known: Collection[str]) -> bool:
@@ -133,12 +131,12 @@ def _remedy(path: Path, missing: Sequence[str]) -> str:
 
 def _read(path: Path, prefix: str, wanted: Sequence[str]) -> pd.DataFrame:
     """The columns `wanted` of one table, empty ones that it lacks; ids, products and photos begin with `prefix`."""
-    known = _schema(path)
+    known = _columns(path)
     lacking = [column for column in ("id", "product_id") if column not in known]
     if lacking:
         raise UserError(f"{path}: column(s) {', '.join(lacking)} missing; {_REMEDY}")
     present = [name for name in wanted if name in known]
-    table = _reading(path, lambda: pd.read_parquet(path, columns=present)).astype(object)
+    table = read_items(path, present, _REMEDY)
     if table["id"].duplicated().any():
         raise UserError(f"{path}: id {table['id'][table['id'].duplicated()].iloc[0]} is in several rows; {_REMEDY}")
     for name in _NAMED:
@@ -148,17 +146,8 @@ def _read(path: Path, prefix: str, wanted: Sequence[str]) -> pd.DataFrame:
     return table.reindex(columns=list(wanted))
 
 
-def _schema(path: Path) -> list[str]:
-    return _reading(path, lambda: list(read_schema(path).names))
-
-
-def _reading(path: Path, read: Callable[[], Result]) -> Result:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; {_REMEDY}")
-    try:
-        return read()
-    except (ArrowException, ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot read the table ({error}); {_REMEDY}") from error
+def _columns(path: Path) -> list[str]:
+    return parquet_columns(path, _REMEDY)
 
 
 def _named(column: str, known: Sequence[str], path: Path) -> str:

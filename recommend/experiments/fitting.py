@@ -9,9 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from metrics.common.errors import UserError
 from metrics.common.files import make_folder, read_json_object, write_text
 from metrics.common.screen import say
+from metrics.records.json_reader import JsonReader
 from recommend.experiments.data import OpenDataset, Part
 from recommend.experiments.features import features_of
 from recommend.experiments.measured import mean_value
@@ -106,10 +106,11 @@ def _kept(unfinished: Path, make: Callable[[Path], Trial]) -> Trial:
     """
     path = unfinished.with_suffix(".json")
     if path.exists():
-        kept = read_json_object(path, _REMEDY)
-        if kept.keys() != {field.name for field in fields(Trial)}:
-            raise UserError(f"{path}: expected a trial's settings and value, found {sorted(kept)}; {_REMEDY}")
-        return Trial(**kept)
+        kept = JsonReader(read_json_object(path, _REMEDY), str(path), _REMEDY)
+        value = kept.number("value")
+        if value is None or "settings" not in kept.values:
+            raise kept.error(f"expected a trial's settings and value, found {sorted(kept.values)}")
+        return Trial(dict(kept.mapping("settings")), value)
     trial = make(unfinished)
     make_folder(path.parent)
     write_text(path, json.dumps(asdict(trial)))

@@ -4,10 +4,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from finetune.config.errors import nearest
-from finetune.config.section import Count, NotNegative, Positive, Section, Size, expanded
+from finetune.config.section import Count, LearningRate, NotNegative, Positive, Section, Size, expanded
 from recommend.experiments.published import published_rows
 
 RANDOM = "random"
@@ -105,7 +105,7 @@ class _Trained(_Model):
     factors: Size | None = None
     regularization: NotNegative | None = None
     optimizer: Literal["sgd", "adagrad", "sparse-adam"] | None = None
-    learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate | None = None
     batch_size: Count | None = None
     epochs: Count | None = None
     draw: Literal["purchases", "customers"] | None = None
@@ -166,7 +166,7 @@ class BPR(_Model):
 
     recommender: Literal["bpr"]
     factors: Size | None = None
-    learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate | None = None
     regularization: NotNegative | None = None
     iterations: Count | None = None
     threads: Size | None = None

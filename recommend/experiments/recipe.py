@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from finetune.config.errors import nearest, parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import Section, Size, expanded
+from finetune.config.section import Section, Seed, Size, expanded
 from metrics.common.errors import UserError
 from recommend.experiments.models import Model, WithFeatures
 from recommend.experiments.published import published_rows
@@ -85,7 +85,7 @@ class Recipe(Section):
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     models: Annotated[tuple[Model, ...], Field(min_length=1)]
     ks: Annotated[tuple[Size, ...], Field(min_length=1)] = (5, 12)
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     against: tuple[str, ...] = ()
     masking: Masking | None = None
 

@@ -78,7 +78,7 @@ class Place:
             marks = table["hits"].combine_chunks()
             rows = marks.flatten().to_numpy(zero_copy_only=False).reshape(len(marks), -1)
             return grouped(rows, table["relevant"].to_numpy().astype(np.int64))
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        except (pa.ArrowException, OSError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: cannot read it ({error}); {_REMEDY}") from error
 
     def write(self, result: Mapping[str, Any], slices: Mapping[str, Slice], ks: Sequence[int]) -> None:

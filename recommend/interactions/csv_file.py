@@ -80,7 +80,10 @@ def _header(path: Path) -> list[str]:
     refuse_special(path)
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER).decode("utf-8-sig", errors="replace")
-    columns = next(csv.reader([line]), [])
+    try:
+        columns = next(csv.reader([line]), [])
+    except csv.Error as error:
+        raise UserError(f"{path}: row 1: {error}; {_REMEDY}") from error
     lacking = [name for name in REQUIRED if name not in columns]
     if lacking:
         found = ", ".join(columns)[:200] or "an empty line"
@@ -104,7 +107,7 @@ def _scan(path: Path) -> pl.LazyFrame:
 def _reading(path: Path, read: Callable[[], Result]) -> Result:
     try:
         return read()
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{path}: cannot read the table ({reason}); {_REMEDY}") from error
 

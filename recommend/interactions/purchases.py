@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from finetune.data.readers import FLAG, NUMBER, TEXT, read_parquet
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, check_folder, read_json_object, sha256, write_text
 from recommend.interactions.csv_file import COUNTED, Table, read_table
@@ -57,8 +58,7 @@ class PurchasesFolder:
 
     def customer_ids(self) -> list[str]:
         """All customers, sorted: a customer's number is its place here."""
-        ids: list[str] = pq.read_table(self.path / _CUSTOMERS)["id"].to_pylist()
-        return ids
+        return _ids(self.path / _CUSTOMERS)
 
     def purchases(self, setting: str) -> Purchases:
         """The purchases of a setting's articles; raises `UserError` if there is no such setting."""
@@ -69,11 +69,23 @@ class PurchasesFolder:
                 f"{self.path}: setting {setting}: which articles it has is in the items.parquet of `lookbook prepare`; "
                 "make the folder again with --items"
             )
-        articles = pq.read_table(self.path / _ARTICLES)
-        table = pq.read_table(self.path / _PURCHASES)
-        customers, bought, days = (table[name].to_numpy() for name in ("customer", "article", "day"))
-        whole = Purchases(customers, bought, days, self.about["counts"]["customers"], articles["id"].to_pylist())
-        return whole if setting == ORIGINAL else _only(whole, articles[setting].to_numpy())
+        whole = self._whole()
+        if setting == ORIGINAL:
+            return whole
+        members = read_parquet(self.path / _ARTICLES, _REMEDY, {setting: FLAG})
+        return _only(whole, members[setting].to_numpy())
+
+    def _whole(self) -> Purchases:
+        names = ("customer", "article", "day")
+        table = read_parquet(self.path / _PURCHASES, _REMEDY, dict.fromkeys(names, NUMBER))
+        customers, bought, days = (table[name].to_numpy().astype(np.int32, copy=False) for name in names)
+        articles, known = _ids(self.path / _ARTICLES), read_parquet(self.path / _CUSTOMERS, _REMEDY, {"id": TEXT})
+        for name, places, count in (("customer", customers, len(known)), ("article", bought, len(articles))):
+            if len(places) and not 0 <= places.min() <= places.max() < count:
+                raise UserError(
+                    f"{self.path / _PURCHASES}: {name}: expected places below {count:,}, found others; {_REMEDY}"
+                )
+        return Purchases(customers, bought, days, len(known), articles)
 
 
 def open_purchases(folder: Path, setting: str = ORIGINAL) -> Purchases:
@@ -118,6 +130,11 @@ def write_purchases(data: Path, out: Path, items: Path | None = None) -> Purchas
         about["files"] = _write_tables(draft, table, articles)
         write_text(draft / _ABOUT, json.dumps(about, indent=1) + "\n")
     return PurchasesFolder(out, about)
+
+
+def _ids(path: Path) -> list[str]:
+    ids: list[str] = read_parquet(path, _REMEDY, {"id": TEXT})["id"].to_pylist()
+    return ids
 
 
 def _check_whole(path: Path, about: dict[str, Any]) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyarrow.lib import ArrowException
 
+from finetune.data.items import read_items
 from metrics.common.errors import UserError
-from recommend.common.columns import check_columns
 from recommend.interactions.csv_file import require_last_line_break
 
 ORIGINAL, FILTERED, AUGMENTED = "original", "filtered", "augmented"
@@ -63,11 +62,7 @@ def read_articles(folder: Path, items: Path | None) -> Articles:
 
 
 def _items(path: Path) -> Any:
-    check_columns(path, _COLUMNS)
-    try:
-        return pd.read_parquet(path, columns=_COLUMNS).astype(object)
-    except (ArrowException, ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot read the table ({error}); make it again by `lookbook prepare`") from error
+    return read_items(path, _COLUMNS)
 
 
 def _articles_csv(path: Path) -> Any:

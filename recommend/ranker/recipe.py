@@ -6,12 +6,12 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from finetune.config.errors import nearest, parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import Count, Section, Size, expanded
+from finetune.config.section import Count, LearningRate, Section, Seed, Size, expanded
 
 RANDOM = "random"
 BESTSELLERS, REPURCHASE = "bestsellers", "repurchase, then bestsellers"
@@ -96,7 +96,7 @@ class Ranker(Section):
     name: Name
     preset: Literal["boosted", "paper"] = "boosted"
     trees: Count | None = None
-    learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate | None = None
     leaves: Annotated[int, Field(ge=2, le=131_072)] | None = None
     least_in_leaf: Count | None = None
 
@@ -192,7 +192,7 @@ class Recipe(Section):
     against: Annotated[tuple[Name, ...], Field(min_length=1)]
     captions: Name
     submission: Submission | None = None
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     threads: Size = 1
 
     @model_validator(mode="after")

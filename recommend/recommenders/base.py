@@ -10,10 +10,11 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from finetune.data.readers import read_arrays
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_folder, write_text
 from recommend.interactions.interactions import Purchases
-from recommend.recommenders.files import Arrays, matrix_arrays, matrix_from, read_arrays, read_settings
+from recommend.recommenders.files import Arrays, matrix_arrays, matrix_from, read_settings
 
 Floats = NDArray[np.float32]
 Customers = NDArray[np.int64]
@@ -88,12 +89,20 @@ class Recommender(ABC):
     history: scipy.sparse.csr_matrix
 
     def fit(self, interactions: Purchases, features: ItemFeatures | None = None) -> None:
-        """Learn from the training part. Raises `UserError` if it is empty, or if features are needed or do not fit."""
+        """Learn from the training part.
+
+        Raises `UserError` if it is empty, if features are needed or do not fit, or if what is learned is not finite.
+        """
         if not len(interactions):
             raise UserError(f"{self.name}: expected purchases to learn from, found none; check the split")
         self._check_features(features, len(interactions.article_ids))
         self.history = interactions.matrix
         self._fit(interactions, features)
+        if not all(np.isfinite(array).all() for array in self._arrays().values()):
+            raise UserError(
+                f"{self.name}: expected finite numbers, has learned others; lower the learning rate, or raise the "
+                "regularization"
+            )
 
     def recommend(self, customers: Customers, k: int, exclude_seen: bool = True) -> Recommendations:
         """The k best articles for each customer (m,), those of `history` left out if `exclude_seen`.
@@ -130,12 +139,12 @@ class Recommender(ABC):
             made = cls(**settings)
         except TypeError as error:
             raise UserError(f"{folder}: settings that {cls.name} does not have ({error}); fit it again") from error
-        arrays = read_arrays(folder)
+        arrays = read_arrays(folder / "arrays.npz", "fit it again")
         try:
             made.history = matrix_from("history", arrays)
             made._restore(arrays)
             made.recommend(np.zeros(1, dtype=np.int64), 1)  # arrays that do not fit together are found here
-        except (KeyError, ValueError, IndexError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError) as error:
             raise UserError(f"{folder / 'arrays.npz'}: not what {cls.name} saves ({error}); fit it again") from error
         return made
 

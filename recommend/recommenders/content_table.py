@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 from numpy.typing import NDArray
-from pyarrow.lib import ArrowException
 
+from finetune.data.readers import NUMBER, TEXT, read_parquet
 from metrics.common.errors import UserError
 from recommend.interactions.interactions import Purchases
 from recommend.recommenders.base import Customers, ItemFeatures, Recommendations, Recommender
@@ -18,7 +18,7 @@ from recommend.recommenders.files import Arrays, matrix_arrays, matrix_from
 from recommend.recommenders.selection import best_stored
 
 _REMEDY = "write it with `lookbook similar STORE --all --out`"
-_COLUMNS = ["id", "neighbour", "cosine"]
+_COLUMNS = {"id": TEXT, "neighbour": TEXT, "cosine": NUMBER}
 
 
 @dataclass
@@ -58,12 +58,7 @@ def read_neighbours(path: Path, article_ids: Sequence[str]) -> tuple[scipy.spars
 
     Raises `UserError` if the table is missing or damaged, has a pair twice, or none of two of the articles.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; {_REMEDY}")
-    try:
-        table = pd.read_parquet(path, columns=_COLUMNS)
-    except (ArrowException, ValueError, OSError) as error:
-        raise UserError(f"{path}: expected the columns {', '.join(_COLUMNS)} ({error}); {_REMEDY}") from error
+    table = read_parquet(path, _REMEDY, _COLUMNS).to_pandas(ignore_metadata=True)
     index = pd.Index(list(article_ids))
     one, other = index.get_indexer(table["id"]), index.get_indexer(table["neighbour"])
     kept = (one >= 0) & (other >= 0)

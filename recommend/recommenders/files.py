@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse
@@ -28,16 +27,6 @@ def read_settings(folder: Path, name: str | None = None) -> dict[str, Any]:
     if found != name:
         raise UserError(f"{folder}: expected a saved {name}, found {found}; {_REMEDY}")
     return settings
-
-
-def read_arrays(folder: Path) -> Arrays:
-    """The arrays of a saved recommender. Raises `UserError` if the file is missing or damaged."""
-    path = folder / "arrays.npz"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise UserError(f"cannot read {path} ({error}); {_REMEDY}") from error
 
 
 def matrix_arrays(name: str, matrix: scipy.sparse.csr_matrix) -> Arrays:

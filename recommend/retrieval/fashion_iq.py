@@ -5,7 +5,6 @@ and two `captions`; `image_splits/split.CATEGORY.SPLIT.json` lists the ids of th
 are any, are in `asin2attr.CATEGORY.SPLIT.json`, id to five lists: texture, fabric, shape, composition, style.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, read_json_object
+from metrics.common.json_text import parse_json
 from metrics.photos.formats import is_photo
 
 SPLITS = ("train", "val", "test")
@@ -203,8 +203,8 @@ def _read_list(path: Path) -> list[Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; dataset.folder has the official captions/ and image_splits/")
     try:
-        value = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(read_bytes(path))
+    except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); copy it again") from error
     if not isinstance(value, list):
         raise UserError(f"{path}: expected a JSON list, found {type(value).__name__}")

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from finetune.config.errors import parse
 from finetune.config.overrides import apply_override, read_yaml
 from finetune.config.recipe import Output
-from finetune.config.section import Count, NotNegative, Positive, Section, Share, Size, expanded
+from finetune.config.section import Count, LearningRate, NotNegative, Positive, Section, Seed, Share, Size, expanded
 
 Category = Literal["dress", "shirt", "toptee"]
 CATEGORIES: tuple[Category, ...] = ("dress", "shirt", "toptee")
@@ -38,7 +38,7 @@ class Dataset(Section):
     captions: Literal["joined", "single"] = "joined"
     missing: Literal["refuse", "drop"] = "refuse"
     demo: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class PhotoEncoder(Section):
@@ -98,11 +98,11 @@ class Training(Section):
 
     epochs: Count = 5
     batch_size: Annotated[int, Field(ge=2, le=65_536)] = 32
-    learning_rate: PositiveFloat = 1e-3
-    encoder_learning_rate: PositiveFloat | None = None
+    learning_rate: LearningRate = 1e-3
+    encoder_learning_rate: LearningRate | None = None
     weight_decay: NotNegative = 1e-3
     schedule: Literal["constant", "linear"] = "constant"
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
 
 
 class Recipe(Section):

@@ -56,7 +56,7 @@ def load_dataset(name: str, split: str) -> Any:
             builder._read_metadata = MethodType(_read_metadata, builder)
         builder.download_and_prepare()
         return builder.as_dataset(split)
-    except (OSError, ValueError, KeyError, StopIteration, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:  # of the library, and of all that read files for it
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error
         raise UserError(f"data.dataset: {name}: cannot load its split {split!r}: {reason_of(error)}") from error

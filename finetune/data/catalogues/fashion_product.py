@@ -132,6 +132,8 @@ def _check_header(header: list[str], path: Path) -> None:
     if missing or header[-1] != NAME:
         found = ", ".join(header) or "an empty file"
         raise UserError(f"{path}: expected the columns {', '.join(COLUMNS)}, {NAME} last; found {found}")
+    if len(set(header)) < len(header):
+        raise UserError(f"{path}: a column is there twice: {', '.join(header)}; use the file as Kaggle ships it")
 
 
 def _complete(row: list[str], width: int, where: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from metrics.common.errors import UserError
 from metrics.common.files import refuse_special
+from metrics.common.json_text import DEEPEST, check_nesting
 
 _CHUNK = 1 << 20
 _OPENING = re.compile(r"\s*\[\s*")
@@ -65,5 +66,7 @@ def _element(text: str, place: int) -> tuple[Any, int, bool] | None:
         element, end = json.JSONDecoder().raw_decode(text, place)
     except ValueError:
         return None
+    if text.count("[", place, end) + text.count("{", place, end) > DEEPEST:
+        check_nesting(element)
     after = _NEXT.match(text, end)
     return (element, after.end(), after[1] == "]") if after else None

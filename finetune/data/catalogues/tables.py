@@ -11,6 +11,7 @@ import pandas as pd
 
 from metrics.common.errors import UserError
 from metrics.common.files import refuse_special
+from metrics.common.json_text import parse_json
 from metrics.records.spreadsheets import KINDS, UTF_8, read_sheet
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv", ".xlsx")
@@ -66,7 +67,7 @@ def read_values(path: Path, kind: str | None = None, encoding: str | None = None
         raise UserError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); {remedy}") from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, LookupError, TypeError, AttributeError, RecursionError) as error:  # of pandas
         raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
 
 
@@ -83,8 +84,8 @@ def _read_jsonl(path: Path, encoding: str) -> pd.DataFrame:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line, parse_float=str)
-            except (ValueError, RecursionError) as error:
+                row = parse_json(line, parse_float=str)
+            except ValueError as error:
                 raise UserError(f"{path}:{number}: not JSON: {error}; is the file truncated there?") from error
             if not isinstance(row, dict):
                 raise UserError(f"{path}:{number}: expected an object, found {type(row).__name__}")

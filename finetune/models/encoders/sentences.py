@@ -35,9 +35,10 @@ class SentenceEncoder(Encoder):
                 model_kwargs={"use_safetensors": True},
             ).eval()
             self._revision = hub_commit(name, revision)
-        self.shape = (int(self._model.get_embedding_dimension() or 0),)
+            self.shape = (int(self._model.get_embedding_dimension() or 0),)
+            settings = tokenizer_settings(self._model.tokenizer), f"{self._model.max_seq_length}"
         self._weights = weights_digest(self._model.state_dict())
-        self._processor = settings_digest(tokenizer_settings(self._model.tokenizer), f"{self._model.max_seq_length}")
+        self._processor = settings_digest(*settings)
 
     def about(self) -> About:
         """As every encoder, with its revision, weights and processor."""

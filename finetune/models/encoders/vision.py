@@ -62,9 +62,10 @@ class VisionEncoder(Encoder):
         with loading(name, "an encoder of photos", "a Hub id, or a folder with config.json and *.safetensors"):
             processor = load_part(AutoImageProcessor, name, revision, backend="pil")
             model, missing = load_model(AutoModel, name, revision, dtype=torch.float32)
-        if missing:
-            raise UserError(f"{name}: the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
-        return cls(name, model, processor, device, pooling, getattr(model.config, "_commit_hash", None), resolution)
+            if missing:
+                raise ValueError(f"the weights lack {len(missing)} tensors of the encoder, for example {missing[0]}")
+            commit = getattr(model.config, "_commit_hash", None)
+            return cls(name, model, processor, device, pooling, commit, resolution)  # encodes a photo
 
     @classmethod
     def random(cls, device: str, pooling: str, resolution: int | None = None) -> "VisionEncoder":

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from finetune.config.recipe import Model, Tiny
 from finetune.models.loading import check_base
 from metrics.common.errors import UserError
+from metrics.encoders.pretrained import loading
 from metrics.encoders.safe_loading import load_part
 
 TOWERS = ("vision", "connector", "language")
@@ -147,11 +148,13 @@ class Captioner(ABC):
     def prepare_photos_as(self, folder: Path) -> bool:
         """Cut and pad photos as the processor in an adapter's folder does, if it has one: as it was trained.
 
-        Without one as the base's does. Returns whether that is not how the base's does.
+        Without one as the base's does. Returns whether that is not how the base's does. Raises `UserError` if it is
+        damaged.
         """
         own = self._base_photos
         if any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
-            own = load_part(type(self.processor), folder).image_processor
+            with loading(str(folder), "a processor", "the files that were written beside the weights"):
+                own = load_part(type(self.processor), folder).image_processor
         self.processor.image_processor = own
         return _photo_settings(own) != _photo_settings(self._base_photos)
 

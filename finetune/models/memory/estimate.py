@@ -19,6 +19,7 @@ from finetune.models.gradient_checkpointing import in_backward
 from finetune.models.memory.activations import FUSED, activations_of
 from metrics.common.screen import is_quiet, say
 from metrics.common.tables import WideTable, print_tables
+from metrics.encoders.pretrained import loading
 from metrics.encoders.safe_loading import load_part
 
 GIB = 1 << 30
@@ -106,9 +107,10 @@ def without_weights(model: Model, tune: Tune, lora: Lora) -> Captioner:
         warnings.simplefilter("ignore", FutureWarning)
         base = base_folder(model.base)
         if model.tiny is None or (Path(base) / "config.json").is_file():
-            config = load_part(AutoConfig, base, model.revision)
-            dtype = getattr(torch, model.dtype)
-            bare = AutoModelForImageTextToText.from_config(config, trust_remote_code=False, dtype=dtype)
+            with loading(model.base, "a model of photos and text", "a folder or Hub id with config.json"):
+                config = load_part(AutoConfig, base, model.revision)
+                dtype = getattr(torch, model.dtype)
+                bare = AutoModelForImageTextToText.from_config(config, trust_remote_code=False, dtype=dtype)
         else:
             bare, _ = family.tiny(model.tiny, ["a dress"])
         bare.set_attn_implementation(attention)

@@ -56,7 +56,7 @@ class LemmaCache:
             with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS)) as connection:
                 connection.text_factory = lambda text: text.decode("utf-8", "replace")
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             remedy = "remove it" if _says_damaged(error) else "make room and allow writing there"
             raise UserError(
                 f"{self.path}: cannot keep lemmas there ({error}); {remedy}, or set LOOKBOOK_CACHE to another folder"
@@ -66,13 +66,15 @@ class LemmaCache:
 def _is_whole(connection: sqlite3.Connection) -> bool:
     try:
         return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if _says_damaged(error):
             return False
         raise
 
 
 def _says_damaged(error: Exception) -> bool:
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # without what extends the primary code
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 

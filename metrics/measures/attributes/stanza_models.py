@@ -116,9 +116,9 @@ def _english_files() -> list[Path]:
         models = [(name, packages[name]) for name in ("tokenize", "mwt", "pos", "lemma") if name in packages]
         needed = [english[name][package].get("dependencies", []) for name, package in models]
         models += [(model["model"], model["package"]) for each in needed for model in each]
-    except (KeyError, TypeError) as error:
+        return [folder / ENGLISH / name / f"{package}.pt" for name, package in dict.fromkeys(models)]
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{listed}: not Stanza's list of English packages ({error!r}); run {DOWNLOAD}") from error
-    return [folder / ENGLISH / name / f"{package}.pt" for name, package in dict.fromkeys(models)]
 
 
 def _package() -> Path | None:

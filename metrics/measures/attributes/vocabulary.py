@@ -10,6 +10,7 @@ from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes, read_json_object, write_text
+from metrics.common.json_text import parse_json
 from metrics.records.captions import CaptionRecord
 
 MINIMUM = 10
@@ -75,7 +76,7 @@ def listed_attributes(path: Path, pipeline: str) -> Vocabulary:
     """
     try:
         text = read_bytes(path).decode("utf-8-sig")
-        words = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
+        words = parse_json(text) if text.lstrip().startswith("[") else text.splitlines()
     except ValueError as error:
         raise UserError(f"{path}: expected one word a line or a JSON list, in UTF-8 ({error})") from error
     for place, word in enumerate(words, start=1):

@@ -86,11 +86,15 @@ def _is_ours(record: Mapping[str, Any]) -> bool:
     texts = [record["settings"]["base"]]
     for account in record["data"].values():
         texts += [account["sha256"], *account["unknown_categories"]]
-    shares = record.get("test_accuracy", {}).values()
+    shares, counts = [*record.get("test_accuracy", {}).values()], []
+    if record["finished"]:
+        shares += record["validation_accuracy"]
+        counts = [record["best_epoch"], *record["cut"].values()]
     return (
         isinstance(record["finished"], bool)
         and all(isinstance(text, str) for text in texts)
-        and all(isinstance(share, int | float) for share in shares)
+        and all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares)
+        and all(type(count) is int for count in counts)
     )
 
 

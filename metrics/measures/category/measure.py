@@ -144,8 +144,12 @@ def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     config = read_json_object(path, remedy) if path.is_file() else {}
     labels = config.get("id2label")
-    numbered = isinstance(labels, dict) and labels.keys() == {str(number) for number in range(len(labels))}
-    if not numbered or "model_type" not in config or not any(folder.glob("*.safetensors")):
+    named = (
+        isinstance(labels, dict)
+        and labels.keys() == {str(number) for number in range(len(labels))}
+        and all(isinstance(label, str) for label in labels.values())
+    )
+    if not named or "model_type" not in config or not any(folder.glob("*.safetensors")):
         raise UserError(
             f"{folder}: expected a category classifier (config.json with id2label, *.safetensors), found none; {remedy}"
         )

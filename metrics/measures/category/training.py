@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from tempfile import gettempdir
 from typing import Any
 
@@ -16,6 +17,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from metrics.common.drafts import temporary_folder
 from metrics.common.errors import UserError
+from metrics.common.files import read_json_object
 from metrics.common.screen import progress
 from metrics.measures.category.confusion import by_slice
 from metrics.measures.category.examples import Example, Examples
@@ -51,12 +53,23 @@ def fit(
     Returns the validation accuracy (0..1) after each epoch.
 
     Raises:
-        UserError: when training diverges.
+        UserError: when training diverges, or its last checkpoint is damaged.
     """
     trainer = CategoryTrainer(classifier, train, validation, training_arguments(settings, work))
     _remove_cut_off_checkpoints(work)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(work)) if work.is_dir() else None)
+    _train(trainer, get_last_checkpoint(str(work)) if work.is_dir() else None)
     return [entry["eval_accuracy"] for entry in trainer.state.log_history if "eval_accuracy" in entry]
+
+
+def _train(trainer: Trainer, last: str | None) -> None:
+    """Train, from the checkpoint `last` if there is one. Raises `UserError` if its files are damaged."""
+    remedy = f"remove {last}, and run it again"
+    if last is not None:
+        read_json_object(Path(last) / "trainer_state.json", remedy)
+    try:
+        trainer.train(resume_from_checkpoint=last)
+    except (UnpicklingError, EOFError, SafetensorError) as error:  # of a file that was cut off or overwritten
+        raise UserError(f"{last}: cannot be resumed from ({error!s:.200}); {remedy}") from error
 
 
 @contextmanager

@@ -134,10 +134,7 @@ class RatingStore:
         return self._ratings(_ALL)
 
     def _ratings(self, statement: str, *values: str | bool) -> list[Rating]:
-        return [
-            Rating(item, system, rater, rating, note, bool(blind), time, *digest)  # none in version 1
-            for item, system, rater, rating, note, blind, time, *digest in self._select(statement, *values)
-        ]
+        return [_rating(row, self.path) for row in self._select(statement, *values)]
 
     def _select(self, statement: str, *values: str | bool) -> list[tuple[Any, ...]]:
         if not self.path.exists():
@@ -172,6 +169,15 @@ def _create(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as draft, closing(_connect(draft)) as connection:
             connection.executescript(_SCHEMA)
+
+
+def _rating(row: tuple[Any, ...], path: Path) -> Rating:
+    """One row of the table, which in version 1 has no digest; SQLite itself keeps anything in any column."""
+    item, system, rater, rating, note, blind, time, digest = row if len(row) == 8 else (*row, None)
+    texts = (item, system, rater, note, time, "" if digest is None else digest)
+    if not all(isinstance(text, str) for text in texts) or rating not in (None, *RATINGS):
+        raise UserError(f"{path}: expected ratings, found damage in one of item {item!r:.60}; restore it from a copy")
+    return Rating(item, system, rater, rating, note, bool(blind), time, digest)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -217,6 +223,6 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
 def _failures(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last, of a damaged text or message
         remedy = "free the file or its folder for writing, or give another --ratings"
         raise UserError(f"{path}: cannot read or write ratings ({error}); {remedy}") from error

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pyarrow.lib import ArrowException
 
 from finetune.data.feature_cache import FeatureStore
+from finetune.data.items import read_items
 from metrics.common.errors import UserError
 from metrics.common.groups import connected_groups
 from metrics.records.captions import read_captions
 from metrics.text.spelling import plain_spelling
-from recommend.common.columns import check_columns
 from recommend.recommenders.base import ItemFeatures
 
 _COLUMNS = ["id", "product_id", "description", "role"]
@@ -77,11 +75,7 @@ def held_out(captions: Path, items: Path, store: FeatureStore, article_ids: Sequ
 
 
 def _table(path: Path) -> Any:
-    check_columns(path, _COLUMNS)
-    try:
-        table = pd.read_parquet(path, columns=_COLUMNS).astype(object)
-    except (ArrowException, ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot read the table ({error}); {_REMEDY}") from error
+    table = read_items(path, _COLUMNS, _REMEDY)
     table["description"] = [plain_spelling(text) if isinstance(text, str) else "" for text in table["description"]]
     return table
 

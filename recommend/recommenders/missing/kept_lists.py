@@ -5,10 +5,10 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from finetune.data.readers import read_arrays
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, make_folder
 from metrics.common.formatting import duration
@@ -47,8 +47,9 @@ class KeptLists:
 
 
 def _read(path: Path) -> Made:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return file["lists"], int(file["by_mean"])
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-        raise UserError(f"{path}: cannot read it ({error}); remove this file, and the model is fitted again") from error
+    remedy = "remove this file, and the model is fitted again"
+    arrays = read_arrays(path, remedy)
+    lists, by_mean = (arrays.get(name, np.zeros(0)) for name in ("lists", "by_mean"))
+    if lists.ndim != 2 or by_mean.ndim or not all(one.dtype.kind == "i" for one in (lists, by_mean)):
+        raise UserError(f"{path}: expected lists of articles and a count, found others; {remedy}")
+    return lists, int(by_mean)

@@ -17,9 +17,12 @@ from torch.optim import Optimizer
 
 from metrics.common.errors import UserError
 from metrics.common.files import atomic_file, make_folder
+from metrics.common.json_text import parse_json
+from metrics.records.json_reader import JsonReader
 
 FILE = "vbpr-training.safetensors"
 _STATE = "lookbook"
+_REMEDY = "remove it, and the training starts again"
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,16 @@ class Checkpoint:
             network.load_state_dict(_under("network.", tensors))
             for number, optimizer in enumerate(optimizers):
                 _put_back(optimizer, _under(f"optimizer.{number}.", tensors))
-            history = [Epoch(**one) for one in values["history"]]
             best = _under("best.", tensors)
-            return Progress(values["epoch"], values["step"], values["loss"], history, best)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{self.path}: damaged ({error}); remove it, and the training starts again") from error
+            if best:
+                _refuse_other_shapes(best, network.state_dict())
+            done, step, loss = (_number(values, name) for name in ("epoch", "step", "loss"))
+            return Progress(int(done), int(step), loss, [_epoch(one) for one in values.each("history")], best)
+        except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{self.path}: damaged ({error!s:.300}); {_REMEDY}") from error
 
-    def _refuse_other(self, values: Mapping[str, Any]) -> None:
-        if values["of"] != self.of:
+    def _refuse_other(self, values: JsonReader) -> None:
+        if values.text("of") != self.of:
             raise UserError(
                 f"{self.path}: a training on other purchases or features, or with other settings; finish it as it was "
                 "begun, or remove the file"
@@ -110,10 +115,27 @@ def identity(settings: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> str
     return digest.hexdigest()
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], JsonReader]:
     with safe_open(path, framework="pt") as file:
-        values = json.loads((file.metadata() or {})[_STATE])
+        values = JsonReader(parse_json((file.metadata() or {})[_STATE]), str(path), _REMEDY)
         return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118  # it is no dict
+
+
+def _epoch(values: JsonReader) -> Epoch:
+    return Epoch(int(_number(values, "number")), _number(values, "loss"), values.number("validation"))
+
+
+def _number(values: JsonReader, key: str) -> float:
+    number = values.number(key)
+    if number is None or number < 0:
+        raise values.error(f'"{key}": expected a number from 0, found {values.values.get(key)!r:.60}')
+    return number
+
+
+def _refuse_other_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    shapes, known = ({name: one.shape for name, one in some.items()} for some in (tensors, expected))
+    if shapes != known:
+        raise ValueError("its best parameters are of another network")
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

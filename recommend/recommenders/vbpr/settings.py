@@ -66,7 +66,7 @@ class VBPRSettings:
     def __post_init__(self) -> None:
         for name in ("factors", "feature_factors", "batch_size", "epochs", "validate_every", "patience", "validated"):
             self._expect(name, "a whole number of at least 1", getattr(self, name) >= 1)
-        self._expect("learning_rate", "a number above 0", self.learning_rate > 0)
+        self._expect("learning_rate", "a number above 0, at most 1e30", 0 < self.learning_rate <= 1e30)
         self._expect("deviation", "a number above 0, or none", self.deviation is None or self.deviation > 0)
         self._expect("regularization", "a number of at least 0", self.regularization >= 0)
         for name, allowed in (

@@ -16,6 +16,7 @@ from metrics.records.spreadsheets import guarded
 URL_COLUMNS = ("id", "title", "colour", "position", "url")
 _KINDS = {"description": str, "detail_info": str, "attr": list, "category": str, "categoryid": int, "images": list}
 _LARGE = re.compile(r".*?\.jpe?g", re.IGNORECASE)
+_POSITION = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _url_rows(meta: Path) -> Iterator[tuple[str, str, str, str, str]]:
         for colour in _value(item, "images", meta, place):
             if not isinstance(colour, dict):
                 raise UserError(f"{meta}: item {place}: images: expected objects, found {colour!r:.60}")
-            for position in sorted((key for key in colour if key.isdecimal()), key=int):
+            for position in sorted(filter(_POSITION.fullmatch, colour), key=int):
                 url = str(colour[position])
                 large = _LARGE.match(url)
                 texts = (item.get("id", place), item.get("title", ""), colour.get("color", ""))

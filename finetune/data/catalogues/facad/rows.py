@@ -1,6 +1,5 @@
 """FACAD's rows as texts: word ids looked up in the word map, padding and marks left out."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from finetune.data.catalogues.facad.files import Paths, open_photos
 from finetune.data.catalogues.json_stream import json_list
 from metrics.common.errors import UserError
 from metrics.common.files import read_bytes
+from metrics.common.json_text import parse_json
 
 NOTHING = "nah"
 PAD, MARKS = "<pad>", ("<unk>", "<start>", "<end>")
@@ -37,8 +37,8 @@ class Rows:
 def read_words(path: Path) -> Words:
     """The word map; marks are known by their names, else they are the three highest ids."""
     try:
-        ids = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
+        ids = parse_json(read_bytes(path))
+    except ValueError as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(ids, dict) or not all(type(number) is int for number in ids.values()):
         raise UserError(f"{path}: expected an object of words and their ids")
