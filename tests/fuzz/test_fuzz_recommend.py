@@ -19,7 +19,7 @@ from recommend.interactions.csv_file import read_table
 from recommend.interactions.purchases import PurchasesFolder, write_purchases
 from recommend.interactions.settings import read_articles
 from recommend.interactions.table1 import table1
-from recommend.ranker.catalogue import read_customers
+from recommend.ranker.customers import read_customers
 from recommend.recommenders.content_table import read_neighbours
 from recommend.recommenders.missing.held_out import held_out
 from recommend.retrieval import fashion_iq
@@ -173,7 +173,7 @@ def test_tables_of_neighbours(kinds: dict[str, Any], cosines: list[float]) -> No
 CUSTOMERS = b"customer_id,FN,Active,club_member_status,age\nann,1.0,,ACTIVE,49.0\nbea,,1.0,PRE-CREATE,\n"
 
 
-@fuzz("recommend.ranker.catalogue", content=damaged(CUSTOMERS), cell=TEXTS | st.sampled_from(["1e400", "9" * 400]))
+@fuzz("recommend.ranker.customers", content=damaged(CUSTOMERS), cell=TEXTS | st.sampled_from(["1e400", "9" * 400]))
 def test_customers(content: bytes, cell: str) -> None:
     path = folder("customers") / "customers.csv"
     reads_or_refuses(read_customers, put(path, content), ["ann", "bea"])

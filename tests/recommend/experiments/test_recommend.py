@@ -167,7 +167,10 @@ def test_validate_names_all_that_is_missing_and_prints_what_rows_take(
     [
         ({"recommender": "itemknn"}, "models.0.recommender: expected one of random, "),
         ({"recommender": "item-knn", "neighbors": 3}, "models.0.neighbors: unknown key; did you mean 'neighbours'?"),
-        ({"recommender": "item-knn", "neighbours": 0}, "models.0.neighbours: expected a number greater than 0"),
+        (
+            {"recommender": "item-knn", "neighbours": 0},
+            "models.0.neighbours: expected a number greater than or equal to 1",
+        ),
         ({"recommender": "item-knn", "tune": {"k": [1]}}, "models.0: tune: expected settings of item-knn, neighbours"),
         ({"recommender": "item-knn", "tune": {"neighbours": ["x"]}}, "tune.neighbours: "),
         ({"recommender": "random", "published": "Randm"}, "did you mean 'Random'?"),
@@ -186,7 +189,7 @@ def test_a_wrong_model_is_one_message(shop: Path, tmp_path: Path, model: dict[st
     [
         ({"ks": [30]}, "ks: 30: data set 80/20 has 21 candidates; measure shorter lists"),
         ({"ks": [5, 12, 5]}, "ks: expected different lengths of list, found 5, 12, 5"),
-        ({"ks": [0]}, "ks.0: expected a number greater than 0"),
+        ({"ks": [0]}, "ks.0: expected a number greater than or equal to 1"),
         ({"against": ["x"]}, "against: expected one of random"),
         ({"models": MODELS[:1] * 2}, "two entries are called random"),
         ({"datasets": [{"name": "a", "purchases": "none"}]}, "none/purchases.json: no such file"),
