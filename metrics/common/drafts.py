@@ -21,9 +21,9 @@ _NUMBERS = count(1)
 def draft_path(path: Path) -> Path:
     """A new hidden place beside `path`, named by this machine, this process and when it was started.
 
-    What processes that have ended left beside it is removed.
+    What processes that had ended left beside it is removed, the first time that this process writes there.
     """
-    remove_dead(path.parent)
+    _remove_dead_once(path.parent)
     owner = identity().replace(" ", "-")
     return path.with_name(f".{path.name}.{_machine()}-{owner}-{next(_NUMBERS)}.draft")
 
@@ -62,6 +62,9 @@ def remove_dead(folder: Path) -> None:
             found = _NAME.fullmatch(name)
             if found and found[1] == _machine() and process_of(f"{found[2]} {found[3]}") is None:
                 _remove(folder / name)
+
+
+_remove_dead_once = cache(remove_dead)  # a folder of many files is not searched for each of them
 
 
 def _remove(path: Path) -> None:
