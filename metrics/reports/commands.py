@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metrics.common.errors import user_errors
+from metrics.common.errors import UserError, user_errors
 from metrics.measures.commands import StanzaModels
 
 app = typer.Typer(rich_help_panel="Reports")
@@ -97,6 +97,9 @@ def compare(
     training: Training = None,
 ) -> None:
     """Compare systems as the paper's tables do: intervals, significance, improvement by fine-tuning."""
+    if images is not None and clip is None:  # unlike the report, a comparison shows no photos
+        raise UserError(f"--images {images}: of a comparison, only CLIPScore looks at the photos; also give --clip")
+
     from metrics.reports.score_files import compare_files
     from metrics.scoring.registry import choose_measures
 

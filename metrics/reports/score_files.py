@@ -34,8 +34,10 @@ def score_files(
 
     Raises:
         UserError: as `load_systems`, `score_systems` and `write_report`, when a file of `training` cannot be read or
-            has no captions, and when a file that is read would be replaced.
+            has no captions, when a file that is read would be replaced, and when `images` is no folder.
     """
+    if images is not None and not images.is_dir():
+        raise UserError(f"--images {images}: no such folder; give the one that the photos' paths start from")
     systems = load_systems(captions)
     refuse_foreign(out, REPORT)
     refuse_inputs((out / name for name in REPORT.names), (*captions, references, *training))

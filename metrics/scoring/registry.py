@@ -54,17 +54,15 @@ def choose_measures(
         vocabulary: file of an attribute vocabulary.
         stanza: `en`, or the folder of the Stanza models that the vocabulary was made with.
         clip: Hub id or folder of a CLIP or SigLIP.
-        images: folder that the records' photos are relative to; default: the runs' catalogue folder.
+        images: folder that the records' photos are relative to, for CLIPScore; default: the runs' catalogue folder.
 
     Raises:
         UserError: when a name is unknown or its measure cannot run here, classifier or vocabulary cannot be read, or
-            Stanza models come without a vocabulary, or `images` without `clip`.
+            Stanza models come without a vocabulary.
     """
     names = [names] if isinstance(names, str) else names
     if stanza != "en" and vocabulary is None:
         raise UserError(f"--stanza {stanza}: its lemmas are looked up in a vocabulary; also give --vocabulary")
-    if images is not None and clip is None:
-        raise UserError(f"--images {images}: only CLIPScore looks at the photos; also give --clip")
     with_references = not names or "refclipscore" in map(str.lower, names)
     measures = [
         *default_measures(),

@@ -210,7 +210,7 @@ def test_what_must_be_given(models: dict[str, Path], tmp_path: Path, monkeypatch
     out = ["--out", tmp_path / "out", "--measure", "CLIPScore"]
     clip = ["--clip", models["clip"]]
     refused(run("score", bare, *out), "--measure CLIPScore: no model given", "--clip openai/clip-vit-base-patch32")
-    refused(run("score", bare, *out, "--images", tmp_path), f"--images {tmp_path}", "also give --clip")
+    refused(run("compare", bare, *out, "--images", tmp_path), f"--images {tmp_path}", "also give --clip")
     refused(run("score", bare, *out, *clip), "no run.json names it; give it with --images")
     refused(run("score", captions, other, *out, *clip), "the runs name several: ", "here", "there", "--images")
     monkeypatch.setattr("metrics.encoders.packages.find_spec", lambda _: None)
