@@ -9,8 +9,8 @@ from finetune.config.catalogues import Folder
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
 from finetune.data.mixture import prepare_one
-from finetune.data.photo_check import check_photos, note_left_out
-from finetune.data.preparation import Prepared, prepare
+from finetune.data.photo_check import check_photos, note_unusable
+from finetune.data.preparation import Prepared, note_left_out, prepare
 from finetune.models.adapter_files import adapter_name
 from finetune.runs.captioning_system import load_systems
 from finetune.runs.processes import distributed
@@ -35,7 +35,7 @@ def run(request: CaptionRequest, recipe: Recipe | None) -> None:
     selection = Selection(request.split or default_split, _ids(request.ids), request.limit)
     selection.items(prepared)
     if state.is_main_process:
-        note_left_out(prepared.account.bad_images)
+        note_left_out(prepared)
     systems = load_systems(request.model, request.adapters, recipe, request.overrides)
     for (name, out), system in zip(_outputs(request, names), systems, strict=True):
         records = caption_catalogue(
@@ -70,7 +70,7 @@ def _readable(photos: Sequence[Path]) -> list[Path]:
     broken = check_photos([str(photo) for photo in photos], "checking photos").broken
     if len(broken) == len(photos):
         raise UserError(f"{photos[0]}: {broken[0]}" + ("; no other photo can be read" if len(photos) > 1 else ""))
-    note_left_out([f"{photos[place]}: {reason}" for place, reason in broken.items()])
+    note_unusable([f"{photos[place]}: {reason}" for place, reason in broken.items()])
     return [photo for place, photo in enumerate(photos) if place not in broken]
 
 

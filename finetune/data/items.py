@@ -5,6 +5,7 @@ is inside a data set), `description` as it is written in the table, `role`, and 
 `source.COLUMN`. All are strings. The role is `train`, `validation`, `test`, `undescribed` or `dropped: RULE`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from metrics.common.files import atomic_file
 ITEMS = "items.parquet"
 SOURCE = "source."
 LIMIT = "limit"
+DROPPED = "dropped: "
 REMEDY = "make it again by `lookbook prepare`"
 
 
@@ -30,12 +32,21 @@ def source_items(rows: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
 
 def with_roles(items: pd.DataFrame, parts: dict[str, pd.DataFrame], dropped: dict[str, list[str]]) -> pd.DataFrame:
     """The items with their roles: the part they are in, else the rule that dropped them, else `data.limit`."""
-    roles = {key: f"dropped: {rule}" for rule, ids in dropped.items() for key in ids}
+    roles = {key: f"{DROPPED}{rule}" for rule, ids in dropped.items() for key in ids}
     roles |= {key: name for name, part in parts.items() for key in part["id"]}
-    named = [roles.get(key, f"dropped: {LIMIT}") for key in items["id"]]
+    named = [roles.get(key, f"{DROPPED}{LIMIT}") for key in items["id"]]
     table = items.copy()
     table.insert(table.columns.get_loc("description") + 1, "role", pd.Series(named, items.index, dtype=object))
     return table
+
+
+def count_dropped(items: pd.DataFrame, dropped: dict[str, list[str]]) -> Counter[str]:
+    """How many each rule dropped: of the items by their roles, and of `dropped` what is no item, such as other files."""
+    counts = Counter(role.removeprefix(DROPPED) for role in items["role"] if role.startswith(DROPPED))
+    known = set(items["id"])
+    for rule, names in dropped.items():
+        counts[rule] += len(set(names) - known)
+    return +counts
 
 
 def write_items(path: Path, items: pd.DataFrame) -> None:

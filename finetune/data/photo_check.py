@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from metrics.common.formatting import printable
 from metrics.common.screen import progress
 from metrics.photos.colours import orientation, upright_rgb, upright_size
 from metrics.photos.hdf5 import hdf5_row
@@ -75,11 +76,11 @@ def check_photos(sources: Sequence[Source], title: str) -> Checked:
     return checked
 
 
-def note_left_out(bad: Sequence[str]) -> None:
-    """Say on stderr which photos get no caption: the first ten, and how many."""
+def note_unusable(bad: Sequence[str]) -> None:
+    """Say on stderr which photos are left out, and why: the first ten, and how many."""
     if bad:
-        listed = "".join(f"\n  {one}" for one in bad[:_LISTED])
-        print(f"note: {len(bad):,} photo(s) cannot be used and have no caption:{listed}", file=sys.stderr)
+        listed = "".join(f"\n  {printable(one)}" for one in bad[:_LISTED])
+        print(f"note: {len(bad):,} photo(s) cannot be used and are left out:{listed}", file=sys.stderr)
 
 
 def difference_hash(image: Image.Image) -> int:

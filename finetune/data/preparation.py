@@ -1,5 +1,7 @@
 """From a recipe's catalogue to cached Arrow splits, reference files and an account of the preparation."""
 
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +17,13 @@ from finetune.data.account import Account
 from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import Catalogue, check_catalogue
 from finetune.data.catalogues.photo_names import leading_out
-from finetune.data.items import ITEMS
-from finetune.data.photo_check import Source, check_photos
+from finetune.data.items import ITEMS, count_dropped, read_items
+from finetune.data.photo_check import Source, check_photos, note_unusable
 from finetune.data.splits import keep_photos_together, split_articles
 from metrics.common.cache import cache_folder
 from metrics.common.errors import UserError
 from metrics.common.files import all_or_none, atomic_file, make_folder
+from metrics.common.formatting import printable
 from metrics.photos.folders import remember_folder
 from metrics.photos.reading import PhotoError
 from metrics.records.captions import CaptionRecord, write_records
@@ -54,6 +57,24 @@ class Prepared:
         for batch in data.with_format("arrow").iter(RECORD_BATCH):
             for row in batch.to_pylist():
                 yield _record(row, names, split)
+
+
+def left_out(prepared: Prepared) -> Counter[str]:
+    """How many items of a catalogue's table, and files of its folder that are no photos, each rule left out.
+
+    Of a mixture, which has no table, nothing: its parts have.
+    """
+    if prepared.items is None:
+        return Counter()
+    return count_dropped(read_items(prepared.items, ["id", "role"]), prepared.account.dropped)
+
+
+def note_left_out(prepared: Prepared) -> None:
+    """Say on stderr which photos cannot be used, and what else is in no split."""
+    note_unusable(prepared.account.bad_images)
+    for rule, count in left_out(prepared).items():
+        if rule != BAD_IMAGE:
+            print(printable(f"note: {count:,} left out: {rule}"), file=sys.stderr)
 
 
 def prepare(config: CatalogueSection, divided: bool = True) -> Prepared:

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finetune.data.items import read_items
+from finetune.data.items import DROPPED, read_items
 from finetune.data.photos import Photo, read_stored
-from finetune.data.preparation import Prepared
+from finetune.data.preparation import Prepared, left_out
 from finetune.embedding.texts import Text, TextChoice, texts_of
 from metrics.common.errors import UserError
 from metrics.common.files import sha256
@@ -94,7 +94,7 @@ def photos_of(parts: Mapping[str, Prepared]) -> Work:
             photos = data.select_columns(["image"]).cast_column("image", Photo(decode=False))
             for row, (key, digest) in enumerate(zip(data["id"][:], data["photo_digest"][:], strict=True)):
                 work.sources[prefix + key] = StoredPhoto(photos, row, digest)
-        work.left_out.update(_dropped(read_items(_table(prepared))["role"]))
+        work.left_out.update(left_out(prepared))
     return _some(work, "a photo")
 
 
@@ -104,8 +104,8 @@ def described(parts: Mapping[str, Prepared], choice: TextChoice) -> Work:
     for name, prepared in parts.items():
         prefix = f"{name}/" if len(parts) > 1 else ""
         items = read_items(_table(prepared))
-        work.left_out.update(_dropped(items["role"]))
-        used = items[~items["role"].str.startswith("dropped: ")]
+        work.left_out.update(left_out(prepared))
+        used = items[~items["role"].str.startswith(DROPPED)]
         texts = texts_of(used, items, choice)
         work.sources.update((prefix + key, text) for key, text in texts.items() if text.text)
         work.left_out["no text"] += sum(not text.text for text in texts.values())
@@ -123,7 +123,3 @@ def _table(prepared: Prepared) -> Path:
     if prepared.items is None:
         raise UserError(f"{prepared.account.name}: has no table of its own; name one of its catalogues")
     return prepared.items
-
-
-def _dropped(roles: Iterable[str]) -> Counter[str]:
-    return Counter(role.removeprefix("dropped: ") for role in roles if role.startswith("dropped: "))

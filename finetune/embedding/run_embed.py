@@ -11,6 +11,7 @@ from finetune.data.feature_cache import FeatureStore
 from finetune.data.feature_files import Dtype, remove_store
 from finetune.data.feature_writer import refuse_existing
 from finetune.data.mixture import prepare_all, prepare_one
+from finetune.data.photo_check import note_unusable
 from finetune.data.preparation import Prepared, prepare
 from finetune.embedding.embed import about_of, embed
 from finetune.embedding.items import Work, described, photos_of
@@ -24,6 +25,7 @@ from finetune.models.encoders.base import LEARNT, Encoder
 from finetune.runs.place import folder_section
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
+from metrics.common.formatting import printable
 
 
 def run(request: EmbedRequest, recipe: Recipe | None) -> None:
@@ -31,6 +33,9 @@ def run(request: EmbedRequest, recipe: Recipe | None) -> None:
     state = distributed()
     with state.main_process_first():
         parts = _parts(request, recipe)
+    if state.is_main_process:
+        for prepared in parts.values():
+            note_unusable(prepared.account.bad_images)
     encoder = named_encoder(request.encoder, resolution=request.resolution, pooling=request.pooling)
     reads_text = encoder.reads == "text" or (encoder.reads == "both" and request.chooses_text)
     if request.chooses_text and not reads_text:
@@ -106,7 +111,7 @@ def _remove_left(out: Path) -> None:
 
 def summary(store: FeatureStore, encoder: Encoder, work: Work) -> str:
     """What is in the store, and what was left out."""
-    left_out = [f"  {count:>9,}  left out: {reason}" for reason, count in (+work.left_out).items()]
+    left_out = [printable(f"  {count:>9,}  left out: {reason}") for reason, count in (+work.left_out).items()]
     too_long = encoder.too_long(work.texts)
     cut = [f"  {too_long:>9,}  texts of which the encoder reads only the beginning"] if too_long else []
     zeros = _zeros(store)

@@ -8,8 +8,7 @@ from finetune.captioning.filling.rules import Rules
 from finetune.config.recipe import Recipe
 from finetune.data.catalogues import loader_of
 from finetune.data.filled import Filled
-from finetune.data.photo_check import note_left_out
-from finetune.data.preparation import prepare
+from finetune.data.preparation import note_left_out, prepare
 from finetune.runs.captioning_system import load_system
 from finetune.runs.place import folder_section
 from finetune.runs.processes import distributed
@@ -32,6 +31,8 @@ def run(
     state = distributed()
     with state.main_process_first():
         filling = _filling(place, recipe, part, out, rules)
+    if state.is_main_process:
+        note_left_out(filling.prepared)
     rules.candidates(filling.prepared)
     filling.check()
     filling.caption(load_system(model, adapter, recipe, overrides))
@@ -57,7 +58,5 @@ def summary(filling: Filling, filled: Filled) -> str:
 def _filling(place: Path, recipe: Recipe | None, part: str | None, out: Path, rules: Rules) -> Filling:
     if recipe is None:
         section = folder_section(place)
-        prepared = prepare(section)
-        note_left_out(prepared.account.bad_images)
-        return Filling(prepared, loader_of(section).table(), rules, out)
+        return Filling(prepare(section), loader_of(section).table(), rules, out)
     return Filling.of(recipe, part, rules, out)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tiny import finetune, lines, photo
 from tiny_models import write_tiny
 
@@ -30,12 +31,29 @@ def test_of_a_folder_the_rest_is_captioned(base: Path, folder: Path, tmp_path: P
     assert result.exit_code == 0, result.output
     assert [record["id"] for record in lines(out)] == ["a.png", "b.jfif"]
     for problem in (
-        "note: 3 photo(s) cannot be used and have no caption",
+        "note: 3 photo(s) cannot be used and are left out",
         "caf\\xe9.png: its name is not UTF-8",
         "text.jpg: not an image",
         "pipe.jpg: a pipe, not a file",
     ):
         assert problem in result.stderr
+
+
+@pytest.mark.parametrize("command", ["caption", "fill", "embed"])
+def test_files_that_are_no_photos_are_counted(base: Path, folder: Path, tmp_path: Path, command: str) -> None:
+    """Whatever a folder is read for, as `prepare` does; and so are its broken photos."""
+    Image.new("RGB", (8, 8)).save(folder / "scan.ppm")
+    (folder / "readme.txt").write_text("no picture")
+    arguments = {
+        "caption": ["--model", base, "--data", folder, "--out", tmp_path / "captions.jsonl"],
+        "fill": [folder, "--model", base, "--out", tmp_path / "filled"],
+        "embed": [folder, "--encoder", "efficientnet-lite0", "--resolution", 32, "--out", tmp_path / "store"],
+    }
+    result = finetune(command, *arguments[command])
+    assert result.exit_code == 0, result.output
+    assert "2 left out: no photo (readme.txt, scan.ppm)" in " ".join(result.output.split())
+    assert "note: 3 photo(s) cannot be used and are left out" in result.stderr
+    assert "text.jpg: not an image" in result.stderr
 
 
 def test_of_photos_on_the_command_line_too(base: Path, folder: Path) -> None:
