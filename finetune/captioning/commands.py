@@ -13,7 +13,11 @@ app = typer.Typer(rich_help_panel="Captions")
 
 Change = Annotated[
     list[str] | None,
-    typer.Option("--set", help="SECTION.KEY=VALUE for the recipe; decoding.KEY=VALUE needs none; repeatable"),
+    typer.Option(
+        "--set",
+        help="SECTION.KEY=VALUE for the recipe; decoding.KEY=VALUE and, for a folder, data.outside=read need none; "
+        "repeatable",
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from finetune.config.catalogues import ALL_SPLITS
 from finetune.config.recipe import Recipe
-from finetune.runs.place import catalogue_recipe, refuse_without_recipe
+from finetune.runs.place import DECODING, catalogue_recipe, refuse_without_recipe
 from metrics.common.errors import UserError
 from metrics.common.ownership import refuse_inputs, refuse_other
 from metrics.records.run import RUN_FILE, read_run
@@ -105,6 +105,6 @@ def _is_recorded(out: Path) -> bool:
 def recipe_of(request: CaptionRequest) -> Recipe | None:
     """The recipe whose catalogue is captioned; None for photos and folders. Raises `UserError`."""
     if request.data is None:
-        refuse_without_recipe(request.overrides, request.catalogue, decodes=True)
+        refuse_without_recipe(request.overrides, request.catalogue, (DECODING,))
         return None
     return catalogue_recipe(request.data, request.overrides, request.catalogue, decodes=True)

@@ -13,6 +13,7 @@ from finetune.data.photo_check import check_photos, note_unusable
 from finetune.data.preparation import Prepared, note_left_out, prepare
 from finetune.models.adapter_files import adapter_name
 from finetune.runs.captioning_system import load_systems
+from finetune.runs.place import with_outside
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
 from metrics.common.formatting import printable
@@ -96,7 +97,7 @@ def _prepared(request: CaptionRequest, recipe: Recipe | None) -> tuple[Prepared,
     if recipe is not None:
         return prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue), "test"
     section = Folder(catalogue="folder", folder=str(request.data), on_bad_image="skip")
-    return prepare(section, divided=False), "all"
+    return prepare(with_outside(section, request.overrides), divided=False), "all"
 
 
 def _tables(recipe: Recipe | None) -> list[Path | None]:

@@ -56,7 +56,13 @@ def _fingerprinted(names: Mapping[str, str] | None, attributes: Mapping[str, str
     return attributes if names is None else {name: attributes[current] for name, current in names.items()}
 
 
-def source_digest(catalogue: Catalogue) -> str:
+def folder_name(fingerprint: str, catalogue: Catalogue, config: CatalogueSection) -> str:
+    """The prepared catalogue's folder in the cache: of its own where photos outside the catalogue are read."""
+    outside = "-outside" if config.outside == "read" else ""
+    return f"{fingerprint}-{_source_digest(catalogue)}{outside}-{LAYOUT_VERSION}"
+
+
+def _source_digest(catalogue: Catalogue) -> str:
     """A short hash of the catalogue's whole table, which has columns that its fingerprint does not know."""
     rows = pd.util.hash_pandas_object(catalogue.items.astype(str), index=False).to_numpy()
     return hashlib.sha256(repr(list(catalogue.items)).encode() + rows.tobytes()).hexdigest()[:8]

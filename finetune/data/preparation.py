@@ -92,7 +92,7 @@ def prepare(config: CatalogueSection, divided: bool = True) -> Prepared:
     parts = _limited_parts(catalogue, config, divided)
     _check_captions(parts, config.max_caption_words)
     fingerprint = f"{catalogue.name}-{cache.fingerprint(catalogue, parts, config)}"
-    folder = cache_folder() / f"{fingerprint}-{cache.source_digest(catalogue)}-{cache.LAYOUT_VERSION}"
+    folder = cache_folder() / cache.folder_name(fingerprint, catalogue, config)
     if not cache.is_whole(folder):
         cache.remove_damaged(folder)
         usable = _without_bad_images(catalogue, parts, config)

@@ -36,7 +36,9 @@ def embed(
     join: Annotated[bool, typer.Option("--join", help="put the parts that --shard wrote together")] = False,
     catalogue: Annotated[str | None, typer.Option(help="only this one of a recipe with several catalogues")] = None,
     limit: Limit = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE for the recipe; data.outside=read needs none")
+    ] = None,
 ) -> None:
     """Write the features of a catalogue's photos or texts to a store."""
     from finetune.embedding.request import EmbedRequest, check

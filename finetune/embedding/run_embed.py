@@ -140,7 +140,7 @@ def _zeros(store: FeatureStore) -> list[str]:
 def _parts(request: EmbedRequest, recipe: Recipe | None) -> Mapping[str, Prepared]:
     """The catalogues that are embedded, by name."""
     if recipe is None:
-        prepared = prepare(folder_section(request.places[0]), divided=False)
+        prepared = prepare(folder_section(request.places[0], request.change), divided=False)
         return {prepared.account.name: prepared}
     if request.catalogue is not None or len(recipe.catalogues) == 1:
         prepared = prepare_one(recipe.catalogues, recipe.training.seed, request.catalogue)

@@ -26,11 +26,11 @@ def run(
 ) -> None:
     """Fill the catalogue of `recipe` (of several `part`), or that of the folder `place`, and say what was done.
 
-    Without a recipe, `overrides` change the decoding.
+    Without a recipe, `overrides` change the decoding, and whether photos outside the folder are read.
     """
     state = distributed()
     with state.main_process_first():
-        filling = _filling(place, recipe, part, out, rules)
+        filling = _filling(place, recipe, part, out, rules, overrides)
     if state.is_main_process:
         note_left_out(filling.prepared)
     rules.candidates(filling.prepared)
@@ -55,8 +55,10 @@ def summary(filling: Filling, filled: Filled) -> str:
     return "\n".join([*lines, str(filling.out / "contact-sheet.html")])
 
 
-def _filling(place: Path, recipe: Recipe | None, part: str | None, out: Path, rules: Rules) -> Filling:
+def _filling(
+    place: Path, recipe: Recipe | None, part: str | None, out: Path, rules: Rules, overrides: Sequence[str]
+) -> Filling:
     if recipe is None:
-        section = folder_section(place)
+        section = folder_section(place, overrides)
         return Filling(prepare(section), loader_of(section).table(), rules, out)
     return Filling.of(recipe, part, rules, out)

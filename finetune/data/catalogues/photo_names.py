@@ -110,7 +110,10 @@ def leading_out(folder: Path, images: Iterable[str]) -> dict[str, str]:
         path = photo_file(folder / image)
         if not is_place_inside(path.parent) or (path.is_symlink() and not is_inside(path, folder)):
             real = shown(os.path.realpath(path))
-            found[image] = f"a link leads out of {folder}, to {real}; set data.outside: read if you trust it"
+            found[image] = (
+                f"a link leads out of {folder}, to {real}; if you trust it, set data.outside: read in the recipe, or for "
+                "a folder --set data.outside=read"
+            )
     return found
 
 
