@@ -41,7 +41,7 @@ def with_roles(items: pd.DataFrame, parts: dict[str, pd.DataFrame], dropped: dic
 
 
 def count_dropped(items: pd.DataFrame, dropped: dict[str, list[str]]) -> Counter[str]:
-    """How many each rule dropped: of the items by their roles, and of `dropped` what is no item, such as other files."""
+    """How many each rule dropped: items by their roles, and what of `dropped` is no item, such as other files."""
     counts = Counter(role.removeprefix(DROPPED) for role in items["role"] if role.startswith(DROPPED))
     known = set(items["id"])
     for rule, names in dropped.items():

@@ -46,7 +46,7 @@ def refuse_without_recipe(overrides: Sequence[str], catalogue: str | None, appli
 
 
 def with_outside(section: CatalogueSection, overrides: Sequence[str]) -> CatalogueSection:
-    """The section of a folder with `data.outside` as the overrides say. Raises `UserError` for a value it cannot have."""
+    """The section of a folder with `data.outside` as the overrides say. Raises `UserError` for an unknown value."""
     values: dict[str, Any] = {"data": section.model_dump(exclude_unset=True)}
     for override in overrides:
         if override.startswith(OUTSIDE):

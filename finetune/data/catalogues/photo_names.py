@@ -111,8 +111,8 @@ def leading_out(folder: Path, images: Iterable[str]) -> dict[str, str]:
         if not is_place_inside(path.parent) or (path.is_symlink() and not is_inside(path, folder)):
             real = shown(os.path.realpath(path))
             found[image] = (
-                f"a link leads out of {folder}, to {real}; if you trust it, set data.outside: read in the recipe, or for "
-                "a folder --set data.outside=read"
+                f"a link leads out of {folder}, to {real}; if you trust it, set data.outside: read in the recipe, or "
+                "for a folder --set data.outside=read"
             )
     return found
 
