@@ -17,7 +17,7 @@ from finetune.data.account import Account
 from finetune.data.catalogues import loader_of
 from finetune.data.catalogues.base import Catalogue, check_catalogue
 from finetune.data.catalogues.photo_names import leading_out
-from finetune.data.items import ITEMS, count_dropped, read_items
+from finetune.data.items import ITEMS, LIMIT, count_dropped, read_items
 from finetune.data.photo_check import Source, check_photos, note_unusable
 from finetune.data.splits import keep_photos_together, split_articles
 from metrics.common.cache import cache_folder
@@ -70,10 +70,10 @@ def left_out(prepared: Prepared) -> Counter[str]:
 
 
 def note_left_out(prepared: Prepared) -> None:
-    """Say on stderr which photos cannot be used, and what else is in no split."""
+    """Say on stderr which photos cannot be used, and what else is in no split but for `data.limit`, which was asked for."""
     note_unusable(prepared.account.bad_images)
     for rule, count in left_out(prepared).items():
-        if rule != BAD_IMAGE:
+        if rule not in (BAD_IMAGE, LIMIT):
             print(printable(f"note: {count:,} left out: {rule}"), file=sys.stderr)
 
 
