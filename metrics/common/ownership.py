@@ -52,7 +52,7 @@ class Contents:
 
 def with_inputs(contents: Contents, folder: Path, inputs: Iterable[Path | None]) -> Contents:
     """The contents of `folder`, with those of the inputs that lie in it `beside` them."""
-    names = (path.name for path in inputs if path is not None and path.parent.absolute() == folder.absolute())
+    names = (path.name for path in inputs if path is not None and path.parent.resolve() == folder.resolve())
     return replace(contents, beside=(*contents.beside, *map(escape, names)))
 
 
