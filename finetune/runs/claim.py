@@ -17,6 +17,7 @@ from metrics.records.json_reader import JsonReader
 
 START = "init_from"
 _OTHER = "choose another output=..."
+_TRAINING_MARK = ('"recipe": ', '"versions": ')  # keys of every record of a training
 # Beside what is prepared, the baselines that `run` wrote there, marked in the output alone by earlier versions.
 _OF_CATALOGUE = replace(PREPARED, beside=(*PREPARED.beside, "captions"))
 # What is written, scored and published may change after training, and micro-batches are chosen by the memory there is.
@@ -85,7 +86,8 @@ def own_output(recipe: Recipe) -> None:
 
 def _has_begun(path: Path) -> bool:
     """Whether a training that we began is in the folder, of which the claim may have been lost."""
-    return read_claim(path) is not None or is_ours(RunFolder(path).training, '"recipe": ')
+    record = RunFolder(path).training
+    return read_claim(path) is not None or (is_ours(record, _TRAINING_MARK) and record.stat().st_size > 0)
 
 
 def _refuse_foreign(recipe: Recipe) -> None:

@@ -102,6 +102,15 @@ def test_baselines_are_all_written_or_none(shop_recipe: Path, tmp_path: Path, na
     assert contents(tmp_path / "lists") == {f"{name}/captions.jsonl": b"theirs"}
 
 
+@pytest.mark.parametrize("record", ["", '{"recipe": "bread"}'])
+def test_a_record_of_others_makes_no_run(shop_recipe: Path, theirs: Path, record: str) -> None:
+    (theirs / "training.json").write_text(record)
+    before = contents(theirs)
+    result = finetune("train", shop_recipe)
+    assert (result.exit_code, contents(theirs)) == (2, before)
+    assert "did not write there: checkpoints, model, training.json;" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
