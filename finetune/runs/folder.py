@@ -21,7 +21,7 @@ PREPARED = Contents(
         ".lock": "",
     },
     record="recipe.json",
-    beside=("baselines", "classifier", "vocabulary.json", "features", "purchases", "neighbours.parquet"),
+    beside=("baselines", "classifier", "vocabulary.json", "features", "purchases", "neighbours.parquet", "judgements"),
 )
 
 

@@ -76,7 +76,7 @@ def test_batch_size_changes_no_caption(recipe: Path, tmp_path: Path, beams: int)
 
 
 @pytest.mark.processes
-def test_a_killed_run_resumes_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_where_it_stopped(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, out = tmp_path / "whole" / "captions.jsonl", tmp_path / "killed" / "captions.jsonl"
     settings = ["--set", "decoding.batch_size=1", "--split", "train"]
     assert caption(recipe, whole, *settings).exit_code == 0
@@ -89,6 +89,7 @@ def test_a_killed_run_resumes_where_it_stopped(recipe: Path, tmp_path: Path) -> 
     assert not out.exists()
     done = journals[0].read_bytes().count(b"\n")
     journals[0].write_bytes(journals[0].read_bytes() + b'{"id": "cut o')
+    monkeypatch.setattr("metrics.common.screen.LINE_SECONDS", 0)
     result = caption(recipe, out, *settings)
     assert result.exit_code == 0, result.output
     assert f"{24 - done}" in result.stderr

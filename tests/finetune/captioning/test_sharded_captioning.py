@@ -45,7 +45,7 @@ def test_two_processes_write_the_file_of_one(recipe: Path, tmp_path: Path) -> No
     assert run["digest"] == json.loads((one.parent / "run.json").read_text())["digest"]
 
 
-def test_killed_processes_go_on_in_any_number(recipe: Path, tmp_path: Path) -> None:
+def test_killed_processes_go_on_in_any_number(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed on two, gone on alone: what either has captioned is kept, and nothing is captioned twice."""
     whole, out = tmp_path / "whole" / "captions.jsonl", tmp_path / "killed" / "captions.jsonl"
     slow = ["--set", "decoding.batch_size=1"]
@@ -57,6 +57,7 @@ def test_killed_processes_go_on_in_any_number(recipe: Path, tmp_path: Path) -> N
     kill_all(processes)
     assert not out.exists()
     kept = sum(journal.read_bytes().count(b"\n") for journal in journals)
+    monkeypatch.setattr("metrics.common.screen.LINE_SECONDS", 0)
     result = finetune(*arguments(recipe, out, *slow))
     assert result.exit_code == 0, result.output
     assert f"/{ITEMS - kept} " in result.stderr

@@ -13,7 +13,13 @@ from recommend.experiments.recipe import Recipe as Experiments
 from recommend.ranker.recipe import Recipe as Ranking
 from recommend.retrieval.recipe import Recipe as Composed
 
-OWNED_ELSEWHERE = ("seed", "learning_rate")  # whose bounds have tests of their own
+OWNED_ELSEWHERE = (
+    "seed",
+    "learning_rate",
+    "Rates.vision",
+    "Rates.connector",
+    "Rates.language",
+)  # with tests of their own
 
 
 def numbers(kind: type[BaseModel], seen: set[type]) -> list[tuple[str, FieldInfo, bool]]:

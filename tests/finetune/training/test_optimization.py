@@ -121,12 +121,6 @@ def test_a_loss_that_is_no_number_names_its_batch(recipe: Write) -> None:
     assert len([row for row in named if json.loads(row)["id"] in result.stderr]) == 2, result.stderr
 
 
-def test_a_rate_whose_steps_no_float_holds_is_one_message(recipe: Write) -> None:
-    result = train(recipe("huge", learning_rate=1e38, epochs=1))
-    assert (result.exit_code, "training has diverged" in result.stderr) == (2, True), result.output
-    assert "Traceback" not in result.output
-
-
 def test_what_was_saved_before_training_diverged_stays(recipe: Write) -> None:
     """The rate is 0 in the first step and far too high in the second."""
     path = recipe("diverging-late", learning_rate=1e30, warmup_steps=2)

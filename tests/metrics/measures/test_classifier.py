@@ -166,7 +166,10 @@ def test_weighted_loss_and_gradient_are_those_of_all_rows(
 @pytest.mark.processes
 @pytest.mark.slow
 def test_interrupted_it_resumes_to_the_same_weights(
-    trained_classifier: Path, category_splits: tuple[Path, Path, Path], tmp_path: Path
+    trained_classifier: Path,
+    category_splits: tuple[Path, Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     train, validation, test = category_splits
     out = tmp_path / "out"
@@ -179,6 +182,7 @@ def test_interrupted_it_resumes_to_the_same_weights(
     assert not record(out)["finished"]
     refused = train_classifier(train, validation, out, "--tiny", "--epochs", EPOCHS + 1, "--test", test)
     assert f"epochs ({EPOCHS} there, {EPOCHS + 1} asked for)" in refused.stderr
+    monkeypatch.setattr("metrics.common.screen.LINE_SECONDS", 0)
     resumed = tiny(train, validation, out, "--test", test)
     assert resumed.exit_code == 0
     steps = EPOCHS * math.ceil(DISTINCT / 32)

@@ -281,7 +281,7 @@ def test_a_saved_recommender_needs_no_checkpoint(data: Tastes, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "sparse-adam"])
-@pytest.mark.parametrize("rate", [1e30, 1e38])
+@pytest.mark.parametrize("rate", [1e20, 1e30])
 def test_a_training_that_diverges_is_one_message(data: Tastes, optimizer: str, rate: float) -> None:
     model = VBPR(**{**QUICK, "epochs": 2, "optimizer": optimizer, "learning_rate": rate})
     with pytest.raises(UserError, match=r"^vbpr: .*(is not finite|larger than a float can be); lower learning_rate"):

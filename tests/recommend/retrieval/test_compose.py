@@ -222,7 +222,7 @@ def test_the_paper_s_recipe_is_the_paper_s() -> None:
     assert recipe.photo.tune and recipe.text.tune
 
 
-@pytest.mark.parametrize("rate", ["1.0e+20", "1.0e+38"])
+@pytest.mark.parametrize("rate", ["1.0e+20", "1.0e+30"])
 def test_a_training_that_diverges_says_so(shop: Path, tmp_path: Path, rate: str) -> None:
     changes = (f"output={tmp_path / 'far'}", f"training.learning_rate={rate}")
     result = recommend("compose-train", shop / "run.yaml", *changes)
