@@ -21,6 +21,7 @@ from metrics.text.spelling import plain_spelling
 CATEGORY = "category's most frequent caption"
 SHUFFLE_SEED = 0
 SIBLING = "sibling's caption"
+CAPTIONS_FILE = "captions.jsonl"
 BASELINES = Contents(dict.fromkeys(("sibling", "category", "nearest", "consensus"), ""))
 
 
@@ -83,7 +84,7 @@ def write_baseline(
     Raises `UserError` if other captions are there, or if a file cannot be written.
     """
     make_folder(folder)
-    path = folder / "captions.jsonl"
+    path = folder / CAPTIONS_FILE
     refuse_other_captions(path)
     items = prepared.each_record("test")
     record = RunRecord(system=title, kind="baseline", file=path.name, lookup=lookup or {}, **catalogue_of(prepared))
@@ -97,13 +98,14 @@ def write_shuffled(captions: Path, folder: Path) -> Path:
     """Write a system's captions assigned to other items: what it scores if every photo is another item's.
 
     The control that a model uses its photos: each caption depends on its photo alone, so shuffling the captions is
-    captioning with the photos shuffled. No item keeps its own.
+    captioning with the photos shuffled. No item keeps its own. Raises `UserError` as `write_baseline`.
     """
     records = read_captions(captions)
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(records))
     given = {int(to): records[giver].caption for to, giver in zip(order, np.roll(order, 1), strict=True)}
     make_folder(folder)
-    path = folder / "captions.jsonl"
+    path = folder / CAPTIONS_FILE
+    refuse_other_captions(path)
     run = read_run(captions) or RunRecord(system="captions")
     control = RunRecord(
         system=f"{run.system}, photos shuffled",

@@ -12,8 +12,15 @@ from pathlib import Path
 
 import torch
 
-from finetune.captioning.baselines import BASELINES, described_splits, write_baseline, write_baselines
+from finetune.captioning.baselines import (
+    BASELINES,
+    CAPTIONS_FILE,
+    described_splits,
+    write_baseline,
+    write_baselines,
+)
 from finetune.captioning.neighbours import nearest_items
+from finetune.captioning.request import refuse_other_captions
 from finetune.config.baselines import BASE, NONE
 from finetune.config.catalogues import SPLITS
 from finetune.config.recipe import Model, Recipe
@@ -74,11 +81,13 @@ def _load_base(recipe: Recipe) -> CaptioningSystem:
 def write_all(recipe: Recipe, parts: Sequence[tuple[Prepared, Path]]) -> list[Path]:
     """Write all baselines of each catalogue into its folder; their files.
 
-    Raises `UserError`, before anything is written, if a folder is not ours, a catalogue has nothing to look up or the
-    encoder does not load.
+    Raises `UserError`, before anything is written, if a folder or a file is not ours, a catalogue has nothing to look
+    up or the encoder does not load.
     """
     for part, folder in parts:
         refuse_foreign(folder, BASELINES)
+        for name in BASELINES.names:
+            refuse_other_captions(folder / name / CAPTIONS_FILE)
         described_splits(part)
     encoder = lookup_encoder(recipe)
     files: list[Path] = []

@@ -10,10 +10,13 @@ from finetune.config.catalogues import ALL_SPLITS
 from finetune.config.recipe import Recipe
 from finetune.runs.place import DECODING, catalogue_recipe, refuse_without_recipe
 from metrics.common.errors import UserError
-from metrics.common.ownership import refuse_inputs, refuse_other
+from metrics.common.ownership import is_ours, refuse_inputs, refuse_other
+from metrics.records.captions import RECORDS_MARK
 from metrics.records.run import RUN_FILE, read_run
 
 Format = Literal["jsonl", "csv", "parquet"]
+_RECORD_MARK = '"bad_images": '
+_MARKS = (RECORDS_MARK, ",logprob,tokens,finished", ('"field_name": "logprob"', '"field_name": "finished"'))
 
 
 @dataclass(frozen=True)
@@ -86,17 +89,15 @@ def refuse_other_captions(out: Path, overwrite: bool | None = None) -> None:
     """
     if out.name == RUN_FILE:
         raise UserError(f"{out}: is what the record beside the captions is called; give another --out")
-    if _is_recorded(out):
-        return
-    refuse_other(out, "logprob", "file of captions that Lookbook wrote", overwrite=overwrite)
-    if not out.exists():
-        refuse_other(out.with_name(RUN_FILE), '"bad_images": ', "record of captions", overwrite=overwrite)
+    refuse_other(out.with_name(RUN_FILE), _RECORD_MARK, "record of captions", overwrite=overwrite)
+    if not _is_recorded(out) and not any(is_ours(out, mark) for mark in _MARKS):
+        refuse_other(out, RECORDS_MARK, "file of captions that Lookbook wrote", overwrite=overwrite)
 
 
 def _is_recorded(out: Path) -> bool:
-    """Whether the record beside it names the file, as for captions that were changed since."""
+    """Whether a record of ours beside it names the file, as for captions that were changed since."""
     try:
-        run = read_run(out)
+        run = read_run(out) if is_ours(out.with_name(RUN_FILE), _RECORD_MARK) else None
     except UserError:
         return False
     return run is not None and run.file == out.name and out.is_file()

@@ -17,6 +17,9 @@ from metrics.records.json_reader import JsonReader
 
 START = "init_from"
 _OTHER = "choose another output=..."
+_TRAINING_MARK = ('"recipe": ', '"versions": ')  # keys of every record of a training
+# Beside what is prepared, the baselines that `run` wrote there, marked in the output alone by earlier versions.
+_OF_CATALOGUE = replace(PREPARED, beside=(*PREPARED.beside, "captions"))
 # What is written, scored and published may change after training, and micro-batches are chosen by the memory there is.
 _NOT_IDENTITY = ("language", "decoding", "baselines", "scoring", "training.micro_batch_size")
 
@@ -77,11 +80,14 @@ def own_output(recipe: Recipe) -> None:
     _refuse_foreign(recipe)
     if not _has_begun(recipe.output):
         claim_folder(recipe.output, _contents(recipe), _OTHER)
+        for name in _catalogue_folders(recipe):
+            claim_folder(recipe.output / name, _OF_CATALOGUE, _OTHER)
 
 
 def _has_begun(path: Path) -> bool:
     """Whether a training that we began is in the folder, of which the claim may have been lost."""
-    return read_claim(path) is not None or is_ours(RunFolder(path).training, '"recipe": ')
+    record = RunFolder(path).training
+    return read_claim(path) is not None or (is_ours(record, _TRAINING_MARK) and record.stat().st_size > 0)
 
 
 def _refuse_foreign(recipe: Recipe) -> None:
@@ -89,14 +95,20 @@ def _refuse_foreign(recipe: Recipe) -> None:
     folder = RunFolder(recipe.output)
     if not _has_begun(folder.path):
         refuse_foreign(folder.path, _contents(recipe), _OTHER)
+        for name in _catalogue_folders(recipe):
+            refuse_foreign(folder.path / name, _OF_CATALOGUE, _OTHER)
         refuse_foreign(folder.model, Contents({}), _OTHER)
         refuse_foreign(folder.checkpoints, Contents({".writing": ""}), _OTHER)
 
 
 def _contents(recipe: Recipe) -> Contents:
     """What is in the output before the training: of several catalogues, a folder for each."""
-    folders = dict.fromkeys(recipe.catalogues, "") if len(recipe.catalogues) > 1 else {}
-    return replace(PREPARED, names={**PREPARED.names, **folders})
+    return replace(PREPARED, names={**PREPARED.names, **dict.fromkeys(_catalogue_folders(recipe), "")})
+
+
+def _catalogue_folders(recipe: Recipe) -> list[str]:
+    """The names of the folders of several catalogues; a single one has the output itself."""
+    return list(recipe.catalogues) if len(recipe.catalogues) > 1 else []
 
 
 def refuse_other_data(recipe: Recipe) -> None:

@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.data.card import CARD_MARK
 from metrics.common.ownership import Contents
+from metrics.records.captions import RECORDS_MARK
 
 # What is in the folder of a run before its training begins: of earlier versions, which wrote no mark, the files of
 # `prepare` and what was made of these, or the recipe of a run that was begun.
 PREPARED = Contents(
     {
-        "recipe.json": '"catalogue": "',
-        "references-*.jsonl": '"references": ',
+        "recipe.json": ('"catalogue": "', '"recipe": {'),
+        "references-*.jsonl": RECORDS_MARK,
         "items.parquet": '"role"',
-        "catalogue.json": '"categories": ',
+        "catalogue.json": CARD_MARK,
         "catalogue.md": "by Lookbook ",
         "catalogue.html": "Lookbook catalogue card",
         "micro-batch.json": '"fits": ',

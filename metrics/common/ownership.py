@@ -3,8 +3,9 @@
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,10 @@ from metrics.common.version import installed_version
 MARK = ".lookbook.json"
 _ENDS = 1 << 20  # bytes at the beginning and at the end of a file that hold what it is recognised by
 _SHOWN = 5
+# Of file managers, version control and shells, and recipes that lie beside their output: none is called as ours are.
+_HARMLESS = (".DS_Store", ".gitkeep", "Thumbs.db", "desktop.ini", "*.log", "log.txt", "*.yaml", "*.yml")
+Mark = str | tuple[str, ...]
+"""What each file of ours of one kind holds in its first or last MiB: a text, or several, all of them."""
 
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is there, though Lookbook did not write it, or reads it.")
@@ -29,20 +34,26 @@ class Contents:
     """What a command writes into its folder.
 
     Attributes:
-        names: patterns of the names (`fnmatch`), each with a text that is at the beginning or the end of every such
-            file of ours; empty for folders, and for files that have none.
+        names: patterns of the names (`fnmatch`), each with the mark of every such file of ours; empty for folders, and
+            for files that have none.
         record: the file among them whose presence tells that a folder without a mark is ours, as earlier versions
             made them.
-        beside: what other commands write there, which may be there before.
+        beside: patterns of what may be there before: what other commands write there, and what is read.
     """
 
-    names: Mapping[str, str]
+    names: Mapping[str, Mark]
     record: str = ""
     beside: Sequence[str] = ()
 
-    def text_of(self, name: str) -> str | None:
-        """The text in every file of ours with this name; None if no file of ours is called so."""
-        return next((text for pattern, text in self.names.items() if fnmatchcase(name, pattern)), None)
+    def mark_of(self, name: str) -> Mark | None:
+        """The mark of every file of ours with this name; None if no file of ours is called so."""
+        return next((mark for pattern, mark in self.names.items() if fnmatchcase(name, pattern)), None)
+
+
+def with_inputs(contents: Contents, folder: Path, inputs: Iterable[Path | None]) -> Contents:
+    """The contents of `folder`, with those of the inputs that lie in it `beside` them."""
+    names = (path.name for path in inputs if path is not None and path.parent.resolve() == folder.resolve())
+    return replace(contents, beside=(*contents.beside, *map(escape, names)))
 
 
 def claim_folder(folder: Path, contents: Contents, remedy: str = "give another --out") -> None:
@@ -61,9 +72,10 @@ def claim_folder(folder: Path, contents: Contents, remedy: str = "give another -
 def refuse_foreign(folder: Path, contents: Contents, remedy: str = "give another --out") -> None:
     """Raise `UserError` if `contents` could not be written to `folder`, which need not exist, or it is not ours.
 
-    It is ours if it is empty or bears our mark for such contents. Any other, which earlier versions may have made, must
-    hold nothing in the place of ours that is not ours and, unless it has their record, nothing else but what is marked
-    in it, marked folders and what may be `beside`. The message ends with `remedy`.
+    It must hold nothing in the place of ours that is not ours. What is called otherwise may be there if the folder
+    bears our mark for such contents or has their record, as earlier versions wrote it; in any other only what is marked
+    in it, marked folders, what may be `beside`, and logs, recipes and hidden files of the system. The message ends with
+    `remedy`.
     """
     check_folder(folder, remedy)
     if not folder.is_dir():
@@ -78,21 +90,23 @@ def refuse_foreign(folder: Path, contents: Contents, remedy: str = "give another
 def _foreign(folder: Path, contents: Contents) -> list[str]:
     """The names of what keeps a folder from being ours."""
     marked = _marked(folder)
-    if contents.names and marked.issuperset(contents.names):
-        return []
     record = folder / contents.record  # the folder itself if there is none
     recorded = record.is_file() and _has(record, contents.names[contents.record])
-    known = {MARK, *contents.beside} if marked else {*contents.beside}
+    is_known = recorded or (bool(contents.names) and marked.issuperset(contents.names))
+    beside = (*contents.beside, *marked, *(_HARMLESS if contents.names else ()), *((MARK,) if marked else ()))
     found = []
     for path in sorted(folder.iterdir()):
-        text = contents.text_of(path.name)
-        if text is None:
-            ours = recorded or path.name in known or is_draft(path.name) or _marked(path)
-            if not ours and not any(fnmatchcase(path.name, pattern) for pattern in marked):
+        mark = contents.mark_of(path.name)
+        if mark is None:
+            if not is_known and not is_draft(path.name) and not _matches(path.name, beside) and not _marked(path):
                 found.append(path.name)
-        elif text and not is_ours(path, text):
+        elif mark and not is_ours(path, mark):
             found.append(path.name)
     return found
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _marked(folder: Path) -> frozenset[str]:
@@ -106,38 +120,40 @@ def _marked(folder: Path) -> frozenset[str]:
     return frozenset(map(str, files)) if isinstance(files, list) else frozenset()
 
 
-def is_ours(path: Path, text: str) -> bool:
-    """Whether `path` is a file with `text` in its first or last MiB, or empty. Raises `UserError` if unreadable."""
-    return path.is_file() and (not path.stat().st_size or _has(path, text))
+def is_ours(path: Path, mark: Mark) -> bool:
+    """Whether `path` is a file with this mark, or empty. Raises `UserError` if it cannot be read."""
+    return path.is_file() and (not path.stat().st_size or _has(path, mark))
 
 
-def _has(path: Path, text: str) -> bool:
+def _has(path: Path, mark: Mark) -> bool:
+    texts = [text.encode() for text in ((mark,) if isinstance(mark, str) else mark)]
     try:
         with path.open("rb") as file:
             head = file.read(_ENDS)
             file.seek(max(0, path.stat().st_size - _ENDS))
-            return text.encode() in head or text.encode() in file.read(_ENDS)
+            tail = file.read(_ENDS)
+            return all(text in head or text in tail for text in texts)
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror or error}; give another place, or move it away"
         ) from error
 
 
-def refuse_other(path: Path, text: str, what: str, option: str = "--out", overwrite: bool | None = None) -> None:
-    """Raise `UserError` if there is something at `path` that is not a file with `text`, as each `what` of ours.
+def refuse_other(path: Path, mark: Mark, what: str, option: str = "--out", overwrite: bool | None = None) -> None:
+    """Raise `UserError` if there is something at `path` that is not a file with the mark of each `what` of ours.
 
     Not if the command is told to `overwrite` it; None: it has no such option.
     """
-    if not overwrite and (path.exists() or path.is_symlink()) and not is_ours(path, text):
+    if not overwrite and (path.exists() or path.is_symlink()) and not is_ours(path, mark):
         remedy = "move it away" if overwrite is None else "move it away, or replace it with --overwrite"
         raise UserError(f"{path}: exists and is no {what}; give another {option}, or {remedy}")
 
 
-def check_page(path: Path, text: str, what: str, option: str = "--out", overwrite: bool | None = None) -> None:
+def check_page(path: Path, mark: Mark, what: str, option: str = "--out", overwrite: bool | None = None) -> None:
     """As `refuse_other`; raises `UserError` also if the file's folder is missing or cannot be written to."""
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise UserError(f"{path}: expected {path.parent} to be a folder that can be written to; give another {option}")
-    refuse_other(path, text, what, option, overwrite)
+    refuse_other(path, mark, what, option, overwrite)
 
 
 def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path | None], option: str = "--out") -> None:

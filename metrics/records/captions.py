@@ -62,6 +62,8 @@ class CaptionRecord:
 
 
 _FIELDS = tuple(field.name for field in fields(CaptionRecord))
+RECORDS_MARK = ('"references": ', '"logprob": ', '"finished": ')
+"""Keys of every record that any version wrote, by which a file of ours is recognised (`metrics.common.ownership`)."""
 
 
 def _is_text(value: object) -> bool:

@@ -54,7 +54,7 @@ COMPARISON = Contents(
         f"{NAME}.html": "Lookbook comparison",
     },
     record=f"{NAME}.json",
-    beside=("captions.jsonl", "run.json"),
+    beside=("captions.*", "run.json"),
 )
 Row = dict[str, Any]
 

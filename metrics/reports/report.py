@@ -13,7 +13,7 @@ from metrics.common.ownership import Contents, claim_folder
 from metrics.common.secrets import without_secrets
 from metrics.common.templates import render
 from metrics.common.version import installed_version
-from metrics.records.captions import write_records
+from metrics.records.captions import RECORDS_MARK, write_records
 from metrics.records.run import CatalogueInfo
 from metrics.reports import confidence
 from metrics.reports import measure_charts as details
@@ -34,11 +34,11 @@ REPORT = Contents(
         "report.json": '"lookbook": ',
         "report.md": "by Lookbook ",
         "report.html": '<p class="eyebrow">Lookbook report',
-        "items.jsonl": '"system": ',
-        "scored-references.jsonl": '"references": ',
+        "items.jsonl": ('"system": ', '"seen": '),
+        "scored-references.jsonl": RECORDS_MARK,
     },
     record="report.json",
-    beside=("captions.jsonl", "run.json", "scoring.json", "baselines.json", "ratings.sqlite"),
+    beside=("captions.*", "run.json", "scoring.json", "baselines.json", "ratings.sqlite"),
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.common.errors import UserError
-from metrics.common.ownership import refuse_foreign, refuse_inputs
+from metrics.common.ownership import claim_folder, refuse_foreign, refuse_inputs, with_inputs
 from metrics.common.tables import WideTable, print_tables
 from metrics.measures.base import Measure
 from metrics.records.caption_sets import CaptionSet, load_systems
@@ -39,10 +39,13 @@ def score_files(
     if images is not None and not images.is_dir():
         raise UserError(f"--images {images}: no such folder; give the one that the photos' paths start from")
     systems = load_systems(captions)
-    refuse_foreign(out, REPORT)
-    refuse_inputs((out / name for name in REPORT.names), (*captions, references, *training))
+    inputs = (*captions, references, *training)
+    contents = with_inputs(REPORT, out, inputs)
+    refuse_inputs((out / name for name in REPORT.names), inputs)
+    refuse_foreign(out, contents)
     trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
+    claim_folder(out, contents)
     report = write_report(evaluation, out, trained_on, images)
     absent = [f"{measure}: {reason}" for measure, reason in evaluation.absent.items()]
     notes = [*warnings_about(evaluation), *absent, *([] if images else _not_shown(systems)), f"report: {report}"]
@@ -69,10 +72,13 @@ def compare_files(
     """
     systems = load_systems(captions)
     check_choices([system.name for system in systems], published, against)
-    refuse_foreign(out, COMPARISON)
-    refuse_inputs((out / name for name in COMPARISON.names), (*captions, references, *training))
+    inputs = (*captions, references, *training)
+    contents = with_inputs(COMPARISON, out, inputs)
+    refuse_inputs((out / name for name in COMPARISON.names), inputs)
+    refuse_foreign(out, contents)
     trained_on = _captions(training)
     evaluation = score_systems(systems, _given(references), measures, clusters)
+    claim_folder(out, contents)
     comparison = write_comparison(evaluation, out, published, against, trained_on)
     notes = [*comparison["warnings"], *notes_on(comparison), f"tables: {out / 'comparison.html'}"]
     print_tables(*screen_tables(comparison), *notes)

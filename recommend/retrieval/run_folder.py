@@ -15,7 +15,7 @@ from recommend.retrieval.fashion_iq import Split
 from recommend.retrieval.recipe import Recipe
 
 _REMEDY = "name another output, or remove this folder"
-_CONTENTS = Contents({"recipe.json": '"data": "'}, record="recipe.json")
+_CONTENTS = Contents({"recipe.json": ('"recipe": {', '"data": "')}, record="recipe.json")
 
 
 class ComposedRun:

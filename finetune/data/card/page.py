@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from finetune.data.card import CARD_MARK
 from finetune.data.card.facts import CatalogueCard, describe_catalogue
 from finetune.data.card.tables import CardSection, sections, shared_section
 from finetune.data.preparation import Prepared
@@ -17,7 +18,7 @@ from metrics.common.version import installed_version
 __all__ = ["COMPARISON", "CatalogueCard", "describe_catalogue", "write_card", "write_comparison"]
 
 COMPARISON = Contents(
-    {"catalogues.json": '"catalogues": ', "catalogues.md": "by Lookbook ", "catalogues.html": "Lookbook catalogue card"}
+    {"catalogues.json": CARD_MARK, "catalogues.md": "by Lookbook ", "catalogues.html": "Lookbook catalogue card"}
 )
 
 

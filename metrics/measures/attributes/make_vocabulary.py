@@ -9,6 +9,7 @@ from metrics.common.ownership import refuse_inputs, refuse_other
 from metrics.measures.attributes.lemmas import Lemmas
 from metrics.measures.attributes.stanza_models import ENGLISH, signature
 from metrics.measures.attributes.vocabulary import (
+    MARK,
     MINIMUM,
     Vocabulary,
     count_attributes,
@@ -51,7 +52,7 @@ def make_vocabulary(
     if (captions is None) == (given is None):
         raise UserError("expected either the training captions or --list FILE, and only one of them")
     check_folder(out.parent)
-    refuse_other(out, '"attributes": ', "vocabulary of attributes", overwrite=overwrite)
+    refuse_other(out, MARK, "vocabulary of attributes", overwrite=overwrite)
     refuse_inputs([] if overwrite else [out], [captions, given])
     if given is not None:
         vocabulary = listed_attributes(given, signature(stanza))

@@ -93,6 +93,10 @@ def never_matching(vocabulary: Vocabulary) -> list[str]:
     return [word for word in vocabulary.attributes if "-" in word or len(word.split()) > 1]
 
 
+MARK = ('{\n "pipeline": "', '\n "attributes": {')
+"""How every file of a vocabulary begins, and what its words come after."""
+
+
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     """Write as JSON, atomically; raises `UserError` when the file cannot be written."""
     values = {"pipeline": vocabulary.pipeline, "source": vocabulary.source, "attributes": vocabulary.attributes}

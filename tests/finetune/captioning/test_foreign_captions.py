@@ -61,6 +61,39 @@ def test_the_record_takes_nobody_s_place(base: Path, shop: Path, tmp_path: Path)
     assert json.loads((tmp_path / "run.json").read_text()) == {"laps": 12}
 
 
+RECORD = '{"file": "captions.jsonl", "catalogue": {"bad_images": []}}'
+BATCH = '{"id": "1", "references": [], "choices": [{"logprobs": null, "tokens": [{"token": "A", "logprob": -0.1}]}]}'
+
+
+@pytest.mark.parametrize(
+    ("captions", "record"),
+    [
+        (BATCH, None),
+        ("", '{"laps": 12}'),
+        ("id,caption,logprob,tokens,finished\n", '{"laps": 12}'),
+        ("precious notes", '{"file": "captions.jsonl", "mine": 1}'),
+        ("precious notes", RECORD.replace("captions.jsonl", "others.jsonl")),
+    ],
+)
+def test_what_only_looks_like_captions_of_ours_is_not_replaced(
+    base: Path, shop: Path, tmp_path: Path, captions: str, record: str | None
+) -> None:
+    out = tmp_path / "captions.jsonl"
+    out.write_text(captions)
+    if record is not None:
+        (tmp_path / "run.json").write_text(record)
+    assert "exists and is no " in refused(caption(base, shop, out))
+    assert out.read_text() == captions
+    assert record is None or (tmp_path / "run.json").read_text() == record
+
+
+def test_captions_that_our_record_names_are_replaced_though_changed(base: Path, shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "captions.jsonl"
+    out.write_text(OLD)
+    (tmp_path / "run.json").write_text(RECORD)
+    assert caption(base, shop, out, "--limit", 2).exit_code == 0
+
+
 def test_captions_that_are_the_catalogue_s_table_are_not_replaced(base: Path, shop: Path, tmp_path: Path) -> None:
     out = shop / "captions.jsonl"
     assert caption(base, shop, out).exit_code == 0

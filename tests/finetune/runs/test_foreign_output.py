@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tiny import finetune, prepared, recipe
 
 from finetune.config.recipe import load_recipe
@@ -38,6 +39,76 @@ def test_an_output_of_others_is_refused(shop_recipe: Path, theirs: Path, command
     assert f"{theirs}: holds what Lookbook did not write there: checkpoints, model; choose another output=" in (
         result.stderr
     )
+
+
+@pytest.fixture
+def mixture(shop: Path, tmp_path: Path) -> Path:
+    """A recipe of two catalogues, `a` and `b`."""
+    data = {"catalogue": "hm", "folder": str(shop)}
+    made = recipe(tmp_path, data)
+    values = yaml.safe_load(made.read_text()) | {"data": [{"name": name} | data for name in "ab"]}
+    made.write_text(yaml.safe_dump(values))
+    return made
+
+
+@pytest.mark.parametrize("name", ["a/catalogue.md", "a/items.parquet", "b/references-train.jsonl", "b/notes.txt"])
+def test_folders_of_a_mixture_s_catalogues_are_refused_too(mixture: Path, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "out" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    result = finetune("prepare", mixture)
+    assert (result.exit_code, contents(tmp_path / "out")) == (2, {name: b"theirs"}), result.output
+    assert f"{theirs.parent}: holds what Lookbook did not write there: {theirs.name};" in result.stderr
+
+
+def test_a_prepared_mixture_is_ours_with_marks_and_of_earlier_versions_without(mixture: Path, tmp_path: Path) -> None:
+    prepared(mixture)
+    out = tmp_path / "out"
+    (out / "a" / "notes.txt").touch()
+    prepared(mixture)
+    (out / "a" / "notes.txt").unlink()
+    for folder in ("a", "b"):
+        (out / folder / MARK).unlink()
+        (out / folder / "captions").mkdir()
+    prepared(mixture)
+
+
+def test_what_only_looks_like_ours_is_not_replaced(shop_recipe: Path, tmp_path: Path) -> None:
+    theirs = {"catalogue.json": '{"categories": ["own shop"]}', "recipe.json": '{"catalogue": "summer"}'}
+    theirs["references-test.jsonl"] = '{"id": "1", "references": ["A coat."]}'
+    (tmp_path / "out").mkdir()
+    for name, text in theirs.items():
+        (tmp_path / "out" / name).write_text(text)
+    assert f"did not write there: {', '.join(theirs)};" in finetune("prepare", shop_recipe).stderr
+    assert contents(tmp_path / "out") == {name: text.encode() for name, text in theirs.items()}
+
+
+def test_what_systems_shells_and_users_leave_beside_ours_stays(shop_recipe: Path, tmp_path: Path) -> None:
+    names = (".DS_Store", ".gitkeep", "Thumbs.db", "log.txt", "train.log", "recipe.yaml")
+    (tmp_path / "out").mkdir()
+    for name in names:
+        (tmp_path / "out" / name).write_text("theirs")
+    prepared(shop_recipe)
+    assert {contents(tmp_path / "out")[name] for name in names} == {b"theirs"}
+
+
+@pytest.mark.parametrize("name", ["category", "consensus"])
+def test_baselines_are_all_written_or_none(shop_recipe: Path, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "lists" / name / "captions.jsonl"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    result = finetune("baselines", shop_recipe, tmp_path / "lists", "baselines.encoder=none")
+    assert (result.exit_code, "exists and is no file of captions" in result.stderr) == (2, True), result.output
+    assert contents(tmp_path / "lists") == {f"{name}/captions.jsonl": b"theirs"}
+
+
+@pytest.mark.parametrize("record", ["", '{"recipe": "bread"}'])
+def test_a_record_of_others_makes_no_run(shop_recipe: Path, theirs: Path, record: str) -> None:
+    (theirs / "training.json").write_text(record)
+    before = contents(theirs)
+    result = finetune("train", shop_recipe)
+    assert (result.exit_code, contents(theirs)) == (2, before)
+    assert "did not write there: checkpoints, model, training.json;" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,24 @@ def test_a_new_folder_is_marked_and_stays_ours_whatever_is_added(tmp_path: Path)
     claim_folder(folder, SCORES)
     assert [path.name for path in folder.iterdir()] == [MARK]
     (folder / "notes.txt").touch()
-    write_text(folder / "scores.json", "cut")
+    write_text(folder / "scores.json", '{"lookbook": "0.1"}')
     claim_folder(folder, SCORES)
     assert "holds what Lookbook did not write there: notes.txt; give another --out" in refusal(folder, TABLES)
+
+
+def test_the_mark_vouches_for_nothing_in_the_place_of_ours(tmp_path: Path) -> None:
+    claim_folder(tmp_path, SCORES)
+    (tmp_path / "scores.json").write_text("theirs")
+    assert "there: scores.json;" in refusal(tmp_path)
+
+
+def test_a_mark_of_several_texts_needs_all(tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    path.write_text("x" * (3 << 20) + "second")
+    with pytest.raises(UserError, match="exists and is no page"):
+        refuse_other(path, ("first", "second"), "page")
+    path.write_text("first" + path.read_text())
+    refuse_other(path, ("first", "second"), "page")
 
 
 def test_two_commands_may_share_a_folder(tmp_path: Path) -> None:

@@ -230,6 +230,28 @@ def test_without_stanza_the_command_says_what_to_install(monkeypatch: pytest.Mon
     assert (result.exit_code, "run pip install '.[measures]'" in result.output) == (2, True), result.output
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"id": "1", "caption": "precious", "references": [], "attributes": {"kind": "top"}}\n',
+        '[{"id": 1, "attributes": {"kind": "top"}}]',
+        '{\n "pipeline": "ours",\n "stages": []\n}',
+    ],
+)
+def test_only_a_vocabulary_is_replaced_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str) -> None:
+    monkeypatch.setattr("metrics.measures.attributes.make_vocabulary.signature", lambda _: "1.15.0-abc")
+    listed, out = tmp_path / "list.txt", tmp_path / "out.json"
+    listed.write_text("cotton\n")
+    out.write_text(content)
+    arguments = ["attributes", "--list", str(listed), "--out", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, out.read_text()) == (2, content)
+    assert f"{out}: exists and is no vocabulary of attributes" in result.stderr
+    for options in (["--overwrite"], []):
+        assert CliRunner().invoke(app, arguments + options).exit_code == 0
+    assert read_vocabulary(out).attributes == {"cotton": None}
+
+
 @pytest.mark.processes
 def test_the_measure_is_imported_without_torch_or_stanza() -> None:
     code = "import sys, metrics.measures.attributes.measure, metrics.__main__; assert not {'torch', 'stanza'} & sys.modules.keys()"

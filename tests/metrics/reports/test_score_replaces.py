@@ -58,6 +58,42 @@ def test_a_folder_of_others_stays_as_it_is(command: str, captions: Path, tmp_pat
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_what_others_put_into_our_folder_later_stays(command: str, captions: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(command, captions, out)[0] == 0
+    (out / COMMANDS[command]).write_text("theirs")
+    (out / "notes.txt").write_text("theirs")
+    before = contents(out)
+    code, message = run(command, captions, out)
+    assert (code, contents(out)) == (2, before)
+    assert f"did not write there: {COMMANDS[command]}; give another --out" in message
+
+
+def test_items_of_others_are_not_taken_for_ours(captions: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("score", captions, out)[0] == 0
+    (out / "items.jsonl").write_text('{"system": "You are a shop assistant."}')
+    (out / "scored-references.jsonl").write_text('{"references": ["A coat."]}')
+    assert "did not write there: items.jsonl, scored-references.jsonl;" in run("score", captions, out)[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("beside", [True, False], ids=["with other captions", "alone"])
+def test_captions_may_lie_where_the_pages_go(
+    command: str, beside: bool, captions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever form and under whatever name, and so may the references."""
+    own, folder = captions.rename(captions.with_name("my[1].jsonl")), captions.parent
+    references = folder / "refs.csv"
+    references.write_text("id,caption\n" + "".join(f"0{n:03d},{reference(n)}\n" for n in range(6)))
+    if beside:
+        (folder / "captions.csv").write_text("id,caption\n")
+    monkeypatch.chdir(folder)
+    assert run(command, own, Path(), "--references", references) == (0, "")
+    assert run(command, own, folder, "--references", references)[0] == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_read_is_not_replaced(command: str, captions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(command, captions, out)[0] == 0
