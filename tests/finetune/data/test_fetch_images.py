@@ -237,3 +237,21 @@ def test_the_address_that_was_checked_is_the_one_connected_to(shop: str, monkeyp
     assert downloads.fetch(f"http://shop.example:{port}/photo.png") == png()
     downloads.close()
     assert asked == ["shop.example"]
+
+
+def test_rows_that_were_fetched_are_not_lost_to_another_table(shop: str, tmp_path: Path) -> None:
+    first = tiny.write_csv(tmp_path / "shop.csv", [{"url": f"{shop}/photo-{number}.png"} for number in range(2)])
+    other = tiny.write_csv(tmp_path / "other.csv", [{"url": f"{shop}/photo-3.png"}])
+    gone = tiny.write_csv(tmp_path / "gone.csv", [{"url": f"{shop}/gone"}])
+    made = tmp_path / "out" / "metadata.csv"
+    assert fetch(first).exit_code == 0
+    kept = made.read_bytes()
+    for table in (other, gone):
+        assert f"has the rows of {first}, not of {table}; give another --out, or --overwrite" in fetch(table).stderr
+    assert "would replace" in fetch(made, "--out", made.parent).stderr
+    assert "no photo could be fetched" in fetch(gone, "--overwrite").stderr
+    assert made.read_bytes() == kept
+    assert rows_of(tmp_path / "out" / "failed.csv")[0]["url"] == f"{shop}/gone"
+    assert fetch(first.rename(tmp_path / "renamed.csv")).exit_code == 0
+    assert fetch(other, "--overwrite").exit_code == 0
+    assert len(rows_of(made)) == 1
