@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.common.errors import UserError
-from metrics.common.files import read_bytes
+from metrics.common.files import read_bytes, refuse_special
 from metrics.common.json_text import parse_json
 from metrics.common.screen import say
 from metrics.records import column_names
@@ -27,8 +27,9 @@ def foreign_records(path: Path) -> Iterator[Placed] | None:
     Which columns of a table were taken is said on stderr, unless they have the names of `captions.jsonl`.
 
     Raises:
-        UserError: naming the file, when it cannot be read or lacks what is needed.
+        UserError: naming the file, when it is a pipe, cannot be read or lacks what is needed.
     """
+    refuse_special(path)
     suffix = path.suffix.lower()
     if suffix in KINDS or suffix == _PARQUET:
         return _table(path, suffix)

@@ -1,6 +1,7 @@
 """Captions and references in other people's formats: COCO, CSV, TSV, Parquet; what is scored is the same."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,16 @@ def test_ids_that_lost_their_zeros_are_recognised(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*arguments, "--measure", "CIDEr"])
     assert result.exit_code == 2
     assert "write ids as text, so that they keep their zeros" in result.output
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".xlsx", ".parquet", ".json", ".jsonl", ".txt"])
+def test_a_pipe_is_no_file_of_captions_or_references(tmp_path: Path, suffix: str) -> None:
+    pipe = tmp_path / f"pipe{suffix}"
+    os.mkfifo(pipe)
+    captions = write(tmp_path / "captions.json", RESULTS)
+    texts = write(tmp_path / "references.json", ANNOTATIONS)
+    for system, references, training in ((pipe, texts, texts), (captions, pipe, texts), (captions, texts, pipe)):
+        given = ["score", system, "--references", references, "--training", training, "--out", tmp_path / "out"]
+        result = CliRunner().invoke(app, [*map(str, given), "--measure", "CIDEr"])
+        assert result.exit_code == 2, result.output
+        assert f"{pipe}: expected a file, found a pipe" in result.output
