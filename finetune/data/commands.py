@@ -70,8 +70,8 @@ def fetch_images(
     out: Annotated[Path, typer.Option(help="the folder of photos, metadata.csv and failed.csv")],
     column: Annotated[str | None, typer.Option(help="the column of URLs; default: by its usual names")] = None,
     encoding: Annotated[str | None, typer.Option(help="of a table that is a text; default: UTF-8")] = None,
-    pause: Annotated[float, typer.Option(min=0, help="seconds between two requests to a host")] = 0.2,
-    megabytes: Annotated[float, typer.Option(min=0.001, help="refuse photos that are larger")] = 20,
+    pause: Annotated[float, typer.Option(min=0, max=3600, help="seconds between two requests to a host")] = 0.2,
+    megabytes: Annotated[float, typer.Option(min=0.001, max=10_000, help="refuse photos that are larger")] = 20,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="also from hosts inside your network or on this machine")
     ] = False,

@@ -74,8 +74,8 @@ def read_sheet(path: Path, kind: str | None = None, encoding: str | None = None,
         remedy: what to do about a text in another encoding; it ends the message.
 
     Raises:
-        UserError: naming file and row, if it is missing, a pipe, unreadable or truncated, a row has more or fewer values than
-            the header names, a column has no name, or two have the same.
+        UserError: naming file and row, if it is missing, a pipe, unreadable or truncated, a row has more or fewer
+            values than the header names, a column has no name, or two have the same.
     """
     refuse_special(path)
     kind = path.suffix.lower() if kind is None else kind

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from PIL import Image
 
 from finetune.config.catalogues import Columns, Folder
 from finetune.data.catalogues import loader_of
-from finetune.data.fetching import public_hosts
+from finetune.data.fetching import download, public_hosts
 from finetune.data.fetching.download import Downloads, Manners
 from finetune.data.fetching.public_hosts import FetchError, is_public
 from metrics.common.errors import UserError
@@ -47,6 +48,9 @@ class Shop(BaseHTTPRequestHandler):
         Shop.connections.add(self.client_address)
         Shop.agents.add(self.headers["User-Agent"])
         Shop.times.append(time.monotonic())
+        if self.path.startswith("/slow"):
+            self.close_connection = True
+            return self.drip(chunk=self.path.startswith("/slow-chunk"))
         status, body, headers = 200, png(), {}
         if self.path.startswith("/gone"):
             status, body = 404, b"gone"
@@ -67,6 +71,16 @@ class Shop(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[:20] if self.path.startswith("/cut") else body)
         self.close_connection = self.path.startswith("/cut")
+        return None
+
+    def drip(self, *, chunk: bool) -> None:
+        """Send an endless header, or the endless length of a chunk, for five seconds or until nobody listens."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n1;" if chunk else b"X: "))
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"a")
+                time.sleep(0.05)
+            self.wfile.write(b"\r\n\r\n")
 
 
 @pytest.fixture
@@ -189,6 +203,10 @@ def test_a_table_without_usable_urls_is_refused(tmp_path: Path, rows: list[tiny.
         "::ffff:127.0.0.1",
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
+        "fec0::1",
+        "64:ff9b:1::7f00:1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
         "::",
     ],
 )
@@ -255,3 +273,24 @@ def test_rows_that_were_fetched_are_not_lost_to_another_table(shop: str, tmp_pat
     assert fetch(first.rename(tmp_path / "renamed.csv")).exit_code == 0
     assert fetch(other, "--overwrite").exit_code == 0
     assert len(rows_of(made)) == 1
+
+
+@pytest.mark.parametrize("path", ["slow-header", "slow-chunk", "away?/slow-header"])
+def test_a_server_that_is_slow_but_never_silent_is_left(shop: str, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(download, "_LONGEST", 0.3)
+    downloads = Downloads(Manners(pause=0.1, allow_private=True), threading.Event())
+    began = time.monotonic()
+    with pytest.raises(FetchError, match=r"takes longer than 0\.3 s"):
+        downloads.fetch(f"{shop}/{path}")
+    assert time.monotonic() - began < 3
+    downloads.close()
+
+
+@pytest.mark.parametrize("option", ["--pause", "--megabytes"])
+@pytest.mark.parametrize("value", ["inf", "1e300", "nan", "-1"])
+def test_numbers_without_bounds_are_refused(tmp_path: Path, option: str, value: str) -> None:
+    result = fetch(tiny.write_csv(tmp_path / "shop.csv", [{"url": "file:///a.png"}]), option, value)
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
