@@ -1,8 +1,10 @@
 """Photos behind the URLs of a table, fetched into a folder that is a catalogue then."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -46,8 +48,9 @@ def fetch_images(
 ) -> Fetched:
     """Fetch the photo of each row's URL into `out`/images, each URL once; photos that are there are not fetched again.
 
-    `out`/metadata.csv has the rows whose photos are there, with `file_name` first, `out`/failed.csv the other URLs with
-    the reasons. If no photo is there, only the latter is written.
+    `out`/metadata.csv has the rows whose photos are there, with `file_name` first, that of no other row: a URL's second
+    row has a link to the photo. `out`/failed.csv has the other URLs with the reasons; it alone is written if no photo
+    is there.
 
     Raises:
         UserError: if the table cannot be read or has no column of URLs, `out` holds what somebody else wrote or, unless
@@ -67,10 +70,10 @@ def fetch_images(
         write_tables(out, {FAILED: reasons})
         url, reason = next(iter(failed.items()))
         raise UserError(f"{table}: no photo could be fetched; {url}: {reason}; all reasons are in {out / FAILED}")
-    photos = pd.Series([f"{PHOTOS}/{names[url]}" if there else "" for url, there in zip(urls, is_there, strict=True)])
-    kept = rows.drop(columns="file_name", errors="ignore")
-    kept.insert(0, "file_name", photos)
-    write_tables(out, {TABLE: kept[is_there], FAILED: reasons}, source)
+    kept = rows[is_there].drop(columns="file_name", errors="ignore")
+    files = _file_of_each(names[url] for url, there in zip(urls, is_there, strict=True) if there)
+    kept.insert(0, "file_name", [f"{PHOTOS}/{_linked(out / PHOTOS, *names)}" for names in files])
+    write_tables(out, {TABLE: kept, FAILED: reasons}, source)
     return Fetched(column, sum(is_there), failed)
 
 
@@ -86,6 +89,26 @@ def _name(url: str) -> str:
     """The name of a URL's photo, the same whenever it is fetched."""
     suffix = PurePosixPath(url.partition("?")[0].partition("#")[0]).suffix.lower()
     return hashlib.sha256(url.encode()).hexdigest()[:20] + (suffix if suffix in _SUFFIXES else ".jpg")
+
+
+def _file_of_each(photos: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The photo of each row, and the name of the row's own file: photo.jpg, photo-2.jpg and so on."""
+    counts: Counter[str] = Counter()
+    for photo in photos:
+        counts[photo] += 1
+        stem, _, suffix = photo.rpartition(".")
+        yield photo, photo if counts[photo] == 1 else f"{stem}-{counts[photo]}.{suffix}"
+
+
+def _linked(folder: Path, photo: str, name: str) -> str:
+    """Give a photo a further name, unless that is there; a copy where links cannot be made."""
+    if not (folder / name).is_file():
+        try:
+            os.link(folder / photo, folder / name)
+        except OSError:
+            with atomic_file(folder / name) as draft:
+                shutil.copyfile(folder / photo, draft)
+    return name
 
 
 def _fetch_all(names: Mapping[str, str], folder: Path, manners: Manners) -> dict[str, str]:
