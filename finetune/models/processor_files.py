@@ -8,7 +8,6 @@ from typing import Any
 
 from metrics.common.drafts import temporary_folder
 from metrics.common.files import read_bytes, read_json_object, write_text
-from metrics.encoders.safe_loading import load_part
 
 PROCESSOR_CONFIG, PHOTO_CONFIG = "processor_config.json", "preprocessor_config.json"  # the first has both in version 5
 PROCESSOR_FILES = (PROCESSOR_CONFIG, PHOTO_CONFIG, "chat_template.jinja", "chat_template.json")
@@ -25,6 +24,8 @@ def save_processor(processor: Any, folder: Path, base: Path | None = None) -> No
     `base`: the folder that it was loaded from. If its tokenizer, or its preparation of photos, is still as there, the
     base's own files of it are kept byte for byte, but for names that transformers 4.57 does not know.
     """
+    from metrics.encoders.safe_loading import load_part  # noqa: PLC0415  # PyTorch, which `push` imports later
+
     processor.save_pretrained(folder)
     if base is not None:
         with temporary_folder() as fresh:

@@ -61,7 +61,7 @@ def check_recipe(recipe: Recipe, processes: int = 1) -> None:
     check_tracker(recipe.training.tracker)
     _check_sharding(recipe.model, recipe.training)
     needed = needed_bytes(recipe.model, recipe.tune, recipe.lora, recipe.training)
-    check_disk(recipe.output, needed, "choose another folder by output=FOLDER")
+    check_disk(recipe.output, needed, "choose another output=...")
     check_disk(cache_folder(), MINIMUM_FREE, "choose another cache by the variable LOOKBOOK_CACHE")
 
 

@@ -33,6 +33,7 @@ WANDB_FOLDERS = {
     "WANDB_CACHE_DIR": "wandb/cache",
     "WANDB_ARTIFACT_DIR": "wandb/artifacts",
 }
+_places: dict[str, str] = {}  # those of the run that this process last began: the next one has its own
 PHOTO = (160, 160)
 Facts = Mapping[str, Any]
 
@@ -161,12 +162,11 @@ class WeightsAndBiases(Tracker):
 
         make_folder(run.path)
         self._folder, self._unsent = run.path, ""
-        self._places = {
-            name: str(run.path.absolute() / place) for name, place in WANDB_FOLDERS.items() if name not in os.environ
-        }
-        os.environ.update(self._places)
         run_id = os.environ.get("WANDB_RUN_ID") or _read_notes(run).get("wandb_id") or token_hex(4)
         _note(run, {"wandb_id": run_id})
+        given = {name for name, value in os.environ.items() if value != _places.get(name)}
+        _places.update({name: str(run.path.absolute() / place) for name, place in WANDB_FOLDERS.items()})
+        os.environ.update({name: place for name, place in _places.items() if name not in given})
         try:
             self._run = self._start(run_id)
         except wandb.errors.AuthenticationError as error:
@@ -217,8 +217,8 @@ class WeightsAndBiases(Tracker):
             self._run.finish()
         except TimeoutError:
             self._unsent = "W&B could not be reached when the run ended"
-        for name in self._places:
-            os.environ.pop(name, None)
+        for name in [name for name, place in _places.items() if os.environ.get(name) == place]:
+            del os.environ[name]  # processes that this one starts have places of their own
         if self._unsent:
             print(f"{self._unsent}; nothing is lost: send it by `wandb sync {folder}`")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, ProgressCallback
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback
 
 from finetune.config.recipe import Training
 from finetune.models.adapter_files import WEIGHTS
@@ -42,7 +42,8 @@ class CaptionTrainer(ResumableTrainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.remove_callback(ProgressCallback)
+        for shown in (ProgressCallback, PrinterCallback):  # which of them is there depends on transformers' verbosity
+            self.remove_callback(shown)
         self.add_callback(TrainingProgress())
         self.evaluator = evaluator
         # FSDP wraps these one by one, and BLIP-2 names some that it does not have
