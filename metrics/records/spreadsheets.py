@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from metrics.common.errors import UserError
 from metrics.common.files import refuse_special
@@ -103,8 +104,8 @@ def text_form(path: Path, kind: str | None = None, encoding: str | None = None) 
     Raises `OSError`, or `UnicodeError` if it is in another encoding.
     """
     with path.open("rb") as file:
-        start = file.read(3)
-    found = next((name for mark, name in _BOMS.items() if start.startswith(mark)), encoding or "utf-8")
+        first = file.read(3)
+    found = next((name for mark, name in _BOMS.items() if first.startswith(mark)), encoding or "utf-8")
     with path.open(encoding=found, newline="") as text:
         start = text.read(_LONGEST_START)
     declared = _DECLARED.fullmatch(io.StringIO(start, newline="").readline())
@@ -143,8 +144,8 @@ def _text_rows(path: Path, kind: str, encoding: str | None) -> Iterator[tuple[in
         before = int(form.declares)
         for _ in range(before):
             file.readline()
-        quoting = csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL
-        reader = csv.reader(file, delimiter=form.separator, strict=True, quoting=quoting)
+        form_of_cells: dict[str, Any] = {"quoting": csv.QUOTE_NONE} if bare else {}
+        reader = csv.reader(file, delimiter=form.separator, strict=True, **form_of_cells)
         try:
             for row in reader:
                 yield before + reader.line_num, [_unquoted(cell) for cell in row] if bare else row
