@@ -16,6 +16,7 @@ from finetune.runs.captioning_system import load_systems
 from finetune.runs.place import with_outside
 from finetune.runs.processes import distributed
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 from metrics.common.formatting import printable
 from metrics.common.ownership import refuse_inputs
 
@@ -109,8 +110,9 @@ def _tables(recipe: Recipe | None) -> list[Path | None]:
 def _ids(path: Path | None) -> frozenset[str] | None:
     if path is None:
         return None
+    refuse_special(path)
     try:
-        ids = frozenset(line for line in map(str.strip, path.read_text(encoding="utf-8").splitlines()) if line)
+        ids = frozenset(line for line in map(str.strip, path.read_text(encoding="utf-8-sig").splitlines()) if line)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--ids {path}: cannot read: {error}") from error
     if not ids:

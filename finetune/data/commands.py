@@ -70,21 +70,26 @@ def fetch_images(
     out: Annotated[Path, typer.Option(help="the folder of photos, metadata.csv and failed.csv")],
     column: Annotated[str | None, typer.Option(help="the column of URLs; default: by its usual names")] = None,
     encoding: Annotated[str | None, typer.Option(help="of a table that is a text; default: UTF-8")] = None,
-    pause: Annotated[float, typer.Option(min=0, help="seconds between two requests to a host")] = 0.2,
-    megabytes: Annotated[float, typer.Option(min=0.001, help="refuse photos that are larger")] = 20,
+    pause: Annotated[float, typer.Option(min=0, max=3600, help="seconds between two requests to a host")] = 0.2,
+    megabytes: Annotated[float, typer.Option(min=0.001, max=10_000, help="refuse photos that are larger")] = 20,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="also from hosts inside your network or on this machine")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace metadata.csv of another table, or one that was changed.")
     ] = False,
 ) -> None:
     """Fetch the photos that a table has URLs of into a folder, which then is a catalogue. Started again, it goes on.
 
     One connection to each host; photos that are there are not fetched again.
     """
-    from finetune.data.fetching import fetch
     from finetune.data.fetching.download import Manners
+    from finetune.data.fetching.fetch import fetch_images as fetch
+    from finetune.data.fetching.written import FAILED, TABLE
 
+    refuse_inputs([out / TABLE, out / FAILED], [table])
     manners = Manners(pause, round(megabytes * 1e6), allow_private)
-    fetched = fetch.fetch_images(table, out, column, encoding, manners)
+    fetched = fetch(table, out, column, encoding, manners, overwrite)
     print(f"{out}: photos of {fetched.rows:,} rows, from the column {printable(fetched.column)}")
     if fetched.failed:
-        print(f"  {len(fetched.failed):>9,}  URLs without a photo, with the reasons: {out / fetch.FAILED}")
+        print(f"  {len(fetched.failed):>9,}  URLs without a photo, with the reasons: {out / FAILED}")

@@ -198,7 +198,8 @@ def _parse(data: object, where: str) -> CaptionRecord:
     key = data.get("id")
     if isinstance(key, bool) or not isinstance(key, str | int):
         problem = f"found {_show(key)}" if "id" in data else "it is missing"
-        raise UserError(f'{where}: "id" must be a string or a whole number, {problem}; every item needs one')
+        name = "image_id" if "image_id" in data and data["image_id"] is key else "id"
+        raise UserError(f'{where}: "{name}" must be a string or a whole number, {problem}; every item needs one')
     try:
         return CaptionRecord(**{name: data[name] for name in _FIELDS if data.get(name) is not None} | {"id": str(key)})
     except UserError as error:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metrics.common.errors import UserError
-from metrics.common.files import read_bytes
+from metrics.common.errors import UserError, first_line
+from metrics.common.files import json_lines, read_bytes, refuse_special
 from metrics.common.json_text import parse_json
 from metrics.common.screen import say
 from metrics.records import column_names
@@ -21,28 +21,38 @@ _NUMBERED = re.compile(r"[ _-]*\d+$")  # reference_1, reference 2
 
 
 def foreign_records(path: Path) -> Iterator[Placed] | None:
-    """The records of a file that is not JSON Lines; None if it is.
+    """The records of a file that is in another format than our JSON Lines; None if it is in ours.
 
-    Tables are known by their suffix, COCO's JSON by its beginning: `[` for results, one object with `annotations`.
+    Tables are known by their suffix, COCO's JSON by its beginning: `[` for results, also an entry a line, one object
+    with `annotations`.
     Which columns of a table were taken is said on stderr, unless they have the names of `captions.jsonl`.
 
     Raises:
-        UserError: naming the file, when it cannot be read or lacks what is needed.
+        UserError: naming the file, when it is a pipe, cannot be read or lacks what is needed.
     """
+    refuse_special(path)
     suffix = path.suffix.lower()
     if suffix in KINDS or suffix == _PARQUET:
         return _table(path, suffix)
     content = _json(path, suffix)
     if isinstance(content, list):
         return ((f"{path}: [{place}]", _result(one)) for place, one in enumerate(content))
-    return _annotations(path, content) if isinstance(content, dict) and "annotations" in content else None
+    if isinstance(content, dict) and "annotations" in content:
+        return _annotations(path, content)
+    _, first = next(json_lines(path), (0, None))
+    if isinstance(first, dict) and "image_id" in first and "id" not in first:
+        return ((f"{path}:{number}", _result(one)) for number, one in json_lines(path))
+    return None
 
 
 def _json(path: Path, suffix: str) -> Any:
     """The file as one JSON value if it can be one: a list, or an object in a file called .json."""
     try:
         with path.open("rb") as file:
-            start = file.read(1 << 12).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+            line, _, _ = file.read(1 << 12).removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+        start = line[:1]
+        if line.strip() == b"{" and suffix != ".json":
+            raise UserError(f"{path}: one object over several lines; if these are COCO annotations, call it .json")
         if start != b"[" and not (start == b"{" and suffix == ".json"):
             return None
         return parse_json(read_bytes(path))
@@ -138,7 +148,7 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, Any]]
         table = pq.read_table(path)
         rows: Iterable[dict[str, Any]] = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
+        raise UserError(f"{path}: cannot read the table, is it complete? {first_line(error)}") from error
     return table.column_names, ((f"{path}: row {number}", row) for number, row in enumerate(rows, 1))
 
 

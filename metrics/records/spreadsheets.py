@@ -2,13 +2,18 @@
 
 import codecs
 import csv
+import io
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from metrics.common.errors import UserError
+from metrics.common.files import refuse_special
 from metrics.records.workbooks import workbook_rows
 
 KINDS = (".csv", ".tsv", ".xlsx")
@@ -17,7 +22,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _SEPARATORS = (",", ";", "\t")
 _DECLARED = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's own way to name the separator
-_LONGEST_HEADER = 1 << 20  # characters
+_LONGEST_START = 1 << 20  # characters
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 
 Rows = Iterable[tuple[int, list[str]]]
 
@@ -73,9 +79,10 @@ def read_sheet(path: Path, kind: str | None = None, encoding: str | None = None,
         remedy: what to do about a text in another encoding; it ends the message.
 
     Raises:
-        UserError: naming file and row, if it is missing, unreadable or truncated, a row has more or fewer values than
-            the header names, a column has no name, or two have the same.
+        UserError: naming file and row, if it is missing, a pipe, unreadable or truncated, a row has more or fewer
+            values than the header names, a column has no name, or two have the same.
     """
+    refuse_special(path)
     kind = path.suffix.lower() if kind is None else kind
     try:
         if kind == ".xlsx":
@@ -92,18 +99,18 @@ def read_sheet(path: Path, kind: str | None = None, encoding: str | None = None,
 
 
 def text_form(path: Path, kind: str | None = None, encoding: str | None = None) -> TextForm:
-    """How a table is written: a byte order mark names its encoding, its first line the separator.
+    """How a table is written: a byte order mark names its encoding, its first rows tell the separator.
 
     Raises `OSError`, or `UnicodeError` if it is in another encoding.
     """
     with path.open("rb") as file:
-        start = file.read(3)
-    found = next((name for mark, name in _BOMS.items() if start.startswith(mark)), encoding or "utf-8")
+        first = file.read(3)
+    found = next((name for mark, name in _BOMS.items() if first.startswith(mark)), encoding or "utf-8")
     with path.open(encoding=found, newline="") as text:
-        first = text.readline(_LONGEST_HEADER)
-    declared = _DECLARED.fullmatch(first)
+        start = text.read(_LONGEST_START)
+    declared = _DECLARED.fullmatch(io.StringIO(start, newline="").readline())
     usual = "\t" if (path.suffix.lower() if kind is None else kind) == ".tsv" else ","
-    return TextForm(found, declared[1] if declared else _separator(first, usual), declared is not None)
+    return TextForm(found, declared[1] if declared else _separator(start, usual), declared is not None)
 
 
 def is_empty(row: list[str]) -> bool:
@@ -111,27 +118,57 @@ def is_empty(row: list[str]) -> bool:
     return not any(map(str.strip, row))
 
 
-def _separator(header: str, usual: str) -> str:
-    """The one that stands most often outside of quotes; `usual` if none stands more often."""
-    bare = re.sub(r'"[^"]*"?', "", header)
-    return max((usual, *_SEPARATORS), key=bare.count)
+def _separator(start: str, usual: str) -> str:
+    """The one that stands most often in the first line, outside of quotes; `usual` if none stands more often.
+
+    One that splits the first two rows into as many cells goes before others.
+    """
+    bare = re.sub(r'"[^"]*"?', "", io.StringIO(start, newline="").readline())
+    ranked = sorted((usual, *_SEPARATORS), key=bare.count, reverse=True)
+    return next((one for one in ranked if one in bare and _splits_equally(start, one)), ranked[0])
+
+
+def _splits_equally(start: str, separator: str) -> bool:
+    csv.field_size_limit(sys.maxsize)
+    with suppress(csv.Error):
+        header, *rows = islice(csv.reader(io.StringIO(start, newline=""), delimiter=separator), 2)
+        return [len(row) for row in rows] == [len(header)]
+    return False
 
 
 def _text_rows(path: Path, kind: str, encoding: str | None) -> Iterator[tuple[int, list[str]]]:
     form = text_form(path, kind, encoding)
     csv.field_size_limit(sys.maxsize)
+    bare = form.separator == "\t" and _has_bare_quotes(path, form)
     with path.open(encoding=form.encoding, newline="") as file:
         before = int(form.declares)
         for _ in range(before):
             file.readline()
-        reader = csv.reader(file, delimiter=form.separator, strict=True)
+        form_of_cells: dict[str, Any] = {"quoting": csv.QUOTE_NONE} if bare else {}
+        reader = csv.reader(file, delimiter=form.separator, strict=True, **form_of_cells)
         try:
             for row in reader:
-                yield before + reader.line_num, row
+                yield before + reader.line_num, [_unquoted(cell) for cell in row] if bare else row
         except csv.Error as error:
             raise UserError(
                 f"{path}: line {before + reader.line_num}: {error}; is the file truncated, or a quote never closed?"
             ) from error
+
+
+def _has_bare_quotes(path: Path, form: TextForm) -> bool:
+    """Whether a cell begins with quotes but does not end with them, as in `"Bold" red dress`; not if none closes it."""
+    with path.open(encoding=form.encoding, newline="") as file:
+        try:
+            for _ in csv.reader(file, delimiter=form.separator, strict=True):
+                pass
+        except csv.Error as error:
+            return "expected after" in str(error)
+    return False
+
+
+def _unquoted(cell: str) -> str:
+    quoted = _QUOTED.fullmatch(cell)
+    return quoted[1].replace('""', '"') if quoted else cell
 
 
 def _sheet(path: Path, rows: Rows, notes: list[str], *, ragged: bool) -> Sheet:

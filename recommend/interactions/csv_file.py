@@ -92,7 +92,8 @@ def _header(path: Path) -> list[str]:
 
 
 def require_last_line_break(path: Path) -> None:
-    """Raise `UserError` if a table does not end in a line break, as one that is cut short."""
+    """Raise `UserError` if a table does not end in a line break, as one that is cut short, or is no file."""
+    refuse_special(path)
     with path.open("rb") as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - 1))

@@ -58,9 +58,12 @@ def _rows(source: TextIO, separator: str) -> Iterator[tuple[str, list[str]]]:
             yield line
 
     csv.field_size_limit(sys.maxsize)
-    for row in csv.reader(read(), delimiter=separator, strict=True):
-        yield "".join(lines), row
-        lines.clear()
+    try:
+        for row in csv.reader(read(), delimiter=separator, strict=True):
+            yield "".join(lines), row
+            lines.clear()
+    except csv.Error as error:
+        raise UserError(f"row {''.join(lines)[:60]!r}: {error}; quote its values as CSV asks") from error
 
 
 def _replaced(raw: str, row: list[str], place: int, text: str, separator: str) -> str:

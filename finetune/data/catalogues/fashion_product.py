@@ -17,7 +17,7 @@ from finetune.data.catalogues.base import Catalogue, Loader, existing_folder, re
 from finetune.data.catalogues.photo_names import photos_by_stem
 from finetune.data.catalogues.tables import read_table
 from finetune.data.items import source_items
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, first_line
 from metrics.common.files import read_json_object, refuse_special
 
 STYLES, IMAGES = "styles.csv", "images.csv"
@@ -119,7 +119,7 @@ def read_styles(path: Path) -> tuple[pd.DataFrame, list[str]]:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; data.folder must hold {STYLES} and images/") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
+        raise UserError(f"{path}: cannot read the table, is it complete? {first_line(error)}") from error
     table = pd.DataFrame(rows, columns=header, dtype=str)
     if table.empty:
         raise UserError(f"{path}: the table has no rows")

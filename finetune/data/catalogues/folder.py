@@ -63,7 +63,7 @@ class FolderLoader(Loader[Folder]):
         if self.section.table is not None:
             return folder / self.section.table
         candidates = (folder / f"metadata{suffix}" for suffix in SUFFIXES)
-        table = next((path for path in candidates if path.is_file()), None)
+        table = next((path for path in candidates if path.exists()), None)
         if table is None and self.section.columns != Columns():
             raise UserError(f"{folder}: data.columns needs a table: name it by data.table, or call it metadata.csv")
         return table

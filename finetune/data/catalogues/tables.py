@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metrics.common.errors import UserError
+from metrics.common.errors import UserError, first_line
 from metrics.common.files import refuse_special
 from metrics.common.json_text import parse_json
 from metrics.records.spreadsheets import KINDS, UTF_8, read_sheet
@@ -68,7 +68,7 @@ def read_values(path: Path, kind: str | None = None, encoding: str | None = None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); {remedy}") from error
     except (ValueError, OSError, LookupError, TypeError, AttributeError, RecursionError) as error:  # of pandas
-        raise UserError(f"{path}: cannot read the table, is it complete? {error}") from error
+        raise UserError(f"{path}: cannot read the table, is it complete? {first_line(error)}") from error
 
 
 def notes_of(table: pd.DataFrame, *further: str) -> dict[str, list[str]]:

@@ -1,16 +1,19 @@
 """One photo after the other from one host, politely: one connection, a pause, no more than was asked for."""
 
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from threading import Event
+from threading import Event, Timer
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from finetune.data.fetching.public_hosts import FetchError, open_connection
 from metrics.common.version import installed_version
 
 _TIMEOUT = 30.0  # seconds without a byte
-_LONGEST = 300.0  # seconds for a photo in all
+_LONGEST = 300.0  # seconds for a photo in all, redirects included, pauses not
 _CHUNK = 1 << 16
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -53,6 +56,8 @@ class Downloads:
     def __init__(self, manners: Manners, stopped: Event) -> None:
         self._manners, self._stopped = manners, stopped
         self._connections: dict[Host, HTTPConnection] = {}
+        self._socket: socket.socket | None = None  # that of the answer
+        self._deadline = 0.0  # on the monotonic clock
 
     def fetch(self, url: str) -> bytes:
         """The body behind a URL. Raises `FetchError` with the reason why there is none."""
@@ -74,19 +79,45 @@ class Downloads:
         for connection in self._connections.values():
             connection.close()
 
+    @contextmanager
+    def _limited(self, seconds: float) -> Iterator[None]:
+        """Hang up after so long: a server that sends a byte now and then, be it of a header, is never silent."""
+        self._socket, self._deadline = None, time.monotonic() + seconds
+        timer = Timer(seconds, self._hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (FetchError, OSError, HTTPException, ValueError):
+            self._refuse_late()
+            raise
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        if self._socket:
+            with suppress(OSError):  # closed since
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # under TLS, too: no word of farewell
+
+    def _refuse_late(self) -> None:
+        if time.monotonic() >= self._deadline:
+            raise FetchError(f"takes longer than {_LONGEST:g} s")
+
     def _follow(self, url: str) -> bytes:
-        deadline = time.monotonic() + _LONGEST
+        left = _LONGEST
         for _ in range(_MOST_REDIRECTS + 1):
             parts = split_url(url)
-            response = self._answer(parts)
-            if response.status not in _REDIRECTS:
-                return self._body(response, parts, deadline)
-            url = urljoin(parts.geturl(), response.headers.get("Location", ""))
-            self._discard(response, parts)
+            self._stopped.wait(self._manners.pause)
+            with self._limited(left):
+                response = self._answer(parts)
+                if response.status not in _REDIRECTS:
+                    return self._body(response, parts)
+                url = urljoin(parts.geturl(), response.headers.get("Location", ""))
+                self._discard(response, parts)
+                left = self._deadline - time.monotonic()
         raise FetchError(f"redirects more than {_MOST_REDIRECTS} times")
 
     def _answer(self, parts: SplitResult) -> HTTPResponse:
-        self._stopped.wait(self._manners.pause)
         host = (parts.scheme, parts.netloc)
         kept = host in self._connections
         if not kept:
@@ -95,14 +126,20 @@ class Downloads:
         connection = self._connections[host]
         try:
             connection.request("GET", _path(parts), headers=_HEADERS)
-            return connection.getresponse()
-        except (OSError, HTTPException):
+            self._socket = connection.sock
+            self._refuse_late()
+            response = connection.getresponse()
+            self._refuse_late()
+        except (OSError, HTTPException, FetchError):
             self._drop(parts)
+            self._refuse_late()
             if not kept:
                 raise
+        else:
+            return response
         return self._answer(parts)  # the host had closed the connection since
 
-    def _body(self, response: HTTPResponse, parts: SplitResult, deadline: float) -> bytes:
+    def _body(self, response: HTTPResponse, parts: SplitResult) -> bytes:
         if response.status != 200:
             wait = response.headers.get("Retry-After", "")
             self._discard(response, parts)
@@ -115,8 +152,7 @@ class Downloads:
                 content += chunk
                 if len(content) > self._manners.most_bytes:
                     raise FetchError(f"larger than {self._manners.most_bytes / 1e6:g} MB")
-                if time.monotonic() > deadline:
-                    raise FetchError(f"takes longer than {_LONGEST:.0f} s")
+            self._refuse_late()
             if response.length:
                 raise FetchError(f"ends {response.length:,} bytes too early")
         except BaseException:

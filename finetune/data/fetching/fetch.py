@@ -1,9 +1,10 @@
 """Photos behind the URLs of a table, fetched into a folder that is a catalogue then."""
 
 import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,19 +16,15 @@ import pandas as pd
 from finetune.data.catalogues.tables import checked, read_values
 from finetune.data.fetching.download import Downloads, Manners, split_url
 from finetune.data.fetching.public_hosts import FetchError
+from finetune.data.fetching.written import FAILED, PHOTOS, TABLE, claim, source_of, write_tables
 from metrics.common.errors import UserError
-from metrics.common.files import atomic_file, make_folder, read_json_object, write_text
-from metrics.common.ownership import Contents, refuse_foreign
+from metrics.common.files import atomic_file
 from metrics.common.screen import progress
-from metrics.common.version import installed_version
 from metrics.photos.reading import PhotoError, read_photo
 from metrics.records.column_names import URLS, usual_columns
 from metrics.records.spreadsheets import guarded
 
-MARK = "fetch-images.json"  # makes the folder ours
-TABLE, FAILED, PHOTOS = "metadata.csv", "failed.csv", "images"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-_CONTENTS = Contents({MARK: '"lookbook": '}, record=MARK)
 _MOST_HOSTS = 8  # at once
 _ENCODING = "save it as UTF-8, or name its encoding by --encoding, such as cp1252"
 
@@ -42,34 +39,41 @@ class Fetched:
 
 
 def fetch_images(
-    table: Path, out: Path, column: str | None = None, encoding: str | None = None, manners: Manners | None = None
+    table: Path,
+    out: Path,
+    column: str | None = None,
+    encoding: str | None = None,
+    manners: Manners | None = None,
+    overwrite: bool = False,
 ) -> Fetched:
     """Fetch the photo of each row's URL into `out`/images, each URL once; photos that are there are not fetched again.
 
-    `out`/metadata.csv has the rows whose photos are there, with `file_name` first, `out`/failed.csv the other URLs with
-    the reasons.
+    `out`/metadata.csv has the rows whose photos are there, with `file_name` first, that of no other row: a URL's second
+    row has a link to the photo. `out`/failed.csv has the other URLs with the reasons; it alone is written if no photo
+    is there.
 
     Raises:
-        UserError: if the table cannot be read or has no column of URLs, `out` holds what somebody else wrote, or no
-            photo at all could be fetched.
+        UserError: if the table cannot be read or has no column of URLs, `out` holds what somebody else wrote or, unless
+            `overwrite`, the rows of another table, or no photo at all could be fetched.
     """
     rows = checked(read_values(table, encoding=encoding, remedy=_ENCODING), table, [column] if column else [])
     column = column or _url_column(rows, table)
-    _claim(out)
-    make_folder(out / PHOTOS)
+    source = source_of(table)
+    claim(out, table, overwrite)
     urls = [url.strip() for url in rows[column]]
     names = {url: _name(url) for url in urls if url}
     failed = _fetch_all(names, out / PHOTOS, manners or Manners())
     is_there = [bool(url) and url not in failed for url in urls]
     failed |= {f"row {row + 1}": "has no URL" for row, url in enumerate(urls) if not url}
-    photos = pd.Series([f"{PHOTOS}/{names[url]}" if there else "" for url, there in zip(urls, is_there, strict=True)])
-    kept = rows.drop(columns="file_name", errors="ignore")
-    kept.insert(0, "file_name", photos)
     reasons = pd.DataFrame([(guarded(url), guarded(why)) for url, why in failed.items()], columns=["url", "reason"])
-    _write(out, {TABLE: kept[is_there], FAILED: reasons})
     if not any(is_there):
+        write_tables(out, {FAILED: reasons})
         url, reason = next(iter(failed.items()))
         raise UserError(f"{table}: no photo could be fetched; {url}: {reason}; all reasons are in {out / FAILED}")
+    kept = rows[is_there].drop(columns="file_name", errors="ignore")
+    files = _file_of_each(names[url] for url, there in zip(urls, is_there, strict=True) if there)
+    kept.insert(0, "file_name", [f"{PHOTOS}/{_linked(out / PHOTOS, *names)}" for names in files])
+    write_tables(out, {TABLE: kept, FAILED: reasons}, source)
     return Fetched(column, sum(is_there), failed)
 
 
@@ -85,6 +89,26 @@ def _name(url: str) -> str:
     """The name of a URL's photo, the same whenever it is fetched."""
     suffix = PurePosixPath(url.partition("?")[0].partition("#")[0]).suffix.lower()
     return hashlib.sha256(url.encode()).hexdigest()[:20] + (suffix if suffix in _SUFFIXES else ".jpg")
+
+
+def _file_of_each(photos: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The photo of each row, and the name of the row's own file: photo.jpg, photo-2.jpg and so on."""
+    counts: Counter[str] = Counter()
+    for photo in photos:
+        counts[photo] += 1
+        stem, _, suffix = photo.rpartition(".")
+        yield photo, photo if counts[photo] == 1 else f"{stem}-{counts[photo]}.{suffix}"
+
+
+def _linked(folder: Path, photo: str, name: str) -> str:
+    """Give a photo a further name, unless that is there; a copy where links cannot be made."""
+    if not (folder / name).is_file():
+        try:
+            os.link(folder / photo, folder / name)
+        except OSError:
+            with atomic_file(folder / name) as draft:
+                shutil.copyfile(folder / photo, draft)
+    return name
 
 
 def _fetch_all(names: Mapping[str, str], folder: Path, manners: Manners) -> dict[str, str]:
@@ -141,36 +165,3 @@ def _store(content: bytes, path: Path) -> None:
         raise FetchError(str(error)) from error
     with atomic_file(path) as draft:
         draft.write_bytes(content)
-
-
-def _claim(out: Path) -> None:
-    """Make `out` ours. Raises `UserError` if it holds anything of somebody else's, or a table changed since."""
-    mark = out / MARK
-    refuse_foreign(out, _CONTENTS)
-    written = _written(mark)
-    for path in (out / TABLE, out / FAILED):
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() not in written:
-            raise UserError(
-                f"{path}: was changed since fetch-images wrote it; move it elsewhere, or give another --out"
-            )
-    make_folder(out)
-    _write_mark(mark, written)
-
-
-def _written(mark: Path) -> list[str]:
-    """The hashes of all that was written here."""
-    hashes = read_json_object(mark, "remove it with its folder").get("written") if mark.is_file() else []
-    return [one for one in hashes if isinstance(one, str)] if isinstance(hashes, list) else []
-
-
-def _write(out: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write the tables; the mark first, so that an interruption leaves no table that it does not know."""
-    texts = {name: table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
-    hashes = [hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest() for text in texts.values()]
-    _write_mark(out / MARK, [*_written(out / MARK), *hashes])
-    for name, text in texts.items():
-        write_text(out / name, text)
-
-
-def _write_mark(mark: Path, written: Sequence[str]) -> None:
-    write_text(mark, json.dumps({"lookbook": installed_version(), "written": list(dict.fromkeys(written))}, indent=1))

@@ -7,6 +7,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult
 
 _NAT64 = ip_network("64:ff9b::/96")
+# Of IPv6, what Python takes for global: NAT64 of a network's own (RFC 8215), and IPv4 addresses as they are written in
+# IPv6 no more, compatible (RFC 4291, 2.5.5.1) and translated (RFC 2765, 2.1).
+_LOCAL = [ip_network(network) for network in ("64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")]
 
 
 class FetchError(Exception):
@@ -42,7 +45,7 @@ def is_public(address: str) -> bool:
             return is_public(str(ip.ipv4_mapped))
         if ip in _NAT64:
             return is_public(str(IPv4Address(int(ip) & 0xFFFFFFFF)))
-        if ip.sixtofour or ip.teredo:
+        if ip.sixtofour or ip.teredo or ip.is_site_local or any(ip in network for network in _LOCAL):
             return False
     return ip.is_global and not ip.is_multicast
 

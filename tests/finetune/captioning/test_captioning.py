@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,16 @@ def test_wrong_options_are_one_message(recipe: Path, tmp_path: Path, arguments: 
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_ids_are_read_from_a_file_with_or_without_a_mark_and_from_no_pipe(recipe: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = caption(recipe, tmp_path / "captions.jsonl", "--ids", str(tmp_path / "pipe"))
+    assert (result.exit_code, "expected a file, found a pipe" in result.stderr) == (2, True)
+    (tmp_path / "ids.txt").write_bytes(b"\xef\xbb\xbf0000000000\n")
+    result = caption(recipe, tmp_path / "captions.jsonl", "--ids", str(tmp_path / "ids.txt"))
+    assert "0000000000" in result.stderr
+    assert not any(mark in result.stderr for mark in ("\ufeff", r"\ufeff"))
 
 
 def test_unknown_ids_and_absent_things_are_named(recipe: Path, tmp_path: Path) -> None:

@@ -154,3 +154,9 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 )
 def test_sentences_begin_with_a_capital(caption: str, expected: str) -> None:
     assert sentence_case(caption) == expected
+
+
+def test_bare_quotes_in_a_table_that_is_filled_are_named() -> None:
+    source = StringIO('id\ttext\n1\t"Bold" dress\n', newline="")
+    with pytest.raises(UserError, match=r'row \'1\\t"Bold" dress\\n\': .*; quote its values as CSV asks'):
+        list(with_cells(source, "text", {0: "a"}, separator="\t"))

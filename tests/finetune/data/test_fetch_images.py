@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,10 +19,9 @@ from PIL import Image
 
 from finetune.config.catalogues import Columns, Folder
 from finetune.data.catalogues import loader_of
-from finetune.data.fetching import public_hosts
+from finetune.data.fetching import download, public_hosts
 from finetune.data.fetching.download import Downloads, Manners
 from finetune.data.fetching.public_hosts import FetchError, is_public
-from metrics.common.errors import UserError
 
 
 def png(side: int = 8) -> bytes:
@@ -47,6 +47,9 @@ class Shop(BaseHTTPRequestHandler):
         Shop.connections.add(self.client_address)
         Shop.agents.add(self.headers["User-Agent"])
         Shop.times.append(time.monotonic())
+        if self.path.startswith("/slow"):
+            self.close_connection = True
+            return self.drip(chunk=self.path.startswith("/slow-chunk"))
         status, body, headers = 200, png(), {}
         if self.path.startswith("/gone"):
             status, body = 404, b"gone"
@@ -67,6 +70,16 @@ class Shop(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[:20] if self.path.startswith("/cut") else body)
         self.close_connection = self.path.startswith("/cut")
+        return None
+
+    def drip(self, *, chunk: bool) -> None:
+        """Send an endless header, or the endless length of a chunk, for five seconds or until nobody listens."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n1;" if chunk else b"X: "))
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"a")
+                time.sleep(0.05)
+            self.wfile.write(b"\r\n\r\n")
 
 
 @pytest.fixture
@@ -111,7 +124,8 @@ def test_photos_are_fetched_and_the_rest_is_named(shop: str, tmp_path: Path) -> 
     assert "photos of 5 rows, from the column image" in result.stdout
     kept = rows_of(tmp_path / "out" / "metadata.csv")
     assert [row["sku"] for row in kept] == ["000", "001", "002", "003", "004"]
-    assert kept[0]["file_name"] == kept[1]["file_name"] != kept[2]["file_name"]
+    assert len({row["file_name"] for row in kept}) == 5
+    assert (tmp_path / "out" / kept[1]["file_name"]).samefile(tmp_path / "out" / kept[0]["file_name"])
     assert all((tmp_path / "out" / row["file_name"]).read_bytes() == png() for row in kept)
     assert Shop.requests["/photo-1.png"] == 1
     assert Shop.requests["/busy"] == 2
@@ -125,10 +139,11 @@ def test_photos_are_fetched_and_the_rest_is_named(shop: str, tmp_path: Path) -> 
     assert "expected a URL with http or https" in reasons["file:///etc/passwd"]
     assert list(tmp_path.rglob("*.tmp")) == []
     section = Folder(catalogue="folder", folder=str(tmp_path / "out"))
-    with pytest.raises(UserError, match=r"is in several rows, so that photos are no ids; data\.columns\.id names"):
-        loader_of(section).load()
-    catalogue = loader_of(section.model_copy(update={"columns": Columns(id="sku")})).load()
-    assert catalogue.described["caption"].tolist() == [f"top {number}" for number in range(5)]
+    for columns in (Columns(), Columns(id="sku")):
+        catalogue = loader_of(section.model_copy(update={"columns": columns})).load()
+        assert catalogue.described["caption"].tolist() == [f"top {number}" for number in range(5)]
+    assert fetch(table, "--megabytes", 0.002).exit_code == 0
+    assert rows_of(tmp_path / "out" / "metadata.csv") == kept
 
 
 def test_one_connection_with_pauses_and_nothing_twice(shop: str, tmp_path: Path) -> None:
@@ -189,6 +204,10 @@ def test_a_table_without_usable_urls_is_refused(tmp_path: Path, rows: list[tiny.
         "::ffff:127.0.0.1",
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
+        "fec0::1",
+        "64:ff9b:1::7f00:1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
         "::",
     ],
 )
@@ -237,3 +256,42 @@ def test_the_address_that_was_checked_is_the_one_connected_to(shop: str, monkeyp
     assert downloads.fetch(f"http://shop.example:{port}/photo.png") == png()
     downloads.close()
     assert asked == ["shop.example"]
+
+
+def test_rows_that_were_fetched_are_not_lost_to_another_table(shop: str, tmp_path: Path) -> None:
+    first = tiny.write_csv(tmp_path / "shop.csv", [{"url": f"{shop}/photo-{number}.png"} for number in range(2)])
+    other = tiny.write_csv(tmp_path / "other.csv", [{"url": f"{shop}/photo-3.png"}])
+    gone = tiny.write_csv(tmp_path / "gone.csv", [{"url": f"{shop}/gone"}])
+    made = tmp_path / "out" / "metadata.csv"
+    assert fetch(first).exit_code == 0
+    kept = made.read_bytes()
+    for table in (other, gone):
+        assert f"has the rows of {first}, not of {table}; give another --out, or --overwrite" in fetch(table).stderr
+    assert "would replace" in fetch(made, "--out", made.parent).stderr
+    assert "no photo could be fetched" in fetch(gone, "--overwrite").stderr
+    assert made.read_bytes() == kept
+    assert rows_of(tmp_path / "out" / "failed.csv")[0]["url"] == f"{shop}/gone"
+    assert fetch(first.rename(tmp_path / "renamed.csv")).exit_code == 0
+    assert fetch(other, "--overwrite").exit_code == 0
+    assert len(rows_of(made)) == 1
+
+
+@pytest.mark.parametrize("path", ["slow-header", "slow-chunk", "away?/slow-header"])
+def test_a_server_that_is_slow_but_never_silent_is_left(shop: str, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(download, "_LONGEST", 0.3)
+    downloads = Downloads(Manners(pause=0.1, allow_private=True), threading.Event())
+    began = time.monotonic()
+    with pytest.raises(FetchError, match=r"takes longer than 0\.3 s"):
+        downloads.fetch(f"{shop}/{path}")
+    assert time.monotonic() - began < 3
+    downloads.close()
+
+
+@pytest.mark.parametrize("option", ["--pause", "--megabytes"])
+@pytest.mark.parametrize("value", ["inf", "1e300", "nan", "-1"])
+def test_numbers_without_bounds_are_refused(tmp_path: Path, option: str, value: str) -> None:
+    result = fetch(tiny.write_csv(tmp_path / "shop.csv", [{"url": "file:///a.png"}]), option, value)
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,7 @@
 """The catalogue `folder`: photos with a table beside them, and photos alone."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,9 @@ def test_parquet_numbers_with_gaps_lists_and_an_index_are_texts(tmp_path: Path) 
     assert found["l"].tolist() == ["1, 2", ""]
     assert found["n"].tolist() == ["9007199254740993", ""]
     assert found["i"].tolist() == ["a", "b"]
+
+
+def test_a_table_that_is_a_pipe_is_named(tmp_path: Path) -> None:
+    photo(tmp_path / "photos" / "a.png")
+    os.mkfifo(tmp_path / "photos" / "metadata.csv")
+    assert "metadata.csv: expected a file, found a pipe" in refused("validate", folder_recipe(tmp_path))

@@ -1,11 +1,14 @@
 """Captions and references in other people's formats: COCO, CSV, TSV, Parquet; what is scored is the same."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from metrics import CaptionRecord, UserError, read_captions, read_records, read_references
@@ -91,7 +94,7 @@ def test_columns_are_found_by_their_names(
         ("a.csv", "id,caption,tokens\n1,a,many\n", r"a\.csv:2: tokens: found 'many'"),
         ("a.csv", "id,caption\n", "the file is empty"),
         ("a.json", "[{}", "not JSON"),
-        ("a.json", '[{"image_id": 1.5, "caption": "a"}]', '"id" must be a string or a whole number, found 1.5'),
+        ("a.json", '[{"image_id": 1.5, "caption": "a"}]', '"image_id" must be a string or a whole number, found 1.5'),
         ("a.json", '{"images": [1], "annotations": []}', r"images\[0\]: expected an object with id, found 1"),
         ("a.json", '{"annotations": {"caption": 1}}', "annotations: expected a list, found dict"),
         ("a.parquet", "PAR1", "cannot read the table"),
@@ -109,3 +112,41 @@ def test_ids_that_lost_their_zeros_are_recognised(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*arguments, "--measure", "CIDEr"])
     assert result.exit_code == 2
     assert "write ids as text, so that they keep their zeros" in result.output
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".xlsx", ".parquet", ".json", ".jsonl", ".txt"])
+def test_a_pipe_is_no_file_of_captions_or_references(tmp_path: Path, suffix: str) -> None:
+    pipe = tmp_path / f"pipe{suffix}"
+    os.mkfifo(pipe)
+    captions = write(tmp_path / "captions.json", RESULTS)
+    texts = write(tmp_path / "references.json", ANNOTATIONS)
+    for system, references, training in ((pipe, texts, texts), (captions, pipe, texts), (captions, texts, pipe)):
+        given = ["score", system, "--references", references, "--training", training, "--out", tmp_path / "out"]
+        result = CliRunner().invoke(app, [*map(str, given), "--measure", "CIDEr"])
+        assert result.exit_code == 2, result.output
+        assert f"{pipe}: expected a file, found a pipe" in result.output
+
+
+def test_cocos_results_may_be_lines_too(tmp_path: Path) -> None:
+    entries = [*RESULTS, {"id": 7, "image_id": 139, "caption": "a dress"}]
+    lines = write(tmp_path / "a.jsonl", "".join(f"{json.dumps(one)}\n" for one in entries))
+    assert read_references(lines) == read_references(write(tmp_path / "a.json", entries))
+    assert [record.id for record in read_references(lines)] == ["139", "285"]
+    lines.write_text("".join(f"{json.dumps(one)}\n" for one in RESULTS))
+    assert [record.caption for record in read_captions(lines)] == list(CAPTIONS.values())
+    ours = write(tmp_path / "ours.jsonl", json.dumps({"id": "a", "image_id": 1, "caption": "b"}))
+    assert read_captions(ours)[0].id == "a"
+
+
+def test_messages_name_what_was_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"if these are COCO annotations, call it \.json"):
+        read_references(write(tmp_path / "a.txt", ANNOTATIONS))
+    with pytest.raises(UserError, match=r'"image_id" must be a string or a whole number, found 1\.0'):
+        read_captions(write(tmp_path / "b.json", [{"image_id": 1.0, "caption": "a"}]))
+    with pytest.raises(UserError, match=r'"id" must be a string or a whole number, found 1\.0'):
+        read_captions(write(tmp_path / "c.json", [{"id": 1.0, "caption": "a"}]))
+    table = tmp_path / "d.parquet"
+    parquet.write_table(pa.table([["1"], ["a"], ["b"]], names=["id", "caption", "caption"]), table)
+    with pytest.raises(UserError, match=r"d\.parquet: cannot read the table") as raised:
+        read_captions(table)
+    assert "\n" not in str(raised.value)

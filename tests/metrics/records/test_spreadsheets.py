@@ -123,3 +123,22 @@ def test_a_guarded_text_is_no_formula_and_comes_back(text: str) -> None:
 @pytest.mark.parametrize("text", ["'90s jeans", "a dress", "'", "5'"])
 def test_an_apostrophe_of_somebody_else_stays(text: str) -> None:
     assert unguarded(text) == text
+
+
+def test_quotes_in_tab_separated_texts_are_text_unless_they_enclose_a_cell(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text('id\ttext\n1\t"Bold" red dress\n2\t"a ""red"" dress"\n3\t5" heels\n')
+    assert read_sheet(path).rows == [["1", '"Bold" red dress'], ["2", 'a "red" dress'], ["3", '5" heels']]
+    path.write_text('id\ttext\n1\t"a red dr')
+    with pytest.raises(UserError, match="unexpected end of data; is the file truncated"):
+        read_sheet(path)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_separator_is_one_that_splits_the_next_row_too(tmp_path: Path, quote: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,caption (with ; or ; between)\n{quote}1{quote},a; b\n")
+    sheet = read_sheet(path)
+    assert (sheet.columns, sheet.rows) == (["id", "caption (with ; or ; between)"], [["1", "a; b"]])
+    path.write_text("id;caption, in words, of two\n1;a, b\n")
+    assert read_sheet(path).columns == ["id", "caption, in words, of two"]
