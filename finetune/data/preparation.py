@@ -70,7 +70,7 @@ def left_out(prepared: Prepared) -> Counter[str]:
 
 
 def note_left_out(prepared: Prepared) -> None:
-    """Say on stderr which photos cannot be used, and what else is in no split, except by `data.limit`, asked for."""
+    """Say on stderr which photos cannot be used, and what else is in no split, unless by `data.limit`."""
     note_unusable(prepared.account.bad_images)
     for rule, count in left_out(prepared).items():
         if rule not in (BAD_IMAGE, LIMIT):
