@@ -5,14 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 from typer.testing import CliRunner
 
 from metrics import CaptionRecord, UserError, read_captions, read_records, read_references
 from metrics.__main__ import app
+
+pd = pytest.importorskip("pandas", reason="the extra `train` is not installed")
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 CAPTIONS = {139: "a long red dress", 285: "a blue top with pockets"}
 REFERENCES = [(139, "a red dress"), (285, "blue top, two pockets"), (139, "long dress in red")]

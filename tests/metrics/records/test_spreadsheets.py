@@ -4,7 +4,6 @@ import zipfile
 from datetime import date, datetime
 from pathlib import Path
 
-import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,8 @@ from hypothesis import strategies as st
 from metrics.common.errors import UserError
 from metrics.records import workbooks
 from metrics.records.spreadsheets import guarded, is_formula, read_sheet, unguarded
+
+openpyxl = pytest.importorskip("openpyxl", reason="the extra `train` is not installed")
 
 ROWS = [["001", "A dress, long", "9,50"], ["002", 'The "other"', ""]]
 COLUMNS = ["id", "text", "price"]
