@@ -15,7 +15,7 @@ EXEMPT = {
     "finetune.captioning.filling.tables": "reads again what `read_values` has read",
     "finetune.data.demo.catalogue": "compares one key of the mark of `marked_folder`",
     "finetune.data.demo.facad": "writes",
-    "finetune.data.fetching.fetch": "one key of its own mark",
+    "finetune.data.fetching.written": "a few keys of its own mark",
     "recommend.retrieval.compose": "names of categories, by a `JsonReader`",
     "finetune.models.adapter_patterns": "a pipe of our own process",
     "finetune.models.processor_files": "what `save_pretrained` has just written",
