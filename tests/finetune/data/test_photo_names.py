@@ -163,7 +163,10 @@ def test_links_out_of_the_folder_are_read_if_the_recipe_says_so(tmp_path: Path) 
     path = recipe(tmp_path, {"catalogue": "folder", "folder": str(tmp_path / "photos")})
     message = refused("prepare", path)
     assert message.startswith("3 photo(s)")
-    assert f"0.png: a link leads out of {tmp_path / 'photos'}, to {store}; if you trust it, set data.outside: read" in message
+    assert (
+        f"0.png: a link leads out of {tmp_path / 'photos'}, to {store}; if you trust it, set data.outside: read"
+        in message
+    )
     assert "4  undescribed" in prepared(path, "data.outside=read")
 
 
